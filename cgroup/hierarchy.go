@@ -1,0 +1,230 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	cgroups "github.com/containerd/cgroups/v3"
+	"golang.org/x/sys/unix"
+)
+
+// Kind says how cgroup v2 is mounted on this host.
+type Kind int
+
+const (
+	// Unified: v1 holds no controller, all of them are in this hierarchy.
+	Unified Kind = iota
+	// Hybrid: v1 hierarchies hold some or all controllers.
+	Hybrid
+	// Private: nobody else had mounted cgroup v2; FindOrMount did.
+	Private
+)
+
+func (k Kind) String() string {
+	switch k {
+	case Unified:
+		return "unified"
+	case Hybrid:
+		return "hybrid"
+	case Private:
+		return "private"
+	}
+	return "Kind(" + strconv.Itoa(int(k)) + ")"
+}
+
+// Hierarchy is a mounted cgroup v2 hierarchy. Its methods may be called from
+// several goroutines.
+type Hierarchy struct {
+	Mount string // the mount point: the directory of the topmost group that can be seen
+	Kind  Kind
+
+	proc string  // where procfs is mounted
+	root string  // the group that is mounted, as /proc/PID/cgroup would name it
+	v1   []mount // v1 hierarchies, for what they hold
+
+	mu    sync.Mutex
+	files map[string]fileSet // accounting files of the groups below one directory
+}
+
+// Find looks for cgroup v2 among the mounts of <proc>/self/mountinfo; proc is
+// normally "/proc". Of several mounts it takes a writable one in which our own
+// group can be seen, and the first of those. The mount is asked for its type
+// (statfs), so one that is hidden below another is not taken.
+//
+// Errors: ErrNoHierarchy, and ErrReadOnly if every mount is read-only.
+func Find(proc string) (*Hierarchy, error) {
+	mounts, self, err := readProc(proc)
+	if err != nil {
+		return nil, err
+	}
+	return choose(proc, mounts, self, statMount)
+}
+
+// FindOrMount is Find; where cgroup v2 is not mounted, it mounts it on the
+// directory mountpoint, which is made if it is missing. That needs CAP_SYS_ADMIN.
+// The mount stays for the next call, which finds it there; its Kind is Private.
+func FindOrMount(proc, mountpoint string) (*Hierarchy, error) {
+	mountpoint = path.Clean(mountpoint)
+	mounts, self, err := readProc(proc)
+	if err != nil {
+		return nil, err
+	}
+	h, err := choose(proc, mounts, self, statMount)
+	switch {
+	case err == nil && h.Mount == mountpoint:
+		h.Kind = Private
+		return h, nil
+	case !errors.Is(err, ErrNoHierarchy):
+		return h, err
+	}
+	if err := os.MkdirAll(mountpoint, 0o755); err != nil {
+		return nil, fmt.Errorf("%w, and none can be mounted: %w", ErrNoHierarchy, err)
+	}
+	if err := unix.Mount("cgroup2", mountpoint, "cgroup2", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return nil, fmt.Errorf("%w, and mounting one on %s failed: %w", ErrNoHierarchy, mountpoint, err)
+	}
+	// A fresh mount shows the root of our cgroup namespace.
+	return &Hierarchy{Mount: mountpoint, Kind: Private, proc: proc, root: "/", v1: version1(mounts)}, nil
+}
+
+// readProc reads what there is to choose from: the mounts and our own group.
+func readProc(proc string) (mounts []mount, self string, err error) {
+	f, err := os.Open(proc + "/self/mountinfo")
+	if err != nil {
+		return nil, "", fmt.Errorf("cgroup: %w", err)
+	}
+	defer f.Close()
+	if mounts, err = parseMountinfo(f); err != nil {
+		return nil, "", fmt.Errorf("cgroup: %w", err)
+	}
+	_, self, err = readCgroup(proc, 0)
+	return mounts, self, err
+}
+
+// readCgroup reads /proc/PID/cgroup: the v2 group, and the v1 controllers with
+// their groups. Pid 0 is ourselves.
+func readCgroup(proc string, pid int) (v1 map[string]string, v2 string, err error) {
+	who := "self"
+	if pid != 0 {
+		who = strconv.Itoa(pid)
+	}
+	f, err := os.Open(proc + "/" + who + "/cgroup")
+	if err != nil {
+		return nil, "", fmt.Errorf("cgroup: %w", err)
+	}
+	defer f.Close()
+	v1, v2, err = cgroups.ParseCgroupFromReaderUnified(f)
+	if errors.Is(err, unix.ESRCH) { // it ended between open and read
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("cgroup: %s: %w", f.Name(), err)
+	}
+	return v1, v2, nil
+}
+
+// statMount answers whether path is a cgroup2 file system and can be written.
+func statMount(path string) (cgroup2, readOnly bool) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return false, false
+	}
+	return st.Type == unix.CGROUP2_SUPER_MAGIC, st.Flags&unix.ST_RDONLY != 0
+}
+
+func choose(proc string, mounts []mount, self string, stat func(string) (cgroup2, readOnly bool)) (*Hierarchy, error) {
+	v1 := version1(mounts)
+	kind := Unified
+	if slices.ContainsFunc(v1, func(m mount) bool { return len(held(m)) > 0 }) {
+		kind = Hybrid
+	}
+	var found *Hierarchy
+	var readOnly string
+	for _, m := range mounts {
+		if m.fsType != "cgroup2" {
+			continue
+		}
+		is2, ro := stat(m.point)
+		if !is2 {
+			continue
+		}
+		if ro {
+			readOnly = m.point
+			continue
+		}
+		h := &Hierarchy{Mount: m.point, Kind: kind, proc: proc, root: m.root, v1: v1}
+		if _, ok := below(m.root, self); ok {
+			return h, nil
+		}
+		if found == nil {
+			found = h
+		}
+	}
+	switch {
+	case found != nil:
+		return found, nil
+	case readOnly != "":
+		return nil, fmt.Errorf("cgroup: %s: %w", readOnly, ErrReadOnly)
+	}
+	return nil, fmt.Errorf("cgroup: %w", ErrNoHierarchy)
+}
+
+func version1(mounts []mount) []mount {
+	return slices.DeleteFunc(slices.Clone(mounts), func(m mount) bool { return m.fsType != "cgroup" })
+}
+
+// held returns those of the wanted controllers that a v1 hierarchy holds, by
+// their v2 names.
+func held(v1 mount) (names []string) {
+	for _, c := range wanted {
+		if slices.Contains(v1.super, c.v1) {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// Self returns the group of the process pid (0: our own) relative to the mount,
+// "/" for the topmost one. Source: /proc/PID/cgroup.
+//
+// Errors: fs.ErrNotExist if there is no such process, or if its group has been
+// removed (a zombie's can be); ErrOutside if the mount does not show the group,
+// as in a container that sees only a part of the hierarchy.
+func (h *Hierarchy) Self(pid int) (string, error) {
+	_, full, err := readCgroup(h.proc, pid)
+	if err != nil {
+		return "", err
+	}
+	rel, ok := below(h.root, full)
+	if full == "" || !ok {
+		return "", fmt.Errorf("cgroup: group %q of process %d, mount %s: %w", full, pid, h.Mount, ErrOutside)
+	}
+	// The kernel marks a removed group so; a group may also be called so.
+	if strings.HasSuffix(rel, " (deleted)") {
+		if _, err := os.Lstat(h.Mount + rel); err != nil {
+			return "", fmt.Errorf("cgroup: group %q of process %d: %w", full, pid, fs.ErrNotExist)
+		}
+	}
+	return rel, nil
+}
+
+// Group returns the group at path, which is relative to the mount ("a/b", "/a/b")
+// or absolute and below it ("/sys/fs/cgroup/a/b"). It never leads out of the
+// mount: ".." stops at the top.
+func (h *Hierarchy) Group(p string) Group {
+	p = path.Clean("/" + p)
+	if rest, ok := below(h.Mount, p); ok {
+		p = rest
+	}
+	if p == "/" {
+		return Group{h, h.Mount}
+	}
+	return Group{h, strings.TrimSuffix(h.Mount, "/") + p}
+}
