@@ -1,0 +1,57 @@
+package process
+
+import "fmt"
+
+// Code says what kind of failure an [Error] is. It travels as JSON "code".
+type Code string
+
+// The codes.
+const (
+	CodeInvalid      Code = "invalid"       // a parameter or a spec cannot be
+	CodeSyntax       Code = "syntax"        // not heroscript
+	CodeNotFound     Code = "not_found"     // no process of that name
+	CodeExists       Code = "exists"        // there is one of that name
+	CodeStart        Code = "start_failed"  // the run could not be started
+	CodeStuck        Code = "stuck"         // SIGKILL did not end the tree
+	CodeSuperseded   Code = "superseded"    // a later request took its place
+	CodeShuttingDown Code = "shutting_down" // the daemon is ending
+	CodeTooLong      Code = "too_long"      // more than the wire takes
+	CodeStore        Code = "store"         // it could not be put on disk
+	CodeInternal     Code = "internal"      // our fault
+)
+
+// Error is a failure that a client can tell from others by its code:
+//
+//	errors.Is(err, process.ErrNotFound)
+type Error struct {
+	Code    Code
+	Message string // for people: one line
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Is reports whether target is an Error of the same code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// Errorf makes an Error.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{code, fmt.Sprintf(format, args...)}
+}
+
+// Targets for errors.Is: any Error of the same code matches.
+var (
+	ErrInvalid      = &Error{CodeInvalid, "invalid"}
+	ErrSyntax       = &Error{CodeSyntax, "syntax error"}
+	ErrNotFound     = &Error{CodeNotFound, "no such process"}
+	ErrExists       = &Error{CodeExists, "process exists"}
+	ErrStart        = &Error{CodeStart, "could not be started"}
+	ErrStuck        = &Error{CodeStuck, "the tree could not be ended"}
+	ErrSuperseded   = &Error{CodeSuperseded, "superseded by a later request"}
+	ErrShuttingDown = &Error{CodeShuttingDown, "the daemon is shutting down"}
+	ErrTooLong      = &Error{CodeTooLong, "request too long"}
+	ErrStore        = &Error{CodeStore, "could not be stored"}
+	ErrInternal     = &Error{CodeInternal, "internal error"}
+)

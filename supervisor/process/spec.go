@@ -1,0 +1,158 @@
+package process
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// What a spec says by default.
+const (
+	DefaultStopSignal  = TERM
+	DefaultStopTimeout = 10 * time.Second
+)
+
+// Limits on what a spec may hold.
+const (
+	MaxName    = 128                        // bytes
+	MaxJobID   = 128                        // bytes
+	MaxCommand = 128<<10 - 1                // bytes: Linux passes at most 128 KiB with a NUL in one argument (MAX_ARG_STRLEN)
+	MaxTime    = 100 * 365 * 24 * time.Hour // for deadline and stop_timeout
+)
+
+// Spec is what was asked for. The zero value of every field but Name and
+// Command means the default, and is left out of its JSON.
+type Spec struct {
+	Name        string         // [A-Za-z0-9_][A-Za-z0-9._@:-]{0,127}
+	Command     string         // run by /bin/sh -c, byte for byte
+	Dir         string         `json:",omitzero"` // working directory; the daemon's own at registration
+	Log         bool           `json:",omitzero"` // keep output in a file
+	Deadline    time.Duration  `json:",omitzero"` // from the start of each run; 0: none
+	Cron        string         `json:",omitzero"` // five fields, @every or @daily forms; empty: runs at once, once
+	JobID       string         `json:",omitzero"` // recorded on the runs it starts
+	StopSignal  Signal         `json:",omitzero"` // 0: DefaultStopSignal
+	StopTimeout *time.Duration `json:",omitzero"` // between the stop signal and SIGKILL; nil: DefaultStopTimeout, 0: SIGKILL at once
+}
+
+// EndSignal is the signal that asks the tree to end.
+func (s *Spec) EndSignal() Signal {
+	if s.StopSignal == 0 {
+		return DefaultStopSignal
+	}
+	return s.StopSignal
+}
+
+// Grace is the time the tree has between the stop signal and SIGKILL.
+func (s *Spec) Grace() time.Duration {
+	if s.StopTimeout == nil {
+		return DefaultStopTimeout
+	}
+	return *s.StopTimeout
+}
+
+// Validate reports the first thing in s that cannot be, as an [Error] with
+// code invalid. It does not look at Cron, whose language is the schedule's.
+func (s *Spec) Validate() error {
+	if err := ValidateName(s.Name); err != nil {
+		return err
+	}
+	if err := ValidateCommand(s.Command); err != nil {
+		return err
+	}
+	if err := ValidateJobID(s.JobID); err != nil {
+		return err
+	}
+	if err := validateTime("deadline", s.Deadline); err != nil {
+		return err
+	}
+	if s.StopTimeout != nil {
+		if err := validateTime("stop_timeout", *s.StopTimeout); err != nil {
+			return err
+		}
+	}
+	if s.StopSignal != 0 && !s.StopSignal.valid() {
+		return Errorf(CodeInvalid, "stop_signal: no signal %d: 1 to 64", s.StopSignal)
+	}
+	return nil
+}
+
+// ValidateName reports why name cannot be the name of a process.
+func ValidateName(name string) error {
+	bad := func(format string, args ...any) error {
+		return Errorf(CodeInvalid, "name: %s: a name is 1 to %d of A-Z a-z 0-9 . _ @ : -, the first a letter, digit or _",
+			fmt.Sprintf(format, args...), MaxName)
+	}
+	if name == "" {
+		return bad("is empty")
+	}
+	if len(name) > MaxName {
+		return bad("%s… has %d bytes", Printable(name[:16]), len(name))
+	}
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		word := c == '_' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+		if !word && (i == 0 || !strings.ContainsRune(".@:-", rune(c))) {
+			r, _ := utf8.DecodeRuneInString(name[i:])
+			return bad("%s: %q cannot stand at %d", Printable(name), r, i+1)
+		}
+	}
+	return nil
+}
+
+// ValidateCommand reports why command cannot be run.
+func ValidateCommand(command string) error {
+	switch {
+	case strings.TrimSpace(command) == "":
+		return Errorf(CodeInvalid, "command: is empty")
+	case len(command) > MaxCommand:
+		return Errorf(CodeInvalid, "command: has %d bytes, the kernel passes at most %d in one argument: put it in a file and run that", len(command), MaxCommand)
+	case strings.IndexByte(command, 0) >= 0:
+		return Errorf(CodeInvalid, "command: holds a NUL byte at %d", strings.IndexByte(command, 0)+1)
+	}
+	return nil
+}
+
+// ValidateJobID reports why id cannot be a job id; empty is none.
+func ValidateJobID(id string) error {
+	if len(id) > MaxJobID {
+		return Errorf(CodeInvalid, "jobid: has %d bytes, at most %d", len(id), MaxJobID)
+	}
+	for i := 0; i < len(id); i++ {
+		c := id[i]
+		if !('0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || strings.IndexByte("._:-", c) >= 0) {
+			return Errorf(CodeInvalid, "jobid: %s: a job id is of A-Z a-z 0-9 . _ : -", Printable(id))
+		}
+	}
+	return nil
+}
+
+func validateTime(what string, d time.Duration) error {
+	if d < 0 || d > MaxTime {
+		return Errorf(CodeInvalid, "%s: %v is not between 0 and 100 years", what, d)
+	}
+	return nil
+}
+
+// ParseSeconds reads a number of seconds, fractions allowed ("0.5", "30").
+func ParseSeconds(text string) (time.Duration, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(f) {
+		return 0, fmt.Errorf("%s is not a number of seconds", Printable(text))
+	}
+	if f < 0 || f > MaxTime.Seconds() {
+		return 0, fmt.Errorf("%s seconds are not between 0 and 100 years", text)
+	}
+	return time.Duration(math.Round(f * float64(time.Second))), nil
+}
+
+// Printable is text quoted so that it stands on one line of a terminal.
+func Printable(text string) string {
+	const most = 64
+	if len(text) > most {
+		return fmt.Sprintf("%q…", text[:most])
+	}
+	return fmt.Sprintf("%q", text)
+}
