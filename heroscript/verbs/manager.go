@@ -1,0 +1,37 @@
+package verbs
+
+import (
+	"context"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Manager is what the verbs act on: the supervisor in the daemon, a
+// connection to one in a client.
+//
+// Errors are [process.Error] values where the caller can tell them apart.
+type Manager interface {
+	// Start registers a process and starts it, or, with a cron schedule,
+	// lets it wait for its time. With an empty Command it starts the process
+	// that has the name. It answers when the leader runs.
+	Start(ctx context.Context, spec process.Spec) (process.Status, error)
+
+	// Stop ends the whole tree and answers when nobody is left.
+	Stop(ctx context.Context, name string) (process.Status, error)
+
+	// Restart ends the tree and starts the next run; jobID, if any, is
+	// recorded on that run instead of the spec's.
+	Restart(ctx context.Context, name, jobID string) (process.Status, error)
+
+	// Delete ends the tree and forgets the process, its history and logs.
+	Delete(ctx context.Context, name string) error
+
+	Status(ctx context.Context, name string) (process.Status, error)
+
+	// List is every process, sorted by name, bytewise.
+	List(ctx context.Context) ([]process.Status, error)
+
+	// Log is the last lines of a process's output, DefaultLogLines for
+	// limit 0.
+	Log(ctx context.Context, name string, limit int) ([]byte, error)
+}

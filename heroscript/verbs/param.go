@@ -1,0 +1,189 @@
+package verbs
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Param is a parameter of a verb.
+type Param struct {
+	Name     string
+	Value    string // what the value is, for the help: "SECONDS"; empty for a flag
+	Help     string
+	Required bool
+	set      func(*request, string) error // reads the value
+}
+
+// IsFlag reports whether the parameter stands for true when it has no value.
+func (p *Param) IsFlag() bool { return p.Value == "" }
+
+// request is one action with its parameters read.
+type request struct {
+	spec   process.Spec
+	given  int // parameters of the spec that were given
+	json   bool
+	limit  int
+	verb   string // of help
+	follow bool
+}
+
+// The parameters that every verb takes.
+var common = []Param{
+	{Name: "format", Value: "FORMAT", Help: "json, or text for people (the default)", set: func(r *request, v string) error {
+		switch v {
+		case "json":
+			r.json = true
+		case "text", "":
+		default:
+			return fmt.Errorf("%s is not a format: json or text", process.Printable(v))
+		}
+		return nil
+	}},
+	{Name: "jobid", Value: "ID", Help: "echoed with the answer, and recorded on the run it starts", set: func(r *request, v string) error {
+		r.spec.JobID = v
+		return process.ValidateJobID(v)
+	}},
+}
+
+var nameParam = Param{Name: "name", Value: "NAME", Help: "name of the process", Required: true, set: func(r *request, v string) error {
+	r.spec.Name = v
+	return process.ValidateName(v)
+}}
+
+// specParam is a parameter that stands for a field of the spec, in both
+// directions.
+type specParam struct {
+	Param
+	get func(process.Spec) string // empty: the default
+}
+
+// specParams are all of a spec but its name and job id.
+var specParams = []specParam{
+	{Param{Name: "command", Value: "COMMAND", Help: "run by /bin/sh -c; may span lines. Without it, the process of that name is started", set: func(r *request, v string) error {
+		r.spec.Command = v
+		return process.ValidateCommand(v)
+	}}, func(s process.Spec) string { return s.Command }},
+	{Param{Name: "log", Help: "keep the output in a file", set: func(r *request, v string) (err error) {
+		r.spec.Log, err = heroscript.ParseBool(v)
+		return err
+	}}, func(s process.Spec) string {
+		if s.Log {
+			return "true"
+		}
+		return ""
+	}},
+	{Param{Name: "deadline", Value: "SECONDS", Help: "end the tree this long after the start of a run; fractions allowed", set: func(r *request, v string) (err error) {
+		if r.spec.Deadline, err = process.ParseSeconds(v); err == nil && r.spec.Deadline == 0 {
+			return fmt.Errorf("0 is not a deadline: leave it out, or give more than 0 seconds")
+		}
+		return err
+	}}, func(s process.Spec) string {
+		if s.Deadline == 0 {
+			return ""
+		}
+		return seconds(s.Deadline.Seconds())
+	}},
+	{Param{Name: "cron", Value: "SCHEDULE", Help: "run at these times: five fields, @every 10s, @daily …", set: func(r *request, v string) error {
+		r.spec.Cron = v
+		return nil
+	}}, func(s process.Spec) string { return s.Cron }},
+	{Param{Name: "stop_signal", Value: "SIGNAL", Help: "asks the tree to end (default TERM)", set: func(r *request, v string) (err error) {
+		r.spec.StopSignal, err = process.ParseSignal(v)
+		return err
+	}}, func(s process.Spec) string {
+		if s.StopSignal == 0 {
+			return ""
+		}
+		return s.StopSignal.String()
+	}},
+	{Param{Name: "stop_timeout", Value: "SECONDS", Help: "grace between the stop signal and SIGKILL (default 10)", set: func(r *request, v string) error {
+		d, err := process.ParseSeconds(v)
+		r.spec.StopTimeout = &d
+		return err
+	}}, func(s process.Spec) string {
+		if s.StopTimeout == nil {
+			return ""
+		}
+		return seconds(s.StopTimeout.Seconds())
+	}},
+}
+
+func seconds(s float64) string { return strconv.FormatFloat(s, 'f', -1, 64) }
+
+func startParams() []Param {
+	all := []Param{nameParam}
+	for _, p := range specParams {
+		set := p.set
+		p.set = func(r *request, v string) error { r.given++; return set(r, v) }
+		all = append(all, p.Param)
+	}
+	return all
+}
+
+// StartAction is the action that asks for spec.
+func StartAction(spec process.Spec) heroscript.Action {
+	a := NewAction("process.start", "name", spec.Name)
+	for _, p := range specParams {
+		if v := p.get(spec); v != "" {
+			a.Params = append(a.Params, heroscript.Param{Key: p.Name, Value: v})
+		}
+	}
+	if spec.JobID != "" {
+		a.Params = append(a.Params, heroscript.Param{Key: "jobid", Value: spec.JobID})
+	}
+	return a
+}
+
+// NewAction makes an action of a verb and keys with their values, in turn.
+func NewAction(verb string, keysAndValues ...string) heroscript.Action {
+	actor, name, found := strings.Cut(verb, ".")
+	if !found {
+		actor, name = "", verb
+	}
+	a := heroscript.Action{Actor: actor, Name: name}
+	for i := 0; i+1 < len(keysAndValues); i += 2 {
+		a.Params = append(a.Params, heroscript.Param{Key: keysAndValues[i], Value: keysAndValues[i+1]})
+	}
+	return a
+}
+
+// bind reads an action's parameters by the verb's table.
+func (v *Verb) bind(a heroscript.Action) (*request, error) {
+	r := &request{}
+	seen := map[string]heroscript.Pos{}
+	for _, given := range a.Params {
+		p := v.param(given.Key)
+		if p == nil {
+			return r, at(given.Pos, "%s has no parameter %s%s", v.Name, process.Printable(given.Key), nearest(given.Key, v.paramNames()))
+		}
+		if first, twice := seen[p.Name]; twice {
+			return r, at(given.Pos, "parameter %s is given twice, first at %v", p.Name, first)
+		}
+		seen[p.Name] = given.Pos
+		if given.Flag && !p.IsFlag() {
+			return r, at(given.Pos, "parameter %s needs a value: %s:%s", p.Name, p.Name, p.Value)
+		}
+		if err := p.set(r, given.Value); err != nil {
+			text := strings.TrimPrefix(err.Error(), p.Name+": ")
+			return r, at(given.ValuePos, "%s: %s", p.Name, text)
+		}
+	}
+	for _, p := range v.Params {
+		if _, ok := seen[p.Name]; p.Required && !ok {
+			return r, at(a.Pos, "%s needs the parameter %s:%s", v.Name, p.Name, p.Value)
+		}
+	}
+	return r, nil
+}
+
+func at(pos heroscript.Pos, format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	if pos != (heroscript.Pos{}) { // an action that was not written down has no positions
+		text = pos.String() + ": " + text
+	}
+	return process.Errorf(process.CodeInvalid, "%s", text)
+}

@@ -1,0 +1,204 @@
+package verbs
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"unicode/utf8"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// started is the result of start and restart.
+type started process.Status
+
+func (s started) json() any { return process.Status(s) }
+
+func (s started) text(w io.Writer) (err error) {
+	if s.State == process.Scheduled {
+		_, err = fmt.Fprintf(w, "process '%s' is scheduled, next run at %s\n", s.Name, Time(s.NextTime))
+	} else {
+		_, err = fmt.Fprintf(w, "process '%s' started: run %d, pid %d\n", s.Name, s.Number, s.PID)
+	}
+	return err
+}
+
+// stopped is the result of stop.
+type stopped process.Status
+
+func (s stopped) json() any { return process.Status(s) }
+
+func (s stopped) text(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "process '%s' is %s, nobody is left\n", s.Name, s.State)
+	return err
+}
+
+// deleted is the result of delete: the name.
+type deleted string
+
+func (d deleted) json() any {
+	return struct {
+		Name    string `json:"name"`
+		Deleted bool   `json:"deleted"`
+	}{string(d), true}
+}
+
+func (d deleted) text(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "process '%s' deleted\n", string(d))
+	return err
+}
+
+// logged is the result of log: bytes as they were written.
+type logged struct {
+	name string
+	data []byte
+}
+
+// Bytes is the JSON form of bytes that need not be UTF-8.
+type Bytes struct {
+	Name     string `json:"name"`
+	Data     string `json:"data"`
+	Encoding string `json:"encoding,omitempty"` // "base64", or empty for text as it is
+}
+
+func (l logged) json() any {
+	if utf8.Valid(l.data) {
+		return Bytes{l.name, string(l.data), ""}
+	}
+	return Bytes{l.name, base64.StdEncoding.EncodeToString(l.data), "base64"}
+}
+
+// Decode is what b stands for.
+func (b Bytes) Decode() ([]byte, error) {
+	if b.Encoding == "" {
+		return []byte(b.Data), nil
+	}
+	return base64.StdEncoding.DecodeString(b.Data)
+}
+
+func (l logged) text(w io.Writer) error {
+	_, err := w.Write(l.data)
+	return err
+}
+
+// list is the result of list.
+type list []process.Status
+
+func (l list) json() any {
+	if l == nil {
+		return []process.Status{}
+	}
+	return []process.Status(l)
+}
+
+func (l list) text(w io.Writer) error {
+	if len(l) == 0 {
+		_, err := fmt.Fprintln(w, "no processes")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tSTATUS\tRUN\tPID\tPIDS\tCPU%\tCPU TIME\tMEMORY\tUPTIME\tRESULT\tCOMMAND")
+	for _, s := range l {
+		shown, result := s.Run, outcome(s.Run)
+		if s.Number == 0 && s.LastRun != nil {
+			shown, result = *s.LastRun, outcome(*s.LastRun)
+		}
+		if s.State == process.Scheduled {
+			result = orDash(result) + ", next " + Time(s.NextTime)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.State, number(shown.Number), number(s.PID),
+			optional(s.Pids, strconv.Itoa), optional(s.CPUPercent, percent), optional(shown.CPU, cpuTime), optional(s.Memory, Size),
+			uptime(shown), orDash(result), firstLine(s.Command, 40))
+	}
+	return t.Flush()
+}
+
+// status1 is the result of status.
+type status1 process.Status
+
+func (s status1) json() any { return process.Status(s) }
+
+func (s status1) text(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s:\t%s\n", name, value)
+		}
+	}
+	row("name", s.Name)
+	row("status", s.State.String())
+	row("command", firstLine(s.Command, 200))
+	row("directory", s.Dir)
+	if s.DeadlineSeconds > 0 {
+		row("deadline", Seconds(s.DeadlineSeconds)+" from the start of a run")
+	}
+	row("cron", s.Cron)
+	if !s.NextTime.IsZero() {
+		row("next run", Time(s.NextTime))
+	}
+	row("stop", fmt.Sprintf("SIG%s, SIGKILL after %s", s.StopSignal, Seconds(s.StopTimeoutSeconds)))
+	row("log", map[bool]string{true: "in a file", false: "last lines in memory"}[s.Log])
+	if s.PID != 0 {
+		row("pid", number(s.PID))
+	}
+	if s.Number != 0 {
+		runRows(row, s.Run, s.CPUPercent)
+	}
+	if s.LastRun != nil && s.LastRun.Number != s.Number {
+		row("last run", fmt.Sprintf("%d: %s, %s, cpu %s", s.LastRun.Number, orDash(outcome(*s.LastRun)),
+			span(*s.LastRun), orDash(optional(s.LastRun.CPU, cpuTime))))
+	}
+	return t.Flush()
+}
+
+func runRows(row func(name, value string), r process.Run, cpuPercent *float64) {
+	row("run", number(r.Number))
+	row("job", r.JobID)
+	row("result", outcome(r))
+	row("error", oneLine(r.Error))
+	if !r.Start.IsZero() {
+		row("time", span(r))
+		row("uptime", uptime(r))
+	}
+	if r.CPU != nil {
+		text := fmt.Sprintf("%s (user %s, system %s)", cpuTime(*r.CPU), optional(r.CPUUser, cpuTime), optional(r.CPUSystem, cpuTime))
+		if cpuPercent != nil {
+			text += ", now " + percent(*cpuPercent) + " %"
+		}
+		row("cpu", text+from(r.CPUSource))
+	}
+	if r.Memory != nil {
+		row("memory", Size(*r.Memory)+from(r.MemorySource))
+	}
+	if r.MemoryPeak != nil {
+		row("memory peak", Size(*r.MemoryPeak)+from(r.MemoryPeakSource))
+	}
+	if r.IORead != nil && r.IOWrite != nil {
+		row("io", fmt.Sprintf("read %s, written %s", Size(*r.IORead), Size(*r.IOWrite))+from(r.IOSource))
+	}
+	if r.Pids != nil {
+		row("pids", strconv.Itoa(*r.Pids)+from(r.PidsSource))
+	}
+	if l := r.LeftBehind; l != nil {
+		row("left behind", fmt.Sprintf("%d ended after the leader: %s", l.Count, joined(l.Names)))
+	}
+}
+
+func from(s process.Source) string { return " [" + s.String() + "]" }
+
+// outcome is how a run ended, in a few words; nothing while it lasts.
+func outcome(r process.Run) string {
+	if r.Cause == 0 {
+		return ""
+	}
+	text := r.Cause.String()
+	if r.ExitCode != nil {
+		text += fmt.Sprintf(", code %d", *r.ExitCode)
+	}
+	if r.Signal != 0 {
+		text += fmt.Sprintf(", SIG%s", r.Signal)
+	}
+	return text
+}

@@ -1,0 +1,138 @@
+package verbs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Answer is what carrying out one action gave.
+type Answer struct {
+	JobID string
+	JSON  bool  // the format that was asked for
+	Err   error // the action failed
+	body  result
+}
+
+// result is what a verb gives when it succeeds, in both formats.
+type result interface {
+	text(w io.Writer) error
+	json() any
+}
+
+// RunText carries out the one action that stands in script.
+func RunText(ctx context.Context, m Manager, script string) Answer {
+	if verb, ok := helpWanted(script); ok {
+		return help(verb)
+	}
+	actions, err := heroscript.Parse(script)
+	if err != nil {
+		return Answer{Err: process.Errorf(process.CodeSyntax, "%v", err)}
+	}
+	if len(actions) != 1 {
+		return Answer{Err: process.Errorf(process.CodeSyntax, "%d actions where one is expected", len(actions))}
+	}
+	return Run(ctx, m, actions[0])
+}
+
+// Check reports what is wrong with an action, without carrying it out.
+func Check(a heroscript.Action) error {
+	verb, err := find(a)
+	if err != nil {
+		return err
+	}
+	_, err = verb.bind(a)
+	return err
+}
+
+// Run carries out one action.
+func Run(ctx context.Context, m Manager, a heroscript.Action) Answer {
+	verb, err := find(a)
+	if err != nil {
+		return Answer{Err: err, JSON: wantsJSON(a)}
+	}
+	r, err := verb.bind(a)
+	if err != nil {
+		return Answer{Err: err, JSON: wantsJSON(a), JobID: jobID(a)}
+	}
+	body, err := verb.do(ctx, m, r)
+	return Answer{JobID: r.spec.JobID, JSON: r.json, Err: err, body: body}
+}
+
+// Refuse is the answer to a script that was not carried out, in the format and
+// under the id that it asks for, if that can be told.
+func Refuse(script, code, message string) Answer {
+	answer := Answer{Err: &process.Error{Code: process.Code(code), Message: message}}
+	if actions, err := heroscript.Parse(script); err == nil && len(actions) == 1 {
+		answer.JSON, answer.JobID = wantsJSON(actions[0]), jobID(actions[0])
+	}
+	return answer
+}
+
+func find(a heroscript.Action) (*Verb, error) {
+	if verb, ok := Lookup(a.Verb()); ok && verb.Name == a.Verb() {
+		return verb, nil
+	}
+	return nil, at(a.Pos, "no verb %s%s; !!help lists them", process.Printable(a.Verb()), nearest(a.Verb(), verbNames()))
+}
+
+// wantsJSON and jobID look into an action that could not be read as a whole,
+// so that its error goes out in the format asked for and under its id.
+func wantsJSON(a heroscript.Action) bool {
+	p, _ := a.Get("format")
+	return p.Value == "json"
+}
+
+func jobID(a heroscript.Action) string {
+	p, _ := a.Get("jobid")
+	if process.ValidateJobID(p.Value) != nil {
+		return ""
+	}
+	return p.Value
+}
+
+// Write writes the result, or the error, in the answer's format.
+func (a Answer) Write(w io.Writer) error {
+	switch {
+	case a.Err == nil && a.JSON:
+		return writeJSON(w, a.body.json())
+	case a.Err == nil:
+		return a.body.text(w)
+	case a.JSON:
+		return writeJSON(w, failure(a.Err))
+	}
+	_, err := io.WriteString(w, "Error: "+oneLine(a.Err.Error())+"\n")
+	return err
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// Failure is the JSON form of a failed action.
+type Failure struct {
+	Error string       `json:"error"`
+	Code  process.Code `json:"code"`
+}
+
+func failure(err error) Failure {
+	var e *process.Error
+	if !errors.As(err, &e) {
+		return Failure{err.Error(), process.CodeInternal}
+	}
+	return Failure{err.Error(), e.Code}
+}
+
+// Err is the typed error that f stands for.
+func (f Failure) Err() error { return &process.Error{Code: f.Code, Message: f.Error} }
+
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
