@@ -1,0 +1,260 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/robfig/cron/v3"
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// takeOver goes on where a former worker was stopped, from what it has left: the
+// store, the groups with their attributes, and what the keeper holds.
+//
+// A run that the store calls the latest and that has not ended is adopted. A group
+// of any other run is ended and reported. What the keeper holds beyond that is
+// dropped: its result is on disk, or it was never started.
+func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
+	groups, err := s.groupsByRun()
+	if err != nil {
+		return err
+	}
+	holds := map[keeper.RunID]*keeper.Held{}
+	for i := range held {
+		holds[held[i].Run] = &held[i]
+	}
+	for _, rec := range records {
+		id := keeper.RunID{Name: rec.Spec.Name, Run: rec.Run}
+		p := s.resume(rec)
+		if rec.Last == nil || rec.Last.Number < rec.Run {
+			if p.adopt(id, groups[id], holds[id]) {
+				delete(groups, id)
+				delete(holds, id)
+			}
+		}
+		s.names[rec.Spec.Name] = p
+	}
+	for id, h := range holds {
+		if h.Output != nil {
+			h.Output.Close()
+		}
+		if err := s.keeper.Drop(id); err != nil {
+			return err
+		}
+	}
+	for id, group := range groups {
+		s.endStray(id, group)
+	}
+	if err := s.sweepFIFOs(); err != nil {
+		s.log.Print(err)
+	}
+	for _, p := range s.names {
+		p.publish()
+		s.loops.Go(p.loop)
+	}
+	return nil
+}
+
+func isEmpty(g cgroup.Group) bool {
+	events, err := g.Events()
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	return err == nil && !events.Populated
+}
+
+func (s *Supervisor) groupsByRun() (map[keeper.RunID]*cgroup.Group, error) {
+	children, err := s.groups.Children()
+	if err != nil {
+		return nil, err
+	}
+	groups := map[keeper.RunID]*cgroup.Group{}
+	for _, g := range children {
+		id, _ := parseGroupName(g.Name())
+		groups[id] = &g
+	}
+	return groups, nil
+}
+
+// resume takes up a process that was registered before; its loop does not run yet.
+func (s *Supervisor) resume(rec record) *managed {
+	var schedule cron.Schedule
+	if rec.Spec.Cron != "" {
+		var err error
+		if schedule, err = parseSchedule(rec.Spec.Cron, time.Now()); err != nil {
+			s.log.Printf("process '%s' has lost its schedule: %v", rec.Spec.Name, err)
+		}
+	}
+	p := s.newManaged(rec, schedule)
+	p.stored = true
+	if rec.Up {
+		p.arm()
+	}
+	return p
+}
+
+// adopt makes a run that is under way the process's current one. It reports false
+// when there is none: it was never started.
+func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held) bool {
+	s := p.s
+	var leader leaderAttr
+	known := false
+	if group != nil {
+		var err error
+		if known, err = readAttr(*group, attrLeader, &leader); err != nil {
+			s.log.Printf("%v: %v", id, err)
+		}
+	}
+	switch {
+	case held != nil && held.SpawnErr != nil:
+		return false
+	case held == nil && !known && (group == nil || isEmpty(*group)):
+		return false
+	case group == nil: // somebody removed it; the keeper knows how the leader ended
+		g := s.groups.Child(groupName(id))
+		group = &g
+	}
+	r := &run{id: id, group: *group, made: true, jobID: p.rec.Spec.JobID, leader: leader.ID, start: leader.Started}
+	if held != nil {
+		r.leader = held.ID
+	}
+	if !known { // the worker was stopped between the spawn and the attribute
+		r.start = time.Now()
+		leader.Boot = proc.BootTime()
+	}
+	p.run = r
+	p.state = state{at: process.Running, cron: p.schedule != nil, up: p.rec.Up}
+	p.adoptAttrs(leader)
+	p.adoptOutput(held)
+	r.meter = newMeter(s.proc, r.group, r.start)
+	var err error
+	if r.unwatch, err = s.watch.Add(r.group, p.lookAgain); err != nil {
+		s.log.Printf("%v: %v", id, err)
+	}
+	p.lookAgain()
+	switch {
+	case held == nil:
+		p.watchOrphan()
+	case held.Exit != nil:
+		p.exits <- leaderExit{id.Run, held.Exit}
+	}
+	return true
+}
+
+// adoptAttrs takes up what the group says about its run.
+func (p *managed) adoptAttrs(leader leaderAttr) {
+	r := p.run
+	now := proc.BootTime()
+	if err := r.group.Thaw(); err != nil { // it may have been about to be signalled
+		p.s.log.Printf("%v: %v", r.id, err)
+	}
+	var of runAttr
+	if ok, err := readAttr(r.group, attrRun, &of); err != nil {
+		p.s.log.Printf("%v: %v", r.id, err)
+	} else if ok {
+		r.jobID = of.JobID
+	}
+	if limit := p.rec.Spec.Deadline; limit > 0 {
+		p.deadline.Reset(max(leader.Boot+limit-now, 0))
+	}
+	ending, err := readAttr(r.group, attrEnd, &r.noted)
+	if err != nil {
+		p.s.log.Printf("%v: %v", r.id, err)
+	}
+	if !ending {
+		return
+	}
+	p.state.at, p.state.ending = process.Stopping, asked
+	p.state.cause, p.state.then = r.noted.Cause, r.noted.Then
+	left := max(r.noted.Boot+p.rec.Spec.Grace()-now, 0)
+	if r.noted.Sent {
+		p.startPhase(left, evGraceOver)
+	} else {
+		p.askToEnd(left)
+	}
+}
+
+// adoptOutput goes on reading where the former worker stopped.
+func (p *managed) adoptOutput(held *keeper.Held) {
+	r := p.run
+	path := p.s.fifoPath(r.id)
+	openBy := path
+	if held != nil && held.Output != nil {
+		defer held.Output.Close()
+		openBy = fmt.Sprintf("/proc/self/fd/%d", held.Output.Fd())
+	}
+	var err error
+	if r.capture, err = openCapture(path, openBy, p.outlet, p.outputFailed); err != nil {
+		r.capture = nil
+		p.s.log.Printf("%v: its output is lost: %v", r.id, err)
+	}
+}
+
+// watchOrphan waits for a leader that is not the keeper's child, because an
+// earlier keeper started it. How it ends cannot be known.
+func (p *managed) watchOrphan() {
+	r := p.run
+	gone := leaderExit{r.id.Run, nil}
+	fd, err := unix.PidfdOpen(r.leader.PID, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		p.exits <- gone
+		return
+	}
+	r.orphan = os.NewFile(uintptr(fd), "pidfd")
+	raw, err := r.orphan.SyscallConn()
+	if err != nil || !r.leader.Alive(p.s.proc) { // the pid is another's by now
+		p.exits <- gone
+		return
+	}
+	go func() { // until the leader ends, or finish closes the descriptor
+		err := raw.Read(func(fd uintptr) bool {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+			return n > 0 || err != nil && err != unix.EINTR
+		})
+		if err == nil {
+			p.exits <- gone
+		}
+	}()
+}
+
+// endStray ends a tree that belongs to no process of the store.
+func (s *Supervisor) endStray(id keeper.RunID, group *cgroup.Group) {
+	pids, _ := group.Pids()
+	err := group.Kill()
+	for limit := time.Now().Add(killLimit); err == nil && !isEmpty(*group) && time.Now().Before(limit); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err == nil {
+		err = group.Remove()
+	}
+	switch {
+	case err != nil:
+		s.log.Printf("group %s belongs to no process and cannot be removed: %v", group.Name(), err)
+	case len(pids) > 0:
+		s.log.Printf("group %s belonged to no process: its tree of %d was ended", group.Name(), len(pids))
+	}
+}
+
+// sweepFIFOs removes those of runs that are no more.
+func (s *Supervisor) sweepFIFOs() error {
+	entries, err := os.ReadDir(s.fifoDir())
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		id, _ := parseGroupName(e.Name())
+		if p := s.names[id.Name]; p != nil && p.run != nil && p.run.id == id {
+			continue
+		}
+		err = errors.Join(err, os.Remove(s.fifoDir()+"/"+e.Name()))
+	}
+	return err
+}

@@ -1,0 +1,80 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// The attributes of a run's group. They live and die with it, so they are never
+// stale. Times are CLOCK_BOOTTIME: a group does not outlive its boot.
+const (
+	attrRun    = "processmanager.run"    // runAttr: whose run it is
+	attrLeader = "processmanager.leader" // leaderAttr, when it was spawned
+	attrEnd    = "processmanager.end"    // endAttr, before the first signal
+)
+
+type runAttr struct {
+	Name  string
+	Run   uint64
+	JobID string
+}
+
+type leaderAttr struct {
+	proc.ID
+	Started time.Time
+	Boot    time.Duration
+}
+
+// endAttr is why a run is being ended, and what is to follow.
+type endAttr struct {
+	Cause process.Cause
+	Then  then
+	Boot  time.Duration // when the end began
+	Sent  bool          // the stop signal
+}
+
+func (r *run) attr(name string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return r.group.SetAttr(name, data)
+}
+
+// readAttr is false when the group has no such attribute.
+func readAttr(g cgroup.Group, name string, value any) (bool, error) {
+	data, err := g.Attr(name)
+	if errors.Is(err, cgroup.ErrNoAttr) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, json.Unmarshal(data, value)
+}
+
+// noteEnd records why the run is being ended, and what is to follow, before
+// anything is done about it.
+func (p *managed) noteEnd() {
+	r := p.run
+	if r == nil || p.state.ending == notEnding {
+		return
+	}
+	note := r.noted
+	note.Cause, note.Then = p.state.cause, p.state.then
+	if note == r.noted {
+		return
+	}
+	if note.Boot == 0 {
+		note.Boot = proc.BootTime()
+	}
+	r.noted = note
+	if err := r.attr(attrEnd, note); err != nil {
+		p.s.log.Printf("%v: %v", r.id, err)
+	}
+}

@@ -1,0 +1,321 @@
+package supervisor
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// managed is one process under management. One goroutine, loop, owns every field
+// but the channels and the view; others send requests and read views.
+type managed struct {
+	s        *Supervisor
+	rec      record
+	stored   bool // the store has it
+	state    state
+	schedule cron.Schedule // nil: none
+	next     time.Time     // of the schedule; zero: none
+	outlet   outlet
+	run      *run   // the current one; nil at rest
+	jobID    string // for the next run, instead of the spec's
+	startErr error  // why the last spawn failed
+	waiting  []request
+
+	phase      *time.Timer // of the end of a run
+	phaseEvent event
+	deadline   *time.Timer
+	alarm      *time.Timer // of the schedule
+
+	requests chan request
+	exits    chan leaderExit
+	changed  chan struct{} // the group's cgroup.events may read differently
+	done     chan struct{} // loop has returned
+
+	view atomic.Pointer[view]
+}
+
+// request is an event that somebody waits for.
+type request struct {
+	event  event
+	goal   goal
+	jobID  string
+	answer chan error // holds one
+}
+
+func (s *Supervisor) newManaged(rec record, schedule cron.Schedule) *managed {
+	p := &managed{
+		s: s, rec: rec, schedule: schedule,
+		phase: stoppedTimer(), deadline: stoppedTimer(), alarm: stoppedTimer(),
+		requests: make(chan request),
+		exits:    make(chan leaderExit, 4), // one a run, and that of an earlier one that is told again
+		changed:  make(chan struct{}, 1),
+		done:     make(chan struct{}),
+	}
+	p.state = state{at: atRest(rec), cron: schedule != nil, up: rec.Up}
+	if rec.Spec.Log {
+		p.outlet = &fileOutlet{dir: s.logDir(rec.Spec.Name)}
+	} else {
+		p.outlet = s.tails.add()
+	}
+	p.publish()
+	return p
+}
+
+// atRest is the state of a process that has no run.
+func atRest(rec record) process.State {
+	switch {
+	case rec.Spec.Cron != "" && rec.Up:
+		return process.Scheduled
+	case rec.At == 0:
+		return process.Stopped
+	}
+	return rec.At
+}
+
+// leaderExit is the end of a run's leader; how is nil when nobody could see it.
+type leaderExit struct {
+	run  uint64
+	exit *proc.Exit
+}
+
+func (x leaderExit) event() event {
+	switch {
+	case x.exit == nil:
+		return evLost
+	case x.exit.Signal == 0 && x.exit.Code == 0:
+		return evCompleted
+	}
+	return evExited
+}
+
+// ask sends a request and waits for its answer. When ctx ends first, what was
+// asked goes on.
+func (p *managed) ask(ctx context.Context, e event, g goal, jobID string) error {
+	r := request{event: e, goal: g, jobID: jobID, answer: make(chan error, 1)}
+	select {
+	case p.requests <- r:
+	case <-p.done:
+		return p.s.gone(p.rec.Spec.Name)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-r.answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// loop feeds the lifecycle until the process is forgotten or the daemon ends.
+func (p *managed) loop() {
+	defer close(p.done)
+	defer func() {
+		for _, t := range []*time.Timer{p.phase, p.deadline, p.alarm} {
+			t.Stop()
+		}
+	}()
+	shutdown := p.s.closing
+	for {
+		select {
+		case r := <-p.requests:
+			p.receive(r)
+		case x := <-p.exits:
+			if r := p.run; r != nil && r.id.Run == x.run && !r.ended {
+				r.ended, r.exit = true, x.exit
+				if isEmpty(r.group) { // the notice of it can be 10 ms late
+					p.handle(evEmpty)
+				}
+				p.handle(x.event())
+			}
+		case <-p.changed:
+			if p.run != nil && isEmpty(p.run.group) {
+				p.handle(evEmpty)
+			}
+		case <-p.phase.C:
+			p.handle(p.phaseEvent)
+		case <-p.deadline.C:
+			p.handle(evDeadline)
+		case <-p.alarm.C:
+			p.ring()
+		case <-shutdown:
+			shutdown = nil
+			p.handle(evShutdown)
+		}
+		if p.state.at == removed || shutdown == nil && !p.state.busy() {
+			return
+		}
+	}
+}
+
+func (p *managed) receive(r request) {
+	if p.s.isClosing() && (r.goal == goalStarted) {
+		r.answer <- errShuttingDown
+		return
+	}
+	p.waiting = append(p.waiting, r)
+	if r.goal == goalStarted {
+		p.jobID = r.jobID
+	}
+	p.handle(r.event)
+}
+
+// handle is one step of the lifecycle with its effects.
+func (p *managed) handle(e event) {
+	var actions []action
+	p.state, actions = step(p.state, e)
+	p.noteEnd()
+	for _, a := range actions {
+		p.carryOut(a)
+	}
+	p.publish()
+}
+
+func (p *managed) carryOut(a action) {
+	switch a.do {
+	case doSettle:
+		p.publish() // who is answered finds what it was told
+		p.settle(a.goal, a.code)
+	case doRefuse:
+		last := len(p.waiting) - 1
+		p.waiting[last].answer <- p.failure(a.code)
+		p.waiting = p.waiting[:last]
+	case doSave:
+		if err := p.save(); err != nil {
+			p.s.log.Print(err)
+		}
+	case doSchedule:
+		p.arm()
+	case doUnschedule:
+		p.next = time.Time{}
+		p.alarm.Stop()
+	case doSpawn:
+		p.publish()
+		p.handle(p.spawn())
+	case doAsk:
+		p.publish()
+		p.askToEnd(p.rec.Spec.Grace())
+	case doKill:
+		p.kill()
+	case doKillLeader:
+		p.run.error = "the leader had left its group"
+		if err := p.s.keeper.Kill(p.run.id); err != nil {
+			p.s.log.Printf("process '%s': the leader that left its group could not be ended: %v", p.rec.Spec.Name, err)
+		}
+	case doAwaitLeader:
+		p.startPhase(leaderGrace, evLeaderLate)
+	case doFinish:
+		p.finish(a.cause)
+	case doRemove:
+		p.remove()
+	}
+}
+
+func (p *managed) settle(g goal, code process.Code) {
+	err := p.failure(code)
+	kept := p.waiting[:0]
+	for _, r := range p.waiting {
+		if r.goal == g {
+			r.answer <- err
+		} else {
+			kept = append(kept, r)
+		}
+	}
+	clear(p.waiting[len(kept):])
+	p.waiting = kept
+}
+
+// failure is the error of a code, in the words of this process.
+func (p *managed) failure(code process.Code) error {
+	name := p.rec.Spec.Name
+	switch code {
+	case "":
+		return nil
+	case process.CodeStart:
+		return p.startErr
+	case process.CodeSuperseded:
+		return process.Errorf(code, "process '%s' was not started: a later request took its place", name)
+	case process.CodeStuck:
+		return p.stuck()
+	case process.CodeNotFound:
+		return process.Errorf(code, "process '%s' is being deleted", name)
+	case process.CodeShuttingDown:
+		return errShuttingDown
+	}
+	return process.Errorf(code, "process '%s': %s", name, code)
+}
+
+func (p *managed) startPhase(d time.Duration, e event) {
+	p.phaseEvent = e
+	p.phase.Reset(d)
+}
+
+// arm computes the next time of the schedule; one that is still to come stays.
+func (p *managed) arm() {
+	if p.schedule == nil {
+		return
+	}
+	now := time.Now()
+	if !p.next.After(now) {
+		p.next = time.Time{}
+	}
+	if p.next = due(p.schedule, p.next, now); !p.next.IsZero() {
+		p.alarm.Reset(nap(p.next, now))
+	}
+}
+
+// ring is the alarm of the schedule: the time has come, or it is time to look at
+// the clock again.
+func (p *managed) ring() {
+	if !p.next.IsZero() && !time.Now().Before(p.next) {
+		p.handle(evCron)
+	} else {
+		p.arm()
+	}
+}
+
+func (p *managed) save() error {
+	p.rec.Up = p.state.up
+	err := p.s.store.put(p.rec)
+	if err == nil {
+		p.stored = true
+	}
+	return err
+}
+
+func (p *managed) remove() {
+	name := p.rec.Spec.Name
+	var err error
+	if p.stored {
+		err = p.s.store.remove(name)
+	}
+	if err != nil { // it would be back with the next daemon
+		for i := range p.waiting {
+			if p.waiting[i].goal == goalRemoved {
+				p.waiting[i].answer <- err
+			}
+		}
+		p.waiting = nil
+		return
+	}
+	if err := p.outlet.Remove(); err != nil {
+		p.s.log.Printf("process '%s': its log stays: %v", name, err)
+	}
+	p.state.at = removed
+	p.s.forget(p)
+	p.settle(goalRemoved, "")
+}
+
+// removed is the state of a process that is no more; nobody sees it.
+const removed process.State = 0
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}

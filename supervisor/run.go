@@ -1,0 +1,328 @@
+package supervisor
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Times of the end of a run.
+const (
+	freezeLimit = 100 * time.Millisecond // for a tree to be frozen before it is signalled
+	killLimit   = 5 * time.Second        // for a tree to be gone after SIGKILL
+	leaderGrace = time.Second            // for the leader's exit to be seen when its group is empty
+)
+
+// run is the execution under way. It belongs to its process's goroutine.
+type run struct {
+	id      keeper.RunID
+	jobID   string
+	group   cgroup.Group
+	made    bool   // the group is there
+	unwatch func() // nil: not watched
+	capture *capture
+	meter   *meter
+	orphan  *os.File // pidfd of a leader that the keeper cannot wait for
+	leader  proc.ID
+	start   time.Time
+	noted   endAttr    // what attrEnd says
+	ended   bool       // the leader
+	exit    *proc.Exit // how; nil: nobody could see it
+	left    *process.LeftBehind
+	error   string
+}
+
+// spawn begins the next run. Its number is on disk before anything is made.
+func (p *managed) spawn() event {
+	p.rec.Run++
+	spec := &p.rec.Spec
+	id := keeper.RunID{Name: spec.Name, Run: p.rec.Run}
+	p.run = &run{id: id, jobID: spec.JobID, group: p.s.groups.Child(groupName(id))}
+	if p.jobID != "" {
+		p.run.jobID, p.jobID = p.jobID, ""
+	}
+	if err := p.save(); err != nil {
+		p.startErr = err
+		return evSpawnFailed
+	}
+	if err := p.run.begin(p); err != nil {
+		p.run.error = err.Error()
+		p.startErr = process.Errorf(process.CodeStart, "process '%s' could not be started: %v", spec.Name, err)
+		return evSpawnFailed
+	}
+	if spec.Deadline > 0 {
+		p.deadline.Reset(spec.Deadline)
+	}
+	return evSpawned
+}
+
+// begin makes the group and the FIFO and has the keeper spawn the leader. What it
+// has made when it fails is cleaned up by finish.
+func (r *run) begin(p *managed) error {
+	if err := r.group.Make(); err != nil {
+		return err
+	}
+	r.made = true
+	if err := r.attr(attrRun, runAttr{r.id.Name, r.id.Run, r.jobID}); err != nil {
+		return err
+	}
+	var err error
+	if r.unwatch, err = p.s.watch.Add(r.group, p.lookAgain); err != nil {
+		return err
+	}
+	dir, err := r.group.Dir()
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	var output *os.File
+	r.capture, output, err = newCapture(p.s.fifoPath(r.id), p.outlet, p.outputFailed)
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	spec := &p.rec.Spec
+	r.start = time.Now()
+	r.leader, err = p.s.keeper.Spawn(p.s.life, r.id, proc.Command{
+		Argv: []string{"/bin/sh", "-c", spec.Command},
+		Env: proc.Environment(p.s.environ, "PROCESSMANAGER_NAME="+spec.Name,
+			"PROCESSMANAGER_RUN="+strconv.FormatUint(r.id.Run, 10), "PROCESSMANAGER_JOBID="+r.jobID),
+		Dir:    spec.Dir,
+		Group:  dir,
+		Output: output,
+	})
+	if err != nil {
+		r.start = time.Time{}
+		return err
+	}
+	r.meter = newMeter(p.s.proc, r.group, r.start)
+	if err := r.attr(attrLeader, leaderAttr{r.leader, r.start, proc.BootTime()}); err != nil {
+		p.s.log.Printf("%v: %v", r.id, err)
+	}
+	return nil
+}
+
+func (p *managed) outputFailed(err error) { p.s.log.Printf("process '%s': %v", p.name(), err) }
+
+// askToEnd sends the stop signal to the whole tree and starts the grace period.
+// The tree is frozen meanwhile, so that it cannot fork ahead of the signals.
+func (p *managed) askToEnd(grace time.Duration) {
+	r := p.run
+	if p.rec.Spec.EndSignal() == process.KILL {
+		grace = 0
+	}
+	p.startPhase(grace, evGraceOver)
+	note := func(what string, err error) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			p.s.log.Printf("%v: %s: %v", r.id, what, err)
+		}
+	}
+	pids, err := r.group.Pids()
+	if err == nil && len(pids) == 0 {
+		p.lookAgain()
+		return
+	}
+	note("freeze", r.group.Freeze())
+	p.awaitFrozen()
+	if r.ended {
+		r.noteLeftBehind(p.s.proc)
+	}
+	if grace > 0 {
+		_, err = r.group.Signal(unix.Signal(p.rec.Spec.EndSignal()))
+		note("signal", err)
+	}
+	note("thaw", r.group.Thaw())
+	r.noted.Sent = true
+	note("record that it was asked", r.attr(attrEnd, r.noted))
+}
+
+// awaitFrozen waits until the tree stands still, or is gone, or for freezeLimit.
+func (p *managed) awaitFrozen() {
+	limit := time.NewTimer(freezeLimit)
+	defer limit.Stop()
+	for {
+		events, err := p.run.group.Events()
+		if err != nil || events.Frozen || !events.Populated {
+			break
+		}
+		select {
+		case <-p.changed:
+			continue
+		case <-limit.C:
+		}
+		break
+	}
+	p.lookAgain() // what was taken here
+}
+
+// lookAgain has the loop read the group's events.
+func (p *managed) lookAgain() {
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// noteLeftBehind keeps who was there without the leader.
+func (r *run) noteLeftBehind(procfs string) {
+	pids, err := r.group.Pids()
+	if err != nil || len(pids) == 0 {
+		return
+	}
+	names := proc.Names(procfs, pids)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	r.left = &process.LeftBehind{Count: len(pids), Names: names[:min(len(names), 16)]}
+}
+
+func (p *managed) kill() {
+	if err := p.run.group.Kill(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		p.s.log.Printf("process '%s': %v", p.rec.Spec.Name, err)
+	}
+	p.startPhase(killLimit, evGiveUp)
+}
+
+// stuck is the error of a tree that SIGKILL does not end.
+func (p *managed) stuck() error {
+	pids := "unknown"
+	if p.run != nil {
+		if list, err := p.run.group.Pids(); err == nil {
+			pids = strings.Trim(fmt.Sprint(list[:min(len(list), 16)]), "[]")
+		}
+	}
+	return process.Errorf(process.CodeStuck, "process '%s' is stuck: SIGKILL has not ended pids %s within %v (uninterruptible sleep?); it stays 'stopping', try stop again later",
+		p.rec.Spec.Name, pids, killLimit)
+}
+
+// finish records a run of which nobody is left, and removes what it had.
+func (p *managed) finish(cause process.Cause) {
+	r := p.run
+	p.phase.Stop()
+	p.deadline.Stop()
+	if r.capture != nil {
+		r.capture.finish()
+	}
+	if r.orphan != nil {
+		r.orphan.Close()
+	}
+	result := r.result(cause, p)
+	p.rec.Last = &result
+	if p.state.at.AtRest() {
+		p.rec.At = p.state.at
+	}
+	// What the run has left is needed until its result is on disk.
+	if p.stored { // a process that could not be stored is none
+		if err := p.save(); err != nil {
+			p.s.log.Print(err)
+		}
+	}
+	if r.unwatch != nil {
+		r.unwatch()
+	}
+	if r.made {
+		if err := r.group.Remove(); err != nil {
+			p.s.log.Printf("%v: its group stays: %v", r.id, err)
+		}
+	}
+	if err := p.outlet.Rest(); err != nil {
+		p.s.log.Printf("%v: %v", r.id, err)
+	}
+	if err := p.s.keeper.Drop(r.id); err != nil {
+		p.s.log.Printf("%v: %v", r.id, err)
+	}
+	p.run = nil
+}
+
+// describe is what is known of the run while it lasts.
+func (r *run) describe() process.Run {
+	return process.Run{Number: r.id.Run, JobID: r.jobID, Start: r.start.UTC(), LeftBehind: r.left}
+}
+
+// result is the run as it ended.
+func (r *run) result(cause process.Cause, p *managed) process.Run {
+	res := r.describe()
+	res.End, res.Error = time.Now().UTC(), r.error
+	if !r.start.IsZero() {
+		res.Uptime = time.Since(r.start).Seconds()
+	}
+	var oomKills uint64
+	if r.meter != nil {
+		var err error
+		if res.Usage, oomKills, err = r.meter.total(); err != nil {
+			p.s.log.Printf("%v: %v", r.id, err)
+		}
+	}
+	if r.exit != nil {
+		if r.exit.Signal != 0 {
+			res.Signal = process.Signal(r.exit.Signal)
+		} else {
+			res.ExitCode = &r.exit.Code
+		}
+		if cause == process.CauseExit && r.exit.Signal != 0 {
+			cause = process.CauseSignal
+			if r.exit.Signal == unix.SIGKILL && oomKills > 0 {
+				cause = process.CauseOOM
+			}
+		}
+	}
+	res.Cause = cause
+	if res.Error == "" {
+		res.Error = explain(res, &p.rec.Spec, p.outlet)
+	}
+	return res
+}
+
+// explain says in one line why a run failed; nothing if it did not.
+func explain(r process.Run, spec *process.Spec, output outlet) string {
+	switch {
+	case r.Cause == process.CauseDeadline:
+		return fmt.Sprintf("the deadline of %v passed", spec.Deadline)
+	case r.Cause == process.CauseOOM:
+		return "ended by the kernel's out-of-memory killer"
+	case r.Cause == process.CauseSignal:
+		return fmt.Sprintf("ended by SIG%s", r.Signal)
+	case r.Cause != process.CauseExit || r.ExitCode == nil || *r.ExitCode == 0:
+		return ""
+	}
+	text := fmt.Sprintf("exit code %d", *r.ExitCode)
+	switch *r.ExitCode {
+	case 126:
+		text += " (found, but cannot be executed)"
+	case 127:
+		text += " (command not found)"
+	}
+	if last, err := output.Last(1); err == nil {
+		if last = bytes.TrimSpace(last); len(last) > 0 {
+			text += ": " + strings.ToValidUTF8(string(last[:min(len(last), 200)]), "�")
+		}
+	}
+	return text
+}
+
+// groupName is the directory of a run's group, and the name of its FIFO.
+func groupName(id keeper.RunID) string {
+	return id.Name + "." + strconv.FormatUint(id.Run, 10)
+}
+
+// parseGroupName undoes groupName: the last dot separates.
+func parseGroupName(name string) (id keeper.RunID, ok bool) {
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 0 {
+		return id, false
+	}
+	n, err := strconv.ParseUint(name[dot+1:], 10, 64)
+	return keeper.RunID{Name: name[:dot], Run: n}, err == nil
+}

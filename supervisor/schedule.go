@@ -1,0 +1,59 @@
+package supervisor
+
+import (
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// maxNap bounds how long a schedule sleeps without a look at the clock: Go's
+// timers do not follow the wall clock when it is stepped.
+const maxNap = time.Minute
+
+// parseSchedule reads a cron expression: five fields, a descriptor (@daily), or
+// @every, with a zone (CRON_TZ=Europe/Brussels) in front of it if need be.
+func parseSchedule(expr string, now time.Time) (s cron.Schedule, err error) {
+	refuse := func(why string) (cron.Schedule, error) {
+		return nil, process.Errorf(process.CodeInvalid, "cron: %s: %s: five fields such as '0 3 * * *', @every 10s, or @daily are expected",
+			process.Printable(expr), why)
+	}
+	spec := expr
+	if strings.HasPrefix(expr, "TZ=") || strings.HasPrefix(expr, "CRON_TZ=") {
+		_, rest, found := strings.Cut(expr, " ")
+		if !found { // the parser would panic
+			return refuse("a zone without a schedule")
+		}
+		spec = strings.TrimSpace(rest)
+	}
+	if every, ok := strings.CutPrefix(spec, "@every "); ok {
+		d, err := time.ParseDuration(strings.TrimSpace(every))
+		if err == nil && d < time.Second { // rounded up to one without a word, or accepted below zero
+			return refuse("an interval is at least 1s")
+		}
+	}
+	if s, err = cron.ParseStandard(expr); err != nil {
+		return refuse(strings.ReplaceAll(err.Error(), "\n", " "))
+	}
+	if s.Next(now).IsZero() {
+		return refuse("there is no such day")
+	}
+	return s, nil
+}
+
+// due is the time of the schedule that comes next, given what was next before.
+// A clock that was stepped back makes it earlier, never later.
+func due(s cron.Schedule, before, now time.Time) time.Time {
+	next := s.Next(now)
+	if !before.IsZero() && (next.IsZero() || before.Before(next)) {
+		return before
+	}
+	return next
+}
+
+// nap is how long to sleep until next.
+func nap(next, now time.Time) time.Duration {
+	return min(max(next.Sub(now), 0), maxNap)
+}

@@ -1,0 +1,322 @@
+package supervisor
+
+import "github.com/freeflowuniverse/processmanager/supervisor/process"
+
+// state is what the lifecycle of one process depends on, and nothing else.
+type state struct {
+	at   process.State
+	cron bool // the spec has a schedule
+	up   bool // the target: false once stop was asked for
+
+	// Of the current run, while at is Starting, Running or Stopping.
+	then       then          // what follows when it has ended
+	cause      process.Cause // why it ends; 0: by itself, see the leader's exit
+	leaderGone bool
+	completed  bool // the leader exited 0, by itself
+	empty      bool // the group
+	ending     ending
+}
+
+// then is what follows the end of a run.
+type then uint8
+
+const (
+	thenRest   then = iota // by its result; with a schedule: scheduled again
+	thenStop               // stopped
+	thenStart              // the next run: a restart, or a start that came meanwhile
+	thenRemove             // forgotten
+)
+
+// ending is how far the end of a tree has come.
+type ending uint8
+
+const (
+	notEnding ending = iota
+	asked            // the stop signal is sent, the grace period runs
+	killed           // SIGKILL is sent
+	stuck            // SIGKILL did not end it in time
+)
+
+// event is what can happen to a process.
+type event uint8
+
+const (
+	evStart       event = iota // by name; the first start of a new process too
+	evStop                     //
+	evRestart                  //
+	evDelete                   //
+	evShutdown                 // the daemon ends
+	evCron                     // the scheduled time has come
+	evDeadline                 // the run's deadline has passed
+	evSpawned                  // the leader runs
+	evSpawnFailed              // it could not be started
+	evCompleted                // the leader exited 0
+	evExited                   // the leader exited otherwise
+	evLost                     // the leader has ended, how is not known
+	evEmpty                    // the group is empty
+	evLeaderLate               // the group is empty, the leader is not seen to exit: it left
+	evGraceOver                // the tree has not ended on the stop signal
+	evGiveUp                   // nor on SIGKILL
+)
+
+// goal is what a request waits for.
+type goal uint8
+
+const (
+	goalStarted goal = iota + 1
+	goalStopped
+	goalRemoved
+)
+
+// action is an effect, to be carried out in order.
+type action struct {
+	do    effect
+	goal  goal          // of settle
+	code  process.Code  // of settle: the error; "" for done
+	cause process.Cause // of finish: why the run ended
+}
+
+type effect uint8
+
+const (
+	doSettle      effect = iota // the requests that wait for goal are answered
+	doRefuse                    // the request that came is answered with code
+	doSave                      // the target goes to disk
+	doSchedule                  // compute the next time
+	doUnschedule                //
+	doSpawn                     // the next run: evSpawned or evSpawnFailed follows
+	doAsk                       // send the stop signal, start the grace period
+	doKill                      // SIGKILL to the whole tree
+	doKillLeader                // SIGKILL to the leader, outside its group
+	doAwaitLeader               // evLeaderLate follows unless the leader's exit is seen
+	doFinish                    // record the result, remove the group
+	doRemove                    // forget the process
+)
+
+// step is the lifecycle: what an event does in each state. It is pure; the
+// table in the package comment is its description.
+func step(s state, e event) (state, []action) {
+	switch e {
+	case evStart:
+		return s.start()
+	case evRestart:
+		if s.busy() && s.at != process.Stopping {
+			s.then, s.up = thenStart, true
+			return s.end(process.CauseStop, action{do: doSave})
+		}
+		return s.start()
+	case evStop:
+		return s.stop()
+	case evDelete:
+		return s.remove()
+	case evShutdown:
+		return s.shutdown()
+	case evCron:
+		if s.at == process.Scheduled {
+			return s.spawn(action{do: doSchedule})
+		}
+		return s, []action{{do: doSchedule}} // skipped
+	case evDeadline:
+		if s.at == process.Running {
+			return s.end(process.CauseDeadline)
+		}
+	case evSpawned:
+		s.at = process.Running
+		return s, []action{settle(goalStarted)}
+	case evSpawnFailed:
+		s.cause, s.leaderGone, s.empty = process.CauseStart, true, true
+		after, actions := s.finish()
+		return after, append(actions, fail(goalStarted, process.CodeStart))
+	case evCompleted, evExited, evLost:
+		return s.leader(e)
+	case evEmpty:
+		return s.emptied()
+	case evLeaderLate:
+		if s.busy() && s.empty && !s.leaderGone {
+			return s, []action{{do: doKillLeader}}
+		}
+	case evGraceOver:
+		if s.ending == asked {
+			s.ending = killed
+			return s, []action{{do: doKill}}
+		}
+	case evGiveUp:
+		return s.giveUp()
+	}
+	return s, nil
+}
+
+// busy reports whether there is a run.
+func (s state) busy() bool {
+	return s.at == process.Starting || s.at == process.Running || s.at == process.Stopping
+}
+
+func (s state) start() (state, []action) {
+	switch s.at {
+	case process.Scheduled, process.Starting, process.Running:
+		return s, []action{settle(goalStarted)}
+	case process.Stopping:
+		switch {
+		case s.then == thenRemove:
+			return s, []action{{do: doRefuse, code: process.CodeNotFound}}
+		case s.ending == stuck:
+			return s, []action{{do: doRefuse, code: process.CodeStuck}}
+		}
+		s.then, s.up = thenStart, true
+		if s.cron {
+			s.then = thenRest
+		}
+		return s, []action{{do: doSave}}
+	}
+	s.up = true
+	if s.cron {
+		s.at = process.Scheduled
+		return s, []action{{do: doSchedule}, {do: doSave}, settle(goalStarted)}
+	}
+	return s.spawn()
+}
+
+// spawn begins the next run; its number, and the target with it, are stored
+// on the way.
+func (s state) spawn(first ...action) (state, []action) {
+	s = state{at: process.Starting, cron: s.cron, up: s.up}
+	return s, append(first, action{do: doSpawn})
+}
+
+func (s state) stop() (state, []action) {
+	s.up = false
+	switch s.at {
+	case process.Stopping:
+		if s.then == thenRemove {
+			return s, nil
+		}
+		s.then = thenStop
+		return s.killAgain(action{do: doUnschedule}, fail(goalStarted, process.CodeSuperseded), action{do: doSave})
+	case process.Starting, process.Running:
+		s.then = thenStop
+		return s.end(process.CauseStop, action{do: doUnschedule}, action{do: doSave})
+	case process.Scheduled:
+		s.at = process.Stopped
+		return s, []action{{do: doUnschedule}, {do: doSave}, settle(goalStopped)}
+	}
+	return s, []action{settle(goalStopped)}
+}
+
+// killAgain is a further try at a tree that is stuck.
+func (s state) killAgain(first ...action) (state, []action) {
+	if s.ending == stuck {
+		s.ending = killed
+		first = append(first, action{do: doKill})
+	}
+	return s, first
+}
+
+func (s state) remove() (state, []action) {
+	if !s.busy() {
+		return s, []action{{do: doUnschedule}, {do: doRemove}}
+	}
+	s.then, s.up = thenRemove, false
+	first := []action{{do: doUnschedule}, fail(goalStarted, process.CodeSuperseded), {do: doSave}}
+	if s.at == process.Stopping {
+		return s.killAgain(first...)
+	}
+	return s.end(process.CauseStop, first...)
+}
+
+// shutdown ends the tree and leaves the target alone.
+func (s state) shutdown() (state, []action) {
+	first := []action{{do: doUnschedule}, fail(goalStarted, process.CodeShuttingDown)}
+	if s.then == thenStart {
+		s.then = thenRest
+	}
+	if s.at == process.Starting || s.at == process.Running {
+		return s.end(process.CauseShutdown, first...)
+	}
+	return s, first
+}
+
+// end asks the tree to end, for a reason.
+func (s state) end(cause process.Cause, first ...action) (state, []action) {
+	s.at, s.cause, s.ending = process.Stopping, cause, asked
+	return s, append(first, action{do: doAsk})
+}
+
+// leader is the leader's exit. What it left behind is ended too.
+func (s state) leader(e event) (state, []action) {
+	s.leaderGone = true
+	if s.cause == 0 {
+		s.cause, s.completed = process.CauseExit, e == evCompleted
+		if e == evLost {
+			s.cause = process.CauseLost
+		}
+	}
+	switch {
+	case s.empty:
+		return s.finish()
+	case s.at == process.Stopping && s.ending != notEnding:
+		return s, nil
+	}
+	return s.end(s.cause)
+}
+
+func (s state) emptied() (state, []action) {
+	if !s.busy() || s.empty {
+		return s, nil
+	}
+	s.empty = true
+	if s.leaderGone {
+		return s.finish()
+	}
+	s.at = process.Stopping
+	return s, []action{{do: doAwaitLeader}}
+}
+
+func (s state) giveUp() (state, []action) {
+	if s.ending != killed {
+		return s, nil
+	}
+	s.ending = stuck
+	if s.then != thenRest {
+		s.then = thenStop // those who asked for more are told that it failed
+	}
+	return s, []action{
+		fail(goalStopped, process.CodeStuck), fail(goalStarted, process.CodeStuck), fail(goalRemoved, process.CodeStuck),
+	}
+}
+
+// finish is the end of a run: nobody is left.
+func (s state) finish() (state, []action) {
+	next := s.then
+	actions := []action{{do: doFinish, cause: s.cause}, settle(goalStopped)}
+	s = state{at: s.rest(), cron: s.cron, up: s.up}
+	switch {
+	case next == thenRemove:
+		return s, append(actions, action{do: doRemove})
+	case next == thenStart:
+		after, more := s.spawn(action{do: doSchedule})
+		return after, append(actions, more...)
+	case s.at == process.Scheduled:
+		actions = append(actions, action{do: doSchedule}, settle(goalStarted))
+	}
+	return s, actions
+}
+
+// rest is where a process is when its run has ended.
+func (s state) rest() process.State {
+	switch {
+	case s.then == thenStop, s.then == thenRemove:
+		return process.Stopped
+	case s.cause == process.CauseShutdown:
+		return process.Stopped
+	case s.cron && s.up:
+		return process.Scheduled
+	case s.cause == process.CauseStop:
+		return process.Stopped
+	case s.completed:
+		return process.Completed
+	}
+	return process.Failed
+}
+
+func settle(g goal) action                  { return action{do: doSettle, goal: g} }
+func fail(g goal, code process.Code) action { return action{do: doSettle, goal: g, code: code} }

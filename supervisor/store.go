@@ -1,0 +1,211 @@
+package supervisor
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// record is what is kept of a process: all that must outlive the daemon.
+type record struct {
+	Spec process.Spec
+	Up   bool          // the target
+	At   process.State `json:",omitzero"` // where the last run left it
+	Run  uint64        // the last run number that was given out
+	Last *process.Run  `json:",omitempty"` // the last run that ended
+}
+
+// store keeps the records in one file. A write is on disk when put or remove
+// returns; those that wait at the same time share one sync.
+type store struct {
+	db   *bolt.DB
+	ops  chan op
+	done chan struct{}
+}
+
+type op struct {
+	name   string
+	value  []byte // nil: remove
+	result chan error
+}
+
+var (
+	metaBucket    = []byte("meta")
+	processBucket = []byte("processes")
+	formatKey     = []byte("format")
+)
+
+// storeFormat is the version of what is in the buckets.
+const storeFormat = "1"
+
+// StoreError is a store that cannot be read.
+type StoreError struct {
+	Path string
+	Err  error
+}
+
+func (e *StoreError) Error() string {
+	return fmt.Sprintf("the store %s cannot be read: %v; -reset-store moves it aside and starts empty", e.Path, e.Err)
+}
+
+func (e *StoreError) Unwrap() error { return e.Err }
+
+// openStore opens or makes the store at path and returns what is in it.
+func openStore(path string) (*store, []record, error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 5 * time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	if err != nil {
+		return nil, nil, &StoreError{path, err}
+	}
+	records, err := readStore(db)
+	if err != nil {
+		db.Close()
+		return nil, nil, &StoreError{path, err}
+	}
+	s := &store{db: db, ops: make(chan op), done: make(chan struct{})}
+	go s.commit()
+	return s, records, nil
+}
+
+// VerifyStore checks the store in a state directory page by page. None is fine.
+//
+// The library panics where it meets damage, in a goroutine of its own, or faults
+// where the file is too short: run this in a process that can be lost.
+func VerifyStore(stateDir string) error {
+	path := storePath(stateDir)
+	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 5 * time.Second, ReadOnly: true})
+	if err != nil {
+		return &StoreError{path, err}
+	}
+	defer db.Close()
+	err = db.View(func(tx *bolt.Tx) error {
+		var first error
+		for damage := range tx.Check() {
+			first = cmp.Or(first, damage)
+		}
+		return first
+	})
+	if err != nil {
+		return &StoreError{path, fmt.Errorf("it is damaged: %w", err)}
+	}
+	return nil
+}
+
+// ResetStore moves the store in a state directory aside and returns where to;
+// empty if there was none.
+func ResetStore(stateDir string) (string, error) {
+	from := storePath(stateDir)
+	to := from + ".broken-" + time.Now().UTC().Format("20060102T150405.000")
+	switch err := os.Rename(from, to); {
+	case errors.Is(err, os.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	return to, nil
+}
+
+func storePath(stateDir string) string { return stateDir + "/processes.db" }
+
+// readStore returns what is in the store, and makes it one if it is new.
+func readStore(db *bolt.DB) (records []record, err error) {
+	err = db.Update(func(tx *bolt.Tx) error {
+		meta, err := tx.CreateBucketIfNotExists(metaBucket)
+		if err != nil {
+			return err
+		}
+		if format := meta.Get(formatKey); format == nil {
+			err = meta.Put(formatKey, []byte(storeFormat))
+		} else if string(format) != storeFormat {
+			err = fmt.Errorf("its format is %q, this program reads %q", format, storeFormat)
+		}
+		if err != nil {
+			return err
+		}
+		all, err := tx.CreateBucketIfNotExists(processBucket)
+		if err != nil {
+			return err
+		}
+		return all.ForEach(func(name, value []byte) error {
+			var r record
+			if err := json.Unmarshal(value, &r); err != nil {
+				return fmt.Errorf("process %q: %w", name, err)
+			}
+			records = append(records, r)
+			return nil
+		})
+	})
+	return records, err
+}
+
+func (s *store) put(r record) error {
+	value, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return s.wait(op{name: r.Spec.Name, value: value})
+}
+
+func (s *store) remove(name string) error { return s.wait(op{name: name}) }
+
+func (s *store) wait(o op) error {
+	o.result = make(chan error, 1)
+	s.ops <- o
+	if err := <-o.result; err != nil {
+		return process.Errorf(process.CodeStore, "process '%s' could not be stored in %s: %v", o.name, s.db.Path(), err)
+	}
+	return nil
+}
+
+// commit writes all that waits in one transaction, again and again.
+func (s *store) commit() {
+	defer close(s.done)
+	for first := range s.ops {
+		batch := []op{first}
+		for more := true; more; {
+			select {
+			case o, ok := <-s.ops:
+				if ok {
+					batch = append(batch, o)
+				}
+				more = ok
+			default:
+				more = false
+			}
+		}
+		err := s.db.Update(func(tx *bolt.Tx) error {
+			all := tx.Bucket(processBucket)
+			for _, o := range batch {
+				var err error
+				if o.value == nil {
+					err = all.Delete([]byte(o.name))
+				} else {
+					err = all.Put([]byte(o.name), o.value)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, o := range batch {
+			o.result <- err
+		}
+	}
+}
+
+// close is called when nobody will write any more.
+func (s *store) close() error {
+	close(s.ops)
+	<-s.done
+	return s.db.Close()
+}

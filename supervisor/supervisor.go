@@ -1,0 +1,273 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"log"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Keeper is what the supervisor needs of the keeper: it clones and it reaps.
+// *keeper.Link is one.
+type Keeper interface {
+	// Spawn starts the leader of a run, once.
+	Spawn(ctx context.Context, id keeper.RunID, c proc.Command) (proc.ID, error)
+	// Kill sends SIGKILL to the leader.
+	Kill(id keeper.RunID) error
+	// Drop says that the run's result is on disk.
+	Drop(id keeper.RunID) error
+}
+
+// Config is where a supervisor works and what it works with.
+type Config struct {
+	State   string       // directory of the store and the logs
+	Runtime string       // directory of the FIFOs
+	Groups  cgroup.Group // the group that holds those of the runs
+	Keeper  Keeper
+	Held    []keeper.Held // runs that the keeper knows of from a former worker
+	Proc    string        // "/proc"
+	Dir     string        // working directory of processes that are registered now
+	Environ []string      // of the daemon; runs get a part of it
+	Log     *log.Logger
+}
+
+// Supervisor manages processes. Its methods may be called at any time from any
+// goroutine; they are the [verbs.Manager] of the daemon.
+type Supervisor struct {
+	state   string
+	runtime string
+	groups  cgroup.Group
+	keeper  Keeper
+	proc    string
+	dir     string
+	environ []string
+	log     *log.Logger
+
+	store *store
+	watch *cgroup.Watch
+	tails *tails
+
+	life    context.Context // of everything that must not end with a request
+	closing chan struct{}   // closed when the daemon ends
+	loops   sync.WaitGroup
+
+	mu    sync.Mutex
+	names map[string]*managed
+}
+
+var errShuttingDown = &process.Error{Code: process.CodeShuttingDown, Message: "the daemon is shutting down"}
+
+// Open loads what is in the state directory, ends what a former daemon left
+// running, and resumes the schedules.
+func Open(c Config) (*Supervisor, error) {
+	s := &Supervisor{
+		state: c.State, runtime: c.Runtime, groups: c.Groups, keeper: c.Keeper, proc: c.Proc,
+		dir: c.Dir, environ: c.Environ, log: c.Log,
+		tails:   &tails{limit: tailTotal},
+		life:    context.Background(),
+		closing: make(chan struct{}),
+		names:   map[string]*managed{},
+	}
+	for _, dir := range []string{s.fifoDir(), s.state + "/logs"} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if s.watch, err = cgroup.NewWatch(); err != nil {
+		return nil, err
+	}
+	var records []record
+	if s.store, records, err = openStore(storePath(c.State)); err != nil {
+		s.watch.Close()
+		return nil, err
+	}
+	if err := s.takeOver(records, c.Held); err != nil {
+		s.store.close()
+		s.watch.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Exited is called when the keeper has reaped the leader of a run.
+func (s *Supervisor) Exited(id keeper.RunID, exit proc.Exit) {
+	s.mu.Lock()
+	p := s.names[id.Name]
+	s.mu.Unlock()
+	if p != nil {
+		p.exits <- leaderExit{id.Run, &exit}
+	}
+}
+
+// Start registers a process and starts it or, with a schedule, lets it wait for
+// its time; with an empty command it starts the process that has the name.
+func (s *Supervisor) Start(ctx context.Context, spec process.Spec) (process.Status, error) {
+	if spec.Command == "" {
+		return s.request(ctx, spec.Name, evStart, goalStarted, spec.JobID)
+	}
+	if err := spec.Validate(); err != nil {
+		return process.Status{}, err
+	}
+	var schedule cron.Schedule
+	if spec.Cron != "" {
+		var err error
+		if schedule, err = parseSchedule(spec.Cron, time.Now()); err != nil {
+			return process.Status{}, err
+		}
+	}
+	if spec.Dir == "" {
+		spec.Dir = s.dir
+	}
+	p, err := s.register(spec, schedule)
+	if err != nil {
+		return process.Status{}, err
+	}
+	err = p.ask(ctx, evStart, goalStarted, "")
+	return s.statusOf(p), err
+}
+
+// register gives the name to a new process.
+func (s *Supervisor) register(spec process.Spec, schedule cron.Schedule) (*managed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosing() {
+		return nil, errShuttingDown
+	}
+	if s.names[spec.Name] != nil {
+		return nil, process.Errorf(process.CodeExists, "there is a process '%s' already: give its name alone to start it again, or delete it first", spec.Name)
+	}
+	p := s.newManaged(record{Spec: spec}, schedule)
+	s.names[spec.Name] = p
+	s.loops.Go(p.loop)
+	return p, nil
+}
+
+// forget gives the name of p free.
+func (s *Supervisor) forget(p *managed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.names[p.rec.Spec.Name] == p {
+		delete(s.names, p.rec.Spec.Name)
+	}
+}
+
+// Stop ends the tree and answers when nobody is left.
+func (s *Supervisor) Stop(ctx context.Context, name string) (process.Status, error) {
+	return s.request(ctx, name, evStop, goalStopped, "")
+}
+
+// Restart ends the tree and starts the next run.
+func (s *Supervisor) Restart(ctx context.Context, name, jobID string) (process.Status, error) {
+	return s.request(ctx, name, evRestart, goalStarted, jobID)
+}
+
+// Delete ends the tree and forgets the process, its history and its logs.
+func (s *Supervisor) Delete(ctx context.Context, name string) error {
+	p, err := s.lookup(name)
+	if err != nil {
+		return err
+	}
+	return p.ask(ctx, evDelete, goalRemoved, "")
+}
+
+func (s *Supervisor) request(ctx context.Context, name string, e event, g goal, jobID string) (process.Status, error) {
+	p, err := s.lookup(name)
+	if err != nil {
+		return process.Status{}, err
+	}
+	err = p.ask(ctx, e, g, jobID)
+	return s.statusOf(p), err
+}
+
+func (s *Supervisor) lookup(name string) (*managed, error) {
+	s.mu.Lock()
+	p := s.names[name]
+	s.mu.Unlock()
+	if p == nil {
+		return nil, s.gone(name)
+	}
+	return p, nil
+}
+
+// gone is the error for a name that nobody has.
+func (s *Supervisor) gone(name string) error {
+	if s.isClosing() {
+		return errShuttingDown
+	}
+	return process.Errorf(process.CodeNotFound, "no process '%s'", name)
+}
+
+// Status is what is known of one process.
+func (s *Supervisor) Status(ctx context.Context, name string) (process.Status, error) {
+	p, err := s.lookup(name)
+	if err != nil {
+		return process.Status{}, err
+	}
+	return s.statusOf(p), nil
+}
+
+// List is all processes, sorted by name.
+func (s *Supervisor) List(ctx context.Context) ([]process.Status, error) {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.names))
+	s.mu.Unlock()
+	slices.SortFunc(all, func(a, b *managed) int { return strings.Compare(a.name(), b.name()) })
+	list := make([]process.Status, len(all))
+	for i, p := range all {
+		list[i] = s.statusOf(p)
+	}
+	return list, nil
+}
+
+// Log is the last lines of a process's output.
+func (s *Supervisor) Log(ctx context.Context, name string, lines int) ([]byte, error) {
+	p, err := s.lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := p.outlet.Last(lines)
+	if err != nil {
+		return nil, process.Errorf(process.CodeInternal, "the log of '%s' cannot be read: %v", name, err)
+	}
+	return data, nil
+}
+
+// Close ends every tree, in parallel, with its stop signal and grace period, and
+// removes every group. It returns when that is done; what cannot be ended is in
+// the error. Requests are refused from now on; those under way are answered.
+func (s *Supervisor) Close() error {
+	s.mu.Lock()
+	close(s.closing)
+	s.mu.Unlock()
+	s.loops.Wait()
+	err := s.store.close()
+	return errors.Join(err, s.watch.Close())
+}
+
+func (s *Supervisor) isClosing() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Supervisor) fifoDir() string { return s.runtime + "/fifo" }
+
+func (s *Supervisor) fifoPath(id keeper.RunID) string { return s.fifoDir() + "/" + groupName(id) }
+
+func (s *Supervisor) logDir(name string) string { return s.state + "/logs/" + name }

@@ -1,0 +1,102 @@
+package supervisor
+
+import (
+	"bytes"
+	"container/list"
+	"sync"
+)
+
+const (
+	tailSize  = 64 << 10 // of one process
+	tailTotal = 16 << 20 // of all together
+)
+
+// tails keeps the end of the output of many processes in memory. When all
+// together grow over the limit, the one that has been quiet longest is dropped.
+type tails struct {
+	limit int
+
+	mu    sync.Mutex
+	total int
+	order list.List // of *tail, the last written to in front
+}
+
+// tail is the end of one process's last run: an outlet. Its fields are guarded
+// by tails.mu.
+type tail struct {
+	all     *tails
+	data    []byte // a ring once it is full
+	next    int    // where the ring is written next
+	dropped bool   // something stood before
+	place   *list.Element
+}
+
+func (t *tails) add() *tail { return &tail{all: t} }
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	n := len(p)
+	if t.place == nil {
+		t.place = t.all.order.PushFront(t)
+	} else {
+		t.all.order.MoveToFront(t.place)
+	}
+	before := cap(t.data)
+	t.write(p)
+	t.all.total += cap(t.data) - before
+	for t.all.total > t.all.limit && t.all.order.Back() != t.place {
+		t.all.order.Back().Value.(*tail).drop()
+	}
+	return n, nil
+}
+
+func (t *tail) write(p []byte) {
+	if len(p) > tailSize {
+		p, t.dropped = p[len(p)-tailSize:], true
+	}
+	if room := tailSize - len(t.data); room > 0 {
+		n := min(room, len(p))
+		t.data = append(t.data, p[:n]...)
+		p = p[n:]
+	}
+	for len(p) > 0 {
+		n := copy(t.data[t.next:], p)
+		p, t.next, t.dropped = p[n:], (t.next+n)%tailSize, true
+	}
+}
+
+// drop forgets what is kept.
+func (t *tail) drop() {
+	t.all.total -= cap(t.data)
+	t.data, t.next, t.dropped = nil, 0, true
+	if t.place != nil {
+		t.all.order.Remove(t.place)
+		t.place = nil
+	}
+}
+
+func (t *tail) Last(lines int) ([]byte, error) {
+	t.all.mu.Lock()
+	whole := append(t.data[t.next:len(t.data):len(t.data)], t.data[:t.next]...)
+	if t.next == 0 {
+		whole = bytes.Clone(t.data)
+	}
+	dropped := t.dropped
+	t.all.mu.Unlock()
+	if dropped { // the first line has lost its beginning
+		if _, rest, found := bytes.Cut(whole, []byte("\n")); found {
+			whole = rest
+		}
+	}
+	return lastLines(whole, lines), nil
+}
+
+func (t *tail) Rest() error { return nil }
+
+func (t *tail) Remove() error {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	t.drop()
+	return nil
+}

@@ -1,0 +1,72 @@
+package supervisor
+
+import (
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// view is what others see of a process. It is never changed once published.
+type view struct {
+	spec  process.Spec
+	state process.State
+	pid   int
+	next  time.Time
+	run   process.Run // the current one; Number 0: none
+	last  *process.Run
+	meter *meter // of the current run
+}
+
+func (p *managed) name() string { return p.view.Load().spec.Name }
+
+// publish shows others how things stand.
+func (p *managed) publish() {
+	v := &view{spec: p.rec.Spec, state: p.state.at, next: p.next, last: p.rec.Last}
+	if r := p.run; r != nil {
+		v.run, v.meter = r.describe(), r.meter
+		if !r.ended {
+			v.pid = r.leader.PID
+		}
+	}
+	p.view.Store(v)
+}
+
+// statusOf is a process's status with the figures of this moment.
+func (s *Supervisor) statusOf(p *managed) process.Status {
+	for {
+		v := p.view.Load()
+		status, ok := v.status()
+		// A run that ended meanwhile has left its totals in a new view.
+		if ok || p.view.Load() == v {
+			return status
+		}
+	}
+}
+
+// status is false when the figures of the current run could not be read.
+func (v *view) status() (status process.Status, ok bool) {
+	status = process.NewStatus(v.spec, v.state)
+	status.PID, status.LastRun = v.pid, v.last
+	status.NextTime = v.next.UTC()
+	if v.next.IsZero() {
+		status.NextTime = time.Time{}
+	}
+	switch {
+	case v.run.Number != 0:
+		status.Run = v.run
+		if !v.run.Start.IsZero() {
+			status.Uptime = time.Since(v.run.Start).Seconds()
+		}
+	case v.state.AtRest() && v.last != nil:
+		status.Run = *v.last
+	}
+	if v.meter == nil {
+		return status, true
+	}
+	usage, percent, err := v.meter.now()
+	if err != nil {
+		return status, false
+	}
+	status.Usage, status.CPUPercent = usage, percent
+	return status, true
+}
