@@ -1,0 +1,208 @@
+// Command pmclient drives a processmanager daemon from the shell.
+//
+//	pmclient [-socket PATH] [-secret-file FILE] COMMAND [flags] [NAME]
+//
+// Exit codes: 0 done, 1 the action failed, 2 usage, 3 no daemon there, 4 not
+// authenticated. Errors are one line on standard error.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Exit codes.
+const (
+	exitDone = iota
+	exitFailed
+	exitUsage
+	exitNoDaemon
+	exitNotAuthenticated
+)
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	err := dispatch(ctx, args, stdin, stdout)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return exitDone
+	}
+	text, code := explain(err)
+	fmt.Fprintf(stderr, "pmclient: %s\n", strings.ReplaceAll(text, "\n", " "))
+	return code
+}
+
+// explain says what went wrong, and what to do where the error does not say it.
+func explain(err error) (text string, code int) {
+	text = err.Error()
+	var wrong usageError
+	switch {
+	case errors.As(err, &wrong):
+		return text, exitUsage
+	case errors.Is(err, client.ErrNoDaemon):
+		return text + "; start processmanager, or give its socket with -socket", exitNoDaemon
+	case errors.Is(err, client.ErrNotAuthenticated), errors.Is(err, telnet.ErrUntrustedServer):
+		return text, exitNotAuthenticated
+	case errors.Is(err, process.ErrNotFound):
+		return text + "; 'pmclient list' shows the names", exitFailed
+	case errors.Is(err, context.Canceled):
+		return "interrupted; what was asked for goes on in the daemon", exitFailed
+	}
+	return text, exitFailed
+}
+
+// usageError is a command line that cannot be.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format+"; 'pmclient help' shows the usage", args...)}
+}
+
+// dispatch carries out one command line.
+func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
+	var conn connection
+	command, args, err := conn.parse(args)
+	if errors.Is(err, flag.ErrHelp) || command == "help" {
+		return help(stdout, args)
+	}
+	if err != nil {
+		return err
+	}
+	verb, ok := verbs.Lookup(alias(command))
+	if !ok {
+		return usagef("there is no command %s", process.Printable(command))
+	}
+	action, err := parseVerb(verb, &conn, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return help(stdout, []string{command})
+	}
+	if err != nil {
+		return err
+	}
+	if err := verbs.Check(action); err != nil {
+		return usageError{err}
+	}
+	c, err := conn.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	answer := verbs.Run(ctx, c, action)
+	if answer.Err != nil {
+		return answer.Err
+	}
+	return answer.Write(stdout)
+}
+
+// alias is the verb that a command's other name stands for.
+func alias(command string) string {
+	if command == "logs" {
+		return "log"
+	}
+	return command
+}
+
+// parseVerb reads the flags of a command, which are the parameters of its verb; a
+// bare word is the name.
+func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Action, err error) {
+	f := quietFlags(v.Short())
+	conn.register(f)
+	a = verbs.NewAction(v.Name)
+	for _, p := range v.AllParams() {
+		f.Var(&param{Param: p, to: &a}, p.Name, p.Help)
+	}
+	for len(args) > 0 {
+		if err := f.Parse(args); err != nil {
+			return a, flagError(err)
+		}
+		if args = f.Args(); len(args) == 0 {
+			break
+		}
+		if _, given := a.Get("name"); given || !v.Takes("name") {
+			return a, usagef("%s does not take %s", v.Short(), process.Printable(args[0]))
+		}
+		a.Params = append(a.Params, heroscript.Param{Key: "name", Value: args[0]})
+		args = args[1:]
+	}
+	return a, nil
+}
+
+// param is a flag that becomes a parameter of an action.
+type param struct {
+	verbs.Param
+	to *heroscript.Action
+}
+
+func (p *param) String() string   { return "" }
+func (p *param) IsBoolFlag() bool { return p.IsFlag() }
+func (p *param) Set(value string) error {
+	p.to.Params = append(p.to.Params, heroscript.Param{Key: p.Name, Value: value})
+	return nil
+}
+
+// connection is how to reach the daemon.
+type connection struct{ socket, secret, secretFile string }
+
+func (c *connection) register(f *flag.FlagSet) {
+	f.StringVar(&c.socket, "socket", c.socket, "the daemon's socket `PATH` (default "+client.DefaultSocket()+")")
+	f.StringVar(&c.secret, "secret", c.secret, "the daemon's `SECRET`; others can see it for a moment: prefer -secret-file")
+	f.StringVar(&c.secretFile, "secret-file", c.secretFile, "`FILE` whose first line is the secret")
+}
+
+// parse reads the flags before the command.
+func (c *connection) parse(args []string) (command string, rest []string, err error) {
+	f := quietFlags("pmclient")
+	c.register(f)
+	if err := f.Parse(args); err != nil {
+		return "", nil, flagError(err)
+	}
+	if f.NArg() == 0 {
+		return "", nil, usagef("a command is missing")
+	}
+	return f.Arg(0), f.Args()[1:], nil
+}
+
+func (c *connection) dial(ctx context.Context) (*client.Client, error) {
+	config := client.Config{Socket: c.socket, Secret: []byte(c.secret)}
+	if c.secret == "" {
+		config.Secret = nil
+	}
+	if c.secretFile != "" && c.secret == "" {
+		secret, err := client.GivenSecret(c.secretFile)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", client.ErrNotAuthenticated, err)
+		}
+		config.Secret = secret
+	}
+	return client.Dial(ctx, config)
+}
+
+func quietFlags(name string) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	return f
+}
+
+func flagError(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return usagef("%w", err)
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/cgroup"
+)
+
+// controllers are those that accounting and limits can use.
+var controllers = []string{"cpu", "memory", "pids", "io"}
+
+// groups is the daemon's part of the cgroup tree:
+//
+//	<delegated root>/processmanager-<id>/daemon   the manager itself
+//	<delegated root>/processmanager-<id>/p        one group per run
+type groups struct {
+	hierarchy *cgroup.Hierarchy
+	origin    string       // where this process came from
+	root      cgroup.Group // the delegated root
+	madeRoot  bool
+	instance  cgroup.Group
+	lock      *os.File
+}
+
+// openGroups finds the hierarchy, makes and locks the instance's group, and moves
+// this process into it.
+func openGroups(p *places) (g *groups, err error) {
+	in, err := loadInstance(p.State)
+	if err != nil {
+		return nil, err
+	}
+	h, err := cgroup.FindOrMount("/proc", p.Runtime+"/cgroup")
+	if err != nil {
+		return nil, err
+	}
+	g = &groups{hierarchy: h}
+	if g.origin, err = h.Self(0); err != nil {
+		return nil, err
+	}
+	g.root = g.chooseRoot(p.Cgroup, in.Root)
+	g.instance = g.root.Child("processmanager-" + in.ID)
+	p.Cgroup = g.root.Path()
+	defer func() {
+		if err != nil {
+			g.leave()
+			err = fmt.Errorf("no group can be made below %s: %w; give a directory of cgroup v2 that belongs to you with -cgroup", g.root.Path(), err)
+		}
+	}()
+	if g.madeRoot, err = makeAll(g.root); err != nil {
+		return nil, err
+	}
+	for _, group := range []cgroup.Group{g.instance, g.daemon(), g.runs()} {
+		if err := group.Make(); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	if g.lock, err = g.instance.Lock(); err != nil {
+		return nil, err
+	}
+	if err := g.daemon().Enter(os.Getpid()); err != nil {
+		return nil, err
+	}
+	if err := g.enable(); err != nil {
+		return nil, err
+	}
+	in.Root = g.root.Path()
+	return g, in.save(p.State)
+}
+
+func (g *groups) daemon() cgroup.Group { return g.instance.Child("daemon") }
+func (g *groups) runs() cgroup.Group   { return g.instance.Child("p") }
+
+// chooseRoot is the root that was asked for, else the one of the first start if it
+// is still there, else the group that this process is in.
+func (g *groups) chooseRoot(asked, recorded string) cgroup.Group {
+	if asked != "" {
+		return g.hierarchy.Group(asked)
+	}
+	if recorded != "" {
+		if root := g.hierarchy.Group(recorded); exists(root) {
+			return root
+		}
+	}
+	return g.hierarchy.Group(g.origin)
+}
+
+func exists(g cgroup.Group) bool {
+	_, err := os.Stat(g.Path())
+	return err == nil
+}
+
+// makeAll makes a group and those above it, and says whether it was not there.
+func makeAll(g cgroup.Group) (made bool, err error) {
+	if exists(g) {
+		return false, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(g.Path()), 0o755); err != nil {
+		return false, err
+	}
+	return true, g.Make()
+}
+
+// enable has the kernel account for each run by itself, with the controllers that
+// are there. A group that has processes of its own cannot: in a container the
+// first processes are in the root that is handed to us, so they move to our leaf.
+func (g *groups) enable() error {
+	err := g.root.Enable(controllers...)
+	if errors.Is(err, cgroup.ErrInternalProcesses) && g.root.Path() == g.hierarchy.Group(g.origin).Path() {
+		if err = g.moveOthers(); err == nil {
+			err = g.root.Enable(controllers...)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := g.instance.Enable(controllers...); err != nil {
+		return err
+	}
+	return g.runs().Enable(controllers...)
+}
+
+// moveOthers moves the processes that are in the delegated root itself.
+func (g *groups) moveOthers() error {
+	data, err := os.ReadFile(g.root.Path() + "/cgroup.procs")
+	if err != nil {
+		return err
+	}
+	for _, pid := range strings.Fields(string(data)) {
+		n, err := strconv.Atoi(pid)
+		if err == nil {
+			err = g.daemon().Enter(n)
+		}
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave moves this process back to where it came from and removes the instance's
+// group. Where processes of others were moved in, it stays.
+func (g *groups) leave() error {
+	back := g.hierarchy.Group(g.origin).Enter(os.Getpid())
+	err := g.instance.Remove()
+	if err == nil && g.madeRoot {
+		err = g.root.Remove()
+	}
+	if back != nil && errors.Is(err, cgroup.ErrNotEmpty) {
+		return nil // only we are left in it, and have nowhere to go
+	}
+	return err
+}

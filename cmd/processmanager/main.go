@@ -1,0 +1,156 @@
+// Command processmanager is the daemon: a keeper, which is what the user starts,
+// and the worker that the keeper starts of the same program.
+//
+//	processmanager [-socket PATH] [-secret-file FILE] [-state DIR] …
+//
+// It runs until SIGTERM or SIGINT, then ends every process in an orderly way; a
+// second signal kills at once. Exit codes: 0 done, 1 it could not start or was
+// killed, 2 usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"strings"
+
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+)
+
+// What makes the program something else than the keeper. They are the keeper's to
+// use, not the user's.
+const (
+	workerArg = "-worker"
+	verifyArg = "-verify-store" // with the state directory behind it
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args, os.Stderr))
+}
+
+// errUsage has been told to the user already.
+var errUsage = errors.New("usage")
+
+func run(ctx context.Context, args []string, stderr io.Writer) int {
+	logger := log.New(stderr, "processmanager: ", 0)
+	var err error
+	switch {
+	case len(args) == 2 && args[1] == workerArg:
+		err = work(logger)
+	case len(args) == 3 && args[1] == verifyArg:
+		err = supervisor.VerifyStore(args[2])
+	default:
+		err = keep(ctx, args, logger)
+	}
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, errUsage):
+		return 2
+	}
+	logger.Print(err)
+	return 1
+}
+
+// keep is the keeper: it finds and locks the places where the daemon works, and
+// looks after the worker until that has ended everything.
+func keep(ctx context.Context, args []string, logger *log.Logger) (err error) {
+	if err := proc.Prepare(); err != nil {
+		return err
+	}
+	debug.SetGCPercent(50) // it is small, and stays there all the time
+	o, err := parseOptions(args, logger.Writer())
+	if err != nil {
+		return err
+	}
+	place, err := openPlace(o, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, place.leave()) }()
+
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	defer exe.Close()
+	hello, err := place.hello()
+	if err != nil {
+		return err
+	}
+	logger.Printf("listening on %s", place.Socket)
+	return keeper.Run(ctx, keeper.Config{
+		Exe:       exe,
+		Args:      []string{workerArg},
+		Env:       withoutSecret(os.Environ()),
+		Hello:     hello,
+		Listeners: place.listeners,
+		Locks:     place.locks,
+		Log:       logger.Printf,
+	})
+}
+
+// options are the flags.
+type options struct {
+	places
+	secret     string
+	secretFile string
+	resetStore bool
+}
+
+func parseOptions(args []string, stderr io.Writer) (o options, err error) {
+	f := flag.NewFlagSet("processmanager", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.Socket, "socket", "", "Unix `PATH` to listen on (default: pm.sock in the runtime directory)")
+	f.StringVar(&o.Runtime, "runtime", "", "runtime `DIR`ectory, gone after a restart of the machine")
+	f.StringVar(&o.State, "state", "", "state `DIR`ectory: definitions, logs; another one is another instance")
+	f.StringVar(&o.Cgroup, "cgroup", "", "cgroup `DIR`ectory to work below (default: the daemon's own group)")
+	f.StringVar(&o.secret, "secret", "", "the `SECRET` that clients must send; others can see it for a moment: prefer -secret-file")
+	f.StringVar(&o.secretFile, "secret-file", "", "`FILE` whose first line is the secret")
+	f.BoolVar(&o.resetStore, "reset-store", false, "move the definitions aside and start with none")
+	f.Usage = func() {
+		fmt.Fprintln(stderr, "usage: processmanager [flags]")
+		f.PrintDefaults()
+	}
+	hideSecret(args)
+	if err := f.Parse(args[1:]); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return o, err
+		}
+		return o, errUsage
+	}
+	if f.NArg() > 0 {
+		fmt.Fprintf(stderr, "processmanager: unexpected argument %q: it takes flags only; -help lists them\n", f.Arg(0))
+		return o, errUsage
+	}
+	return o, nil
+}
+
+// prepareStore does what -reset-store asks for, and refuses a store that is damaged.
+func (o *options) prepareStore(logger *log.Logger) error {
+	if o.resetStore {
+		moved, err := supervisor.ResetStore(o.State)
+		if moved != "" {
+			logger.Printf("the store was moved to %s", moved)
+		}
+		return err
+	}
+	out, err := exec.Command("/proc/self/exe", verifyArg, o.State).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	// One line of what it said: its error, or the first of a crash.
+	line, _, _ := strings.Cut(strings.TrimPrefix(string(out), "processmanager: "), "\n")
+	if _, crashed := strings.CutPrefix(line, "panic: "); !crashed && !strings.HasPrefix(line, "unexpected fault") && line != "" {
+		return errors.New(line)
+	}
+	return &supervisor.StoreError{Path: o.State, Err: fmt.Errorf("it is damaged (%s)", line)}
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
+)
+
+// places are where a daemon works. They go from the keeper to the worker.
+type places struct {
+	Socket  string
+	Runtime string // directory of the FIFOs
+	State   string // directory of the store and the logs
+	Cgroup  string // the delegated root
+}
+
+// place is the daemon's hold on its places: what it has locked, made and bound.
+type place struct {
+	places
+	secret     []byte
+	secretFile string // made by us; empty if not
+	listeners  []*os.File
+	locks      []*os.File
+	groups     *groups
+}
+
+// defaults fills in what was not given. Another state directory is another
+// instance: its runtime directory follows from it.
+func (p *places) defaults() error {
+	ownState := p.State != ""
+	if !ownState {
+		p.State = stateDir()
+	}
+	if p.Runtime == "" {
+		if p.Runtime = client.RuntimeDir(); ownState {
+			p.Runtime = filepath.Join(p.State, "run")
+		}
+	}
+	if p.Socket == "" {
+		p.Socket = client.SocketIn(p.Runtime)
+	}
+	for _, path := range []*string{&p.State, &p.Runtime, &p.Socket} {
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = abs
+	}
+	return nil
+}
+
+func stateDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/processmanager"
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return dir + "/processmanager"
+	}
+	return os.Getenv("HOME") + "/.local/state/processmanager"
+}
+
+// openPlace takes hold of everything, or says who else has it.
+func openPlace(o options, logger *log.Logger) (p *place, err error) {
+	if err := o.defaults(); err != nil {
+		return nil, err
+	}
+	p = &place{places: o.places}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.leave())
+		}
+	}()
+	for _, dir := range []string{p.State, p.Runtime} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return p, err
+		}
+	}
+	lock, err := lockState(p.State)
+	if err != nil {
+		return p, err
+	}
+	p.locks = append(p.locks, lock)
+	if err := o.prepareStore(logger); err != nil {
+		return p, err
+	}
+	if p.groups, err = openGroups(&p.places); err != nil {
+		return p, err
+	}
+	p.locks = append(p.locks, p.groups.lock)
+	listener, err := listenUnix(p.Socket)
+	if err != nil {
+		return p, err
+	}
+	p.listeners = append(p.listeners, listener)
+	o.Socket = p.Socket
+	p.secret, p.secretFile, err = findSecret(o)
+	return p, err
+}
+
+// lockState makes sure that this is the only daemon of a state directory.
+func lockState(dir string) (*os.File, error) {
+	path := dir + "/lock"
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			holder, _ := os.ReadFile(path)
+			return nil, fmt.Errorf("the state directory %s is in use by the daemon with pid %s; give another one with -state, or end that daemon",
+				dir, strings.TrimSpace(string(holder)))
+		}
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if err := f.Truncate(0); err != nil {
+		return nil, err
+	}
+	_, err = fmt.Fprintln(f, os.Getpid())
+	return f, err
+}
+
+// instance is what a state directory remembers of its daemon.
+type instance struct {
+	ID   string // of the group: processmanager-<ID>
+	Root string // the delegated root, as a path in the hierarchy
+}
+
+// loadInstance reads or makes the instance of a state directory.
+func loadInstance(dir string) (in instance, err error) {
+	data, err := os.ReadFile(dir + "/instance.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return instance{ID: strings.ToLower(rand.Text()[:12])}, nil
+	}
+	if err != nil {
+		return in, err
+	}
+	if err := json.Unmarshal(data, &in); err != nil || in.ID == "" {
+		return in, fmt.Errorf("%s/instance.json is damaged (%v): remove it if no daemon of this directory has left trees running", dir, err)
+	}
+	return in, nil
+}
+
+func (in instance) save(dir string) error {
+	data, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	tmp := dir + "/instance.json.new"
+	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, dir+"/instance.json")
+}
+
+// leave gives back what was taken, in the reverse order.
+func (p *place) leave() error {
+	var err error
+	if p.secretFile != "" {
+		err = os.Remove(p.secretFile)
+	}
+	for _, l := range p.listeners {
+		l.Close()
+		err = errors.Join(err, os.Remove(p.Socket))
+	}
+	if p.groups != nil {
+		err = errors.Join(err, p.groups.leave())
+	}
+	for _, l := range p.locks {
+		l.Close()
+	}
+	return err
+}

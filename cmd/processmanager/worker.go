@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/telnet"
+)
+
+// hello is what the worker is told by the keeper's command line. The keeper does
+// not read it.
+type hello struct {
+	places
+	Runs   string // the group that holds those of the runs
+	Dir    string // working directory
+	Secret []byte
+}
+
+func (p *place) hello() ([]byte, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret})
+}
+
+// work is the worker: the supervisor and the wire. When the keeper dies it ends
+// without touching a tree.
+func work(logger *log.Logger) error {
+	link, greeting, err := keeper.Connect(keeper.LinkFD)
+	if err != nil {
+		return fmt.Errorf("%s is for the daemon itself: %w", workerArg, err)
+	}
+	defer link.Close()
+	sup, server, err := open(link, greeting, logger)
+	if err != nil {
+		return link.Failed(err.Error())
+	}
+	go func() {
+		for x := range link.Exits() {
+			sup.Exited(x.Run, x.Exit)
+		}
+	}()
+	ctx, shutdown := context.WithCancel(context.Background())
+	defer shutdown()
+	var serving sync.WaitGroup
+	for _, f := range greeting.Listeners {
+		l, err := net.FileListener(f)
+		f.Close()
+		if err != nil {
+			return link.Failed(err.Error())
+		}
+		serving.Go(func() {
+			if err := server.Serve(ctx, l); err != nil {
+				logger.Print(err)
+			}
+		})
+	}
+	if greeting.Shutdown {
+		shutdown()
+	} else if err := link.Ready(); err != nil {
+		return err
+	}
+	ended := make(chan error)
+	go func() {
+		select {
+		case <-link.Shutdown():
+			shutdown()
+		case <-ctx.Done():
+		}
+		err := sup.Close()
+		serving.Wait()
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-link.Done():
+		return errors.New("the keeper is gone: trees live on until the next start")
+	}
+}
+
+// open makes the supervisor and the server of what the keeper handed over.
+func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*supervisor.Supervisor, *telnet.Server, error) {
+	var h hello
+	if err := json.Unmarshal(greeting.Config, &h); err != nil {
+		return nil, nil, err
+	}
+	hierarchy, err := cgroup.Find("/proc")
+	if err != nil {
+		return nil, nil, err
+	}
+	sup, err := supervisor.Open(supervisor.Config{
+		State:   h.State,
+		Runtime: h.Runtime,
+		Groups:  hierarchy.Group(h.Runs),
+		Keeper:  link,
+		Held:    greeting.Held,
+		Proc:    "/proc",
+		Dir:     h.Dir,
+		Environ: os.Environ(),
+		Log:     logger,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return sup, &telnet.Server{
+		Secret:  h.Secret,
+		Handler: handler{sup},
+		Drain:   24 * time.Hour, // requests end when their trees do
+		Log:     logger.Printf,
+	}, nil
+}
+
+// handler carries out what arrives on the wire.
+type handler struct{ manager verbs.Manager }
+
+func (h handler) Handle(ctx context.Context, script string, _ telnet.SessionInfo) telnet.Reply {
+	return reply(verbs.RunText(ctx, h.manager, script))
+}
+
+func (h handler) Error(script, code, message string) telnet.Reply {
+	return reply(verbs.Refuse(script, code, message))
+}
+
+func reply(a verbs.Answer) telnet.Reply {
+	return telnet.Reply{JobID: a.JobID, Body: func(w io.Writer) error { return a.Write(w) }}
+}

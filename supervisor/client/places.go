@@ -1,0 +1,85 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// SecretEnv is the environment variable that holds the secret.
+const SecretEnv = "PROCESSMANAGER_SECRET"
+
+// RuntimeDir is where a daemon of this user keeps its socket:
+// /run/processmanager for root, processmanager under $XDG_RUNTIME_DIR for others.
+func RuntimeDir() string {
+	if os.Geteuid() == 0 {
+		return "/run/processmanager"
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return dir + "/processmanager"
+	}
+	return fmt.Sprintf("/run/user/%d/processmanager", os.Geteuid())
+}
+
+// DefaultSocket is the socket of this user's daemon.
+func DefaultSocket() string { return SocketIn(RuntimeDir()) }
+
+// SocketIn is the socket in a runtime directory.
+func SocketIn(runtimeDir string) string { return runtimeDir + "/pm.sock" }
+
+// SecretBeside is the file, beside the socket, in which a daemon that was given no
+// secret keeps the one it made.
+func SecretBeside(socket string) string { return socket + ".secret" }
+
+// ErrNoSecret is a secret that was looked for and not found.
+var ErrNoSecret = errors.New("no secret")
+
+// GivenSecret is the secret that the caller was given: in a file, if file is not
+// empty, in $PROCESSMANAGER_SECRET, or in $CREDENTIALS_DIRECTORY/secret. None of
+// them is ErrNoSecret.
+func GivenSecret(file string) ([]byte, error) {
+	if file != "" {
+		return readSecret(file)
+	}
+	if secret := os.Getenv(SecretEnv); secret != "" {
+		return []byte(secret), nil
+	}
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		secret, err := readSecret(dir + "/secret")
+		if !errors.Is(err, fs.ErrNotExist) {
+			return secret, err
+		}
+	}
+	return nil, ErrNoSecret
+}
+
+// FindSecret is the given secret, or else the one beside the socket.
+func FindSecret(socket string) ([]byte, error) {
+	secret, err := GivenSecret("")
+	if !errors.Is(err, ErrNoSecret) {
+		return secret, err
+	}
+	secret, err = readSecret(SecretBeside(socket))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: set $%s, give -secret-file, or be the user whose daemon made %s", ErrNoSecret, SecretEnv, SecretBeside(socket))
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%w: %s belongs to another user; set $%s or give -secret-file", ErrNoSecret, SecretBeside(socket), SecretEnv)
+	}
+	return secret, err
+}
+
+// readSecret is the first line of a file.
+func readSecret(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	line, _, _ := bytes.Cut(data, []byte("\n"))
+	if line = bytes.TrimSuffix(line, []byte("\r")); len(line) == 0 {
+		return nil, fmt.Errorf("the secret in %s is empty", file)
+	}
+	return line, nil
+}
