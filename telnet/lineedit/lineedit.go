@@ -1,0 +1,342 @@
+package lineedit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"github.com/freeflowuniverse/processmanager/telnet"
+)
+
+// Options are what a session needs to know.
+type Options struct {
+	// Execute carries out one action and writes its answer to out. ctx ends
+	// when the person presses Ctrl-C or is gone. An error is shown.
+	Execute func(ctx context.Context, action string, out io.Writer) error
+	// Complete returns what the word could become that ends at byte pos of
+	// the line; a word is what lies between blanks. May be nil.
+	Complete func(line string, pos int) []string
+	// Prompt is shown before a line; empty is "pm> ".
+	Prompt string
+	// Size returns the window in columns and rows, 0 if unknown; Resized has
+	// a token when it changed. Nil is 80 by 24 for ever.
+	Size    func() (width, height int)
+	Resized <-chan struct{}
+	// Idle is how long nothing may be typed; 0 is for ever.
+	Idle time.Duration
+	// NoColor begins without colours.
+	NoColor bool
+	// StopReading makes a Read under way return; Run calls it at its end and
+	// waits for its reader. If it is nil, the last Read may still be under
+	// way when Run returns.
+	StopReading func()
+}
+
+// ErrIdle says that nothing was typed for Options.Idle.
+var ErrIdle = errors.New("nothing was typed for too long")
+
+// Serve returns a [telnet.Server.Edit] with a completion, which may be nil.
+func Serve(complete func(line string, pos int) []string) func(context.Context, *telnet.Session) error {
+	return func(ctx context.Context, s *telnet.Session) error {
+		return Run(ctx, s, Options{
+			Execute:     s.Execute,
+			Complete:    complete,
+			Size:        s.Size,
+			Resized:     s.Resized(),
+			Idle:        s.Idle(),
+			StopReading: s.StopReading,
+		})
+	}
+}
+
+// maxLine is where x/term stops taking keys without a word.
+const maxLine = 4096
+
+const (
+	defaultPrompt = "pm> "
+	morePrompt    = "... "
+)
+
+// Run talks to the person at rw, which must send single keys and echo nothing,
+// until the person is done, rw is at its end, or ctx ends: all nil. [ErrIdle] is
+// the only other way out.
+func Run(ctx context.Context, rw io.ReadWriter, o Options) error {
+	if o.Prompt == "" {
+		o.Prompt = defaultPrompt
+	}
+	e := &editor{Options: o, ctx: ctx, in: make(chan []byte), color: !o.NoColor}
+	done := make(chan struct{})
+	var reader sync.WaitGroup
+	reader.Go(func() { pump(rw, e.in, done) })
+	defer func() {
+		close(done)
+		if o.StopReading != nil {
+			o.StopReading()
+			reader.Wait()
+		}
+	}()
+
+	e.term = term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{e, rw}, o.Prompt)
+	e.term.AutoCompleteCallback = e.complete
+	e.term.History = &history{editor: e}
+	e.resize()
+	e.term.SetBracketedPasteMode(true)
+	defer e.term.SetBracketedPasteMode(false)
+	return e.run()
+}
+
+// pump reads until rw is at its end or nobody wants more.
+func pump(r io.Reader, in chan<- []byte, done <-chan struct{}) {
+	defer close(in)
+	for {
+		buf := make([]byte, 1024)
+		n, err := r.Read(buf)
+		if n > 0 {
+			select {
+			case in <- buf[:n]:
+			case <-done:
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+type editor struct {
+	Options
+	ctx    context.Context
+	term   *term.Terminal
+	framer telnet.Framer
+	color  bool
+
+	in          chan []byte // closed when nothing more comes
+	keys        keys
+	interrupted bool // the line that ends now was dropped
+}
+
+func (e *editor) run() error {
+	for {
+		e.term.SetPrompt(e.Prompt)
+		if e.framer.Len() > 0 {
+			e.term.SetPrompt(morePrompt)
+		}
+		line, err := e.term.ReadLine()
+		pasted := err == term.ErrPasteIndicator
+		switch {
+		case pasted:
+		case errors.Is(err, ErrIdle):
+			e.say("Nothing was typed for %v. Goodbye.", e.Idle)
+			return err
+		case e.ctx.Err() != nil:
+			e.say("Shutting down. Goodbye.")
+			return nil
+		case err != nil:
+			e.say("")
+			return nil
+		}
+		if e.interrupted {
+			e.interrupted = false
+			e.framer.Drop()
+			continue
+		}
+		if utf8.RuneCountInString(line) >= maxLine {
+			e.framer.Drop()
+			e.say("Error: a typed line may have %d characters; nothing was carried out", maxLine-1)
+			continue
+		}
+		actions := e.framer.Line(line + "\n")
+		if !pasted && !e.framer.InQuote() {
+			if action, pending, _ := e.framer.End(); pending {
+				actions = append(actions, action)
+			}
+		}
+		if e.framer.Len() > telnet.MaxPending {
+			e.framer.Drop()
+			e.say("Error: an action may have %d bytes; nothing was carried out", telnet.MaxPending)
+		}
+		for _, action := range actions {
+			if !e.act(action) {
+				return nil
+			}
+		}
+	}
+}
+
+// act carries out one action and reports whether the session goes on.
+func (e *editor) act(action string) bool {
+	switch telnet.Word(action) {
+	case "quit", "exit":
+		e.say(" ** Goodbye.")
+		return false
+	case "interactive":
+		e.color = !e.color
+		if e.color {
+			e.say("colours on")
+		} else {
+			e.say("colours off")
+		}
+		return true
+	}
+	ctx, cancel := context.WithCancel(e.ctx)
+	defer cancel()
+	finished := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() { e.watch(cancel, finished) })
+	out := &visible{w: e.term, color: e.color}
+	err := e.Execute(ctx, action, out)
+	close(finished)
+	watch.Wait()
+	out.close()
+	if err != nil && e.ctx.Err() == nil {
+		e.say("Error: %v", err)
+	}
+	return true
+}
+
+// watch reads ahead while an action runs, and ends it at Ctrl-C and when the
+// person is gone. What was typed before a Ctrl-C is dropped.
+func (e *editor) watch(cancel func(), finished <-chan struct{}) {
+	for {
+		in := e.in
+		if len(e.keys.typed) > telnet.MaxPending {
+			in = nil
+		}
+		select {
+		case b, ok := <-in:
+			if !ok {
+				cancel()
+				return
+			}
+			if i := bytes.LastIndexByte(b, ctrlC); i >= 0 {
+				cancel()
+				e.keys.typed = nil
+				b = b[i+1:]
+			}
+			e.keys.typed = append(e.keys.typed, b...)
+		case <-finished:
+			return
+		}
+	}
+}
+
+// Read gives the Terminal its next keys.
+func (e *editor) Read(p []byte) (int, error) {
+	var idle <-chan time.Time
+	if e.Idle > 0 {
+		timer := time.NewTimer(e.Idle)
+		defer timer.Stop()
+		idle = timer.C
+	}
+	for {
+		n, interrupted := e.keys.next(p)
+		if interrupted {
+			e.interrupted = true
+		}
+		if n > 0 {
+			return n, nil
+		}
+		select {
+		case b, ok := <-e.in:
+			if !ok {
+				return 0, io.EOF
+			}
+			e.keys.typed = b
+		case <-e.Resized:
+			e.resize()
+		case <-idle:
+			return 0, ErrIdle
+		case <-e.ctx.Done():
+			return 0, e.ctx.Err()
+		}
+	}
+}
+
+// resize tells the Terminal a size it can work with.
+func (e *editor) resize() {
+	if e.Size == nil {
+		return
+	}
+	if width, height := e.Size(); width > 0 && height > 0 {
+		e.term.SetSize(min(max(width, 20), 1000), min(max(height, 2), 1000))
+	}
+}
+
+func (e *editor) say(format string, args ...any) {
+	out := &visible{w: e.term, color: e.color}
+	fmt.Fprintf(out, format+"\n", args...)
+	out.close()
+}
+
+// complete handles the tab.
+func (e *editor) complete(line string, pos int, key rune) (string, int, bool) {
+	if key != '\t' {
+		return "", 0, false
+	}
+	before, after := line[:pos], line[pos:]
+	if e.framer.InQuoteAfter(before) || strings.TrimSpace(before) == "" && e.framer.Len() > 0 {
+		return before + "\t" + after, pos + 1, true
+	}
+	if e.Complete == nil {
+		return "", 0, false
+	}
+	words := e.Complete(line, pos)
+	if len(words) == 0 {
+		return line, pos, true
+	}
+	word := before[strings.LastIndexAny(before, " \t")+1:]
+	common := words[0]
+	for _, w := range words {
+		for !strings.HasPrefix(w, common) {
+			_, size := utf8.DecodeLastRuneInString(common)
+			common = common[:len(common)-size]
+		}
+	}
+	if len(words) == 1 && !strings.HasSuffix(common, ":") {
+		common += " "
+	}
+	if len(common) > len(word) || len(words) == 1 {
+		before = before[:len(before)-len(word)] + common
+	} else {
+		e.say("%s", strings.Join(words, "  "))
+	}
+	return before + after, len(before), true
+}
+
+// A history keeps what is worth keeping.
+type history struct {
+	editor  *editor
+	entries []string
+}
+
+const maxHistory = 500
+
+func (h *history) Add(line string) {
+	if h.editor.interrupted || strings.TrimSpace(line) == "" {
+		return
+	}
+	if n := len(h.entries); n > 0 && h.entries[n-1] == line {
+		return
+	}
+	h.entries = append(h.entries, line)
+	if len(h.entries) > maxHistory {
+		h.entries = h.entries[1:]
+	}
+}
+
+func (h *history) Len() int { return len(h.entries) }
+
+// At returns the entry added i entries before the last.
+func (h *history) At(i int) string { return h.entries[len(h.entries)-1-i] }

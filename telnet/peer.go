@@ -1,0 +1,84 @@
+package telnet
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"syscall"
+)
+
+// ErrUntrustedServer says that a socket belongs to neither root nor ourselves.
+// No secret was sent to it.
+var ErrUntrustedServer = errors.New("server is neither root nor the same user")
+
+// PeerUID returns the user at the other end of a Unix socket (SO_PEERCRED): for
+// a client the one who listens, for a server the one who connected. Other
+// connections are an error.
+func PeerUID(conn net.Conn) (int, error) {
+	cred, err := peer(conn)
+	if err != nil {
+		return -1, err
+	}
+	return int(cred.Uid), nil
+}
+
+func peer(conn net.Conn) (*syscall.Ucred, error) {
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nil, fmt.Errorf("peer credentials: %T is no Unix socket", conn)
+	}
+	raw, err := unixConn.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("peer credentials: %w", err)
+	}
+	var cred *syscall.Ucred
+	var credErr error
+	err = raw.Control(func(fd uintptr) {
+		cred, credErr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	})
+	if err = errors.Join(err, credErr); err != nil {
+		return nil, fmt.Errorf("peer credentials: %w", err)
+	}
+	return cred, nil
+}
+
+// checkServer refuses a Unix socket on which somebody else listens.
+func checkServer(conn net.Conn) error {
+	if _, ok := conn.(*net.UnixConn); !ok {
+		return nil
+	}
+	uid, err := PeerUID(conn)
+	if err != nil {
+		return err
+	}
+	if uid != 0 && uid != os.Geteuid() {
+		return fmt.Errorf("%w: user %d listens there", ErrUntrustedServer, uid)
+	}
+	return nil
+}
+
+// awaitHangup returns when the other end is gone. The end of its input is not
+// enough: a client that shuts down its writing side still reads. A read deadline
+// in the past ends the wait. What is no socket is gone with its input.
+//
+// A TCP client that goes away looks like one that still reads until something
+// is sent to it; keep-alive probes do that in the end.
+func awaitHangup(conn net.Conn) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return
+	}
+	// The runtime's poller wakes us on each change of state.
+	raw.Read(func(fd uintptr) bool {
+		fds := []unix.PollFd{{Fd: int32(fd)}}
+		_, err := unix.Poll(fds, 0)
+		return err == nil && fds[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+	})
+}
