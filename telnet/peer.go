@@ -6,8 +6,7 @@ import (
 	"net"
 	"os"
 	"syscall"
-
-	"syscall"
+	"unsafe"
 )
 
 // ErrUntrustedServer says that a socket belongs to neither root nor ourselves.
@@ -76,9 +75,18 @@ func awaitHangup(conn net.Conn) {
 		return
 	}
 	// The runtime's poller wakes us on each change of state.
-	raw.Read(func(fd uintptr) bool {
-		fds := []unix.PollFd{{Fd: int32(fd)}}
-		_, err := unix.Poll(fds, 0)
-		return err == nil && fds[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
-	})
+	raw.Read(hungUp)
+}
+
+// hungUp asks poll(2), which the standard library does not have by name: clients
+// pull this package in and are to need nothing beyond it.
+func hungUp(fd uintptr) bool {
+	const pollErr, pollHup = 0x8, 0x10
+	asked := struct {
+		fd              int32
+		events, revents int16
+	}{fd: int32(fd)}
+	var now syscall.Timespec // no wait
+	_, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&asked)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return errno == 0 && asked.revents&(pollErr|pollHup) != 0
 }
