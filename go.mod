@@ -12,5 +12,6 @@ require (
 
 require (
 	github.com/moby/sys/userns v0.1.0 // indirect
+	github.com/prometheus/procfs v0.23.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 )

@@ -232,6 +232,13 @@ func (s *Supervisor) List(ctx context.Context) ([]process.Status, error) {
 	return list, nil
 }
 
+// Names are those of all processes, sorted.
+func (s *Supervisor) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.names))
+}
+
 // Log is the last lines of a process's output.
 func (s *Supervisor) Log(ctx context.Context, name string, lines int) ([]byte, error) {
 	p, err := s.lookup(name)

@@ -32,6 +32,8 @@ func help(w io.Writer, args []string) error {
 	for _, v := range verbs.All() {
 		fmt.Fprintf(t, "  %s\t%s\n", v.Short(), v.Help)
 	}
+	fmt.Fprint(t, "  run FILE\tCarry out a script of actions; - is standard input.\n")
+	fmt.Fprint(t, "  shell\tA session with history and completion; !!help in it.\n")
 	fmt.Fprint(t, "  help [COMMAND]\tShow this, or the flags of a command.\n\nflags:\n")
 	f := quietFlags("pmclient")
 	new(connection).register(f)

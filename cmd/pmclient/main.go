@@ -58,7 +58,9 @@ func explain(err error) (text string, code int) {
 		return text, exitUsage
 	case errors.Is(err, client.ErrNoDaemon):
 		return text + "; start processmanager, or give its socket with -socket", exitNoDaemon
-	case errors.Is(err, client.ErrNotAuthenticated), errors.Is(err, telnet.ErrUntrustedServer):
+	case errors.Is(err, telnet.ErrUntrustedServer):
+		return text + "; no secret was sent: give your daemon's socket with -socket", exitNotAuthenticated
+	case errors.Is(err, client.ErrNotAuthenticated):
 		return text, exitNotAuthenticated
 	case errors.Is(err, process.ErrNotFound):
 		return text + "; 'pmclient list' shows the names", exitFailed
@@ -84,6 +86,12 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout io.Wri
 	}
 	if err != nil {
 		return err
+	}
+	switch command {
+	case "run":
+		return runScript(ctx, conn, args, stdin, stdout)
+	case "shell":
+		return shell(ctx, conn, args, stdin, stdout)
 	}
 	verb, ok := verbs.Lookup(alias(command))
 	if !ok {

@@ -48,31 +48,37 @@ func openGroups(p *places) (g *groups, err error) {
 	g.root = g.chooseRoot(p.Cgroup, in.Root)
 	g.instance = g.root.Child("processmanager-" + in.ID)
 	p.Cgroup = g.root.Path()
-	defer func() {
-		if err != nil {
+	if err := g.take(); errors.Is(err, cgroup.ErrLocked) {
+		pids, _ := g.daemon().Pids()
+		return nil, fmt.Errorf("the group %s is in use by the daemon with pids %v; if %s is a copy of that daemon's state directory, remove instance.json from it",
+			g.instance.Path(), pids, p.State)
+	} else if err != nil {
+		if g.lock != nil { // without it the group may be another daemon's
 			g.leave()
-			err = fmt.Errorf("no group can be made below %s: %w; give a directory of cgroup v2 that belongs to you with -cgroup", g.root.Path(), err)
 		}
-	}()
+		return nil, fmt.Errorf("no group can be made below %s: %w; give a directory of cgroup v2 that belongs to you with -cgroup", g.root.Path(), err)
+	}
+	in.Root, in.MadeRoot = g.root.Path(), g.madeRoot
+	return g, in.save(p.State)
+}
+
+// take makes and locks the instance's group and moves this process into it.
+func (g *groups) take() (err error) {
 	if g.madeRoot, err = makeAll(g.root); err != nil {
-		return nil, err
+		return err
 	}
 	for _, group := range []cgroup.Group{g.instance, g.daemon(), g.runs()} {
 		if err := group.Make(); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, err
+			return err
 		}
 	}
 	if g.lock, err = g.instance.Lock(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := g.daemon().Enter(os.Getpid()); err != nil {
-		return nil, err
+		return err
 	}
-	if err := g.enable(); err != nil {
-		return nil, err
-	}
-	in.Root = g.root.Path()
-	return g, in.save(p.State)
+	return g.enable()
 }
 
 func (g *groups) daemon() cgroup.Group { return g.instance.Child("daemon") }
@@ -151,7 +157,10 @@ func (g *groups) leave() error {
 	back := g.hierarchy.Group(g.origin).Enter(os.Getpid())
 	err := g.instance.Remove()
 	if err == nil && g.madeRoot {
-		err = g.root.Remove()
+		err = os.Remove(g.root.Path()) // only if nobody else has made a group in it
+		if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY) {
+			err = nil
+		}
 	}
 	if back != nil && errors.Is(err, cgroup.ErrNotEmpty) {
 		return nil // only we are left in it, and have nowhere to go

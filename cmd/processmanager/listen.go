@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,10 +15,9 @@ import (
 // maxSocketPath is what fits into a socket address with its NUL.
 const maxSocketPath = 107
 
-// listenUnix binds a socket, restricts it to this user, and only then listens, so
-// that nobody else can have connected before. A socket that a dead daemon left is
-// replaced.
-func listenUnix(path string) (*os.File, error) {
+// bindUnix binds a socket and restricts it to this user. Nobody can connect before
+// it is listened on. A socket that a dead daemon left is replaced.
+func bindUnix(path string) (*os.File, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("the socket path %s has %d bytes, the kernel takes %d: give a shorter one with -socket", path, len(path), maxSocketPath)
 	}
@@ -36,14 +36,34 @@ func listenUnix(path string) (*os.File, error) {
 	if err == nil {
 		err = unix.Chmod(path, 0o600)
 	}
-	if err == nil {
-		err = unix.Listen(fd, unix.SOMAXCONN)
-	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
+		return nil, fmt.Errorf("bind %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// listenTCP listens for telnet clients. Telnet is clear text: what is not on this
+// machine is refused unless it was asked for.
+func listenTCP(address string, allowRemote bool, logger *log.Logger) (*os.File, error) {
+	addr, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("-listen %s: %w; HOST:PORT is expected, such as 127.0.0.1:2323", address, err)
+	}
+	if !addr.IP.IsLoopback() {
+		const clear = "telnet is clear text, so whoever is on the way can read the secret and everything else"
+		if !allowRemote {
+			return nil, fmt.Errorf("-listen %s is not a loopback address: %s; use 127.0.0.1 behind a tunnel such as ssh -L, or add -allow-remote", address, clear)
+		}
+		logger.Printf("listening on %s: %s", addr, clear)
+	}
+	l, err := net.ListenTCP("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close() // the copy stays
+	logger.Printf("listening on %s", l.Addr())
+	return l.File()
 }
 
 // clearStale removes a socket on which nobody listens.

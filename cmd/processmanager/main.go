@@ -101,9 +101,11 @@ func keep(ctx context.Context, args []string, logger *log.Logger) (err error) {
 // options are the flags.
 type options struct {
 	places
-	secret     string
-	secretFile string
-	resetStore bool
+	secret      string
+	secretFile  string
+	listen      string
+	allowRemote bool
+	resetStore  bool
 }
 
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
@@ -115,6 +117,8 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.Cgroup, "cgroup", "", "cgroup `DIR`ectory to work below (default: the daemon's own group)")
 	f.StringVar(&o.secret, "secret", "", "the `SECRET` that clients must send; others can see it for a moment: prefer -secret-file")
 	f.StringVar(&o.secretFile, "secret-file", "", "`FILE` whose first line is the secret")
+	f.StringVar(&o.listen, "listen", "", "`HOST:PORT` to listen on for telnet clients too, such as 127.0.0.1:2323")
+	f.BoolVar(&o.allowRemote, "allow-remote", false, "let -listen be other than a loopback address, although telnet is clear text")
 	f.BoolVar(&o.resetStore, "reset-store", false, "move the definitions aside and start with none")
 	f.Usage = func() {
 		fmt.Fprintln(stderr, "usage: processmanager [flags]")

@@ -97,14 +97,26 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		return p, err
 	}
 	p.locks = append(p.locks, p.groups.lock)
-	listener, err := listenUnix(p.Socket)
+	listener, err := bindUnix(p.Socket)
 	if err != nil {
 		return p, err
 	}
 	p.listeners = append(p.listeners, listener)
+	// Who can connect finds the secret.
 	o.Socket = p.Socket
-	p.secret, p.secretFile, err = findSecret(o)
-	return p, err
+	if p.secret, p.secretFile, err = findSecret(o); err != nil {
+		return p, err
+	}
+	if err := unix.Listen(int(listener.Fd()), unix.SOMAXCONN); err != nil {
+		return p, fmt.Errorf("listen on %s: %w", p.Socket, err)
+	}
+	if o.listen != "" {
+		if listener, err = listenTCP(o.listen, o.allowRemote, logger); err != nil {
+			return p, err
+		}
+		p.listeners = append(p.listeners, listener)
+	}
+	return p, nil
 }
 
 // lockState makes sure that this is the only daemon of a state directory.
@@ -132,8 +144,9 @@ func lockState(dir string) (*os.File, error) {
 
 // instance is what a state directory remembers of its daemon.
 type instance struct {
-	ID   string // of the group: processmanager-<ID>
-	Root string // the delegated root, as a path in the hierarchy
+	ID       string // of the group: processmanager-<ID>
+	Root     string // the delegated root
+	MadeRoot bool   // a daemon of this instance made it, the one that ends in order removes it
 }
 
 // loadInstance reads or makes the instance of a state directory.
@@ -145,7 +158,11 @@ func loadInstance(dir string) (in instance, err error) {
 	if err != nil {
 		return in, err
 	}
-	if err := json.Unmarshal(data, &in); err != nil || in.ID == "" {
+	err = json.Unmarshal(data, &in)
+	if err == nil && in.ID == "" {
+		err = errors.New("it holds no ID")
+	}
+	if err != nil {
 		return in, fmt.Errorf("%s/instance.json is damaged (%v): remove it if no daemon of this directory has left trees running", dir, err)
 	}
 	return in, nil
@@ -167,11 +184,13 @@ func (in instance) save(dir string) error {
 func (p *place) leave() error {
 	var err error
 	if p.secretFile != "" {
-		err = os.Remove(p.secretFile)
+		err = remove(p.secretFile)
 	}
 	for _, l := range p.listeners {
 		l.Close()
-		err = errors.Join(err, os.Remove(p.Socket))
+	}
+	if len(p.listeners) > 0 {
+		err = errors.Join(err, remove(p.Socket))
 	}
 	if p.groups != nil {
 		err = errors.Join(err, p.groups.leave())
@@ -180,4 +199,12 @@ func (p *place) leave() error {
 		l.Close()
 	}
 	return err
+}
+
+// remove removes a file that somebody else may have removed already.
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/telnet"
+	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 )
 
 // hello is what the worker is told by the keeper's command line. The keeper does
@@ -121,6 +122,9 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*superv
 		Handler: handler{sup},
 		Drain:   24 * time.Hour, // requests end when their trees do
 		Log:     logger.Printf,
+		Edit: lineedit.Serve(func(line string, pos int) []string {
+			return verbs.Complete(line, pos, sup.Names)
+		}),
 	}, nil
 }
 

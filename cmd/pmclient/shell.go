@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
+)
+
+// shell is an editing session on this terminal; without one it reads a script.
+func shell(ctx context.Context, conn connection, args []string, stdin io.Reader, stdout io.Writer) error {
+	f := quietFlags("shell")
+	conn.register(f)
+	if err := f.Parse(args); err != nil {
+		return flagError(err)
+	}
+	if f.NArg() > 0 {
+		return usagef("shell takes no arguments")
+	}
+	tty, ok := stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(tty.Fd())) {
+		return runScript(ctx, conn, []string{"-"}, stdin, stdout)
+	}
+	c, err := conn.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	fd := int(tty.Fd())
+	cooked, err := term.MakeRaw(fd)
+	if err != nil {
+		return err
+	}
+	defer term.Restore(fd, cooked)
+
+	resized := make(chan struct{}, 1)
+	changes := make(chan os.Signal, 1)
+	signal.Notify(changes, unix.SIGWINCH)
+	defer signal.Stop(changes)
+	go func() {
+		for range changes {
+			select {
+			case resized <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	err = lineedit.Run(ctx, struct {
+		io.Reader
+		io.Writer
+	}{tty, stdout}, lineedit.Options{
+		Execute: func(ctx context.Context, action string, out io.Writer) error {
+			return verbs.RunText(ctx, c, action).Write(out)
+		},
+		Complete: func(line string, pos int) []string {
+			return verbs.Complete(line, pos, func() []string { return names(ctx, c) })
+		},
+		Size: func() (width, height int) {
+			width, height, _ = term.GetSize(fd)
+			return width, height
+		},
+		Resized: resized,
+	})
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func names(ctx context.Context, c *client.Client) (names []string) {
+	all, _ := c.List(ctx)
+	for _, s := range all {
+		names = append(names, s.Name)
+	}
+	return names
+}

@@ -1,0 +1,74 @@
+package verbs
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+)
+
+// Complete returns what the word could become that ends at byte pos of line:
+// verbs, then parameters, then their values. names gives those of the processes.
+func Complete(line string, pos int, names func() []string) []string {
+	words := strings.Fields(line[:pos])
+	if len(words) == 0 || line[pos-1] == ' ' {
+		words = append(words, "")
+	}
+	word := words[len(words)-1]
+	var all []string
+	switch verb, ok := Lookup(strings.TrimPrefix(words[0], "!!")); {
+	case len(words) == 1:
+		for _, name := range append(verbNames(), "help", "interactive", "quit", "exit") {
+			all = append(all, "!!"+name+" ")
+		}
+	case words[0] == "!!help" && len(words) == 2:
+		for _, name := range verbNames() {
+			all = append(all, name)
+		}
+	case !ok:
+		return nil
+	case strings.Contains(word, ":"):
+		all = verb.completeValue(word[:strings.IndexByte(word, ':')], names)
+	default:
+		all = verb.completeParam(words[1 : len(words)-1])
+	}
+	var fitting []string
+	for _, candidate := range all {
+		if strings.HasPrefix(candidate, word) {
+			fitting = append(fitting, candidate)
+		}
+	}
+	sort.Strings(fitting)
+	return fitting
+}
+
+// completeParam is the parameters that are not given yet.
+func (v *Verb) completeParam(given []string) (all []string) {
+	seen := map[string]bool{}
+	for _, word := range given {
+		key, _, _ := strings.Cut(word, ":")
+		seen[strings.ToLower(key)] = true
+	}
+	for _, p := range v.AllParams() {
+		if !seen[p.Name] {
+			all = append(all, p.Name+":")
+		}
+	}
+	return all
+}
+
+func (v *Verb) completeValue(key string, names func() []string) (all []string) {
+	p := v.param(strings.ToLower(key))
+	switch {
+	case p == nil:
+	case p.Name == "name":
+		for _, name := range names() {
+			all = append(all, key+":"+heroscript.Quote(name)+" ")
+		}
+	case p.Name == "format":
+		all = []string{key + ":json ", key + ":text "}
+	case p.IsFlag():
+		all = []string{key + ":true ", key + ":false "}
+	}
+	return all
+}
