@@ -38,6 +38,8 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 			if p.adopt(id, groups[id], holds[id]) {
 				delete(groups, id)
 				delete(holds, id)
+			} else if err := p.lose(); err != nil {
+				return err
 			}
 		}
 		s.names[rec.Spec.Name] = p
@@ -95,10 +97,46 @@ func (s *Supervisor) resume(rec record) *managed {
 	}
 	p := s.newManaged(rec, schedule)
 	p.stored = true
-	if rec.Up {
-		p.arm()
+	if schedule != nil && rec.Up {
+		p.resumeSchedule(time.Now())
 	}
 	return p
+}
+
+// lateLimit is how late a run may start because no daemon was there at its time.
+const lateLimit = 10 * time.Second
+
+// resumeSchedule goes on from the wall clock. A time that passed just now, while a
+// worker was replaced, say, runs late; an earlier one is missed, and shown so.
+func (p *managed) resumeSchedule(now time.Time) {
+	next := p.rec.Next
+	if !next.IsZero() && now.Sub(next) > lateLimit {
+		p.rec.Missed = lastBefore(p.schedule, next, now)
+		next = p.rec.Missed
+	}
+	if late := now.Sub(next); late >= 0 && late <= lateLimit {
+		p.next, p.rec.Missed = next, time.Time{}
+		p.alarm.Reset(0)
+		return
+	}
+	p.arm()
+}
+
+// lose records a run that left no trace, unless it never was: the keeper that was
+// to start it would know.
+func (p *managed) lose() error {
+	was, is := p.rec.Origin, p.s.origin
+	reason := "it ended while no daemon was there to see it"
+	switch {
+	case was.Boot != is.Boot:
+		reason = "machine restarted"
+	case was.Keeper == is.Keeper:
+		return nil
+	}
+	p.rec.Last = &process.Run{Number: p.rec.Run, JobID: p.rec.Spec.JobID, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
+	p.rec.At = process.Failed
+	p.state.at = atRest(p.rec)
+	return p.s.store.put(p.rec)
 }
 
 // adopt makes a run that is under way the process's current one. It reports false

@@ -280,7 +280,7 @@ func (p *managed) ring() {
 }
 
 func (p *managed) save() error {
-	p.rec.Up = p.state.up
+	p.rec.Up, p.rec.Next = p.state.up, p.next.UTC()
 	err := p.s.store.put(p.rec)
 	if err == nil {
 		p.stored = true

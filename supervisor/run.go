@@ -48,6 +48,7 @@ type run struct {
 // spawn begins the next run. Its number is on disk before anything is made.
 func (p *managed) spawn() event {
 	p.rec.Run++
+	p.rec.Origin, p.rec.Missed = p.s.origin, time.Time{}
 	spec := &p.rec.Spec
 	id := keeper.RunID{Name: spec.Name, Run: p.rec.Run}
 	p.run = &run{id: id, jobID: spec.JobID, group: p.s.groups.Child(groupName(id))}

@@ -53,6 +53,24 @@ func due(s cron.Schedule, before, now time.Time) time.Time {
 	return next
 }
 
+// lastBefore is the last time of the schedule up to now, given an earlier one.
+func lastBefore(s cron.Schedule, earlier, now time.Time) time.Time {
+	// A schedule of seconds over a year is too many to count: begin near the end.
+	const near = 32 * 24 * time.Hour
+	if from := now.Add(-near); earlier.Before(from) {
+		if t := s.Next(from); !t.IsZero() && !t.After(now) {
+			earlier = t
+		}
+	}
+	for {
+		next := s.Next(earlier)
+		if next.IsZero() || next.After(now) {
+			return earlier
+		}
+		earlier = next
+	}
+}
+
 // nap is how long to sleep until next.
 func nap(next, now time.Time) time.Duration {
 	return min(max(next.Sub(now), 0), maxNap)

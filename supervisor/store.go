@@ -10,6 +10,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -20,6 +21,18 @@ type record struct {
 	At   process.State `json:",omitzero"` // where the last run left it
 	Run  uint64        // the last run number that was given out
 	Last *process.Run  `json:",omitempty"` // the last run that ended
+
+	// Origin is who was about to start the last run: without it nobody could
+	// say whether one that left no trace was ever there.
+	Origin origin
+	Next   time.Time `json:",omitzero"` // of the schedule, when this was written
+	Missed time.Time `json:",omitzero"` // the last time of the schedule at which no daemon ran
+}
+
+// origin is a keeper, and the boot of the machine that it lives in.
+type origin struct {
+	Boot   string
+	Keeper proc.ID
 }
 
 // store keeps the records in one file. A write is on disk when put or remove

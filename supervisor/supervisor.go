@@ -59,6 +59,7 @@ type Supervisor struct {
 	watch *cgroup.Watch
 	tails *tails
 
+	origin  origin          // of the runs that are started now
 	life    context.Context // of everything that must not end with a request
 	closing chan struct{}   // closed when the daemon ends
 	loops   sync.WaitGroup
@@ -86,6 +87,12 @@ func Open(c Config) (*Supervisor, error) {
 		}
 	}
 	var err error
+	if s.origin.Boot, err = proc.BootID(s.proc); err != nil {
+		return nil, err
+	}
+	if s.origin.Keeper, err = proc.Identify(s.proc, os.Getppid()); err != nil {
+		return nil, err
+	}
 	if s.watch, err = cgroup.NewWatch(); err != nil {
 		return nil, err
 	}

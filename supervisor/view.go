@@ -8,20 +8,21 @@ import (
 
 // view is what others see of a process. It is never changed once published.
 type view struct {
-	spec  process.Spec
-	state process.State
-	pid   int
-	next  time.Time
-	run   process.Run // the current one; Number 0: none
-	last  *process.Run
-	meter *meter // of the current run
+	spec   process.Spec
+	state  process.State
+	pid    int
+	next   time.Time
+	missed time.Time
+	run    process.Run // the current one; Number 0: none
+	last   *process.Run
+	meter  *meter // of the current run
 }
 
 func (p *managed) name() string { return p.view.Load().spec.Name }
 
 // publish shows others how things stand.
 func (p *managed) publish() {
-	v := &view{spec: p.rec.Spec, state: p.state.at, next: p.next, last: p.rec.Last}
+	v := &view{spec: p.rec.Spec, state: p.state.at, next: p.next, missed: p.rec.Missed, last: p.rec.Last}
 	if r := p.run; r != nil {
 		v.run, v.meter = r.describe(), r.meter
 		if !r.ended {
@@ -47,10 +48,7 @@ func (s *Supervisor) statusOf(p *managed) process.Status {
 func (v *view) status() (status process.Status, ok bool) {
 	status = process.NewStatus(v.spec, v.state)
 	status.PID, status.LastRun = v.pid, v.last
-	status.NextTime = v.next.UTC()
-	if v.next.IsZero() {
-		status.NextTime = time.Time{}
-	}
+	status.NextTime, status.MissedTime = v.next.UTC(), v.missed
 	switch {
 	case v.run.Number != 0:
 		status.Run = v.run

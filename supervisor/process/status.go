@@ -19,7 +19,8 @@ type Status struct {
 	StopSignal         Signal  `json:"stop_signal"`
 	StopTimeoutSeconds float64 `json:"stop_timeout_seconds"`
 
-	NextTime time.Time `json:"next_time,omitzero"` // of the schedule
+	NextTime   time.Time `json:"next_time,omitzero"`   // of the schedule
+	MissedTime time.Time `json:"missed_time,omitzero"` // of the schedule: the last at which no daemon ran, until the next run
 
 	// The current run or, at rest, the last one. Number is 0 where there is
 	// none: before the first, and between scheduled runs (see LastRun).
