@@ -1,0 +1,29 @@
+package proc
+
+import (
+	"bytes"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// BootTime returns the time since the machine was started, sleep included
+// (CLOCK_BOOTTIME). It goes on across restarts of the daemon and no one can set it.
+func BootTime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		panic("proc: CLOCK_BOOTTIME: " + err.Error()) // every Linux since 2.6.39 has it
+	}
+	return time.Duration(t.Nano())
+}
+
+// BootID returns the random id of this start of the machine, from
+// sys/kernel/random/boot_id. An ID and a BootTime mean nothing under another one.
+func BootID(proc string) (string, error) {
+	id, err := os.ReadFile(proc + "/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", err
+	}
+	return string(bytes.TrimSpace(id)), nil
+}

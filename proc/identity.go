@@ -1,0 +1,72 @@
+package proc
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// ID tells a process from every other since the machine was started. Pids are used
+// again; a pid with its start time is not.
+type ID struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"` // clock ticks since boot, field 22 of /proc/PID/stat
+}
+
+// Identify reads the start time of pid from /proc/PID/stat. A zombie has one too.
+//
+// Errors: fs.ErrNotExist or unix.ESRCH when there is no such process.
+func Identify(proc string, pid int) (ID, error) {
+	s, err := readStat(proc, pid)
+	return s.id, err
+}
+
+// Alive reports whether the process that id names still runs. A zombie does not.
+func (id ID) Alive(proc string) bool {
+	s, err := readStat(proc, id.PID)
+	return err == nil && s.id == id && s.state != 'Z' && s.state != 'X'
+}
+
+type stat struct {
+	id    ID
+	state byte
+}
+
+func readStat(proc string, pid int) (stat, error) {
+	path := pidFile(proc, pid, "stat")
+	var buf [1024]byte // 52 numbers and a name of at most 64 bytes
+	data, err := readInto(path, buf[:])
+	if err != nil {
+		return stat{}, err
+	}
+	s, err := parseStat(data)
+	if err != nil {
+		return stat{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// parseStat reads a /proc/PID/stat. The name, field 2, may hold blanks and
+// parentheses: the fields are counted from the last closing one.
+func parseStat(data []byte) (stat, error) {
+	const start = 22 - 3 // from the state, which is field 3
+	open, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
+	if open < 1 || end < open {
+		return stat{}, fmt.Errorf("no name in %q", data)
+	}
+	pid, err := strconv.Atoi(string(data[:open-1]))
+	if err != nil {
+		return stat{}, fmt.Errorf("pid: %w", err)
+	}
+	fields := bytes.Fields(data[end+1:])
+	if len(fields) <= start {
+		return stat{}, fmt.Errorf("%d fields, want %d: %w", len(fields)+2, start+3, unix.EINVAL)
+	}
+	ticks, err := strconv.ParseUint(string(fields[start]), 10, 64)
+	if err != nil {
+		return stat{}, fmt.Errorf("start time: %w", err)
+	}
+	return stat{ID{pid, ticks}, fields[0][0]}, nil
+}

@@ -1,0 +1,142 @@
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Command is what Spawn starts.
+type Command struct {
+	// Argv is the program and its arguments. Argv[0] is a path, absolute or
+	// relative to Dir; PATH is not searched.
+	Argv []string
+
+	// Env is the whole environment, "key=value" each. Nothing is added to it.
+	Env []string
+
+	// Dir is the working directory. Empty means the one of this process.
+	Dir string
+
+	// Group is the open directory of the cgroup that the child is cloned into, so
+	// that it never runs an instruction outside. Nil means the group of this process.
+	Group *os.File
+
+	// Output becomes stdout and stderr. Nil means /dev/null. It must be in blocking
+	// mode, for the child shares the mode and few programs expect EAGAIN.
+	Output *os.File
+}
+
+// Step names the part of a start that failed.
+type Step string
+
+// The steps, in their order.
+const (
+	StepPrepare Step = "prepare" // in this process, before anything was cloned
+	StepClone   Step = "clone"   // no process was made: no pids left, no memory, no such group
+	StepChdir   Step = "chdir"   // Dir is not a directory that the child may enter
+	StepExec    Step = "exec"    // Argv[0] could not be executed
+)
+
+// SpawnError says at which step a start failed, and why. Err holds the errno:
+// errors.Is(err, unix.EAGAIN) is true when there was no pid left.
+type SpawnError struct {
+	Step Step
+	Path string // what the step was about: the program, the directory; empty for a clone
+	Err  error
+}
+
+func (e *SpawnError) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("%s: %v", e.Step, e.Err)
+	}
+	return fmt.Sprintf("%s %s: %v", e.Step, e.Path, e.Err)
+}
+
+func (e *SpawnError) Unwrap() error { return e.Err }
+
+// Spawn starts c and returns when its program has been executed. The child is one
+// of this process: somebody must wait for its pid. Prepare must have been called.
+//
+// All errors are *SpawnError, and then no child is left to wait for. One caller at
+// a time: oom_score_adj is changed around the clone. Where oom_score_adj cannot be
+// changed the child keeps ours.
+func Spawn(c Command) (ID, error) {
+	if len(c.Argv) == 0 {
+		return ID{}, &SpawnError{StepPrepare, "", unix.EINVAL}
+	}
+	if err := withoutNUL(c); err != nil {
+		return ID{}, err
+	}
+	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ID{}, &SpawnError{StepPrepare, os.DevNull, err}
+	}
+	defer unix.Close(null)
+
+	output := uintptr(null)
+	if c.Output != nil {
+		output = c.Output.Fd()
+	}
+	// The pidfd tells a failed clone from a failure in the child: syscall leaves it
+	// alone in the first case and sets it to -1 in the second.
+	const untouched = -2
+	pidfd := untouched
+	sys := &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd}
+	if c.Group != nil {
+		sys.UseCgroupFD, sys.CgroupFD = true, int(c.Group.Fd())
+	}
+
+	restore := neutralOOMScore()
+	pid, err := syscall.ForkExec(c.Argv[0], c.Argv, &syscall.ProcAttr{
+		Dir:   c.Dir,
+		Env:   c.Env,
+		Files: []uintptr{uintptr(null), output, output},
+		Sys:   sys,
+	})
+	restore()
+
+	switch {
+	case err == nil:
+		unix.Close(pidfd)
+	case pidfd == untouched:
+		return ID{}, &SpawnError{StepClone, "", err}
+	case c.Dir != "" && errors.Is(enterable(c.Dir), err):
+		return ID{}, &SpawnError{StepChdir, c.Dir, err}
+	default:
+		return ID{}, &SpawnError{StepExec, c.Argv[0], err}
+	}
+
+	// Nobody has waited yet, so /proc has the child even if it has ended.
+	id, err := Identify("/proc", pid)
+	if err != nil {
+		// Without a start time the run could not be told from another: undo it.
+		unix.Kill(pid, unix.SIGKILL)
+		waitFor(pid)
+		return ID{}, &SpawnError{StepPrepare, "/proc", err}
+	}
+	return id, nil
+}
+
+// withoutNUL finds the string that the kernel could not take over whole.
+func withoutNUL(c Command) error {
+	for _, list := range [][]string{c.Argv, c.Env, {c.Dir}} {
+		for _, s := range list {
+			if strings.IndexByte(s, 0) >= 0 {
+				return &SpawnError{StepPrepare, strconv.Quote(s), unix.EINVAL}
+			}
+		}
+	}
+	return nil
+}
+
+// enterable returns the errno that a chdir would give. The dot makes the look-up
+// fail where dir is no directory or may not be searched.
+func enterable(dir string) error {
+	return unix.Faccessat(unix.AT_FDCWD, dir+"/.", unix.F_OK, unix.AT_EACCESS)
+}

@@ -1,0 +1,47 @@
+// Package keeper is the parent that never changes its mind, and its link to the
+// worker that does the thinking.
+//
+// # Model
+//
+// The daemon is two kernel processes of one program. The keeper is what the user
+// started. It clones every leader, so that each is its own child and it alone
+// waits; it holds what must outlive the worker: locks, listening sockets, one end of
+// every run's output and the exit of every run until that is stored. It starts the
+// worker, and starts it again whenever it dies. All that needs a decision is the worker's.
+//
+//	keeper (Run)                              worker (Connect)
+//	   │  ── HELLO, HELD … ───────────────▶      │   what there is
+//	   │  ◀─────────────────────── READY ──      │   or FAILED
+//	   │  ◀─────────────────────── SPAWN ──      │   + the group, the FIFO end
+//	 clone                                       │
+//	   │  ── SPAWNED ─────────────────────▶      │   pid and start time, or the errno
+//	 wait4                                       │
+//	   │  ── EXITED ──────────────────────▶      │   stores the result
+//	   │  ◀──────────────────────── DROP ──      │
+//	   │  ── SHUTDOWN ────────────────────▶    exit 0
+//
+// # Promises
+//
+//   - A run that is held is not started again. Whether one was started is decided
+//     exactly: it is in the next HELLO, or it never was.
+//   - All that a dead worker had sent is carried out before the next one starts.
+//   - A run and its exit are held until DROP, a failed start too.
+//   - SPAWNED comes before EXITED, and each exit comes once to each worker.
+//   - The keeper never waits for the worker, and the worker's reader never for the
+//     worker: neither can make the other stand still.
+//   - When the keeper dies the worker reads EOF, and no signal reaches any tree.
+//
+// # Restarts
+//
+// Starts of a worker are 100 ms apart. After a death before READY the pause
+// doubles, from 100 ms to 5 s, until one is ready. A worker that says FAILED
+// before any was ready ends the keeper.
+//
+// # Implementation
+//
+// One packet of a SOCK_SEQPACKET pair is one message; descriptors travel beside it.
+// The keeper is one goroutine that clones, reaps and looks up, so that no exit can
+// be seen before its pid is known, with one reader and, while the worker
+// does not take what it is sent, one writer. A held run costs a table entry and a
+// descriptor: no goroutine, no thread.
+package keeper

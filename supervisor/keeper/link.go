@@ -1,0 +1,323 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/proc"
+)
+
+// RunID names one run of one managed process.
+type RunID struct {
+	Name string
+	Run  uint64
+}
+
+func (r RunID) String() string { return fmt.Sprintf("%s.%d", r.Name, r.Run) }
+
+// Hello is what a worker is given when it connects.
+type Hello struct {
+	Config    []byte     // Config.Hello of the keeper, as it was
+	Listeners []*os.File // Config.Listeners of the keeper; the caller's to close
+	Held      []Held     // every run that was not dropped, in no order
+	Shutdown  bool       // shutdown is under way: finish it
+}
+
+// Held is a run that the keeper knows of.
+type Held struct {
+	Run RunID
+
+	// ID is the leader. It is zero when the start failed; SpawnErr says why.
+	ID       proc.ID
+	SpawnErr error
+
+	// Output is the descriptor that the run was given, or nil. It is the caller's to
+	// close. The tree shares its mode: to read without blocking, open it anew.
+	Output *os.File
+
+	// Exit is nil while the leader runs. Its end will be told by Exits.
+	Exit *proc.Exit
+}
+
+// ExitEvent says that the leader of a run has ended.
+type ExitEvent struct {
+	Run  RunID
+	Exit proc.Exit
+}
+
+var (
+	// ErrHeld is the answer to a Spawn of a run that the keeper holds already.
+	ErrHeld = errors.New("the keeper holds this run already")
+
+	// ErrKeeperGone is what every call gives when the keeper has died.
+	ErrKeeperGone = errors.New("the keeper is gone")
+)
+
+// Link is the worker's end. Its methods may be called from several goroutines.
+type Link struct {
+	conn     *conn
+	exits    chan ExitEvent
+	shutdown chan struct{}
+	done     chan struct{}
+	closing  chan struct{}
+	close    sync.Once
+	wait     sync.WaitGroup
+
+	mu      sync.Mutex
+	pending map[RunID]chan outcome // nil when the keeper is gone
+}
+
+// Connect takes over fd, on which the keeper started this process, and waits for
+// the keeper's HELLO. It must be called once, and soon: until then nothing that
+// the keeper has to say is read.
+func Connect(fd int) (*Link, Hello, error) {
+	c, err := newConn(fd)
+	if err != nil {
+		return nil, Hello{}, err
+	}
+	hello, err := receiveHello(c)
+	if err != nil {
+		hello.closeFiles()
+		c.close()
+		return nil, Hello{}, fmt.Errorf("connect to the keeper: %w", err)
+	}
+	l := &Link{
+		conn:     c,
+		exits:    make(chan ExitEvent),
+		shutdown: make(chan struct{}),
+		done:     make(chan struct{}),
+		closing:  make(chan struct{}),
+		pending:  make(map[RunID]chan outcome),
+	}
+	if hello.Shutdown {
+		close(l.shutdown)
+	}
+	ended := make(chan ExitEvent)
+	l.wait.Go(func() { l.deliver(ended) })
+	l.wait.Go(func() { l.receive(ended, hello.Shutdown) })
+	return l, hello, nil
+}
+
+func receiveHello(c *conn) (hello Hello, err error) {
+	p, err := next(c, kindHello)
+	if err != nil {
+		return hello, err
+	}
+	hello, n, err := parseHello(&p)
+	if err != nil {
+		return hello, err
+	}
+	for range n {
+		p, err := next(c, kindHeld)
+		if err != nil {
+			return hello, err
+		}
+		held, err := parseHeld(&p)
+		p.close()
+		hello.Held = append(hello.Held, held)
+		if err != nil {
+			return hello, err
+		}
+	}
+	return hello, nil
+}
+
+// next receives a packet that must be of kind k.
+func next(c *conn, k kind) (packet, error) {
+	p, err := c.receive()
+	if err == io.EOF {
+		return p, ErrKeeperGone
+	}
+	if err == nil && p.kind != k {
+		p.close()
+		return p, fmt.Errorf("%v instead of %v: %w", p.kind, k, errMalformed)
+	}
+	return p, err
+}
+
+func (h *Hello) closeFiles() {
+	for _, f := range h.Listeners {
+		f.Close()
+	}
+	for _, held := range h.Held {
+		if held.Output != nil {
+			held.Output.Close()
+		}
+	}
+}
+
+// Spawn has the keeper start c as the leader of run and waits for the answer. The
+// files of c stay the caller's; the keeper keeps a descriptor of c.Output until Drop.
+//
+// An error is a *proc.SpawnError, as if proc.Spawn had been called here, or ErrHeld,
+// ErrKeeperGone or the context's. The keeper holds the run after a *proc.SpawnError too,
+// until Drop. The end of ctx ends the wait and not the start: what has become of the
+// run is then told by Exits or by the next worker's Hello, and Kill and Drop name it.
+func (l *Link) Spawn(ctx context.Context, run RunID, c proc.Command) (proc.ID, error) {
+	answer := make(chan outcome, 1)
+	if err := l.expect(run, answer); err != nil {
+		return proc.ID{}, err
+	}
+	if err := l.send(spawnPacket(run, c)); err != nil {
+		l.forget(run)
+		return proc.ID{}, fmt.Errorf("ask the keeper to start %v: %w", run, err)
+	}
+	select {
+	case o, ok := <-answer:
+		if !ok {
+			return proc.ID{}, ErrKeeperGone
+		}
+		return o.id, o.err
+	case <-ctx.Done():
+		return proc.ID{}, ctx.Err()
+	}
+}
+
+func (l *Link) expect(run RunID, answer chan outcome) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pending == nil {
+		return ErrKeeperGone
+	}
+	if l.pending[run] != nil {
+		return ErrHeld
+	}
+	l.pending[run] = answer
+	return nil
+}
+
+func (l *Link) forget(run RunID) chan outcome {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	answer := l.pending[run]
+	delete(l.pending, run)
+	return answer
+}
+
+// Drop lets the keeper forget run: its exit and its Output descriptor. Call it when
+// the result is stored. A leader that still runs is reaped without a word later.
+func (l *Link) Drop(run RunID) error { return l.send(aboutRun(kindDrop, run)) }
+
+// Kill has the keeper send SIGKILL to the leader of run. It is the keeper's child
+// and not yet waited for, so that no other process can have its pid. Where the run
+// has ended or is not held nothing happens.
+func (l *Link) Kill(run RunID) error { return l.send(aboutRun(kindKill, run)) }
+
+// Ready tells the keeper that this worker does its job. One that dies before is
+// started again more and more slowly.
+func (l *Link) Ready() error { return l.send(packet{kind: kindReady}) }
+
+// Failed tells the keeper why this worker can't do its job; it should end
+// afterwards. If no worker has been ready yet, Run returns the text instead of
+// starting another.
+func (l *Link) Failed(text string) error {
+	var e encoder
+	e.string(text)
+	return l.send(packet{kind: kindFailed, body: e})
+}
+
+func (l *Link) send(p packet) error {
+	err := l.conn.send(p)
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed) {
+		return ErrKeeperGone
+	}
+	return err
+}
+
+// Exits tells of leaders that ended since Connect, in their order, once each. There
+// is no limit to how many can wait here, so the keeper never waits for the reader.
+// An exit comes after the answer to its Spawn was given to the caller's goroutine,
+// which may not have run yet. The channel is closed after Done and the last exit, or by Close.
+func (l *Link) Exits() <-chan ExitEvent { return l.exits }
+
+// Shutdown is closed when the keeper was asked to end: end all runs, then exit
+// with status 0. A worker that ends otherwise is started again to finish it.
+func (l *Link) Shutdown() <-chan struct{} { return l.shutdown }
+
+// Done is closed when the keeper has died, or after Close. The worker must then end
+// without touching a tree, for another may be about to adopt them.
+func (l *Link) Done() <-chan struct{} { return l.done }
+
+// Close ends the link, as the end of this process would, and waits for its goroutines.
+func (l *Link) Close() {
+	l.close.Do(func() {
+		close(l.closing)
+		l.conn.close()
+	})
+	l.wait.Wait()
+}
+
+// receive is the one reader of the socket. It never waits for a user of the Link.
+func (l *Link) receive(ended chan<- ExitEvent, shutdown bool) {
+	defer close(ended)
+	defer l.gone()
+	for {
+		p, err := l.conn.receive()
+		if err != nil {
+			return
+		}
+		d := decoder{data: p.body}
+		switch p.kind {
+		case kindSpawned:
+			run, o := d.run(), d.outcome()
+			if answer := l.forget(run); answer != nil && d.end() == nil {
+				answer <- o
+			}
+		case kindExited:
+			e := ExitEvent{d.run(), d.exit()}
+			if d.end() == nil {
+				ended <- e
+			}
+		case kindShutdown:
+			if !shutdown {
+				shutdown = true
+				close(l.shutdown)
+			}
+		}
+		p.close()
+	}
+}
+
+// gone ends every wait for the keeper.
+func (l *Link) gone() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, answer := range l.pending {
+		close(answer)
+	}
+	l.pending = nil
+	close(l.done)
+}
+
+// deliver passes on exits, keeping as many as the reader of Exits leaves.
+func (l *Link) deliver(ended <-chan ExitEvent) {
+	defer close(l.exits)
+	var queue []ExitEvent
+	for ended != nil || len(queue) > 0 {
+		var out chan<- ExitEvent
+		var first ExitEvent
+		if len(queue) > 0 {
+			out, first = l.exits, queue[0]
+		}
+		select {
+		case e, ok := <-ended:
+			if !ok {
+				ended = nil
+				continue
+			}
+			queue = append(queue, e)
+		case out <- first:
+			queue = queue[1:]
+		case <-l.closing:
+			for range ended { // let receive end
+			}
+			return
+		}
+	}
+}

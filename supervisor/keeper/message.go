@@ -1,0 +1,221 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/proc"
+)
+
+// kind is the second byte of a packet.
+type kind byte
+
+const (
+	// From the worker.
+	kindSpawn  kind = 1 + iota // run, command; the group's directory, the FIFO end
+	kindDrop                   // run
+	kindKill                   // run
+	kindReady                  //
+	kindFailed                 // text
+
+	// From the keeper.
+	kindHello    // configuration, shutdown, number of held packets that follow; the listeners
+	kindHeld     // run, how its start went, its exit if it has ended; the FIFO end
+	kindSpawned  // run, how its start went
+	kindExited   // run, exit
+	kindShutdown //
+)
+
+func (k kind) String() string {
+	names := [...]string{"0", "SPAWN", "DROP", "KILL", "READY", "FAILED", "HELLO", "HELD", "SPAWNED", "EXITED", "SHUTDOWN"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return fmt.Sprint(byte(k))
+}
+
+// outcome is how a start went: an ID, or why there is none.
+type outcome struct {
+	id  proc.ID
+	err error // a *proc.SpawnError, or ErrHeld
+}
+
+func (e *encoder) run(r RunID) {
+	e.string(r.Name)
+	e.uint(r.Run)
+}
+
+func (d *decoder) run() RunID { return RunID{d.string(), d.uint()} }
+
+const (
+	outcomeStarted = iota
+	outcomeFailed
+	outcomeHeld
+)
+
+func (e *encoder) outcome(o outcome) {
+	var failed *proc.SpawnError
+	switch {
+	case o.err == nil:
+		e.uint(outcomeStarted)
+		e.uint(uint64(o.id.PID))
+		e.uint(o.id.Start)
+	case errors.As(o.err, &failed):
+		e.uint(outcomeFailed)
+		e.string(string(failed.Step))
+		e.string(failed.Path)
+		var errno unix.Errno // crosses as a number, so that errors.Is holds over there
+		errors.As(failed.Err, &errno)
+		e.uint(uint64(errno))
+		e.string(failed.Err.Error())
+	default:
+		e.uint(outcomeHeld)
+	}
+}
+
+func (d *decoder) outcome() outcome {
+	switch d.uint() {
+	case outcomeStarted:
+		return outcome{id: proc.ID{PID: int(d.uint()), Start: d.uint()}}
+	case outcomeFailed:
+		failed := &proc.SpawnError{Step: proc.Step(d.string()), Path: d.string()}
+		errno, text := unix.Errno(d.uint()), d.string()
+		if errno != 0 {
+			failed.Err = errno
+		} else {
+			failed.Err = errors.New(text)
+		}
+		return outcome{err: failed}
+	case outcomeHeld:
+		return outcome{err: ErrHeld}
+	}
+	d.bad = true
+	return outcome{}
+}
+
+func (e *encoder) exit(x proc.Exit) {
+	e.uint(uint64(x.Code))
+	e.uint(uint64(x.Signal))
+	e.bool(x.Core)
+	e.int(int64(x.Time))
+	e.int(int64(x.UserTime))
+	e.int(int64(x.SystemTime))
+}
+
+func (d *decoder) exit() proc.Exit {
+	return proc.Exit{
+		Code:       int(d.uint()),
+		Signal:     unix.Signal(d.uint()),
+		Core:       d.bool(),
+		Time:       time.Duration(d.int()),
+		UserTime:   time.Duration(d.int()),
+		SystemTime: time.Duration(d.int()),
+	}
+}
+
+// aboutRun makes a packet that says a run and nothing else.
+func aboutRun(k kind, run RunID) packet {
+	var e encoder
+	e.run(run)
+	return packet{kind: k, body: e}
+}
+
+func spawnPacket(run RunID, c proc.Command) packet {
+	var e encoder
+	e.run(run)
+	e.strings(c.Argv)
+	e.strings(c.Env)
+	e.string(c.Dir)
+	e.bool(c.Group != nil)
+	e.bool(c.Output != nil)
+	p := packet{kind: kindSpawn, body: e}
+	for _, f := range []*os.File{c.Group, c.Output} {
+		if f != nil {
+			p.files = append(p.files, f)
+		}
+	}
+	return p
+}
+
+// parseSpawn takes the files out of p. Where descriptors were lost, it gives the
+// run and unix.EMFILE.
+func parseSpawn(p *packet) (run RunID, c proc.Command, err error) {
+	d := decoder{data: p.body}
+	run = d.run()
+	if p.lost && !d.bad {
+		return run, c, unix.EMFILE
+	}
+	c.Argv, c.Env, c.Dir = d.strings(), d.strings(), d.string()
+	c.Group, c.Output = p.take(d.bool()), p.take(d.bool())
+	return run, c, p.end(&d)
+}
+
+func heldPacket(r *run) packet {
+	var e encoder
+	e.run(r.RunID)
+	e.outcome(r.outcome)
+	e.bool(r.exit != nil)
+	if r.exit != nil {
+		e.exit(*r.exit)
+	}
+	e.bool(r.output != nil)
+	p := packet{kind: kindHeld, body: e}
+	if r.output != nil {
+		p.files = []*os.File{r.output}
+	}
+	return p
+}
+
+func parseHeld(p *packet) (h Held, err error) {
+	d := decoder{data: p.body}
+	h.Run = d.run()
+	o := d.outcome()
+	h.ID, h.SpawnErr = o.id, o.err
+	if d.bool() {
+		x := d.exit()
+		h.Exit = &x
+	}
+	h.Output = p.take(d.bool())
+	return h, p.end(&d)
+}
+
+func helloPacket(config []byte, shutdown bool, held int, listeners []*os.File) packet {
+	var e encoder
+	e.string(string(config))
+	e.bool(shutdown)
+	e.uint(uint64(held))
+	return packet{kind: kindHello, body: e, files: listeners}
+}
+
+func parseHello(p *packet) (h Hello, held int, err error) {
+	d := decoder{data: p.body}
+	h.Config, h.Shutdown, held = []byte(d.string()), d.bool(), int(d.uint())
+	h.Listeners, p.files = p.files, nil
+	return h, held, p.end(&d)
+}
+
+// take returns the next file of a received packet, which is the caller's from now
+// on, or nil where none was sent.
+func (p *packet) take(sent bool) *os.File {
+	if !sent || len(p.files) == 0 {
+		return nil
+	}
+	f := p.files[0]
+	p.files = p.files[1:]
+	return f
+}
+
+// end reports whether all of p was there and has been taken.
+func (p *packet) end(d *decoder) error {
+	switch {
+	case d.end() != nil || len(p.files) > 0:
+		return errMalformed
+	case p.lost:
+		return unix.EMFILE
+	}
+	return nil
+}

@@ -1,0 +1,366 @@
+package keeper
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/proc"
+)
+
+// The test binary plays every part: the test, the keeper that it starts, and the
+// worker that the keeper starts. The keeper is told by its environment, the worker
+// by its argument and the configuration in HELLO.
+
+const (
+	keeperEnv  = "PM_TEST_KEEPER" // the configuration for the worker
+	workerFlag = "-test-worker"
+)
+
+func TestMain(m *testing.M) {
+	switch config := os.Getenv(keeperEnv); {
+	case len(os.Args) > 1 && os.Args[1] == workerFlag:
+		playWorker()
+	case config != "":
+		os.Exit(playKeeper(config))
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+// playKeeper runs a keeper with the listener on descriptor 3, and says how it ended.
+func playKeeper(config string) int {
+	if err := proc.Prepare(); err != nil {
+		fmt.Println("prepare:", err)
+		return 1
+	}
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	err = Run(context.Background(), Config{
+		Exe:       exe,
+		Args:      []string{workerFlag},
+		Env:       []string{"PATH=" + os.Getenv("PATH")},
+		Hello:     []byte(config),
+		Listeners: []*os.File{os.NewFile(3, "listener")},
+		Log:       func(format string, args ...any) { fmt.Printf("log: "+format+"\n", args...) },
+	})
+	if err != nil {
+		fmt.Println("ended:", err)
+		return 1
+	}
+	fmt.Println("ended")
+	return 0
+}
+
+// behaviour is the configuration of a test worker.
+type behaviour struct {
+	Dir          string // where it leaves files for the test
+	Storm        int    // run that many, see storm
+	Fail         string // say FAILED with this text and end
+	DieUnready   bool   // end before READY
+	DieAtOnce    bool   // end right after READY
+	DieInTheEnd  bool   // end with status 1 at the first SHUTDOWN
+	StayInTheEnd bool   // take no notice of SHUTDOWN
+}
+
+func playWorker() {
+	proc.Prepare()
+	link, hello, err := Connect(LinkFD)
+	if err != nil {
+		fmt.Println("connect:", err)
+		os.Exit(1)
+	}
+	var b behaviour
+	if err := json.Unmarshal(hello.Config, &b); err != nil {
+		fmt.Println("behaviour:", err)
+		os.Exit(1)
+	}
+	switch {
+	case b.Fail != "":
+		link.Failed(b.Fail)
+		os.Exit(1)
+	case b.DieUnready:
+		os.Exit(7)
+	}
+	os.WriteFile(b.Dir+"/worker", []byte(strconv.Itoa(os.Getpid())), 0o600)
+	link.Ready()
+	if b.DieAtOnce {
+		os.Exit(0)
+	}
+	go func() {
+		<-link.Done()
+		os.WriteFile(b.Dir+"/orphaned", nil, 0o600)
+		os.Exit(3)
+	}()
+	go func() {
+		<-link.Shutdown()
+		switch {
+		case b.StayInTheEnd:
+			os.WriteFile(b.Dir+"/asked", nil, 0o600)
+		case b.DieInTheEnd && !hello.Shutdown:
+			os.Exit(1)
+		default:
+			os.Exit(0)
+		}
+	}()
+	if b.Storm > 0 {
+		storm(link, hello, b)
+		select {}
+	}
+	serve(link, hello)
+}
+
+// request and reply are what a test and its worker say to each other.
+type request struct {
+	Op     string
+	Run    RunID
+	Argv   []string
+	Env    []string
+	Dir    string
+	Group  string
+	Output string
+	N      int
+}
+
+type reply struct {
+	PID      int
+	ID       proc.ID
+	Held     []heldReply
+	Exit     *ExitEvent
+	Shutdown bool
+	Step     proc.Step
+	Errno    unix.Errno
+	Err      string
+	Took     time.Duration // all of it
+	Spawns   time.Duration // of which in Spawn
+}
+
+type heldReply struct {
+	Run    RunID
+	ID     proc.ID
+	Exit   *proc.Exit
+	Err    string
+	Output string // what the descriptor is
+}
+
+// serve answers requests, each connection by itself.
+func serve(link *Link, hello Hello) {
+	l, err := net.FileListener(hello.Listeners[0])
+	if err != nil {
+		fmt.Println("listener:", err)
+		os.Exit(1)
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			fmt.Println("accept:", err)
+			os.Exit(1)
+		}
+		go func() {
+			defer c.Close()
+			in, out := json.NewDecoder(c), json.NewEncoder(c)
+			var r request
+			for in.Decode(&r) == nil {
+				out.Encode(answer(link, hello, r))
+				r = request{}
+			}
+		}()
+	}
+}
+
+func answer(link *Link, hello Hello, r request) (a reply) {
+	switch r.Op {
+	case "hello":
+		a.PID, a.Shutdown = os.Getpid(), hello.Shutdown
+		for _, h := range hello.Held {
+			held := heldReply{Run: h.Run, ID: h.ID, Exit: h.Exit}
+			if h.SpawnErr != nil {
+				held.Err = h.SpawnErr.Error()
+			}
+			if h.Output != nil {
+				held.Output, _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", h.Output.Fd()))
+			}
+			a.Held = append(a.Held, held)
+		}
+	case "spawn":
+		var err error
+		a.ID, err = spawnRequest(link, r)
+		a.fail(err)
+	case "exit":
+		e := <-link.Exits()
+		a.Exit = &e
+	case "drop":
+		a.fail(link.Drop(r.Run))
+	case "kill":
+		a.fail(link.Kill(r.Run))
+	case "benchmark spawn":
+		a.fail(benchmarkSpawn(link, r, &a))
+	case "benchmark message":
+		a.fail(benchmarkMessage(link, r, &a))
+	}
+	return a
+}
+
+func (a *reply) fail(err error) {
+	if err == nil {
+		return
+	}
+	a.Err = err.Error()
+	errors.As(err, &a.Errno)
+	var s *proc.SpawnError
+	if errors.As(err, &s) {
+		a.Step = s.Step
+	}
+}
+
+func benchmarkSpawn(link *Link, r request, a *reply) error {
+	group, err := os.Open(r.Group)
+	if err != nil {
+		return err
+	}
+	defer group.Close()
+	begin := time.Now()
+	for i := range r.N {
+		start := time.Now()
+		_, err := link.Spawn(context.Background(), RunID{"bench", uint64(i)}, proc.Command{Argv: r.Argv, Group: group})
+		if err != nil {
+			return err
+		}
+		a.Spawns += time.Since(start)
+		link.Drop((<-link.Exits()).Run)
+	}
+	a.Took = time.Since(begin)
+	return nil
+}
+
+// benchmarkMessage asks for a run that is held: the answer costs the keeper nothing.
+func benchmarkMessage(link *Link, r request, a *reply) error {
+	run := RunID{"held", 0}
+	begin := time.Now()
+	for range r.N {
+		var failed *proc.SpawnError
+		_, err := link.Spawn(context.Background(), run, proc.Command{Argv: []string{"/missing"}})
+		if !errors.Is(err, ErrHeld) && !errors.As(err, &failed) {
+			return err
+		}
+	}
+	a.Took = time.Since(begin)
+	return nil
+}
+
+func spawnRequest(link *Link, r request) (proc.ID, error) {
+	c := proc.Command{Argv: r.Argv, Env: r.Env, Dir: r.Dir}
+	if r.Group != "" {
+		f, err := os.Open(r.Group)
+		if err != nil {
+			return proc.ID{}, err
+		}
+		defer f.Close()
+		c.Group = f
+	}
+	if r.Output != "" {
+		// Not os.OpenFile, which makes a FIFO non-blocking.
+		fd, err := unix.Open(r.Output, unix.O_RDWR|unix.O_APPEND|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return proc.ID{}, err
+		}
+		f := os.NewFile(uintptr(fd), r.Output)
+		defer f.Close()
+		c.Output = f
+	}
+	return link.Spawn(context.Background(), r.Run, c)
+}
+
+// storm brings b.Storm runs to their end, however often it is killed meanwhile:
+// each leaves a line in the file "starts", and each end a line in "ends" before
+// it is dropped.
+func storm(link *Link, hello Hello, b behaviour) {
+	ends, err := os.OpenFile(b.Dir+"/ends", os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	known := make(map[RunID]bool)
+	for lines := bufio.NewScanner(ends); lines.Scan(); {
+		var e ExitEvent
+		if json.Unmarshal(lines.Bytes(), &e) == nil {
+			known[e.Run] = true
+		}
+	}
+	end := func(e ExitEvent) {
+		line, _ := json.Marshal(e)
+		ends.Write(append(line, '\n'))
+		link.Drop(e.Run)
+	}
+	left := b.Storm
+	for run := range known {
+		left--
+		link.Drop(run)
+	}
+	for _, h := range hello.Held {
+		if known[h.Run] {
+			continue
+		}
+		known[h.Run] = true
+		switch {
+		case h.SpawnErr != nil:
+			fmt.Println("start of", h.Run, h.SpawnErr)
+		case h.Exit != nil:
+			end(ExitEvent{h.Run, *h.Exit})
+			left--
+		}
+	}
+	go func() {
+		for i := range b.Storm {
+			run := RunID{"storm", uint64(i)}
+			if known[run] {
+				continue
+			}
+			_, err := link.Spawn(context.Background(), run, proc.Command{
+				Argv: []string{"/bin/sh", "-c", stormScript(b.Dir, i)},
+			})
+			if err != nil {
+				fmt.Println("start of", run, err)
+			}
+		}
+	}()
+	for e := range link.Exits() {
+		end(e)
+		if left--; left == 0 {
+			os.WriteFile(b.Dir+"/done", nil, 0o600)
+		}
+	}
+}
+
+// stormScript is a run of known end, see stormExit.
+func stormScript(dir string, i int) string {
+	script := []string{fmt.Sprintf("echo %d >> %s/starts", i, dir), "read x < /proc/uptime"}
+	if i%5 == 0 {
+		script = append(script, "(setsid /bin/true &)") // an orphan for the keeper
+	}
+	if i%3 == 0 {
+		script = append(script, "kill -9 $$")
+	} else {
+		script = append(script, fmt.Sprintf("exit %d", i%256))
+	}
+	return strings.Join(script, "\n")
+}
+
+func stormExit(i int) (code int, signal unix.Signal) {
+	if i%3 == 0 {
+		return 0, unix.SIGKILL
+	}
+	return i % 256, 0
+}

@@ -1,0 +1,117 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/proc"
+)
+
+// LinkFD is the descriptor on which the keeper starts a worker; see Connect.
+const LinkFD = 3
+
+// program is what workers are executed from.
+type program struct {
+	exe  *os.File
+	args []string
+	env  []string
+}
+
+// worker is one worker process and the keeper's end of its link. It is gone when
+// it has been reaped and everything that it sent has been handled.
+type worker struct {
+	pid     int
+	started time.Duration // by proc.BootTime
+	ready   bool
+	failed  string // the text of FAILED
+
+	exit    *proc.Exit    // set when it is reaped
+	packets <-chan packet // closed when there are no more
+	drained bool          // packets is closed
+	broken  error         // why reading ended; valid when drained
+
+	conn *conn
+	out  outbox
+	stop chan struct{}
+	wait sync.WaitGroup
+}
+
+// start executes the program as a worker, in a session of its own.
+func (p program) start() (*worker, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	defer unix.Close(pair[1])
+	c, err := newConn(pair[0])
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, err
+	}
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		c.close()
+		return nil, fmt.Errorf("open %s: %w", os.DevNull, err)
+	}
+	defer unix.Close(null)
+
+	path := "/proc/self/fd/" + strconv.Itoa(int(p.exe.Fd()))
+	w := &worker{conn: c, started: proc.BootTime(), stop: make(chan struct{})}
+	w.pid, err = syscall.ForkExec(path, append([]string{"processmanager"}, p.args...), &syscall.ProcAttr{
+		Env:   p.env,
+		Files: []uintptr{uintptr(null), 1, 2, LinkFD: uintptr(pair[1])},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		c.close()
+		return nil, fmt.Errorf("execute %s: %w", p.exe.Name(), err)
+	}
+	w.out.conn = c
+	packets := make(chan packet)
+	w.packets = packets
+	w.wait.Go(func() { w.read(packets) })
+	return w, nil
+}
+
+// read passes on all packets up to the end of the link.
+func (w *worker) read(packets chan<- packet) {
+	defer close(packets)
+	for {
+		p, err := w.conn.receive()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				w.broken = err
+			}
+			return
+		}
+		select {
+		case packets <- p:
+		case <-w.stop:
+			p.close()
+			return
+		}
+	}
+}
+
+// kill ends a worker that has not been reaped, so that its pid is still its own.
+func (w *worker) kill() {
+	if w.exit == nil {
+		unix.Kill(w.pid, unix.SIGKILL)
+	}
+}
+
+// close ends the link and waits for what served it.
+func (w *worker) close() {
+	close(w.stop)
+	w.conn.close()
+	w.wait.Wait()
+	w.out.close()
+}
