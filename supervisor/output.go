@@ -52,9 +52,11 @@ func newCapture(path string, to outlet, failed func(error)) (c *capture, tree *o
 			os.Remove(path)
 		}
 	}()
-	if tree, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
-		return nil, nil, err
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0) // os.OpenFile makes it non-blocking
+	if err != nil {
+		return nil, nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
+	tree = os.NewFile(uintptr(fd), path)
 	if c, err = openCapture(path, path, to, failed); err != nil {
 		tree.Close()
 	}

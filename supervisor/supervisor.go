@@ -6,9 +6,11 @@ import (
 	"log"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -232,10 +234,18 @@ func (s *Supervisor) List(ctx context.Context) ([]process.Status, error) {
 	all := slices.Collect(maps.Values(s.names))
 	s.mu.Unlock()
 	slices.SortFunc(all, func(a, b *managed) int { return strings.Compare(a.name(), b.name()) })
+	// Most of it is waiting for the kernel to add up, so all cores take part.
 	list := make([]process.Status, len(all))
-	for i, p := range all {
-		list[i] = s.statusOf(p)
+	var next atomic.Int64
+	var readers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(all)) {
+		readers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+				list[i] = s.statusOf(all[i])
+			}
+		})
 	}
+	readers.Wait()
 	return list, nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/telnet"
@@ -40,11 +41,14 @@ func (p *place) hello() ([]byte, error) {
 // work is the worker: the supervisor and the wire. When the keeper dies it ends
 // without touching a tree.
 func work(logger *log.Logger) error {
+	if err := proc.Prepare(); err != nil {
+		return err
+	}
 	link, greeting, err := keeper.Connect(keeper.LinkFD)
 	if err != nil {
 		return fmt.Errorf("%s is for the daemon itself: %w", workerArg, err)
 	}
-	defer link.Close()
+	// The link stays open to the end: a worker without one is killed.
 	sup, server, err := open(link, greeting, logger)
 	if err != nil {
 		return link.Failed(err.Error())
