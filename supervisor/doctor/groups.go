@@ -1,0 +1,157 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+const (
+	mendHybrid    = "add systemd.unified_cgroup_hierarchy=1 (without systemd: cgroup_no_v1=all) to the kernel command line and reboot"
+	mendContainer = "start the container with --cgroupns=private and a writable mount of cgroup v2 (docker, podman: --privileged is one way)"
+	mendRoot      = "give a directory of cgroup v2 that belongs to you with -cgroup"
+	delegate      = "Delegate=cpu io memory pids"
+)
+
+func (e *exam) hierarchy() []process.Finding {
+	const subject = "hierarchy"
+	t := &e.tree
+	switch own := e.Runtime + "/cgroup"; {
+	case errors.Is(t.err, cgroup.ErrReadOnly):
+		return one(subject, process.LevelProblem, mendContainer, "none: %v, so no group can be made and no daemon can start", t.err)
+	case errors.Is(t.err, cgroup.ErrNoHierarchy) && e.Runtime != "" && e.can(unix.CAP_SYS_ADMIN):
+		return one(subject, process.LevelNote, mendHybrid, "none: cgroup v2 is not mounted; the daemon will mount it on %s, without the controllers that v1 hierarchies hold", own)
+	case errors.Is(t.err, cgroup.ErrNoHierarchy):
+		return one(subject, process.LevelProblem, mendHybrid+"; or, as root: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
+			"none: cgroup v2 is not mounted, and mounting it takes CAP_SYS_ADMIN, so no daemon can start")
+	case t.err != nil:
+		return one(subject, process.LevelProblem, "", "none: %v", t.err)
+	}
+	switch t.kind {
+	case process.HierarchyHybrid:
+		return one(subject, process.LevelOK, "", "hybrid: cgroup v2 is mounted at %s, and v1 hierarchies hold controllers", t.mount)
+	case process.HierarchyPrivate:
+		return one(subject, process.LevelOK, "", "private: the daemon has mounted cgroup v2 at %s, for nobody else had", t.mount)
+	}
+	return one(subject, process.LevelOK, "", "unified: cgroup v2 is mounted at %s", t.mount)
+}
+
+func (e *exam) root() []process.Finding {
+	const subject = "delegated root"
+	t := &e.tree
+	switch err := t.rootErr; {
+	case t.err != nil:
+		return nil // there is nothing to have a root in
+	case err == nil:
+		return one(subject, process.LevelOK, "", "groups can be made below %s", t.root)
+	case errors.Is(err, cgroup.ErrOutside):
+		return one(subject, process.LevelProblem, mendContainer, "none: %v", err)
+	case errors.Is(err, cgroup.ErrReadOnly):
+		return one(subject, process.LevelProblem, mendContainer, "no group can be made below %s: %v", t.root, bare(err))
+	case errors.Is(err, fs.ErrPermission):
+		return one(subject, process.LevelProblem, "start the daemon with "+e.scope()+", or "+mendRoot, "no group of ours can be made below %s: %v", t.root, bare(err))
+	default:
+		return one(subject, process.LevelProblem, mendRoot, "no group can be made below %s: %v", t.root, bare(err))
+	}
+}
+
+// bare is err without the name of the group that was tried.
+func bare(err error) error {
+	if e, ok := errors.AsType[*cgroup.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// scope is the command that runs the daemon in a delegated group of its own.
+func (e *exam) scope() string {
+	if e.self.UIDs[0] == 0 {
+		return "systemd-run --scope -p '" + delegate + "' processmanager"
+	}
+	return "systemd-run --user --scope -p '" + delegate + "' processmanager"
+}
+
+func (e *exam) kill() []process.Finding {
+	const subject = "cgroup.kill"
+	switch t := &e.tree; {
+	case t.err != nil || t.rootErr != nil:
+		return nil // no group to see it in
+	case t.kill:
+		return one(subject, process.LevelOK, "", "a tree is killed at once, whatever it forks meanwhile")
+	}
+	return one(subject, process.LevelProblem, "boot Linux 5.14 or later", "the kernel does not have it, so a tree that ignores its stop signal cannot be ended")
+}
+
+// uses are the controllers, and what they are for.
+var uses = []struct{ controller, without string }{
+	{"cpu", "CPU time is counted all the same, but there are no CPU limits and weights"},
+	{"memory", "memory figures are added up from /proc (PSS), there is no peak, there are no memory limits, and an out-of-memory kill looks like any SIGKILL"},
+	{"pids", "processes are counted one by one, and there is no limit on their number"},
+	{"io", "there are no figures of what block devices read and wrote, and no I/O limits"},
+}
+
+func (e *exam) controllers() []process.Finding {
+	t := &e.tree
+	var findings []process.Finding
+	if len(t.controllers) > 0 {
+		findings = one("controllers", process.LevelOK, "", "runs have %s: figures and limits are the kernel's", list(t.controllers))
+	}
+	for _, l := range t.missing {
+		for _, u := range uses {
+			if u.controller == l.Name {
+				findings = append(findings, one(l.Name+" controller", process.LevelNote, e.mendLack(l), "missing: %s; %s", l.Reason, u.without)...)
+			}
+		}
+	}
+	return findings
+}
+
+func (e *exam) mendLack(l lack) string {
+	switch l.why {
+	case boundV1:
+		return mendHybrid
+	case outside:
+		return fmt.Sprintf("on the host, enable %s for the container's group; where a user's engine runs it, with %s for user@.service", l.Name, delegate)
+	case noKernel:
+		return fmt.Sprintf("boot a kernel that has it, without cgroup_disable=%s on its command line", l.Name)
+	case unknown:
+		return ""
+	}
+	switch unit := unitBelow(l.at, e.tree.root); path.Ext(unit) {
+	case ".service":
+		return fmt.Sprintf("systemctl edit %s: in [Service], %s; then restart it", unit, delegate)
+	case ".scope":
+		return "start the daemon with " + e.scope()
+	}
+	return fmt.Sprintf("echo +%s > %s/cgroup.subtree_control", l.Name, l.at)
+}
+
+// unitBelow is the first directory below top on the way to dir that is a service
+// or a scope of systemd; empty if there is none.
+func unitBelow(top, dir string) string {
+	if !below(top, dir) {
+		return ""
+	}
+	for name := range strings.SplitSeq(strings.TrimPrefix(dir, top), "/") {
+		if ext := path.Ext(name); ext == ".service" || ext == ".scope" {
+			return name
+		}
+	}
+	return ""
+}
+
+// list is words with commas, and "and" before the last.
+func list(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}

@@ -1,0 +1,105 @@
+package doctor
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// What one running process takes.
+const (
+	workerFiles = 2  // descriptors in the worker: its output, and its log if one is kept; the keeper has one
+	otherFiles  = 64 // and what the worker holds besides: store, sockets, connections
+	fifoPages   = 16 // of its FIFO
+	treePids    = 2  // kernel processes: a shell and what it started
+)
+
+func (e *exam) openFiles() []process.Finding {
+	const subject = "open files"
+	if e.err != nil {
+		return unread(subject, e.err)
+	}
+	limit := e.limits.OpenFiles
+	room := (max(limit, otherFiles) - otherFiles) / workerFiles
+	if limit == ^uint64(0) {
+		return one(subject, process.LevelOK, "", "without limit")
+	}
+	return one(subject, noteIf(room < enough), "LimitNOFILE=65536 in the daemon's unit, or ulimit -Hn 65536 before its start",
+		"the daemon may have %d open, which is enough for about %d running processes", limit, room)
+}
+
+func (e *exam) processes() []process.Finding {
+	const subject = "processes"
+	type limit struct {
+		n          int
+		from, mend string
+	}
+	var limits []limit
+	for _, l := range []struct{ sysctl, value string }{{"kernel.pid_max", "4194304"}, {"kernel.threads-max", "1000000"}} {
+		n, err := e.sysctl(l.sysctl)
+		if err != nil {
+			return unread(subject, err)
+		}
+		limits = append(limits, limit{n, l.sysctl, "sysctl -w " + l.sysctl + "=" + l.value})
+	}
+	// Root is not held to it.
+	if n := e.limits.Processes; e.err == nil && e.self.UIDs[0] != 0 && n < 1<<31 {
+		limits = append(limits, limit{int(n), "the user's limit RLIMIT_NPROC", "LimitNPROC=infinity in the daemon's unit, or ulimit -u before its start"})
+	}
+	if at := e.tree.pidsMaxAt; at != "" {
+		mend := fmt.Sprintf("echo max > %s/pids.max", at)
+		if e.tree.pidsMaxAt == e.tree.mount {
+			mend = "start the container with a higher --pids-limit"
+		}
+		limits = append(limits, limit{e.tree.pidsMax, at + "/pids.max", mend + ", or TasksMax=infinity in the daemon's unit"})
+	}
+	smallest := limits[0]
+	for _, l := range limits[1:] {
+		if l.n < smallest.n {
+			smallest = l
+		}
+	}
+	return one(subject, noteIf(smallest.n < treePids*enough), smallest.mend,
+		"there can be %d kernel processes and threads at once (%s)", smallest.n, smallest.from)
+}
+
+func (e *exam) inotify() []process.Finding {
+	const (
+		subject   = "inotify"
+		watches   = "fs.inotify.max_user_watches"
+		instances = "fs.inotify.max_user_instances"
+	)
+	n, err := e.sysctl(watches)
+	if err != nil {
+		return unread(subject, err)
+	}
+	m, err := e.sysctl(instances)
+	switch {
+	case err != nil:
+		return unread(subject, err)
+	case m == 0:
+		return one(subject, process.LevelProblem, "sysctl -w "+instances+"=128", "%s is 0, and the daemon needs one to see the end of a tree", instances)
+	}
+	return one(subject, noteIf(n < enough), "sysctl -w "+watches+"=65536",
+		"a user may have %d instances and %d watches; the daemon takes one instance, and a watch for each run", m, n)
+}
+
+// pipes: beyond the soft limit the kernel gives a user without CAP_SYS_RESOURCE and
+// CAP_SYS_ADMIN pipes of two pages.
+func (e *exam) pipes() []process.Finding {
+	const (
+		subject = "pipes"
+		soft    = "fs.pipe-user-pages-soft"
+	)
+	n, err := e.sysctl(soft)
+	switch {
+	case err != nil:
+		return unread(subject, err)
+	case n == 0 || e.can(unix.CAP_SYS_RESOURCE) || e.can(unix.CAP_SYS_ADMIN):
+		return one(subject, process.LevelOK, "", "the output of every run has a buffer of %d pages", fifoPages)
+	}
+	return one(subject, noteIf(n/fifoPages < enough), fmt.Sprintf("sysctl -w %s=%d", soft, 4*enough*fifoPages),
+		"the output of a run has a buffer of %d pages; beyond about %d runs it has two, and writers wait more often", fifoPages, n/fifoPages)
+}
