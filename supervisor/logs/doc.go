@@ -1,0 +1,52 @@
+// Package logs moves what processes write from FIFOs to files, every byte once
+// and in order, keeps it within limits, and finds it again.
+//
+// # Model
+//
+// A [Mover] is the engine: one thread waits for all FIFOs, one goroutine at most
+// compresses. A [Log] is what one process has written, in one directory; it costs
+// nothing but memory while nobody writes or reads. A [Pump] moves one run's FIFO
+// into a Log, or into any other writer.
+//
+//	FIFO of a run ── Pump ──▶ Log ──▶ 00000000000000000000.log.zst   an archive
+//	                                  00000000000000000000.idx
+//	                                  00000000000010485760.log       the current file
+//	                                  00000000000010485760.idx
+//	                                  current -> 00000000000010485760.log
+//
+// A file is named after the offset of its first byte since the log began, so an
+// offset is a stable position: it survives rotation and restarts. To rotate is to
+// create the next file, one step that is done or not done. Files hold the bytes as
+// they were written and nothing else (but see "A full disk").
+//
+// # Exactness
+//
+// Bytes go from the pipe to the file by splice(2), which takes from the pipe
+// exactly what the file has got, so a mover can be killed at any instruction: what
+// is not in the file is still in the FIFO. The next mover goes on at the end of
+// the file; the file's size is the truth. On a file system without splice (EINVAL)
+// bytes are read and written, and a kill between the two loses up to 64 KiB.
+// Nothing is synced: a machine that loses power loses what the kernel had not
+// written yet.
+//
+// # Times
+//
+// Beside each file stands an index: at an offset, the time and the run from there
+// on. One entry is written for a batch, before its bytes. A line has the time at
+// which its batch was moved: at most [BatchDelay] after it was written, or
+// [FollowDelay] while somebody follows, as long as the mover runs and keeps up. The
+// times of a log never go back: while the clock is behind the last entry, that
+// entry's time stands.
+//
+// # Archives
+//
+// A rotated file is compressed some seconds later, one at a time over all logs, in
+// the seekable format of zstd: independent frames and a table of them at the end,
+// which zstd -dc reads as well. Compressed or not makes no difference to a reader.
+//
+// # A full disk
+//
+// When the disk is full the oldest archive is removed, then the next. When there
+// is none left bytes are counted and dropped, unless [Options.Block] is set. The
+// first thing written after that is a line that says how many bytes are missing.
+package logs

@@ -1,0 +1,382 @@
+package logs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options say how much of a log is kept. The zero value of each means its default.
+type Options struct {
+	// MaxSize is the size of a file in bytes; the next one is begun at the end of
+	// the line that reaches it (but no more than 64 KiB later). Default 10 MiB.
+	MaxSize int64
+	// MaxFiles is how many files are kept, the current one included. Default 5.
+	MaxFiles int
+	// MaxAge is how old the first bytes of the current file may be when the next
+	// are written. Default: any age.
+	MaxAge time.Duration
+	// MaxTotal is how much all files and indexes may take on the disk, as it was at
+	// the last rotation, in bytes. The current file is never removed. Default: what
+	// MaxSize and MaxFiles come to.
+	MaxTotal int64
+	// Block has the writers wait when nothing can be written, instead of dropping
+	// what they write.
+	Block bool
+	// Report is told once when writing begins to fail, and of what goes wrong in
+	// the background. It must not call the Log. Default: nobody is told.
+	Report func(error)
+}
+
+func (o Options) check() (Options, error) {
+	if o.MaxSize < 0 || o.MaxFiles < 0 || o.MaxAge < 0 || o.MaxTotal < 0 {
+		return o, fmt.Errorf("limits of a log must not be negative: size %d, files %d, age %v, total %d", o.MaxSize, o.MaxFiles, o.MaxAge, o.MaxTotal)
+	}
+	if o.MaxSize == 0 {
+		o.MaxSize = 10 << 20
+	}
+	if o.MaxFiles == 0 {
+		o.MaxFiles = 5
+	}
+	if o.MaxTotal == 0 {
+		o.MaxTotal = math.MaxInt64
+	}
+	if o.Report == nil {
+		o.Report = func(error) {}
+	}
+	return o, nil
+}
+
+// ErrRemoved is what is asked of a Log that was removed.
+var ErrRemoved = errors.New("the log was removed")
+
+// Log is what one process has written. Its methods may be called at once.
+type Log struct {
+	m         *Mover
+	dir       string
+	followers atomic.Int32
+
+	mu      sync.Mutex
+	opt     Options
+	pump    *Pump
+	cur     *writer // nil: no file is open
+	end     int64   // where it was when cur was closed
+	removed bool
+	changed chan struct{} // closed at the next change; nil: nobody waits
+
+	trouble error     // why nothing can be written; nil: it can
+	since   time.Time // of trouble
+	retry   time.Time
+	missing uint64 // bytes dropped since then
+	dropped uint64 // bytes dropped in all
+}
+
+// Open is the log in dir, which is made when the first byte comes. One Log at a
+// time may be open for a directory. The error is of the options.
+func (m *Mover) Open(dir string, o Options) (*Log, error) {
+	o, err := o.check()
+	if err != nil {
+		return nil, err
+	}
+	return &Log{m: m, dir: dir, opt: o}, nil
+}
+
+// SetOptions replaces the options. They hold from the next write on.
+func (l *Log) SetOptions(o Options) error {
+	o, err := o.check()
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opt = o
+	return nil
+}
+
+// Move begins to move from fifo, which run writes to, to the log. One run at a
+// time may: Finish the one before. Move takes fifo over, also when it fails. It
+// must be a description of its own, opened O_RDONLY|O_NONBLOCK, since O_NONBLOCK
+// is set on it.
+func (l *Log) Move(fifo *os.File, run uint64) (*Pump, error) {
+	p, err := l.m.start(fifo, logSink{l, run})
+	if err == nil {
+		l.mu.Lock()
+		l.pump = p
+		l.mu.Unlock()
+	}
+	return p, err
+}
+
+// Dropped is how many bytes were not kept since the Log was opened because they
+// could not be written, and since when nothing can be written (zero: it can).
+func (l *Log) Dropped() (bytes uint64, since time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.trouble != nil {
+		since = l.since
+	}
+	return l.dropped, since
+}
+
+// Remove deletes all of it. Those who follow get ErrRemoved.
+func (l *Log) Remove() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.removed = true
+	l.closeFiles()
+	l.notify()
+	return os.RemoveAll(l.dir)
+}
+
+// logSink is the end of a pump that moves to a log.
+type logSink struct {
+	l   *Log
+	run uint64
+}
+
+func (s logSink) delay() time.Duration {
+	if s.l.followers.Load() > 0 {
+		return FollowDelay
+	}
+	return BatchDelay
+}
+
+func (s logSink) rest() {
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
+	s.l.pump = nil
+	s.l.closeFiles()
+}
+
+func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
+	l := s.l
+	waiting := buffered(fd)
+	if waiting == 0 {
+		return 0, false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.removed {
+		return read(fd, limit, func([]byte) {})
+	}
+	now := time.Now()
+	if l.trouble != nil && now.Before(l.retry) && !last {
+		return l.refuse(fd, limit, last)
+	}
+	for n < limit {
+		k, want, err := l.move(fd, s.run, limit-n, now)
+		n += k
+		switch {
+		case err == nil && (k == 0 || k < want && n >= waiting):
+			l.notify()
+			return n, false
+		case err != nil && !(isFull(err) && l.dropOldest()):
+			l.notify()
+			l.fail(err, now)
+			k, more = l.refuse(fd, limit-n, last)
+			return n + k, more
+		}
+	}
+	l.notify()
+	return n, true
+}
+
+// move moves what the current file has room for. It is less than wanted only if
+// the pipe is empty, or the disk full.
+func (l *Log) move(fd int, run uint64, limit int, now time.Time) (n, want int, err error) {
+	if err := l.ready(now); err != nil {
+		return 0, 0, err
+	}
+	want, err = l.room(fd, limit, now)
+	if err != nil || want == 0 {
+		return 0, want, err
+	}
+	if err := l.cur.mark(now, run); err != nil {
+		return 0, want, err
+	}
+	n, err = l.cur.splice(fd, want)
+	return n, want, err
+}
+
+// ready has the current file open, and as it was left. Others may remove it, or
+// write to it; then the log goes on in a new file, at the same offset.
+func (l *Log) ready(now time.Time) error {
+	if l.cur != nil && !l.cur.untouched() {
+		l.closeFiles()
+	}
+	if l.cur == nil {
+		var err error
+		if l.cur, err = openWriter(l.dir, l.end); err != nil {
+			return err
+		}
+		l.tidy()
+	}
+	if l.trouble == nil {
+		return nil
+	}
+	if l.missing > 0 {
+		const layout = "2006-01-02T15:04:05Z"
+		if err := l.cur.say(fmt.Sprintf("processmanager: %d bytes of output are missing here: nothing could be written from %s to %s: %v\n",
+			l.missing, l.since.UTC().Format(layout), now.UTC().Format(layout), l.trouble), now); err != nil {
+			return err
+		}
+	}
+	l.trouble, l.missing = nil, 0
+	return nil
+}
+
+// room is how many bytes may be written to the current file, which is the next one
+// if it is time. The next one begins with a line.
+func (l *Log) room(fd, limit int, now time.Time) (int, error) {
+	c := l.cur
+	left := l.opt.MaxSize - c.size
+	if l.opt.MaxAge > 0 && c.size > 0 && now.Sub(c.born) >= l.opt.MaxAge {
+		left = 0
+	}
+	if left > 0 {
+		return int(min(int64(limit), left)), nil
+	}
+	if last, err := c.lastByte(); err != nil {
+		return 0, err
+	} else if last != '\n' && c.size-l.opt.MaxSize < peekSize {
+		n, found := peekLine(fd)
+		if !found {
+			n = int(min(int64(n), peekSize-max(c.size-l.opt.MaxSize, 0)))
+		}
+		return min(n, limit), nil
+	}
+	if err := l.rotate(); err != nil {
+		return 0, err
+	}
+	return int(min(int64(limit), l.opt.MaxSize)), nil
+}
+
+// rotate begins the next file.
+func (l *Log) rotate() error {
+	end := l.cur.base + l.cur.size
+	if err := create(l.dir, end); err != nil {
+		return err
+	}
+	l.closeFiles()
+	var err error
+	if l.cur, err = openWriter(l.dir, end); err != nil {
+		return err
+	}
+	l.tidy()
+	return nil
+}
+
+// tidy removes the files that are too many and has the others compressed.
+func (l *Log) tidy() {
+	list, err := segments(l.dir)
+	if err != nil {
+		l.opt.Report(err)
+		return
+	}
+	var total int64
+	if l.opt.MaxTotal < math.MaxInt64 {
+		for _, s := range list {
+			total += s.onDisk()
+		}
+	}
+	for len(list) > 1 && (len(list) > l.opt.MaxFiles || total > l.opt.MaxTotal) {
+		total -= list[0].onDisk()
+		if err := list[0].remove(); err != nil {
+			l.opt.Report(err)
+		}
+		list = list[1:]
+	}
+	if len(list) > 1 {
+		l.m.pack.add(l)
+	}
+}
+
+// dropOldest makes room on the disk, if there is an archive.
+func (l *Log) dropOldest() bool {
+	list, err := segments(l.dir)
+	return err == nil && len(list) > 1 && list[0].remove() == nil
+}
+
+// fail notes that nothing can be written.
+func (l *Log) fail(err error, now time.Time) {
+	if l.trouble == nil {
+		what := "output is dropped until it can be written"
+		if l.opt.Block {
+			what = "the process waits until its output can be written"
+		}
+		l.since = now
+		l.opt.Report(fmt.Errorf("%s: %w", what, err))
+	}
+	l.trouble, l.retry = err, now.Add(retryDelay)
+}
+
+// refuse is what take does when nothing can be written.
+func (l *Log) refuse(fd, limit int, last bool) (n int, more bool) {
+	if l.opt.Block && !last {
+		return 0, true
+	}
+	n, more = read(fd, limit, func([]byte) {})
+	l.missing += uint64(n)
+	l.dropped += uint64(n)
+	return n, more
+}
+
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+func (l *Log) closeFiles() {
+	if l.cur != nil {
+		l.end = l.cur.base + l.cur.size
+		l.cur.close()
+		l.cur = nil
+	}
+}
+
+// notify wakes those who wait for a change.
+func (l *Log) notify() {
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// nextChange is closed when something is written, or all removed.
+func (l *Log) nextChange() (<-chan struct{}, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.removed {
+		return nil, ErrRemoved
+	}
+	if l.changed == nil {
+		l.changed = make(chan struct{})
+	}
+	return l.changed, nil
+}
+
+// flush has on disk what was written until now.
+func (l *Log) flush() {
+	l.mu.Lock()
+	p := l.pump
+	l.mu.Unlock()
+	if p != nil {
+		p.Flush()
+	}
+}
+
+// create makes the file that begins at base, empty.
+func create(dir string, base int64) error {
+	f, err := os.OpenFile(segment{dir: dir, base: base}.path(plainSuffix), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}

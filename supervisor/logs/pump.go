@@ -1,0 +1,232 @@
+package logs
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sink takes bytes out of a pipe.
+type sink interface {
+	// take moves up to limit bytes from the pipe, and says whether there may be
+	// more. None moved and more left means that it has to be asked again later;
+	// with last set there is no later.
+	take(fd, limit int, last bool) (n int, more bool)
+	// delay is how long bytes may wait.
+	delay() time.Duration
+	// rest is called when the pump ends.
+	rest()
+}
+
+// Pump moves what one run writes.
+type Pump struct {
+	m    *Mover
+	key  int32
+	to   sink
+	busy atomic.Bool // it has a goroutine, and the loop leaves it alone
+
+	mu     sync.Mutex // held while bytes are moved
+	fd     int
+	closed bool
+	size   int // of the pipe
+
+	// The loop's.
+	waiting bool
+	due     time.Time // when the bytes have waited long enough
+	moved   time.Time // last
+}
+
+const (
+	takeLimit = 1 << 20 // of one take
+	busyPipe  = 1 << 20 // the size of a busy pump's pipe, if that is allowed
+	busySpan  = 20 * time.Millisecond
+	lookSpan  = 5 * time.Millisecond // the longest time between two looks at a busy pipe
+)
+
+func (p *Pump) event() *unix.EpollEvent {
+	return &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: p.key}
+}
+
+// moveDue moves what waits. It reports false when the pump has to wait on.
+func (p *Pump) moveDue(now time.Time) (done bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = false
+	if p.closed || p.busy.Load() {
+		return true
+	}
+	n, more := p.to.take(p.fd, p.size, false)
+	switch {
+	case more && n == 0:
+		p.due = now.Add(retryDelay)
+	case more:
+		p.due = now
+	}
+	if n >= p.size/4 && now.Sub(p.moved) < busySpan {
+		p.busy.Store(true)
+		p.m.work.Go(p.drain)
+		more = false
+	}
+	p.moved = now
+	p.waiting = more
+	return !more
+}
+
+// drain moves for a writer that fills its pipe in a moment. It looks when the pipe
+// should be half full: moving holds the pipe's lock, so that looking more often
+// stops the writer more often.
+func (p *Pump) drain() {
+	p.resize(busyPipe)
+	last := time.Now()
+	for quiet := 0; quiet < 4; {
+		p.mu.Lock()
+		if p.closed {
+			p.mu.Unlock()
+			return
+		}
+		n, more := p.to.take(p.fd, takeLimit, false)
+		half := p.size / 2
+		p.mu.Unlock()
+		if n == 0 && more {
+			break
+		}
+		now := time.Now()
+		wait := lookSpan
+		if n > 0 {
+			wait = min(wait, time.Duration(float64(now.Sub(last))*float64(half)/float64(n)))
+		}
+		last = now
+		if quiet++; n >= 16<<10 {
+			quiet = 0
+		}
+		if n < half {
+			sleep(max(wait, 50*time.Microsecond))
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.resizeLocked(64 << 10)
+	p.busy.Store(false)
+	// Whoever wrote while it was busy was not noted: ask again.
+	unix.EpollCtl(p.m.epoll, unix.EPOLL_CTL_MOD, p.fd, p.event())
+}
+
+// sleep is for times shorter than those of Go's timers, which wait in whole ms.
+func sleep(d time.Duration) {
+	t := unix.NsecToTimespec(int64(d))
+	unix.Nanosleep(&t, nil)
+}
+
+func (p *Pump) resize(size int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.resizeLocked(size)
+	}
+}
+
+// resizeLocked asks for a pipe of that size. It may not be allowed, by
+// fs.pipe-max-size, fs.pipe-user-pages-soft, or what is in it.
+func (p *Pump) resizeLocked(size int) {
+	if n, err := unix.FcntlInt(uintptr(p.fd), unix.F_SETPIPE_SZ, size); err == nil {
+		p.size = n
+	}
+}
+
+// Flush moves what is in the FIFO now, at most 1 MiB.
+func (p *Pump) Flush() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.to.take(p.fd, takeLimit, false)
+	}
+}
+
+// Finish moves what is left, and closes the FIFO. It is for a run of which nobody
+// is left to write. Somebody who left the group can write for ever, so it moves at
+// most what the pipe can hold.
+func (p *Pump) Finish() {
+	p.m.mu.Lock()
+	delete(p.m.pumps, p.key)
+	p.m.mu.Unlock()
+	p.mu.Lock()
+	for left := p.size; left > 0 && !p.closed; {
+		n, more := p.to.take(p.fd, left, true)
+		if left -= n; n == 0 || !more {
+			break
+		}
+	}
+	p.mu.Unlock()
+	p.close()
+}
+
+// close leaves what is in the FIFO there.
+func (p *Pump) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.closed = true
+	// Explicitly: a descriptor leaves epoll only with the last one of its
+	// description, and a fork may just be holding another.
+	unix.EpollCtl(p.m.epoll, unix.EPOLL_CTL_DEL, p.fd, nil)
+	unix.Close(p.fd)
+	p.to.rest()
+}
+
+// buffered is how many bytes wait in a pipe.
+func buffered(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // FIONREAD by its other name
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// read takes up to limit bytes out of a pipe and gives them to f in pieces.
+func read(fd, limit int, f func([]byte)) (n int, more bool) {
+	buf := copyBuffers.Get().(*[64 << 10]byte)
+	defer copyBuffers.Put(buf)
+	for n < limit {
+		want := min(limit-n, len(buf))
+		k, err := unix.Read(fd, buf[:want])
+		if err == unix.EINTR {
+			continue
+		}
+		if k <= 0 {
+			return n, false
+		}
+		f(buf[:k])
+		n += k
+	}
+	return n, true
+}
+
+// copier is a sink that reads and writes.
+type copier struct {
+	w      io.Writer
+	failed func(error)
+	broken bool
+}
+
+func (c *copier) take(fd, limit int, _ bool) (n int, more bool) {
+	return read(fd, limit, func(p []byte) {
+		_, err := c.w.Write(p)
+		if err != nil && !c.broken && c.failed != nil {
+			c.failed(err)
+		}
+		c.broken = err != nil
+	})
+}
+
+func (c *copier) delay() time.Duration { return BatchDelay }
+func (c *copier) rest()                {}

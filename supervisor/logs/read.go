@@ -1,0 +1,177 @@
+package logs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"regexp"
+	"time"
+)
+
+// Query says which lines to read, and how. The zero value is all that is kept.
+type Query struct {
+	// Lines is how many of the last lines that the rest of the query asks for; 0 is
+	// all of them. A last line without an end counts as one.
+	Lines int
+	// From is the offset to begin at, as Read returned it, for one who read to
+	// there before. An offset beyond the end is of a log that was since removed: it
+	// counts as 0.
+	From int64
+	// Since and Until bound the times of lines: from Since on, before Until. A line
+	// has the time of its first byte. Zero is no bound.
+	Since, Until time.Time
+	// Run is the number of one run; 0 is all of them. Its first and last line may
+	// be pieces of lines, when the run before had not ended its own.
+	Run uint64
+	// Grep selects lines. A line longer than 1 MiB is matched in pieces.
+	Grep *regexp.Regexp
+	// Times puts the time before each line, in UTC, as 2006-01-02T15:04:05.000Z and
+	// a blank. How exact it is says the package comment. Unknown is all zeros.
+	Times bool
+	// Follow goes on with what is written from then on, until the context ends or
+	// the log is removed; with Run, until that run's successor writes. It excludes
+	// Until.
+	Follow bool
+	// Progress is told, after each write of whole lines (of bytes, when neither
+	// Grep nor Times is set), which offset to go on From. Default: nobody is told.
+	Progress func(next int64)
+	// Missing is told when bytes that were asked for are no longer kept, because
+	// the reader is slower than the rotation. Default: nobody is told.
+	Missing func(from, to int64)
+}
+
+// TimeLayout is how Query.Times writes times.
+const TimeLayout = "2006-01-02T15:04:05.000Z"
+
+const (
+	maxLine   = 1 << 20
+	readBlock = 128 << 10
+)
+
+// Read writes what q asks for to w, and returns the offset to go on From. What the
+// process wrote before the call is there, as far as it can be written. Errors are
+// of w, of the files, and of the context while it follows.
+func (l *Log) Read(ctx context.Context, q Query, w io.Writer) (next int64, err error) {
+	if q.Follow {
+		if !q.Until.IsZero() {
+			return q.From, errors.New("a log is either followed or read until a time, not both")
+		}
+		l.followers.Add(1)
+		defer l.followers.Add(-1)
+	}
+	l.flush()
+	v := &view{dir: l.dir}
+	defer v.close()
+	from, to, err := v.bounds(q)
+	if err != nil {
+		return q.From, err
+	}
+	r := reader{q: q, w: w, view: v, off: from, next: from}
+	if q.From > 0 && q.From < from && q.From < v.start() {
+		r.miss(q.From, v.start())
+	}
+	for {
+		var changed <-chan struct{}
+		if q.Follow {
+			if changed, err = l.nextChange(); err != nil {
+				return r.next, errors.Join(r.flush(), err)
+			}
+			to = math.MaxInt64
+			if q.Run > 0 {
+				if to, err = v.first(func(e entry) bool { return e.run > q.Run }); err != nil {
+					return r.next, err
+				}
+			}
+		}
+		if err := r.copy(ctx, to); err != nil {
+			return r.next, err
+		}
+		if to < math.MaxInt64 {
+			return r.next, r.flush()
+		}
+		select {
+		case <-ctx.Done():
+			return r.next, ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// Last is the last lines that are kept, all for 0, at most maxBytes of them.
+func (l *Log) Last(lines, maxBytes int) ([]byte, error) {
+	w := &lastBytes{max: maxBytes}
+	_, err := l.Read(context.Background(), Query{Lines: lines}, w)
+	return w.p, err
+}
+
+type lastBytes struct {
+	p   []byte
+	max int
+}
+
+func (w *lastBytes) Write(p []byte) (int, error) {
+	w.p = append(w.p, p...)
+	if over := len(w.p) - w.max; over > 0 {
+		w.p = w.p[over:]
+	}
+	return len(p), nil
+}
+
+// bounds is the range of bytes that q asks for.
+func (v *view) bounds(q Query) (from, to int64, err error) {
+	if err := v.refresh(); err != nil {
+		return 0, 0, err
+	}
+	end, err := v.end()
+	if err != nil {
+		return 0, 0, err
+	}
+	from, to = q.From, end
+	if from > end {
+		from = 0
+	}
+	from = max(from, v.start())
+	narrow := func(f func(entry) bool, whole bool) (int64, error) {
+		off, err := v.first(f)
+		if err == nil && whole {
+			off, err = v.lineStart(off, end)
+		}
+		return min(off, end), err
+	}
+	if !q.Since.IsZero() {
+		at, err := narrow(func(e entry) bool { return e.at >= q.Since.UnixNano() }, true)
+		if err != nil {
+			return 0, 0, err
+		}
+		from = max(from, at)
+	}
+	if !q.Until.IsZero() {
+		at, err := narrow(func(e entry) bool { return e.at >= q.Until.UnixNano() }, true)
+		if err != nil {
+			return 0, 0, err
+		}
+		to = min(to, at)
+	}
+	if q.Run > 0 {
+		at, err := narrow(func(e entry) bool { return e.run >= q.Run }, false)
+		if err != nil {
+			return 0, 0, err
+		}
+		from = max(from, at)
+		if at, err = narrow(func(e entry) bool { return e.run > q.Run }, false); err != nil {
+			return 0, 0, err
+		}
+		to = min(to, at)
+	}
+	if q.Lines > 0 && from < to {
+		var match func([]byte) bool
+		if q.Grep != nil {
+			match = q.Grep.Match
+		}
+		if from, err = v.lastLines(q.Lines, from, to, match); err != nil {
+			return 0, 0, err
+		}
+	}
+	return from, max(from, to), nil
+}

@@ -1,0 +1,172 @@
+package logs
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	playMover = "LOGS_TEST_MOVER" // the directory of the log
+	moverFIFO = "LOGS_TEST_FIFO"
+	moverSize = "LOGS_TEST_MAX_SIZE"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(playMover); dir != "" {
+		beMover(dir)
+	}
+	os.Exit(m.Run())
+}
+
+// beMover moves until it is killed.
+func beMover(dir string) {
+	fail := func(err error) {
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
+	m, err := NewMover()
+	fail(err)
+	m.pack.delay = time.Millisecond
+	size, err := strconv.ParseInt(os.Getenv(moverSize), 10, 64)
+	fail(err)
+	l, err := m.Open(dir, Options{MaxSize: size, MaxFiles: 1 << 30, Report: func(err error) { fmt.Println(err) }})
+	fail(err)
+	fifo, err := os.OpenFile(os.Getenv(moverFIFO), os.O_RDONLY|0o4000, 0)
+	fail(err)
+	_, err = l.Move(fifo, 1)
+	fail(err)
+	fmt.Println("moving")
+	select {}
+}
+
+func TestKilledMoversLoseNothing(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		maxSize int64
+		lines   int
+		pause   time.Duration // between two lines of a writer
+	}{
+		{"one file", 1 << 40, 100_000, 0},
+		{"many files", 32 << 10, 30_000, 0},
+		{"slow writers", 4 << 10, 3_000, 300 * time.Microsecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if testing.Short() {
+				c.lines /= 10
+			}
+			storm(t, c.maxSize, c.lines, c.pause)
+		})
+	}
+}
+
+func storm(t *testing.T, maxSize int64, lines int, pause time.Duration) {
+	const writers = 8
+	dir := t.TempDir() + "/x"
+	f := newFIFO(t)
+	done := make(chan struct{})
+	var work sync.WaitGroup
+	for w := range writers {
+		work.Go(func() {
+			pad := strings.Repeat("x", 200)
+			for i := range lines {
+				if _, err := fmt.Fprintf(f.tree, "%d %d %s\n", w, i, pad[:(i*7+w)%200]); err != nil {
+					t.Error(err)
+					return
+				}
+				if pause > 0 {
+					sleep(pause)
+				}
+			}
+		})
+	}
+	go func() { work.Wait(); close(done) }()
+	kills := 0
+	for running := true; running; kills++ {
+		var out bytes.Buffer
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), playMover+"="+dir, moverFIFO+"="+f.path, fmt.Sprintf("%s=%d", moverSize, maxSize))
+		child.Stderr = &out
+		stdout, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		said := bufio.NewReader(stdout)
+		if line, err := said.ReadString('\n'); line != "moving\n" {
+			t.Fatalf("the mover says %q (%v)\n%s", line, err, out.String())
+		}
+		select {
+		case <-done:
+			running = false
+		case <-time.After(time.Duration(rand.IntN(40_000)) * time.Microsecond):
+		}
+		child.Process.Kill()
+		rest, _ := said.ReadString(0)
+		child.Wait()
+		if rest != "" || out.Len() > 0 {
+			t.Errorf("the mover says:\n%s%s", rest, out.String())
+		}
+	}
+	l := open(t, newMover(t), dir, Options{MaxSize: maxSize, MaxFiles: 1 << 30})
+	move(t, l, f, 2).Finish()
+	next := [writers]int{}
+	all := 0
+	_, err := l.Read(context.Background(), Query{}, &lineWriter{f: func(line string) {
+		var w, i int
+		var pad string
+		if n, _ := fmt.Sscanf(line, "%d %d %s\n", &w, &i, &pad); n < 2 || w >= writers {
+			t.Fatalf("a broken line: %.100q", line)
+		}
+		if i != next[w] || len(pad) != (i*7+w)%200 {
+			t.Fatalf("writer %d: line %d stands where %d should, with a pad of %d", w, i, next[w], len(pad))
+		}
+		next[w]++
+		all++
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all != writers*lines {
+		t.Errorf("%d lines, not %d", all, writers*lines)
+	}
+	list, _ := segments(dir)
+	packed := 0
+	for _, s := range list {
+		if s.packed {
+			packed++
+		}
+	}
+	t.Logf("%d kills, %d files, %d compressed", kills, len(list), packed)
+}
+
+// lineWriter gives whole lines to f.
+type lineWriter struct {
+	f    func(string)
+	rest []byte
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		i := bytes.IndexByte(w.rest, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		w.f(string(w.rest[:i+1]))
+		w.rest = w.rest[i+1:]
+	}
+}

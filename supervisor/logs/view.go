@@ -1,0 +1,302 @@
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+)
+
+// view reads the files of a log as one stream of bytes. Where a file is missing,
+// or shorter than it was, there is a gap, which is skipped.
+type view struct {
+	dir  string
+	list []segment
+
+	// The file that is open, with its index (nil: none).
+	cur  segment
+	data content
+	idx  *os.File
+	// times goes forward in the index of cur.
+	times timeline
+}
+
+func (v *view) refresh() (err error) {
+	v.list, err = segments(v.dir)
+	return err
+}
+
+func (v *view) close() {
+	if v.data != nil {
+		v.data.Close()
+		v.data = nil
+	}
+	if v.idx != nil {
+		v.idx.Close()
+		v.idx = nil
+	}
+}
+
+// use opens s. It may have been removed: fs.ErrNotExist.
+func (v *view) use(s segment) (err error) {
+	if v.data != nil && v.cur.base == s.base {
+		return nil
+	}
+	v.close()
+	if v.data, err = s.open(); err != nil {
+		v.data = nil
+		return err
+	}
+	v.cur, v.times = s, timeline{}
+	if v.idx, err = os.Open(s.path(indexSuffix)); err != nil {
+		v.idx = nil // its lines have no times
+	}
+	return nil
+}
+
+// index is that of the open file.
+func (v *view) index() index {
+	if v.idx == nil {
+		return index{}
+	}
+	info, err := v.idx.Stat()
+	if err != nil {
+		return index{}
+	}
+	return index{v.idx, int(info.Size() / entrySize)}
+}
+
+// size is that of the open file.
+func (v *view) size() (int64, error) { return v.data.Size() }
+
+// over calls f with each file open, from the newest to the oldest, until it returns
+// false.
+func (v *view) over(f func() (bool, error)) error {
+	for i := len(v.list) - 1; i >= 0; i-- {
+		err := v.use(v.list[i])
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed, and so are those before
+		}
+		if err != nil {
+			return err
+		}
+		if more, err := f(); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// start is the offset of the first byte that is kept.
+func (v *view) start() int64 {
+	if len(v.list) == 0 {
+		return 0
+	}
+	return v.list[0].base
+}
+
+// end is the offset behind the last byte.
+func (v *view) end() (end int64, err error) {
+	err = v.over(func() (bool, error) {
+		n, err := v.size()
+		end = v.cur.base + n
+		return false, err
+	})
+	return end, err
+}
+
+// first is the offset of the first entry for which f is true; all later ones must
+// be so too. None is math.MaxInt64.
+func (v *view) first(f func(entry) bool) (off int64, err error) {
+	off = math.MaxInt64
+	err = v.over(func() (bool, error) {
+		x := v.index()
+		size, err := v.size()
+		if err != nil || x.n == 0 {
+			return true, err
+		}
+		i := x.first(f)
+		if i < x.n {
+			if e := x.at(i); e.off < v.cur.base+size { // else nothing came of it
+				off = e.off
+			}
+		}
+		return i == 0, nil
+	})
+	return off, err
+}
+
+// read gives bytes from off on, or from the first offset behind it where there are
+// some, which it returns. 0 bytes are the end, for now.
+func (v *view) read(p []byte, off int64) (n int, at int64, err error) {
+	for fresh := false; ; {
+		next := int64(math.MaxInt64)
+		var s *segment
+		for i := len(v.list) - 1; i >= 0; i-- {
+			if v.list[i].base <= off {
+				s = &v.list[i]
+				break
+			}
+			next = v.list[i].base
+		}
+		if v.data != nil && v.cur.base <= off && (s == nil || s.base <= v.cur.base) {
+			s = &v.cur // also when it is removed by now
+		}
+		if s != nil {
+			err := v.use(*s)
+			if err == nil {
+				n, err = v.data.ReadAt(p, off-v.cur.base)
+				if n > 0 {
+					v.times.dry = false
+					return n, off, nil
+				}
+				if err == io.EOF {
+					err = nil
+				}
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return 0, off, err
+			}
+		}
+		switch {
+		case !fresh: // there may be a next one, and then more in this one
+			if err := v.refresh(); err != nil {
+				return 0, off, err
+			}
+			fresh = true
+		case next == math.MaxInt64:
+			return 0, off, nil
+		default:
+			off, fresh = next, false
+		}
+	}
+}
+
+// readFull reads what [from, to) has.
+func (v *view) readFull(from, to int64) ([]byte, error) {
+	p := make([]byte, 0, to-from)
+	for off := from; off < to; {
+		n, at, err := v.read(p[len(p):cap(p)], off)
+		if err != nil || n == 0 || at >= to {
+			return p, err
+		}
+		n = min(n, int(to-at))
+		p = p[:len(p)+n]
+		off = at + int64(n)
+	}
+	return p, nil
+}
+
+// lineStart is off if a line begins there, else where the next one does, end if
+// none does before it.
+func (v *view) lineStart(off, end int64) (int64, error) {
+	if off <= v.start() || off >= end {
+		return min(off, end), nil
+	}
+	buf := make([]byte, 4<<10)
+	for at := off - 1; at < end; {
+		n, is, err := v.read(buf, at)
+		if err != nil {
+			return 0, err
+		}
+		if n == 0 {
+			break
+		}
+		if i := bytes.IndexByte(buf[:n], '\n'); i >= 0 {
+			return min(is+int64(i)+1, end), nil
+		}
+		at = is + int64(n)
+		buf = buf[:cap(buf)]
+	}
+	return end, nil
+}
+
+// lastLines is where the last n lines of [from, to) begin that match is true for.
+// A last line without an end counts.
+func (v *view) lastLines(n int, from, to int64, match func([]byte) bool) (int64, error) {
+	const block = 256 << 10
+	var rest []byte // the beginning of a line that goes on behind hi
+	for hi := to; hi > from; {
+		lo := max(from, hi-block)
+		for i := len(v.list) - 1; i >= 0; i-- { // at most to the beginning of its file
+			if base := v.list[i].base; base < hi {
+				lo = max(lo, base)
+				break
+			}
+		}
+		got, err := v.readFull(lo, hi)
+		if err != nil {
+			return 0, fmt.Errorf("at offset %d: %w", lo, err)
+		}
+		buf := append(got, rest...)
+		stop := len(buf)
+		for stop > 0 {
+			i := bytes.LastIndexByte(buf[:stop-1], '\n') + 1
+			if i == 0 && lo > from && stop < maxLine {
+				break // it may begin before
+			}
+			if match == nil || match(trimEnd(buf[i:stop])) {
+				if n--; n == 0 {
+					return lo + int64(i), nil
+				}
+			}
+			stop = i
+		}
+		rest = bytes.Clone(buf[:stop])
+		if match == nil && len(rest) > 1 {
+			rest = rest[len(rest)-1:] // whether it ends is all that counts
+		}
+		hi = lo
+	}
+	return from, nil
+}
+
+func trimEnd(line []byte) []byte { return bytes.TrimSuffix(line, []byte("\n")) }
+
+// timeline knows the entry of offsets that are asked for in ascending order.
+type timeline struct {
+	block [128 * entrySize]byte
+	have  int   // bytes in block
+	next  int   // the next entry in block
+	at    int64 // where in the index block ends
+	begun bool
+	dry   bool // there are no more entries than when bytes were last read
+	cur   entry
+}
+
+// entryAt is the entry of the byte at off in the open file; none before the first.
+func (v *view) entryAt(off int64) entry {
+	t := &v.times
+	if v.idx == nil {
+		return entry{}
+	}
+	if !t.begun {
+		t.begun = true
+		x := v.index()
+		t.at = int64(max(x.first(func(e entry) bool { return e.off > off })-1, 0)) * entrySize
+	}
+	for {
+		if t.next+entrySize > t.have {
+			if t.dry {
+				return t.cur
+			}
+			n, _ := v.idx.ReadAt(t.block[:], t.at)
+			n -= n % entrySize
+			if n == 0 {
+				t.dry = true
+				return t.cur
+			}
+			t.have, t.next = n, 0
+			t.at += int64(n)
+		}
+		e := parseEntry(t.block[t.next:])
+		if e.off > off {
+			return t.cur
+		}
+		t.cur = e
+		t.next += entrySize
+	}
+}

@@ -1,0 +1,254 @@
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// writer is the current file of a log, open with its index. size is where the next
+// byte goes, and the size of the file.
+type writer struct {
+	segment
+	log, idx *os.File
+	size     int64
+	born     time.Time // when its first bytes were written
+	last     entry
+	entries  int64 // last included
+	reads    bool  // splice cannot write to it
+}
+
+// indexSpan is how far apart two entries of one run are at least.
+const indexSpan = 10 * time.Millisecond
+
+// openWriter opens the newest file in dir, or the next one if that ends before end
+// or is an archive.
+func openWriter(dir string, end int64) (_ *writer, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	list, err := segments(dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &writer{segment: segment{dir: dir, base: end}}
+	if n := len(list); n > 0 {
+		size, err := list[n-1].size()
+		if err != nil {
+			return nil, err
+		}
+		if last := list[n-1].base + size; last >= end {
+			c.base = last
+			if list[n-1].plain {
+				c.base = list[n-1].base
+			}
+		}
+	}
+	defer func() {
+		if err != nil {
+			c.close()
+		}
+	}()
+	if c.log, err = os.OpenFile(c.path(plainSuffix), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, err
+	}
+	if c.idx, err = os.OpenFile(c.path(indexSuffix), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, err
+	}
+	if c.size, err = (plainFile{c.log}).Size(); err != nil {
+		return nil, err
+	}
+	if err := c.cutIndex(); err != nil {
+		return nil, err
+	}
+	if n := len(list); c.entries == 0 && n > 0 {
+		for _, s := range list[max(n-2, 0):] {
+			if s.base < c.base {
+				c.last = s.lastEntry() // times do not go back
+			}
+		}
+	}
+	return c, c.link()
+}
+
+// cutIndex forgets what stands in the index and not in the file.
+func (c *writer) cutIndex() error {
+	info, err := c.idx.Stat()
+	if err != nil {
+		return err
+	}
+	x := index{c.idx, int(info.Size() / entrySize)}
+	c.entries = int64(x.first(func(e entry) bool { return e.off >= c.base+c.size }))
+	if cut := c.entries * entrySize; cut != info.Size() {
+		if err := c.idx.Truncate(cut); err != nil {
+			return err
+		}
+	}
+	if c.entries > 0 {
+		c.last = x.at(int(c.entries - 1))
+		c.born = time.Unix(0, x.at(0).at)
+	}
+	return nil
+}
+
+// link has the name current point to the file.
+func (c *writer) link() error {
+	link, target := c.dir+"/"+currentLink, fmt.Sprintf("%020d%s", c.base, plainSuffix)
+	if at, err := os.Readlink(link); err == nil && at == target {
+		return nil
+	}
+	os.Remove(link + unfinished)
+	if err := os.Symlink(target, link+unfinished); err != nil {
+		return err
+	}
+	return os.Rename(link+unfinished, link)
+}
+
+func (c *writer) close() {
+	if c.log != nil {
+		c.log.Close()
+	}
+	if c.idx != nil {
+		c.idx.Close()
+	}
+}
+
+// untouched reports whether the file is still there, as long as it was.
+func (c *writer) untouched() bool {
+	var st unix.Stat_t
+	err := unix.Fstat(int(c.log.Fd()), &st)
+	return err == nil && st.Nlink > 0 && st.Size == c.size
+}
+
+// mark notes when the next bytes are written, and by which run. It stands before
+// they do, so that no bytes are without.
+func (c *writer) mark(now time.Time, run uint64) error {
+	e := entry{c.base + c.size, max(now.UnixNano(), c.last.at), run}
+	at := c.entries
+	if at > 0 {
+		switch {
+		case c.last.off == e.off: // nothing came of it
+			at--
+		case c.last.run == run && e.at-c.last.at < int64(indexSpan):
+			return nil
+		}
+	}
+	var p [entrySize]byte
+	e.put(p[:])
+	if n, err := c.idx.WriteAt(p[:], at*entrySize); err != nil {
+		if n > 0 {
+			c.idx.Truncate(c.entries * entrySize)
+		}
+		return err
+	}
+	if at == 0 {
+		c.born = now
+	}
+	c.last, c.entries = e, at+1
+	return nil
+}
+
+// splice moves up to want bytes from the pipe fd to the end of the file.
+func (c *writer) splice(fd, want int) (int, error) {
+	if c.reads {
+		return c.copy(fd, want)
+	}
+	off := c.size
+	n, err := unix.Splice(fd, nil, int(c.log.Fd()), &off, want, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+	for err == unix.EINTR {
+		n, err = unix.Splice(fd, nil, int(c.log.Fd()), &off, want, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+	}
+	switch {
+	case err == unix.EAGAIN:
+		return 0, nil
+	case err == unix.EINVAL: // this file system has no splice
+		c.reads = true
+		return c.copy(fd, want)
+	case err != nil:
+		return 0, &os.PathError{Op: "splice to", Path: c.log.Name(), Err: err}
+	}
+	c.size += n
+	return int(n), nil
+}
+
+// copy is splice by read and write.
+func (c *writer) copy(fd, want int) (n int, err error) {
+	read(fd, min(want, 64<<10), func(p []byte) {
+		if err == nil {
+			var k int
+			k, err = c.log.WriteAt(p, c.size)
+			c.size += int64(k)
+			n += k
+		}
+	})
+	return n, err
+}
+
+// say writes a line of our own, whole or not at all.
+func (c *writer) say(line string, now time.Time) error {
+	if last, err := c.lastByte(); err != nil {
+		return err
+	} else if last != '\n' {
+		line = "\n" + line
+	}
+	if err := c.mark(now, c.last.run); err != nil {
+		return err
+	}
+	if _, err := c.log.WriteAt([]byte(line), c.size); err != nil {
+		return errors.Join(err, c.log.Truncate(c.size))
+	}
+	c.size += int64(len(line))
+	return nil
+}
+
+// lastByte is '\n' for an empty file.
+func (c *writer) lastByte() (byte, error) {
+	if c.size == 0 {
+		return '\n', nil
+	}
+	var p [1]byte
+	if _, err := c.log.ReadAt(p[:], c.size-1); err != nil && err != io.EOF {
+		return 0, err
+	}
+	return p[0], nil
+}
+
+const peekSize = 64 << 10
+
+// peekLine is how many bytes of the pipe fd belong to its first line. When no line
+// ends in it, found is false, and n what is there.
+func peekLine(fd int) (n int, found bool) {
+	var pipe [2]int
+	if unix.Pipe2(pipe[:], unix.O_NONBLOCK|unix.O_CLOEXEC) != nil {
+		return peekSize, false
+	}
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	for {
+		k, err := unix.Tee(fd, pipe[1], peekSize, unix.SPLICE_F_NONBLOCK)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || k == 0 {
+			return 0, false
+		}
+		break
+	}
+	read(pipe[0], peekSize, func(p []byte) {
+		if found {
+			return
+		}
+		if i := bytes.IndexByte(p, '\n'); i >= 0 {
+			n += i + 1
+			found = true
+		} else {
+			n += len(p)
+		}
+	})
+	return n, found
+}
