@@ -22,9 +22,7 @@ func Complete(line string, pos int, names func() []string) []string {
 			all = append(all, "!!"+name+" ")
 		}
 	case words[0] == "!!help" && len(words) == 2:
-		for _, name := range verbNames() {
-			all = append(all, name)
-		}
+		all = verbNames()
 	case !ok:
 		return nil
 	case strings.Contains(word, ":"):

@@ -24,7 +24,7 @@ func help(verb string) Answer {
 	}
 	v, ok := Lookup(strings.TrimPrefix(verb, "!!"))
 	if !ok {
-		return Answer{Err: process.Errorf(process.CodeInvalid, "no verb %s%s", process.Printable(verb), nearest(verb, verbNames()))}
+		return Answer{Err: process.Errorf(process.CodeInvalid, "no verb %s%s", process.Printable(verb), didYouMeanVerb(verb))}
 	}
 	return Answer{body: explanation{v}}
 }

@@ -34,4 +34,7 @@ type Manager interface {
 	// Log is the last lines of a process's output, DefaultLogLines for
 	// limit 0.
 	Log(ctx context.Context, name string, limit int) ([]byte, error)
+
+	// Doctor examines the host that the daemon is on.
+	Doctor(ctx context.Context) (process.Report, error)
 }

@@ -2,7 +2,17 @@ package verbs
 
 import "fmt"
 
-// nearest is a hint at the name that was probably meant, or nothing.
+// Nearest is the verb that was probably meant by a name, or nil.
+func Nearest(name string) *Verb {
+	var known []string
+	for i := range table {
+		known = append(known, table[i].Name, table[i].Short())
+	}
+	v, _ := Lookup(nearest(name, known))
+	return v
+}
+
+// nearest is the name that was probably meant, or empty.
 func nearest(name string, known []string) string {
 	best, bestDistance := "", len(name)/2+1
 	for _, k := range known {
@@ -10,10 +20,23 @@ func nearest(name string, known []string) string {
 			best, bestDistance = k, d
 		}
 	}
-	if best == "" {
+	return best
+}
+
+// didYouMean is a hint at a name, nothing for none.
+func didYouMean(name string) string {
+	if name == "" {
 		return ""
 	}
-	return fmt.Sprintf(": did you mean %s?", best)
+	return fmt.Sprintf(": did you mean %s?", name)
+}
+
+// didYouMeanVerb is a hint at a verb.
+func didYouMeanVerb(name string) string {
+	if v := Nearest(name); v != nil {
+		return didYouMean(v.Name)
+	}
+	return ""
 }
 
 // distance is the number of bytes to insert, delete or replace to make b of a

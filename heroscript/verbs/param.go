@@ -23,12 +23,10 @@ func (p *Param) IsFlag() bool { return p.Value == "" }
 
 // request is one action with its parameters read.
 type request struct {
-	spec   process.Spec
-	given  int // parameters of the spec that were given
-	json   bool
-	limit  int
-	verb   string // of help
-	follow bool
+	spec  process.Spec
+	given int // parameters of the spec that were given
+	json  bool
+	limit int
 }
 
 // The parameters that every verb takes.
@@ -158,10 +156,14 @@ func (v *Verb) bind(a heroscript.Action) (*request, error) {
 	for _, given := range a.Params {
 		p := v.param(given.Key)
 		if p == nil {
-			return r, at(given.Pos, "%s has no parameter %s%s", v.Name, process.Printable(given.Key), nearest(given.Key, v.paramNames()))
+			return r, at(given.Pos, "%s has no parameter %s%s", v.Name, process.Printable(given.Key), didYouMean(nearest(given.Key, v.paramNames())))
 		}
 		if first, twice := seen[p.Name]; twice {
-			return r, at(given.Pos, "parameter %s is given twice, first at %v", p.Name, first)
+			where := ""
+			if first != (heroscript.Pos{}) {
+				where = ", first at " + first.String()
+			}
+			return r, at(given.Pos, "parameter %s is given twice%s", p.Name, where)
 		}
 		seen[p.Name] = given.Pos
 		if given.Flag && !p.IsFlag() {
@@ -176,6 +178,9 @@ func (v *Verb) bind(a heroscript.Action) (*request, error) {
 		if _, ok := seen[p.Name]; p.Required && !ok {
 			return r, at(a.Pos, "%s needs the parameter %s:%s", v.Name, p.Name, p.Value)
 		}
+	}
+	if r.given > 0 && r.spec.Command == "" {
+		return r, at(a.Pos, "%s without a command starts a process that is there, and takes no other parameter: give command:COMMAND, or the name alone", v.Name)
 	}
 	return r, nil
 }

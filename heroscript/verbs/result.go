@@ -124,7 +124,7 @@ func (s status1) text(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(t, "%s:\t%s\n", name, value)
+			fmt.Fprintf(t, "%s:\t%s\n", name, firstLine(value, 400))
 		}
 	}
 	row("name", s.Name)
@@ -137,6 +137,9 @@ func (s status1) text(w io.Writer) error {
 	row("cron", s.Cron)
 	if !s.NextTime.IsZero() {
 		row("next run", Time(s.NextTime))
+	}
+	if !s.MissedTime.IsZero() {
+		row("missed", Time(s.MissedTime)+", no daemon ran")
 	}
 	row("stop", fmt.Sprintf("SIG%s, SIGKILL after %s", s.StopSignal, Seconds(s.StopTimeoutSeconds)))
 	row("log", map[bool]string{true: "in a file", false: "last lines in memory"}[s.Log])

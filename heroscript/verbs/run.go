@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -32,10 +34,10 @@ func RunText(ctx context.Context, m Manager, script string) Answer {
 	}
 	actions, err := heroscript.Parse(script)
 	if err != nil {
-		return Answer{Err: process.Errorf(process.CodeSyntax, "%v", err)}
+		return Refuse(script, string(process.CodeSyntax), err.Error())
 	}
 	if len(actions) != 1 {
-		return Answer{Err: process.Errorf(process.CodeSyntax, "%d actions where one is expected", len(actions))}
+		return Refuse(script, string(process.CodeSyntax), fmt.Sprintf("%d actions where one is expected", len(actions)))
 	}
 	return Run(ctx, m, actions[0])
 }
@@ -68,17 +70,49 @@ func Run(ctx context.Context, m Manager, a heroscript.Action) Answer {
 // under the id that it asks for, if that can be told.
 func Refuse(script, code, message string) Answer {
 	answer := Answer{Err: &process.Error{Code: process.Code(code), Message: message}}
-	if actions, err := heroscript.Parse(script); err == nil && len(actions) == 1 {
+	if actions := readable(script); len(actions) == 1 {
 		answer.JSON, answer.JobID = wantsJSON(actions[0]), jobID(actions[0])
 	}
 	return answer
+}
+
+// readable is the part of a script that stands before its first fault. A program
+// that gives the format first has its errors in it, whatever follows.
+func readable(script string) heroscript.Script {
+	actions, err := heroscript.Parse(script)
+	// The fault may stand in a quote, which then is a fault itself.
+	for range 2 {
+		if fault := new(heroscript.SyntaxError); errors.As(err, &fault) {
+			script = before(script, fault.Pos)
+			actions, err = heroscript.Parse(script)
+		}
+	}
+	return actions
+}
+
+// before is the text in front of a position.
+func before(text string, pos heroscript.Pos) string {
+	start := 0
+	for range pos.Line - 1 {
+		start += strings.IndexByte(text[start:], '\n') + 1
+	}
+	column := 0
+	for i := start; i < len(text); i++ {
+		if utf8.RuneStart(text[i]) {
+			column++
+		}
+		if column == pos.Column {
+			return text[:i]
+		}
+	}
+	return text
 }
 
 func find(a heroscript.Action) (*Verb, error) {
 	if verb, ok := Lookup(a.Verb()); ok && verb.Name == a.Verb() {
 		return verb, nil
 	}
-	return nil, at(a.Pos, "no verb %s%s; !!help lists them", process.Printable(a.Verb()), nearest(a.Verb(), verbNames()))
+	return nil, at(a.Pos, "no verb %s%s; !!help lists them", process.Printable(a.Verb()), didYouMeanVerb(a.Verb()))
 }
 
 // wantsJSON and jobID look into an action that could not be read as a whole,

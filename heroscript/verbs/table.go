@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -31,21 +32,12 @@ func Lookup(name string) (*Verb, bool) {
 
 // Short is the part of the name behind the dot: the client's word for it.
 func (v *Verb) Short() string {
-	for i := range len(v.Name) {
-		if v.Name[i] == '.' {
-			return v.Name[i+1:]
-		}
-	}
-	return v.Name
+	return v.Name[strings.IndexByte(v.Name, '.')+1:]
 }
 
 var table = []Verb{
 	{"process.start", "Start a new process, or the one that has the name.", startParams(),
 		func(ctx context.Context, m Manager, r *request) (result, error) {
-			if r.spec.Command == "" && r.given > 0 {
-				return nil, process.Errorf(process.CodeInvalid,
-					"process.start without a command starts a process that is there, and takes no other parameter: give command:COMMAND, or the name alone")
-			}
 			status, err := m.Start(ctx, r.spec)
 			return started(status), err
 		}},
@@ -80,6 +72,11 @@ var table = []Verb{
 			}
 			data, err := m.Log(ctx, r.spec.Name, r.limit)
 			return logged{r.spec.Name, data}, err
+		}},
+	{"doctor", "Show what the daemon found on this host, what follows, and what mends it.", nil,
+		func(ctx context.Context, m Manager, r *request) (result, error) {
+			report, err := m.Doctor(ctx)
+			return reported(report), err
 		}},
 }
 

@@ -111,6 +111,8 @@ func ValidateCommand(command string) error {
 		return Errorf(CodeInvalid, "command: has %d bytes, the kernel passes at most %d in one argument: put it in a file and run that", len(command), MaxCommand)
 	case strings.IndexByte(command, 0) >= 0:
 		return Errorf(CodeInvalid, "command: holds a NUL byte at %d", strings.IndexByte(command, 0)+1)
+	case !utf8.ValidString(command):
+		return Errorf(CodeInvalid, "command: is not UTF-8: put it in a file and run that")
 	}
 	return nil
 }
@@ -143,7 +145,7 @@ func ParseSeconds(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%s is not a number of seconds", Printable(text))
 	}
 	if f < 0 || f > MaxTime.Seconds() {
-		return 0, fmt.Errorf("%s seconds are not between 0 and 100 years", text)
+		return 0, fmt.Errorf("%s seconds are not between 0 and 100 years", Printable(text))
 	}
 	return time.Duration(math.Round(f * float64(time.Second))), nil
 }

@@ -1,0 +1,63 @@
+package verbs
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// recorder is a Manager that notes what it was asked, and answers with what it
+// was given.
+type recorder struct {
+	asked  []string
+	status process.Status
+	all    []process.Status
+	output []byte
+	report process.Report
+	err    error
+}
+
+func (r *recorder) note(format string, args ...any) {
+	r.asked = append(r.asked, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) Start(_ context.Context, spec process.Spec) (process.Status, error) {
+	r.note("start %+v", spec)
+	return r.status, r.err
+}
+
+func (r *recorder) Stop(_ context.Context, name string) (process.Status, error) {
+	r.note("stop %s", name)
+	return r.status, r.err
+}
+
+func (r *recorder) Restart(_ context.Context, name, jobID string) (process.Status, error) {
+	r.note("restart %s job %q", name, jobID)
+	return r.status, r.err
+}
+
+func (r *recorder) Delete(_ context.Context, name string) error {
+	r.note("delete %s", name)
+	return r.err
+}
+
+func (r *recorder) Status(_ context.Context, name string) (process.Status, error) {
+	r.note("status %s", name)
+	return r.status, r.err
+}
+
+func (r *recorder) List(context.Context) ([]process.Status, error) {
+	r.note("list")
+	return r.all, r.err
+}
+
+func (r *recorder) Doctor(context.Context) (process.Report, error) {
+	r.note("doctor")
+	return r.report, r.err
+}
+
+func (r *recorder) Log(_ context.Context, name string, limit int) ([]byte, error) {
+	r.note("log %s %d", name, limit)
+	return r.output, r.err
+}

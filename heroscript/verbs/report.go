@@ -1,0 +1,56 @@
+package verbs
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// reported is the result of doctor.
+type reported process.Report
+
+func (r reported) json() any { return process.Report(r) }
+
+func (r reported) text(w io.Writer) error { return WriteReport(w, process.Report(r)) }
+
+// WriteReport writes a report for people: a finding a line, and below it the
+// command that mends it, once where several findings share it.
+func WriteReport(w io.Writer, r process.Report) error {
+	const indent = "                            "
+	for i, f := range r.Findings {
+		fmt.Fprintf(w, "%-8s %-18s %s\n", f.Level, f.Subject, wrapped(f.Found, indent))
+		shared := i+1 < len(r.Findings) && r.Findings[i+1].Mend == f.Mend
+		if f.Mend != "" && !shared {
+			fmt.Fprintf(w, "%27s %s\n", "mend:", wrapped(f.Mend, indent))
+		}
+	}
+	if r.OK() {
+		_, err := fmt.Fprintln(w, "\nno problem was found")
+		return err
+	}
+	_, err := fmt.Fprintln(w, "\nthere are problems: the daemon cannot start, or cannot keep its promises")
+	return err
+}
+
+// wrapped breaks text into lines of at most 80 characters, the later ones indented.
+func wrapped(text, indent string) string {
+	const width = 80
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(text) {
+		switch n := len([]rune(word)); {
+		case i == 0:
+			column = n
+		case column+1+n > width:
+			b.WriteString("\n" + indent)
+			column = n
+		default:
+			b.WriteByte(' ')
+			column += 1 + n
+		}
+		b.WriteString(word)
+	}
+	return b.String()
+}

@@ -1,0 +1,379 @@
+package verbs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Times for people are local; the golden files have those of UTC.
+func TestMain(m *testing.M) {
+	time.Local = time.UTC
+	os.Exit(m.Run())
+}
+
+var noon = time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
+
+// running has every field that a process with a run can have, as the supervisor
+// fills them in.
+func running() process.Status {
+	s := process.NewStatus(process.Spec{
+		Name: "web", Command: "exec ./web \\\n  -port 80", Dir: "/srv", Log: true, Deadline: 90*time.Second + 1,
+		Cron: "0 3 * * *", StopSignal: 2, StopTimeout: new(1500 * time.Millisecond),
+	}, process.Running)
+	s.PID, s.NextTime, s.MissedTime = 4711, noon.Add(15*time.Hour), noon.Add(-9*time.Hour)
+	s.Run = process.Run{Number: 8, JobID: "e42", Start: noon.Add(123456 * time.Microsecond), Uptime: 61.5}
+	s.CPU, s.CPUUser, s.CPUSystem, s.CPUSource = new(int64(1500000)), new(int64(1000000)), new(int64(500000)), process.SourceCgroup
+	s.SetMemory(12<<20+1<<19, process.SourceProc)
+	s.MemoryPeak, s.MemoryPeakSource = new(uint64(64<<20)), process.SourceCgroup
+	s.IORead, s.IOWrite, s.IOSource = new(uint64(0)), new(uint64(4096)), process.SourceProc
+	s.Pids, s.PidsSource = new(3), process.SourceCgroup
+	s.CPUPercent = new(99.95)
+	s.LastRun = new(failed().Run)
+	s.LastRun.Number = 7
+	return s
+}
+
+// failed is at rest, and has an end to tell of.
+func failed() process.Status {
+	s := process.NewStatus(process.Spec{Name: "job.1", Command: "sh job.sh", JobID: "e41"}, process.Failed)
+	s.Run = process.Run{
+		Number: 1, JobID: "e41", Start: noon.Add(-time.Hour), End: noon.Add(-time.Minute), Uptime: 3540,
+		Cause: process.CauseExit, ExitCode: new(3), Error: "the leader exited with 3",
+		LeftBehind: &process.LeftBehind{Count: 2, Names: []string{"sleep", "we\x1b[31mird\n"}},
+	}
+	s.CPU, s.CPUUser, s.CPUSystem, s.CPUSource = new(int64(0)), new(int64(0)), new(int64(0)), process.SourceCgroup
+	return s
+}
+
+// killed was ended by a signal; nothing was measured.
+func killed() process.Status {
+	s := process.NewStatus(process.Spec{Name: "killed", Command: "sleep 1d"}, process.Failed)
+	s.Run = process.Run{Number: 2, Start: noon, End: noon.Add(time.Second / 2), Uptime: .5, Cause: process.CauseOOM, Signal: 9}
+	s.LastRun = new(s.Run)
+	return s
+}
+
+// scheduled waits for its second time.
+func scheduled() process.Status {
+	s := process.NewStatus(process.Spec{Name: "backup", Command: "./backup", Cron: "@daily"}, process.Scheduled)
+	s.NextTime = noon.Add(12 * time.Hour)
+	s.LastRun = &process.Run{Number: 5, Start: noon.Add(-12 * time.Hour), End: noon.Add(-11 * time.Hour), Uptime: 3600,
+		Cause: process.CauseExit, ExitCode: new(0), Usage: process.Usage{CPU: new(int64(2500))}}
+	return s
+}
+
+// fresh was scheduled and has never run.
+func fresh() process.Status {
+	s := process.NewStatus(process.Spec{Name: "fresh", Command: strings.Repeat("x", 100), Cron: "@hourly", StopTimeout: new(time.Duration)}, process.Scheduled)
+	s.NextTime = noon.Add(time.Hour)
+	return s
+}
+
+// unstarted could not be started.
+func unstarted() process.Status {
+	s := process.NewStatus(process.Spec{Name: "unstarted", Command: "true"}, process.Failed)
+	s.Run = process.Run{Number: 1, End: noon, Cause: process.CauseStart, Error: "chdir /gone:\nno such file"}
+	s.LastRun = new(s.Run)
+	return s
+}
+
+func all() []process.Status {
+	return []process.Status{scheduled(), fresh(), failed(), killed(), unstarted(), running()}
+}
+
+// golden compares with a file of testdata; -update writes it.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	file = "testdata/" + file
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s:\n%s\ngot:\n%s", file, want, got)
+	}
+}
+
+// answer is what script gives.
+func answer(t *testing.T, m Manager, script string) string {
+	t.Helper()
+	var b strings.Builder
+	if err := RunText(context.Background(), m, script).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func indented(t *testing.T, data string) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Indent(&b, []byte(data), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestJSONIsTheContract holds names, types and order of the JSON to the file.
+func TestJSONIsTheContract(t *testing.T) {
+	m := &recorder{status: running(), all: all()}
+	golden(t, "status.json", indented(t, answer(t, m, "!!process.status name:web format:json")))
+	golden(t, "list.json", indented(t, answer(t, m, "!!process.list format:json")))
+	for _, verb := range []string{"start", "stop", "restart"} {
+		if got := answer(t, m, "!!process."+verb+" name:web format:json"); got != answer(t, m, "!!process.status name:web format:json") {
+			t.Errorf("the answer of %s is not a status: %s", verb, got)
+		}
+	}
+	if got := answer(t, m, "!!process.delete name:web format:json"); got != `{"name":"web","deleted":true}`+"\n" {
+		t.Errorf("got %s", got)
+	}
+	if got := answer(t, &recorder{}, "!!process.list format:json"); got != "[]\n" {
+		t.Errorf("an empty list is %s", got)
+	}
+}
+
+func TestEveryFieldOfTheContractIsInTheGoldenFile(t *testing.T) {
+	data, err := os.ReadFile("testdata/list.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var walk func(reflect.Type)
+	walk = func(typ reflect.Type) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if f.Anonymous {
+				walk(f.Type)
+			} else if name == "" || !strings.Contains(string(data), `"`+name+`":`) {
+				t.Errorf("%v.%s: no %q in the file", typ, f.Name, name)
+			}
+		}
+	}
+	walk(reflect.TypeFor[process.Status]())
+}
+
+func TestStatusIsReadBackFromItsJSON(t *testing.T) {
+	for _, want := range all() {
+		data, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got process.Status
+		if err := json.Unmarshal(data, &got); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s\ngot  %+v\nwant %+v", data, got, want)
+		}
+	}
+}
+
+func TestTextForPeople(t *testing.T) {
+	var b strings.Builder
+	for _, s := range all() {
+		b.WriteString(answer(t, &recorder{status: s}, "!!process.status name:x") + "\n")
+	}
+	golden(t, "status.txt", b.String())
+	golden(t, "list.txt", answer(t, &recorder{all: all()}, "!!process.list"))
+	for script, want := range map[string]string{
+		"!!process.start name:web":   "process 'web' started: run 8, pid 4711\n",
+		"!!process.restart name:web": "process 'web' started: run 8, pid 4711\n",
+		"!!process.delete name:web":  "process 'web' deleted\n",
+	} {
+		if got := answer(t, &recorder{status: running()}, script); got != want {
+			t.Errorf("%s: %q", script, got)
+		}
+	}
+	if got := answer(t, &recorder{status: scheduled()}, "!!process.start name:backup"); got != "process 'backup' is scheduled, next run at 2030-05-02 00:00:00\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := answer(t, &recorder{status: failed()}, "!!process.stop name:job.1"); got != "process 'job.1' is failed, nobody is left\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := answer(t, &recorder{}, "!!process.list"); got != "no processes\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// What a managed process or its owner can choose must not reach the terminal as
+// escape codes, nor break the lines of a table.
+func TestTextHoldsNoControlBytes(t *testing.T) {
+	nasty := "a\x1b[2J\tb\rc\u202e"
+	s := running()
+	s.Command, s.Dir, s.Cron, s.Error, s.LeftBehind = nasty, nasty, nasty, nasty, &process.LeftBehind{Count: 1, Names: []string{nasty}}
+	for _, script := range []string{"!!process.list", "!!process.status name:a"} {
+		got := answer(t, &recorder{status: s, all: []process.Status{s}}, script)
+		if strings.ContainsAny(got, "\x1b\t\r\u202e") {
+			t.Errorf("%s: %q", script, got)
+		}
+	}
+}
+
+func TestLogsKeepEachByte(t *testing.T) {
+	for _, data := range []string{"", "a\nb", "a\n\n", "<&>é\u2028\x00\x1b", "\xff\xfe", "half a rune \xe2\x82", "�"} {
+		m := &recorder{output: []byte(data)}
+		if got := answer(t, m, "!!process.log name:a"); got != data {
+			t.Errorf("%q as text is %q", data, got)
+		}
+		var b Bytes
+		if err := json.Unmarshal([]byte(answer(t, m, "!!process.log name:a format:json")), &b); err != nil {
+			t.Fatal(err)
+		}
+		got, err := b.Decode()
+		if err != nil || string(got) != data || b.Name != "a" {
+			t.Errorf("%q is read as %q, %v", data, got, err)
+		}
+	}
+	if got := answer(t, &recorder{output: []byte("\xff\n")}, "!!process.log name:a format:json"); got != `{"name":"a","data":"/wo=","encoding":"base64"}`+"\n" {
+		t.Errorf("got %s", got)
+	}
+	if got := answer(t, &recorder{output: []byte("<a>\n")}, "!!process.log name:a format:json"); got != `{"name":"a","data":"<a>\n"}`+"\n" {
+		t.Errorf("got %s", got)
+	}
+	if _, err := (Bytes{Data: "?", Encoding: "base64"}).Decode(); err == nil {
+		t.Error("what is not base64 was decoded")
+	}
+}
+
+func TestErrorsAreOneLine(t *testing.T) {
+	m := &recorder{err: fmt.Errorf("first\nsecond: %w", process.Errorf(process.CodeNotFound, "no process 'a'"))}
+	for script, want := range map[string]string{
+		"!!process.stop name:a":                      "Error: first; second: no process 'a'\n",
+		"!!process.stop name:a format:json":          `{"error":"first\nsecond: no process 'a'","code":"not_found"}` + "\n",
+		"!!process.stop format:json":                 `{"error":"line 1, column 1: process.stop needs the parameter name:NAME","code":"invalid"}` + "\n",
+		"!!process.stpo name:a format:json":          `{"error":"line 1, column 1: no verb \"process.stpo\": did you mean process.stop?; !!help lists them","code":"invalid"}` + "\n",
+		"!!process.stop format:json name:'a'b":       `{"error":"line 1, column 36: expected a blank after the closing quote, found \"b\"","code":"syntax"}` + "\n",
+		"!!process.stop format:json name:\xff":       `{"error":"line 1, column 33: expected UTF-8, found the byte 0xff","code":"syntax"}` + "\n",
+		"!!process.stop name:'a'b format:json":       "Error: line 1, column 24: expected a blank after the closing quote, found \"b\"\n",
+		"!!process.list format:json\n!!process.list": "Error: 2 actions where one is expected\n",
+	} {
+		if got := answer(t, m, script); got != want {
+			t.Errorf("%s:\ngot  %swant %s", script, got, want)
+		}
+	}
+	m.err = errors.New("never seen before")
+	if got := answer(t, m, "!!process.list format:json"); got != `{"error":"never seen before","code":"internal"}`+"\n" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestFailuresComeBackAsErrors(t *testing.T) {
+	data, _ := json.Marshal(failure(fmt.Errorf("stop: %w", process.ErrStuck)))
+	var f Failure
+	if err := json.Unmarshal(data, &f); err != nil || !errors.Is(f.Err(), process.ErrStuck) || f.Err().Error() != "stop: the tree could not be ended" {
+		t.Errorf("%s is read as %v, %v", data, f, err)
+	}
+}
+
+// TestRefusalsKeepWhatCanBeTold: the wire refuses scripts that nobody could read
+// to their end.
+func TestRefusalsKeepWhatCanBeTold(t *testing.T) {
+	for script, want := range map[string]Answer{
+		"!!process.list format:json jobid:j": {JSON: true, JobID: "j"},
+		"!!process.list FORMAT:'json'":       {JSON: true},
+		"!!process.list jobid:'a b'":         {},
+		"!!process.list":                     {},
+		"":                                   {},
+		"!!process.start format:json jobid:j command:'never en": {JSON: true, JobID: "j"},
+		"!!process.start jobid:é format:json x:'a\nb":           {JSON: true},
+		"// é\n!!process.start jobid:j\n  é":                    {JobID: "j"},
+		"!!process.start command:'a format:json ":               {},
+		"!!process.start format:json command:'a\x00'":           {JSON: true},
+		"!!process.start command:' format:json \xff'":           {},
+		"!!process.start format:json command:'a\n\n\xe9'":       {JSON: true},
+		"!!a format:json\n!!b format:json":                      {},
+	} {
+		got := Refuse(script, "too_long", "more than that")
+		if got.JSON != want.JSON || got.JobID != want.JobID || !errors.Is(got.Err, process.ErrTooLong) || got.Err.Error() != "more than that" {
+			t.Errorf("%q: got %+v", script, got)
+		}
+	}
+}
+
+func TestJobIDsAreEchoed(t *testing.T) {
+	for script, want := range map[string]string{
+		"!!process.list jobid:e42":               "e42",
+		"!!process.list jobid:e42 format:yaml":   "e42",
+		"!!process.list jobid:e42 nonsense":      "e42",
+		"!!process.list jobid:'**ENDRESULT**\n'": "",
+		"!!process.list":                         "",
+	} {
+		if got := RunText(context.Background(), &recorder{}, script); got.JobID != want {
+			t.Errorf("%s: got %q", script, got.JobID)
+		}
+	}
+}
+
+func TestHelpComesFromTheTable(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(answer(t, nil, "!!help"))
+	for _, v := range All() {
+		b.WriteString("\n" + answer(t, nil, "!!help "+v.Name+"\n"))
+		if answer(t, nil, "!!help "+v.Short()) != answer(t, nil, "!!help !!"+v.Name) {
+			t.Errorf("%s has two helps", v.Name)
+		}
+	}
+	golden(t, "help.txt", b.String())
+}
+
+func TestTheReportOfTheDoctor(t *testing.T) {
+	r := process.Report{
+		Kernel: "6.1.0-18-amd64", Hierarchy: process.HierarchyHybrid, Mount: "/sys/fs/cgroup/unified", Root: "/sys/fs/cgroup/unified/pm",
+		Controllers: []string{"pids"}, Missing: []string{"cpu", "memory", "io"},
+		Findings: []process.Finding{
+			{Subject: "kernel", Level: process.LevelOK, Found: "6.1.0-18-amd64"},
+			{Subject: "memory", Level: process.LevelNote, Found: strings.Repeat("many words that follow from it ", 5), Mend: "systemctl mend"},
+			{Subject: "cpu", Level: process.LevelNote, Found: "not there", Mend: "systemctl mend"},
+			{Subject: "state", Level: process.LevelProblem, Found: "it cannot be written"},
+		},
+	}
+	b := answer(t, &recorder{report: r}, "!!doctor")
+	r.Findings = r.Findings[:1]
+	b += "\n" + answer(t, &recorder{report: r}, "!!doctor") + "\n" + indented(t, answer(t, &recorder{report: r}, "!!doctor format:json"))
+	golden(t, "doctor.txt", b)
+}
+
+func TestLengthsOfTime(t *testing.T) {
+	for s, want := range map[float64]string{
+		0: "0s", 0.004: "0.00s", 0.5: "0.50s", 1: "1s", 9.994: "9.99s", 10.9: "10s", 59.9: "59s", 60: "1m00s", 61.5: "1m01s", 3599: "59m59s", 3600: "1h00m", 86399: "23h59m",
+		86400: "1d0h", 200000: "2d7h", 3153600000: "36500d0h",
+	} {
+		if got := Seconds(s); got != want {
+			t.Errorf("%v: got %s, want %s", s, got, want)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for n, want := range map[uint64]string{
+		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 1 << 20: "1.0 MiB", 5 << 30: "5.0 GiB", 3 << 40: "3.0 TiB", 1 << 63: "8388608.0 TiB",
+	} {
+		if got := Size(n); got != want {
+			t.Errorf("%d: got %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestFirstLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "a": "a", "a\nb": "a…", "\n a \n": "a", "abcdefgh": "abcdefgh", "abcdefghi": "abcdefg…", "ééééééééé": "ééééééé…", "a\tb": "a b", "a\x1bb": "a b", "a\xffb": "a�b",
+	} {
+		if got := firstLine(text, 8); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package verbs
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+func TestScriptsAreCarriedOutInOrder(t *testing.T) {
+	m := &recorder{all: []process.Status{}}
+	var out strings.Builder
+	err := RunScript(context.Background(), m, "# all of them\n!!process.delete name:a\n\n!!process.list\n!!process.delete name:b format:json\n", &out)
+	if want := []string{"delete a", "list", "delete b"}; err != nil || !slices.Equal(m.asked, want) {
+		t.Errorf("asked %q, %v", m.asked, err)
+	}
+	if want := "process 'a' deleted\nno processes\n{\"name\":\"b\",\"deleted\":true}\n"; out.String() != want {
+		t.Errorf("got %q", out.String())
+	}
+}
+
+func TestScriptsWithAFaultDoNothing(t *testing.T) {
+	for script, want := range map[string]string{
+		"!!process.list\n!!process.list x":                    `line 2, column 16: process.list has no parameter "x"; nothing was carried out`,
+		"!!process.list\n!!process.start name:a log":          "line 2, column 1: process.start without a command starts a process that is there, and takes no other parameter: give command:COMMAND, or the name alone; nothing was carried out",
+		"!!process.list\nprocess.list":                        `line 2, column 1: expected an action, a comment or an indented parameter, found "p"; nothing was carried out`,
+		"!!process.list\n!!process.start name:a command:'b\n": "line 2, column 32: quote opened here is never closed; nothing was carried out",
+	} {
+		m := &recorder{}
+		err := RunScript(context.Background(), m, script, new(strings.Builder))
+		if err == nil || err.Error() != want || len(m.asked) > 0 {
+			t.Errorf("%q: asked %q\ngot  %v\nwant %s", script, m.asked, err, want)
+		}
+	}
+}
+
+func TestScriptsStopAtTheFirstFailure(t *testing.T) {
+	m := &recorder{err: process.ErrNotFound}
+	err := RunScript(context.Background(), m, "\n!!process.stop name:a\n!!process.stop name:b", new(strings.Builder))
+	if !errors.Is(err, process.ErrNotFound) || err.Error() != "line 2: process.stop: no such process; 0 of 2 actions were carried out" {
+		t.Errorf("got %v", err)
+	}
+	if !slices.Equal(m.asked, []string{"stop a"}) {
+		t.Errorf("asked %q", m.asked)
+	}
+}
+
+// The words that Complete gives replace the one before the cursor.
+func TestComplete(t *testing.T) {
+	names := func() []string { return []string{"web", "job.1"} }
+	for line, want := range map[string]string{
+		"":                                 "!!doctor |!!exit |!!help |!!interactive |!!process.delete |!!process.list |!!process.log |!!process.restart |!!process.start |!!process.status |!!process.stop |!!quit ",
+		"!!process.st":                     "!!process.start |!!process.status |!!process.stop ",
+		"!!zfs":                            "",
+		"!!zfs ":                           "",
+		"!!process.list ":                  "format:|jobid:",
+		"!!process.log name:a ":            "format:|jobid:|limit:",
+		"!!process.log NAME:a l":           "limit:",
+		"!!process.stop name:":             "name:job.1 |name:web ",
+		"!!process.stop name:w":            "name:web ",
+		"!!process.list format:":           "format:json |format:text ",
+		"!!process.start log:":             "log:false |log:true ",
+		"!!process.start nonsense:":        "",
+		"!!help process.sto":               "process.stop",
+		"!!process.stop name:web format:j": "format:json ",
+	} {
+		if got := strings.Join(Complete(line, len(line), names), "|"); got != want {
+			t.Errorf("%q:\ngot  %s\nwant %s", line, got, want)
+		}
+	}
+	if got := Complete("!!process.stop name:", 9, names); len(got) != 7 {
+		t.Errorf("in the middle of a line: got %q", got)
+	}
+}

@@ -1,0 +1,110 @@
+package verbs
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// reread is what arrives of spec at the other end of the wire.
+func reread(t *testing.T, spec process.Spec) process.Spec {
+	t.Helper()
+	text := heroscript.Format(heroscript.Script{StartAction(spec)})
+	actions, err := heroscript.Parse(text)
+	if err != nil || len(actions) != 1 {
+		t.Fatalf("%q: %d actions, %v", text, len(actions), err)
+	}
+	v, ok := Lookup(actions[0].Verb())
+	if !ok {
+		t.Fatalf("%q: no such verb", text)
+	}
+	r, err := v.bind(actions[0])
+	if err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return r.spec
+}
+
+func checkReread(t *testing.T, spec process.Spec) {
+	t.Helper()
+	if got := reread(t, spec); !reflect.DeepEqual(got, spec) {
+		t.Fatalf("sent %+v\ngot  %+v", spec, got)
+	}
+}
+
+func TestSpecsArriveAsTheyWereSent(t *testing.T) {
+	none, long := time.Duration(0), process.MaxTime
+	for _, spec := range []process.Spec{
+		{Name: "a"},
+		{Name: "a", JobID: "j"},
+		{Name: "a", Command: "true"},
+		{Name: "true", Command: "false", Log: true},
+		{Name: "a", Command: "echo 'it''s' \"so\" \\ \\\\ \\' !!process.stop name:b // # \r\n\tx\n\n"},
+		{Name: "a", Command: "'", Cron: "@every 10s", Deadline: 1, StopTimeout: &none, StopSignal: 64},
+		{Name: "a", Command: "//", Cron: "0 0 * * *", Deadline: long, StopTimeout: &long, StopSignal: 1},
+		{Name: "a", Command: strings.Repeat("'\\", process.MaxCommand/2)},
+	} {
+		checkReread(t, spec)
+	}
+}
+
+func TestRandomSpecsArriveAsTheyWereSent(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	text := func(alphabet string, most int) string {
+		runes := []rune(alphabet)
+		b := make([]rune, 1+rnd.IntN(most))
+		for i := range b {
+			b[i] = runes[rnd.IntN(len(runes))]
+		}
+		return string(b)
+	}
+	// A float of seconds holds nanoseconds for weeks; longer times go in whole
+	// seconds.
+	duration := func() time.Duration {
+		if rnd.IntN(2) == 0 {
+			return 1 + time.Duration(rnd.Int64N(int64(10*24*time.Hour)))
+		}
+		return time.Duration(1+rnd.Int64N(int64(process.MaxTime/time.Second))) * time.Second
+	}
+	for range 2000 {
+		spec := process.Spec{Name: "n" + text("aZ0._@:-", 20)}
+		if rnd.IntN(8) > 0 {
+			spec.Command = "x" + text(" \t\r\n'\"\\!#/:aé\u2028\ufeff\U0001F600\x01\x1b", 40)
+			spec.Log = rnd.IntN(2) == 0
+			if rnd.IntN(2) == 0 {
+				spec.Deadline = duration()
+			}
+			if rnd.IntN(2) == 0 {
+				spec.Cron = text("* 0,/-@dail'\"\\\n", 20)
+			}
+			if rnd.IntN(2) == 0 {
+				spec.StopTimeout = new(duration())
+			}
+			spec.StopSignal = process.Signal(rnd.IntN(65))
+		}
+		if rnd.IntN(2) == 0 {
+			spec.JobID = text("aZ0._:-", 20)
+		}
+		checkReread(t, spec)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+func FuzzCommandArrivesAsItWasSent(f *testing.F) {
+	for _, command := range []string{"true", "a\nb", "'", `\`, `\'`, "!!x", "\r", "é"} {
+		f.Add(command)
+	}
+	f.Fuzz(func(t *testing.T, command string) {
+		if process.ValidateCommand(command) == nil {
+			checkReread(t, process.Spec{Name: "a", Command: command})
+		}
+	})
+}

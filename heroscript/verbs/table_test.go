@@ -1,0 +1,146 @@
+package verbs
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+var update = flag.Bool("update", false, "write the files of testdata anew")
+
+// TestTheTableRefuses holds the errors to testdata/errors.hero, and makes sure
+// that the manager was never asked.
+func TestTheTableRefuses(t *testing.T) {
+	data, err := os.ReadFile("testdata/errors.hero")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var script []string
+	cases := 0
+	for i, line := range strings.Split(string(data), "\n") {
+		if text, ok := strings.CutPrefix(line, "|"); ok {
+			script = append(script, strings.TrimPrefix(text, " "))
+			continue
+		}
+		want, ok := strings.CutPrefix(line, "\t")
+		if !ok {
+			continue
+		}
+		cases++
+		m := &recorder{}
+		answer := RunText(context.Background(), m, strings.Join(script, "\n"))
+		var failed *process.Error
+		if !errors.As(answer.Err, &failed) {
+			t.Errorf("line %d: got %v, want an Error", i+1, answer.Err)
+		} else if got := string(failed.Code) + ": " + failed.Message; got != want {
+			t.Errorf("line %d:\ngot  %s\nwant %s", i+1, got, want)
+		}
+		if len(m.asked) > 0 {
+			t.Errorf("line %d: the manager was asked: %q", i+1, m.asked)
+		}
+		script = nil
+	}
+	if cases < 30 {
+		t.Errorf("only %d cases were found", cases)
+	}
+}
+
+func TestVerbsAskTheManager(t *testing.T) {
+	for script, want := range map[string]string{
+		"!!process.list":                           "list",
+		"!!process.list format:json jobid:e42":     "list",
+		"!!process.status name:a":                  "status a",
+		"!!process.stop name:'a'":                  "stop a",
+		"!!process.restart name:a":                 `restart a job ""`,
+		"!!process.restart name:a jobid:e42":       `restart a job "e42"`,
+		"!!process.delete name:a":                  "delete a",
+		"!!doctor":                                 "doctor",
+		"!!process.log name:a":                     "log a 100",
+		"!!process.log name:a limit:7":             "log a 7",
+		"!!process.start name:a":                   "start {Name:a Command: Dir: Log:false Deadline:0s Cron: JobID: StopSignal:0 StopTimeout:<nil>}",
+		"!!process.start name:a jobid:j":           "start {Name:a Command: Dir: Log:false Deadline:0s Cron: JobID:j StopSignal:0 StopTimeout:<nil>}",
+		"!!process.start NAME:a command:'b\n c'":   "start {Name:a Command:b\n c Dir: Log:false Deadline:0s Cron: JobID: StopSignal:0 StopTimeout:<nil>}",
+		"!!process.start name:a command:b log":     "start {Name:a Command:b Dir: Log:true Deadline:0s Cron: JobID: StopSignal:0 StopTimeout:<nil>}",
+		"!!process.start name:a command:b log:off": "start {Name:a Command:b Dir: Log:false Deadline:0s Cron: JobID: StopSignal:0 StopTimeout:<nil>}",
+		"!!process.start name:a command:b deadline:0.5 cron:'0 0 * * *' stop_signal:int": "start {Name:a Command:b Dir: Log:false Deadline:500ms Cron:0 0 * * * JobID: StopSignal:INT StopTimeout:<nil>}",
+	} {
+		m := &recorder{}
+		if answer := RunText(context.Background(), m, script); answer.Err != nil {
+			t.Errorf("%s: %v", script, answer.Err)
+		}
+		if !slices.Equal(m.asked, []string{want}) {
+			t.Errorf("%s:\ngot  %q\nwant %q", script, m.asked, want)
+		}
+	}
+}
+
+// An action that was not read from a text has no place in one.
+func TestErrorsOfBuiltActionsNameNoPlace(t *testing.T) {
+	for _, a := range []heroscript.Action{
+		NewAction("process.strt"),
+		NewAction("process.stop"),
+		NewAction("process.stop", "name", "a", "name", "b"),
+		NewAction("process.stop", "nam", "a"),
+		NewAction("process.stop", "name", "-"),
+	} {
+		err := Check(a)
+		if !errors.Is(err, process.ErrInvalid) || strings.Contains(err.Error(), "line") {
+			t.Errorf("%v: got %v", a, err)
+		}
+	}
+	if err := Check(NewAction("process.stop", "name", "a")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLookupTakesTheShortName(t *testing.T) {
+	for _, v := range All() {
+		for _, name := range []string{v.Name, v.Short()} {
+			if got, ok := Lookup(name); !ok || got.Name != v.Name {
+				t.Errorf("%s: got %v", name, got)
+			}
+		}
+		if !v.Takes("format") || !v.Takes("jobid") {
+			t.Errorf("%s does not take what every verb takes", v.Name)
+		}
+		if strings.HasSuffix(v.Help, " ") || !strings.HasSuffix(v.Help, ".") || strings.Contains(v.Help, "\n") {
+			t.Errorf("%s: the help is not one sentence: %q", v.Name, v.Help)
+		}
+	}
+	for _, name := range []string{"", "process", "process.", ".start", "START"} {
+		if v, ok := Lookup(name); ok {
+			t.Errorf("%q: got %s", name, v.Name)
+		}
+	}
+}
+
+// Two verbs share the table's rows; neither may see the other's.
+func TestAllParamsIsACopy(t *testing.T) {
+	v, _ := Lookup("start")
+	first := v.AllParams()
+	first[len(first)-1].Name = "changed"
+	if !v.Takes("jobid") || v.AllParams()[len(first)-1].Name != "jobid" {
+		t.Error("the table was changed")
+	}
+}
+
+func TestNearest(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"abc", "acb", 2}, {"kitten", "sitting", 3}, {"cron", "corn", 2}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("%q to %q: got %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+	if got := nearest("zzzz", []string{"name", "log"}); got != "" {
+		t.Errorf("nothing is near, got %q", got)
+	}
+}

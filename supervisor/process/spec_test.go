@@ -1,0 +1,129 @@
+package process
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+// TestValidateHoldsEachLimit tries every limit on both of its sides.
+func TestValidateHoldsEachLimit(t *testing.T) {
+	good := Spec{Name: "web", Command: "true"}
+	for _, c := range []struct {
+		what   string
+		change func(*Spec)
+		want   string // in the error; empty: valid
+	}{
+		{"a plain spec", func(s *Spec) {}, ""},
+		{"the longest name", func(s *Spec) { s.Name = strings.Repeat("n", MaxName) }, ""},
+		{"a longer name", func(s *Spec) { s.Name = strings.Repeat("n", MaxName+1) }, "has 129 bytes"},
+		{"no name", func(s *Spec) { s.Name = "" }, "name: is empty"},
+		{"no command", func(s *Spec) { s.Command = "" }, "command: is empty"},
+		{"a blank command", func(s *Spec) { s.Command = " \n\t" }, "command: is empty"},
+		{"the longest command", func(s *Spec) { s.Command = strings.Repeat("c", MaxCommand) }, ""},
+		{"a longer command", func(s *Spec) { s.Command = strings.Repeat("c", MaxCommand+1) }, "put it in a file"},
+		{"a NUL in the command", func(s *Spec) { s.Command = "ab\x00" }, "NUL byte at 3"},
+		{"a command that is not UTF-8", func(s *Spec) { s.Command = "echo \xff" }, "not UTF-8"},
+		{"a command of several lines", func(s *Spec) { s.Command = "echo a\r\n\techo 'b'\n" }, ""},
+		{"the longest job id", func(s *Spec) { s.JobID = strings.Repeat("j", MaxJobID) }, ""},
+		{"a longer job id", func(s *Spec) { s.JobID = strings.Repeat("j", MaxJobID+1) }, "jobid: has 129 bytes"},
+		{"a job id of all kinds", func(s *Spec) { s.JobID = "aZ09._:-" }, ""},
+		{"a blank in the job id", func(s *Spec) { s.JobID = "a b" }, "jobid: "},
+		{"a line end in the job id", func(s *Spec) { s.JobID = "a\n" }, "jobid: "},
+		{"the least deadline", func(s *Spec) { s.Deadline = 1 }, ""},
+		{"a negative deadline", func(s *Spec) { s.Deadline = -1 }, "deadline: -1ns"},
+		{"the longest deadline", func(s *Spec) { s.Deadline = MaxTime }, ""},
+		{"a longer deadline", func(s *Spec) { s.Deadline = MaxTime + 1 }, "deadline: "},
+		{"no grace", func(s *Spec) { s.StopTimeout = new(time.Duration) }, ""},
+		{"a negative grace", func(s *Spec) { s.StopTimeout = new(-time.Second) }, "stop_timeout: -1s"},
+		{"the longest grace", func(s *Spec) { s.StopTimeout = new(MaxTime) }, ""},
+		{"a longer grace", func(s *Spec) { s.StopTimeout = new(MaxTime + 1) }, "stop_timeout: "},
+		{"the first signal", func(s *Spec) { s.StopSignal = 1 }, ""},
+		{"the last signal", func(s *Spec) { s.StopSignal = 64 }, ""},
+		{"a signal too high", func(s *Spec) { s.StopSignal = 65 }, "stop_signal: "},
+		{"a signal too low", func(s *Spec) { s.StopSignal = -1 }, "stop_signal: "},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			spec := good
+			c.change(&spec)
+			err := spec.Validate()
+			switch {
+			case c.want == "":
+				if err != nil {
+					t.Error(err)
+				}
+			case !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.want):
+				t.Errorf("got %v, want code invalid and %q", err, c.want)
+			case strings.ContainsAny(err.Error(), "\n\x00") || len(err.Error()) > 400:
+				t.Errorf("the error is not one short line: %q", err)
+			}
+		})
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, name := range []string{"a", "Z", "0", "_", "a.b", "a..", "web@1", "x:y-z", "_-", "0.0"} {
+		if err := ValidateName(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", ".", "..", ".a", "-a", "@a", ":a", "a/b", "a b", "a\n", "a\x00", "é", "aé", "a\xff", "a'b", "../a"} {
+		if err := ValidateName(name); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%q: got %v, want code invalid", name, err)
+		} else if strings.ContainsAny(err.Error(), "\n\x00") || !utf8.ValidString(err.Error()) {
+			t.Errorf("%q: the error holds it unquoted: %q", name, err)
+		}
+	}
+}
+
+func TestParseSeconds(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"0": 0, "-0": 0, "1": time.Second, "30": 30 * time.Second, "0.5": 500 * time.Millisecond, ".25": 250 * time.Millisecond,
+		"1e2": 100 * time.Second, "0.000000001": 1, "1e-10": 0, "3153600000": MaxTime, "0x1p4": 16 * time.Second,
+	} {
+		if got, err := ParseSeconds(text); err != nil || got != want {
+			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{
+		"", " ", "x", "1s", "1 ", "1,5", "NaN", "nan", "Inf", "+Inf", "-inf", "infinity",
+		"-1", "-0.001", "-1e-300", "1e400", "3153600001", "0x10", "1\n",
+	} {
+		if got, err := ParseSeconds(text); err == nil {
+			t.Errorf("%q: got %v, want an error", text, got)
+		} else if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: the error has two lines: %v", text, err)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	var s Spec
+	if s.EndSignal() != TERM || s.Grace() != 10*time.Second {
+		t.Errorf("got %v and %v", s.EndSignal(), s.Grace())
+	}
+	s = Spec{StopSignal: 2, StopTimeout: new(time.Duration)}
+	if s.EndSignal() != 2 || s.Grace() != 0 {
+		t.Errorf("got %v and %v", s.EndSignal(), s.Grace())
+	}
+}
+
+func TestStatusRoundsTheDeadlineUp(t *testing.T) {
+	for deadline, want := range map[time.Duration]int64{0: 0, 1: 1, time.Second: 1, 1500 * time.Millisecond: 2, MaxTime: 3153600000} {
+		s := NewStatus(Spec{Deadline: deadline}, Running)
+		if s.Deadline != want || s.DeadlineSeconds != deadline.Seconds() {
+			t.Errorf("%v: got %d and %v", deadline, s.Deadline, s.DeadlineSeconds)
+		}
+	}
+}
+
+func TestPrintableIsOneShortLine(t *testing.T) {
+	for _, text := range []string{"", "a\nb\x1b[31m", strings.Repeat("é", 1000), "\xff\x00"} {
+		got := Printable(text)
+		if strings.ContainsAny(got, "\n\x1b\x00") || !utf8.ValidString(got) || len(got) > 300 {
+			t.Errorf("%q: got %q", text, got)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package process
+
+import (
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+)
+
+func TestSignals(t *testing.T) {
+	for text, want := range map[string]Signal{
+		"TERM": 15, "SIGTERM": 15, "term": 15, "sigterm": 15, "15": 15, "HUP": 1, "1": 1, "KILL": 9, "SYS": 31, "64": 64, "34": 34,
+	} {
+		if got, err := ParseSignal(text); err != nil || got != want {
+			t.Errorf("%q: got %v, %v, want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "0", "-1", "65", "SIG", "SIGSIGTERM", "TERMINATE", "1.5", "99999999999999999999", " TERM"} {
+		if got, err := ParseSignal(text); err == nil {
+			t.Errorf("%q: got %v, want an error", text, got)
+		}
+	}
+	for s := Signal(1); s <= 64; s++ {
+		if got, err := ParseSignal(s.String()); err != nil || got != s {
+			t.Errorf("%d is written as %s and read as %v, %v", s, s, got, err)
+		}
+	}
+}
+
+// TestEnumsReadWhatTheyWrite walks all values of each, and one behind the last.
+func TestEnumsReadWhatTheyWrite(t *testing.T) {
+	check := func(name string, value, into any) {
+		t.Helper()
+		text, err := value.(encoding.TextMarshaler).MarshalText()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			return
+		}
+		if err := into.(encoding.TextUnmarshaler).UnmarshalText(text); err != nil {
+			t.Errorf("%s %s: %v", name, text, err)
+		}
+		if got := reflect.ValueOf(into).Elem().Interface(); got != value {
+			t.Errorf("%s: wrote %v, read %v", name, value, got)
+		}
+		if len(text) > 0 && string(text) != fmt.Sprint(value) {
+			t.Errorf("%s: text %s, string %v", name, text, value)
+		}
+	}
+	for v := State(0); v <= Failed; v++ {
+		check("state", v, new(State))
+	}
+	for v := Cause(0); v <= CauseLost; v++ {
+		check("cause", v, new(Cause))
+	}
+	for v := Source(0); v <= SourceProc; v++ {
+		check("source", v, new(Source))
+	}
+	for v := Level(0); v <= LevelProblem; v++ {
+		check("level", v, new(Level))
+	}
+	for v := Hierarchy(0); v <= HierarchyPrivate; v++ {
+		check("hierarchy", v, new(Hierarchy))
+	}
+	for _, v := range []encoding.TextMarshaler{LevelProblem + 1, HierarchyPrivate + 1, Failed + 1, CauseLost + 1, SourceProc + 1, State(255)} {
+		if text, err := v.MarshalText(); err == nil {
+			t.Errorf("%v is written as %q, want an error", v, text)
+		}
+	}
+	for _, v := range []encoding.TextUnmarshaler{new(State), new(Cause), new(Source), new(Signal), new(Level), new(Hierarchy)} {
+		if err := v.UnmarshalText([]byte("Nonsense")); err == nil {
+			t.Errorf("%T takes nonsense", v)
+		}
+	}
+	if got := (Failed + 1).String(); got != "state(8)" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestOnlyTheLastThreeStatesAreAtRest(t *testing.T) {
+	want := map[State]bool{Stopped: true, Completed: true, Failed: true}
+	for s := Scheduled; s <= Failed; s++ {
+		if s.AtRest() != want[s] {
+			t.Errorf("%v: %v", s, s.AtRest())
+		}
+	}
+}
+
+func TestErrorsMatchByCode(t *testing.T) {
+	all := []*Error{ErrInvalid, ErrSyntax, ErrNotFound, ErrExists, ErrStart, ErrStuck, ErrSuperseded, ErrShuttingDown, ErrTooLong, ErrStore, ErrInternal}
+	for i, a := range all {
+		for j, b := range all {
+			wrapped := fmt.Errorf("doing it: %w", Errorf(a.Code, "for %s", "reasons"))
+			if errors.Is(wrapped, b) != (i == j) {
+				t.Errorf("%s and %s: %v", a.Code, b.Code, i != j)
+			}
+		}
+	}
+	if errors.Is(ErrInvalid, errors.New("invalid")) || errors.Is(errors.New("invalid"), ErrInvalid) {
+		t.Error("an Error matches one of another type")
+	}
+}
+
+func TestSpecAsJSONIsReadBackAndLeavesDefaultsOut(t *testing.T) {
+	plain, _ := json.Marshal(Spec{Name: "a", Command: "b"})
+	if string(plain) != `{"Name":"a","Command":"b"}` {
+		t.Errorf("got %s", plain)
+	}
+	want := Spec{"a", "b\n", "/", true, 1, "@daily", "j", 2, new(time.Duration)}
+	data, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Spec
+	if err := json.Unmarshal(data, &got); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%s is read as %+v, %v", data, got, err)
+	}
+}
+
+func TestMemoryInMiBIsRoundedToThousandths(t *testing.T) {
+	var u Usage
+	u.SetMemory(1<<20+1<<19+1, SourceProc)
+	if *u.Memory != 1572865 || *u.MemoryMB != 1.5 || u.MemorySource != SourceProc {
+		t.Errorf("got %d, %v, %v", *u.Memory, *u.MemoryMB, u.MemorySource)
+	}
+}
