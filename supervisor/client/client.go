@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"strconv"
-	"sync"
 	"syscall"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
@@ -38,10 +38,11 @@ type Config struct {
 // daemon carries them out one after another.
 type Client struct {
 	config Config
+	turn   chan struct{}  // holds one token: whose turn it is
+	conn   *telnet.Client // owned by whose turn it is; nil: to be made
 
-	mu     sync.Mutex
-	conn   *telnet.Client // nil: to be made
-	closed bool
+	closed context.Context // ends with Close
+	close  context.CancelFunc
 }
 
 var _ verbs.Manager = (*Client)(nil)
@@ -52,19 +53,27 @@ func Dial(ctx context.Context, config Config) (*Client, error) {
 	if config.Socket == "" {
 		config.Socket = DefaultSocket()
 	}
-	c := &Client{config: config}
-	_, err := c.connection(ctx)
-	if err != nil {
+	c := &Client{config: config, turn: make(chan struct{}, 1)}
+	c.closed, c.close = context.WithCancel(context.Background())
+	c.turn <- struct{}{}
+	if err := c.connect(ctx); err != nil {
+		c.close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// Close ends the connection.
+// Close ends the connection. Calls under way end with net.ErrClosed; what they
+// asked for goes on in the daemon.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
+	c.close()
+	<-c.turn
+	defer func() { c.turn <- struct{}{} }()
+	return c.hangUp()
+}
+
+// hangUp ends the connection, if there is one.
+func (c *Client) hangUp() error {
 	if c.conn == nil {
 		return nil
 	}
@@ -73,100 +82,106 @@ func (c *Client) Close() error {
 	return conn.Close()
 }
 
-// connection is the one there is, or a new one.
-func (c *Client) connection(ctx context.Context) (*telnet.Client, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, net.ErrClosed
+// connect makes the connection, unless there is one. Nothing has been asked for
+// yet, so it tries again when the daemon is replaced meanwhile.
+func (c *Client) connect(ctx context.Context) (err error) {
+	for range 10 {
+		if c.conn != nil {
+			return nil
+		}
+		if err = c.connectOnce(ctx); !hungUp(err) {
+			return err
+		}
 	}
-	if c.conn != nil {
-		return c.conn, nil
-	}
+	return fmt.Errorf("%w: %w", ErrConnectionLost, err)
+}
+
+// hungUp reports whether the other side has ended the connection.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+func (c *Client) connectOnce(ctx context.Context) error {
 	raw, err := (&net.Dialer{}).DialContext(ctx, "unix", c.config.Socket)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return nil, fmt.Errorf("%w: nobody listens on %s", ErrNoDaemon, c.config.Socket)
+		return fmt.Errorf("%w: nobody listens on %s", ErrNoDaemon, c.config.Socket)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%w: %s is another user's", ErrNotAuthenticated, c.config.Socket)
+		return fmt.Errorf("%w: %s is another user's", ErrNotAuthenticated, c.config.Socket)
 	case err != nil:
-		return nil, fmt.Errorf("connect to %s: %w", c.config.Socket, err)
+		return fmt.Errorf("connect to %s: %w", c.config.Socket, err)
 	}
 	conn := telnet.NewClient(raw)
 	secret := c.config.Secret
 	if secret == nil {
 		if secret, err = FindSecret(c.config.Socket); err != nil {
 			conn.Close()
-			return nil, fmt.Errorf("%w: %w", ErrNotAuthenticated, err)
+			return fmt.Errorf("%w: %w", ErrNotAuthenticated, err)
 		}
 	}
 	if err := conn.Authenticate(ctx, secret); err != nil {
 		conn.Close()
 		if errors.Is(err, telnet.ErrNotAuthenticated) {
-			err = fmt.Errorf("%w: the daemon on %s refused the secret", ErrNotAuthenticated, c.config.Socket)
+			err = fmt.Errorf("%w: the daemon on %s refused the secret: give the one that it was started with", ErrNotAuthenticated, c.config.Socket)
 		}
-		return nil, err
+		return err
 	}
 	c.conn = conn
-	return conn, nil
-}
-
-// drop forgets a connection that is of no more use.
-func (c *Client) drop(conn *telnet.Client) {
-	conn.Close()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.conn == conn {
-		c.conn = nil
-	}
+	return nil
 }
 
 // change asks for something that changes the daemon's state, once.
 func (c *Client) change(ctx context.Context, a heroscript.Action, result any) error {
-	conn, err := c.connection(ctx)
-	if err != nil {
-		return err
-	}
-	err = c.exchange(ctx, conn, a, result)
-	if lost(err) && ctx.Err() == nil {
-		return fmt.Errorf("%w before the answer to %s came; whether it was done, status tells (%w)", ErrConnectionLost, a.Verb(), err)
+	err := c.call(ctx, a, result, 1)
+	if errors.Is(err, ErrConnectionLost) {
+		return fmt.Errorf("%w; status tells whether it was done", err)
 	}
 	return err
 }
 
 // read asks for something that changes nothing, again if the connection is lost.
 func (c *Client) read(ctx context.Context, a heroscript.Action, result any) error {
-	for try := 0; ; try++ {
-		conn, err := c.connection(ctx)
-		if err != nil {
+	return c.call(ctx, a, result, 3)
+}
+
+// call waits for its turn, sends an action and reads its result. It tries again,
+// up to the given number of times, while the connection is lost.
+func (c *Client) call(ctx context.Context, a heroscript.Action, result any, tries int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.closed, func() { cancel(net.ErrClosed) })()
+	select {
+	case <-c.turn:
+		defer func() { c.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return fmt.Errorf("%s: %w", a.Verb(), context.Cause(ctx))
+	}
+	// The format stands first, so that the daemon knows it even of a script
+	// that it cannot read to its end.
+	a.Params = append([]heroscript.Param{{Key: "format", Value: "json"}}, a.Params...)
+	script := heroscript.Format(heroscript.Script{a})
+	if len(script) > telnet.MaxPending {
+		return process.Errorf(process.CodeTooLong, "%s: has %d bytes, the daemon takes %d", a.Verb(), len(script), telnet.MaxPending)
+	}
+	for {
+		if c.closed.Err() != nil {
+			return fmt.Errorf("%s: %w", a.Verb(), net.ErrClosed)
+		}
+		if err := c.connect(ctx); err != nil {
 			return err
 		}
-		err = c.exchange(ctx, conn, a, result)
-		if !lost(err) || ctx.Err() != nil {
-			return err
+		_, payload, err := c.conn.Do(ctx, script)
+		if err == nil {
+			return decode(payload, result)
 		}
-		if try == 2 {
+		c.hangUp()
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: %w", a.Verb(), context.Cause(ctx))
+		}
+		if tries--; tries == 0 {
 			return fmt.Errorf("%w before the answer to %s came (%w)", ErrConnectionLost, a.Verb(), err)
 		}
 	}
-}
-
-// lostError is an exchange that did not come to its end.
-type lostError struct{ error }
-
-func (e lostError) Unwrap() error { return e.error }
-
-func lost(err error) bool { return errors.As(err, new(lostError)) }
-
-// exchange sends an action and reads its result.
-func (c *Client) exchange(ctx context.Context, conn *telnet.Client, a heroscript.Action, result any) error {
-	a.Params = append(a.Params[:len(a.Params):len(a.Params)], heroscript.Param{Key: "format", Value: "json"})
-	_, payload, err := conn.Do(ctx, heroscript.Format(heroscript.Script{a}))
-	if err != nil {
-		c.drop(conn)
-		return lostError{err}
-	}
-	return decode(payload, result)
 }
 
 // decode reads a result, or the error that stands in its place.
@@ -236,4 +251,10 @@ func (c *Client) Log(ctx context.Context, name string, lines int) ([]byte, error
 		return nil, err
 	}
 	return b.Decode()
+}
+
+// Doctor examines the host that the daemon is on.
+func (c *Client) Doctor(ctx context.Context) (r process.Report, err error) {
+	err = c.read(ctx, verbs.NewAction("doctor"), &r)
+	return r, err
 }

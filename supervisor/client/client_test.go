@@ -1,0 +1,433 @@
+package client_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet"
+)
+
+func TestMethodsReachTheManager(t *testing.T) {
+	m := newMemory()
+	m.output = []byte("**ENDRESULT**\n\xff\x00\r\n no line end")
+	c := dial(t, daemon(t, m))
+	ctx := inTime(t)
+	spec := process.Spec{
+		Name: "a", Command: "echo 'a\n!!process.stop name:a\n\n# b' \\", Log: true, Deadline: 1500 * time.Millisecond,
+		Cron: "@every 10s", JobID: "e41", StopSignal: 2, StopTimeout: new(time.Duration),
+	}
+	want := process.NewStatus(spec, process.Running)
+	want.PID, want.Number = 42, 1
+	if got, err := c.Start(ctx, spec); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("start: %v\ngot  %+v\nwant %+v", err, got, want)
+	}
+	if got, err := c.Status(ctx, "a"); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("status: %v\ngot  %+v\nwant %+v", err, got, want)
+	}
+	if got, err := c.List(ctx); err != nil || !reflect.DeepEqual(got, []process.Status{want}) {
+		t.Errorf("list: %+v, %v", got, err)
+	}
+	if got, err := c.Restart(ctx, "a", "e42"); err != nil || got.JobID != "e42" || got.Number != 2 {
+		t.Errorf("restart: %+v, %v", got, err)
+	}
+	if got, err := c.Restart(ctx, "a", ""); err != nil || got.JobID != "e42" || got.Number != 3 {
+		t.Errorf("restart: %+v, %v", got, err)
+	}
+	if got, err := c.Stop(ctx, "a"); err != nil || got.State != process.Stopped {
+		t.Errorf("stop: %+v, %v", got, err)
+	}
+	if got, err := c.Log(ctx, "a", 0); err != nil || string(got) != string(m.output) {
+		t.Errorf("log: %q, %v", got, err)
+	}
+	if err := c.Delete(ctx, "a"); err != nil {
+		t.Error(err)
+	}
+	if got, err := c.List(ctx); err != nil || len(got) != 0 {
+		t.Errorf("list: %+v, %v", got, err)
+	}
+}
+
+func TestEveryCodeCrossesTheWire(t *testing.T) {
+	m := newMemory()
+	c := dial(t, daemon(t, m))
+	for _, want := range []*process.Error{
+		process.ErrInvalid, process.ErrSyntax, process.ErrNotFound, process.ErrExists, process.ErrStart, process.ErrStuck,
+		process.ErrSuperseded, process.ErrShuttingDown, process.ErrTooLong, process.ErrStore, process.ErrInternal,
+	} {
+		m.mu.Lock()
+		m.err = fmt.Errorf("for \"reasons\": %w", want)
+		m.mu.Unlock()
+		_, err := c.Status(inTime(t), "a")
+		if !errors.Is(err, want) || err.Error() != m.err.Error() {
+			t.Errorf("%s arrives as %v", want.Code, err)
+		}
+	}
+}
+
+// What cannot be asked for is an error of its kind too, whatever bytes it has.
+func TestWhatCannotBeIsInvalidOrSyntax(t *testing.T) {
+	m := newMemory()
+	c := dial(t, daemon(t, m))
+	for _, spec := range []process.Spec{
+		{}, {Name: "-", Command: "true"}, {Name: "a", Command: " "}, {Name: "a", Command: "\x00"}, {Name: "a", Command: "\xff"},
+		{Name: "a", Command: "b", Cron: "\x00"}, {Name: "a", Command: "b", Cron: "'\xff"}, {Name: "a\n", Command: "b"},
+		{Name: "a", Command: "b", Deadline: -1}, {Name: "a", Log: true}, {Name: "a", Command: "b", StopSignal: 65},
+		{Name: "a", Command: "b", JobID: "\n"}, {Name: "a", Command: strings.Repeat("'", process.MaxCommand+1)},
+	} {
+		_, err := c.Start(inTime(t), spec)
+		if !errors.Is(err, process.ErrInvalid) && !errors.Is(err, process.ErrSyntax) {
+			t.Errorf("%.60q: got %v", fmt.Sprint(spec), err)
+		}
+	}
+	if n := m.count("start"); n != 0 {
+		t.Errorf("%d were started", n)
+	}
+	if _, err := c.List(inTime(t)); err != nil {
+		t.Errorf("the connection is of no more use: %v", err)
+	}
+}
+
+func TestTooLongIsAnError(t *testing.T) {
+	c := dial(t, daemon(t, newMemory()))
+	_, err := c.Start(inTime(t), process.Spec{Name: "a", Command: "b", Cron: strings.Repeat("x ", telnet.MaxPending)})
+	if !errors.Is(err, process.ErrTooLong) {
+		t.Errorf("got %.200v", err)
+	}
+}
+
+func TestDeadlinesAreKept(t *testing.T) {
+	m := newMemory()
+	m.hold = make(chan struct{})
+	c := dial(t, daemon(t, m))
+	defer close(m.hold)
+	ctx, cancel := context.WithCancel(inTime(t))
+	go func() { <-m.held; cancel() }()
+	if _, err := c.Stop(ctx, "a"); !errors.Is(err, context.Canceled) || errors.Is(err, client.ErrConnectionLost) {
+		t.Errorf("got %v", err)
+	}
+	// The next call goes by a new connection: on the old one it would wait.
+	if _, err := c.List(inTime(t)); err != nil {
+		t.Error(err)
+	}
+	past, cancel := context.WithTimeout(inTime(t), -1)
+	defer cancel()
+	if _, err := c.List(past); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := c.Stop(past, "a"); !errors.Is(err, context.DeadlineExceeded) || m.count("stop") != 1 {
+		t.Errorf("got %v, %d stops", err, m.count("stop"))
+	}
+}
+
+// A caller that gives up while it waits for its turn costs nobody else anything.
+func TestGivingUpDisturbsNobodyElse(t *testing.T) {
+	m := newMemory()
+	m.hold = make(chan struct{})
+	c := dial(t, daemon(t, m))
+	if _, err := c.Start(inTime(t), process.Spec{Name: "a", Command: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan error)
+	go func() {
+		_, err := c.Stop(inTime(t), "a")
+		stopped <- err
+	}()
+	<-m.held
+	ctx, cancel := context.WithTimeout(inTime(t), 10*time.Millisecond)
+	defer cancel()
+	if _, err := c.Status(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	close(m.hold)
+	if err := <-stopped; err != nil {
+		t.Errorf("the other one got %v", err)
+	}
+}
+
+func TestCloseEndsCallsUnderWay(t *testing.T) {
+	m := newMemory()
+	m.hold = make(chan struct{})
+	c := dial(t, daemon(t, m))
+	defer close(m.hold)
+	stopped := make(chan error)
+	go func() {
+		_, err := c.Stop(inTime(t), "a")
+		stopped <- err
+	}()
+	<-m.held
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-stopped; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := c.List(inTime(t)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Close: got %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("the second Close: %v", err)
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	m := newMemory()
+	c := dial(t, daemon(t, m))
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			name := fmt.Sprintf("p%d", i)
+			if _, err := c.Start(inTime(t), process.Spec{Name: name, Command: "true"}); err != nil {
+				t.Error(err)
+			}
+			if s, err := c.Status(inTime(t), name); err != nil || s.Name != name {
+				t.Errorf("got %s, %v", s.Name, err)
+			}
+		})
+	}
+	all.Wait()
+	if list, err := c.List(inTime(t)); err != nil || len(list) != 50 {
+		t.Errorf("got %d, %v", len(list), err)
+	}
+}
+
+func TestANewDaemonIsFoundByTheNextRead(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "pm.sock")
+	stop, err := serve(socket, newMemory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, socket)
+	stop()
+	if _, err := c.List(inTime(t)); !errors.Is(err, client.ErrNoDaemon) {
+		t.Errorf("without a daemon: got %v", err)
+	}
+	if stop, err = serve(socket, newMemory()); err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if _, err := c.List(inTime(t)); err != nil {
+		t.Errorf("with a new one: %v", err)
+	}
+}
+
+// rude takes the secret and hangs up at each request, after as many bytes of an
+// answer as it is told.
+type rude struct {
+	requests atomic.Int32
+	answer   string
+}
+
+func (r *rude) listen(t *testing.T) (socket string) {
+	socket = filepath.Join(t.TempDir(), "pm.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	t.Cleanup(func() { l.Close(); all.Wait() })
+	all.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { r.serve(conn) })
+		}
+	})
+	return socket
+}
+
+func (r *rude) serve(conn net.Conn) {
+	defer conn.Close()
+	in := bufio.NewScanner(conn)
+	io.WriteString(conn, " ** Welcome: you are not authenticated, provide secret.\n")
+	in.Scan()
+	io.WriteString(conn, " ** Welcome: you are authenticated.\n")
+	for in.Scan() {
+		if in.Text() == "" {
+			r.requests.Add(1)
+			io.WriteString(conn, r.answer)
+			return
+		}
+	}
+}
+
+func TestReadsAreRepeatedAndChangesNever(t *testing.T) {
+	for _, answer := range []string{"", "**RESULT**", "**RESULT** \n{\"name\":\"a\"}\n", "**RESULT** \n{\"name\":\"a\"}\n**ENDRES"} {
+		r := &rude{answer: answer}
+		c := dial(t, r.listen(t))
+		ctx := inTime(t)
+		for name, call := range map[string]struct {
+			do   func() error
+			want int32
+		}{
+			"start":   {func() error { _, err := c.Start(ctx, process.Spec{Name: "a", Command: "b"}); return err }, 1},
+			"stop":    {func() error { _, err := c.Stop(ctx, "a"); return err }, 1},
+			"restart": {func() error { _, err := c.Restart(ctx, "a", ""); return err }, 1},
+			"delete":  {func() error { return c.Delete(ctx, "a") }, 1},
+			"status":  {func() error { _, err := c.Status(ctx, "a"); return err }, 3},
+			"list":    {func() error { _, err := c.List(ctx); return err }, 3},
+			"log":     {func() error { _, err := c.Log(ctx, "a", 1); return err }, 3},
+		} {
+			r.requests.Store(0)
+			if err := call.do(); !errors.Is(err, client.ErrConnectionLost) {
+				t.Errorf("%s, %q: got %v", name, answer, err)
+			}
+			if got := r.requests.Load(); got != call.want {
+				t.Errorf("%s, %q: asked %d times, want %d", name, answer, got, call.want)
+			}
+		}
+	}
+}
+
+func TestAnAnswerThatIsNotOursIsAnError(t *testing.T) {
+	for _, payload := range []string{"", "hello\n", "[1]\n", "{\"status\":\"flying\"}\n"} {
+		r := &rude{answer: "**RESULT** \n" + payload + "**ENDRESULT**\n"}
+		c := dial(t, r.listen(t))
+		if s, err := c.Status(inTime(t), "a"); err == nil {
+			t.Errorf("%q: got %+v", payload, s)
+		}
+	}
+}
+
+// A daemon that takes the connection and says nothing keeps neither the second
+// caller beyond its time, nor Close.
+func TestASilentDaemonHoldsNobody(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "pm.sock")
+	stop, err := serve(socket, newMemory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, socket)
+	stop()
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	first := make(chan error)
+	go func() {
+		_, err := c.List(inTime(t))
+		first <- err
+	}()
+	conn, err := l.Accept() // the first caller now waits for the banner
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(inTime(t), 10*time.Millisecond)
+	defer cancel()
+	if _, err := c.List(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the second caller: %v", err)
+	}
+	c.Close()
+	if err := <-first; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the first caller: %v", err)
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/stale.sock", Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	for _, socket := range []string{dir + "/pm.sock", dir + "/no/pm.sock", dir + "/stale.sock"} {
+		_, err := client.Dial(inTime(t), client.Config{Socket: socket, Secret: []byte("x")})
+		if !errors.Is(err, client.ErrNoDaemon) || !strings.Contains(err.Error(), socket) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestAWrongSecretIsNotAuthenticated(t *testing.T) {
+	socket := daemon(t, newMemory())
+	for _, wrong := range []string{"wrong", "", "two\nlines", "open sesame "} {
+		_, err := client.Dial(inTime(t), client.Config{Socket: socket, Secret: []byte(wrong)})
+		if !errors.Is(err, client.ErrNotAuthenticated) || strings.Contains(err.Error(), "wrong\"") {
+			t.Errorf("%q: got %v", wrong, err)
+		}
+	}
+	forgetSecrets(t)
+	_, err := client.Dial(inTime(t), client.Config{Socket: socket})
+	if !errors.Is(err, client.ErrNotAuthenticated) || !errors.Is(err, client.ErrNoSecret) {
+		t.Errorf("without any: got %v", err)
+	}
+}
+
+func TestSecretsAreSentToNobodyElse(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("it takes root to listen as another user")
+	}
+	socket := filepath.Join(t.TempDir(), "pm.sock")
+	l, err := listenAs(65534, socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	got := make(chan string)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, " ** Welcome: you are not authenticated, provide secret.\n")
+		data, _ := io.ReadAll(conn)
+		got <- string(data)
+	}()
+	_, err = client.Dial(inTime(t), client.Config{Socket: socket, Secret: []byte(secret)})
+	if !errors.Is(err, telnet.ErrUntrustedServer) {
+		t.Errorf("got %v", err)
+	}
+	if data := <-got; data != "" {
+		t.Errorf("it was sent %q", data)
+	}
+}
+
+// listenAs has another user listen on a socket: the kernel notes who calls
+// listen(2). Only one thread becomes that user, and it ends.
+func listenAs(uid int, socket string) (l net.Listener, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for ever: the thread ends with us
+		var fd int
+		if fd, err = syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0); err != nil {
+			return
+		}
+		f := os.NewFile(uintptr(fd), socket)
+		defer f.Close()
+		if err = syscall.Bind(fd, &syscall.SockaddrUnix{Name: socket}); err != nil {
+			return
+		}
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, uintptr(uid), uintptr(uid), ^uintptr(0)); errno != 0 {
+			err = errno
+			return
+		}
+		if err = syscall.Listen(fd, 1); err == nil {
+			l, err = net.FileListener(f)
+		}
+	}()
+	<-done
+	return l, err
+}
