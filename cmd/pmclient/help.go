@@ -7,16 +7,15 @@ import (
 	"text/tabwriter"
 
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
-	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // help prints the usage, or that of one command, from the verb table.
 func help(w io.Writer, args []string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if len(args) > 0 {
+	if len(args) > 0 && args[0] != "run" && args[0] != "shell" {
 		v, ok := verbs.Lookup(alias(args[0]))
 		if !ok {
-			return usagef("there is no command %s", process.Printable(args[0]))
+			return noCommand(args[0])
 		}
 		fmt.Fprintf(t, "usage: pmclient %s [flags]", args[0])
 		if v.Takes("name") {

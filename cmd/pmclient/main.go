@@ -7,6 +7,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -41,7 +42,7 @@ const (
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	err := dispatch(ctx, args, stdin, stdout)
-	if err == nil || errors.Is(err, flag.ErrHelp) {
+	if err == nil {
 		return exitDone
 	}
 	text, code := explain(err)
@@ -73,8 +74,12 @@ func explain(err error) (text string, code int) {
 // usageError is a command line that cannot be.
 type usageError struct{ error }
 
-func usagef(format string, args ...any) error {
-	return usageError{fmt.Errorf(format+"; 'pmclient help' shows the usage", args...)}
+func usagef(format string, args ...any) error { return usageOf("", format, args...) }
+
+// usageOf is a usage error of a command.
+func usageOf(command, format string, args ...any) error {
+	help := strings.TrimSpace("pmclient help " + command)
+	return usageError{fmt.Errorf(format+"; '"+help+"' shows the usage", args...)}
 }
 
 // dispatch carries out one command line.
@@ -89,23 +94,33 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout io.Wri
 	}
 	switch command {
 	case "run":
-		return runScript(ctx, conn, args, stdin, stdout)
+		err = runScript(ctx, conn, args, stdin, stdout)
 	case "shell":
-		return shell(ctx, conn, args, stdin, stdout)
+		err = shell(ctx, conn, args, stdin, stdout)
+	default:
+		err = runVerb(ctx, conn, command, args, stdout)
 	}
-	verb, ok := verbs.Lookup(alias(command))
-	if !ok {
-		return usagef("there is no command %s", process.Printable(command))
-	}
-	action, err := parseVerb(verb, &conn, args)
 	if errors.Is(err, flag.ErrHelp) {
 		return help(stdout, []string{command})
 	}
-	if err != nil {
+	return err
+}
+
+// runVerb carries out the verb that a command stands for.
+func runVerb(ctx context.Context, conn connection, command string, args []string, stdout io.Writer) error {
+	verb, ok := verbs.Lookup(alias(command))
+	if !ok {
+		return noCommand(command)
+	}
+	action, err := parseVerb(verb, &conn, args)
+	if errors.Is(err, flag.ErrHelp) {
 		return err
 	}
-	if err := verbs.Check(action); err != nil {
-		return usageError{err}
+	if err == nil {
+		err = verbs.Check(action)
+	}
+	if err != nil {
+		return usageOf(command, "%w", err)
 	}
 	c, err := conn.dial(ctx)
 	if err != nil {
@@ -116,7 +131,16 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout io.Wri
 	if answer.Err != nil {
 		return answer.Err
 	}
-	return answer.Write(stdout)
+	out := bufio.NewWriter(stdout) // a table is many small writes
+	return errors.Join(answer.Write(out), out.Flush())
+}
+
+func noCommand(command string) error {
+	hint := ""
+	if v := verbs.Nearest(command); v != nil {
+		hint = fmt.Sprintf(": did you mean %s?", v.Short())
+	}
+	return usagef("there is no command %s%s", process.Printable(command), hint)
 }
 
 // alias is the verb that a command's other name stands for.
@@ -138,13 +162,17 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 	}
 	for len(args) > 0 {
 		if err := f.Parse(args); err != nil {
-			return a, flagError(err)
+			return a, err
 		}
 		if args = f.Args(); len(args) == 0 {
 			break
 		}
-		if _, given := a.Get("name"); given || !v.Takes("name") {
-			return a, usagef("%s does not take %s", v.Short(), process.Printable(args[0]))
+		if !v.Takes("name") {
+			return a, fmt.Errorf("%s takes no name, %s was given", v.Short(), process.Printable(args[0]))
+		}
+		if name, given := a.Get("name"); given {
+			return a, fmt.Errorf("%s takes one name: after %s, %s was given; several words make one value in quotes",
+				v.Short(), process.Printable(name.Value), process.Printable(args[0]))
 		}
 		a.Params = append(a.Params, heroscript.Param{Key: "name", Value: args[0]})
 		args = args[1:]

@@ -1,0 +1,383 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet"
+)
+
+// known is a Manager that knows one process, web, and notes what it is asked.
+type known struct {
+	asked  []string
+	output string
+}
+
+func (k *known) do(name, format string, args ...any) (process.Status, error) {
+	k.asked = append(k.asked, fmt.Sprintf(format, args...))
+	if name != "web" {
+		return process.Status{}, process.Errorf(process.CodeNotFound, "no process '%s'", name)
+	}
+	s := process.NewStatus(process.Spec{Name: "web", Command: "./web"}, process.Running)
+	s.PID, s.Number = 42, 1
+	return s, nil
+}
+
+func (k *known) Start(_ context.Context, s process.Spec) (process.Status, error) {
+	text := fmt.Sprintf("start %s %q log=%v cron=%q deadline=%v job=%q signal=%v", s.Name, s.Command, s.Log, s.Cron, s.Deadline, s.JobID, s.EndSignal())
+	if s.StopTimeout != nil {
+		text += fmt.Sprintf(" grace=%v", s.Grace())
+	}
+	return k.do("web", "%s", text)
+}
+
+func (k *known) Stop(_ context.Context, name string) (process.Status, error) {
+	return k.do(name, "stop %s", name)
+}
+
+func (k *known) Restart(_ context.Context, name, jobID string) (process.Status, error) {
+	return k.do(name, "restart %s %s", name, jobID)
+}
+
+func (k *known) Delete(_ context.Context, name string) error {
+	_, err := k.do(name, "delete %s", name)
+	return err
+}
+
+func (k *known) Status(_ context.Context, name string) (process.Status, error) {
+	return k.do(name, "status %s", name)
+}
+
+func (k *known) List(context.Context) ([]process.Status, error) {
+	s, err := k.do("web", "list")
+	return []process.Status{s}, err
+}
+
+func (k *known) Doctor(context.Context) (process.Report, error) {
+	return process.Report{Findings: []process.Finding{{Subject: "kernel", Level: process.LevelOK, Found: "6.1"}}}, nil
+}
+
+func (k *known) Log(_ context.Context, name string, lines int) ([]byte, error) {
+	_, err := k.do(name, "log %s %d", name, lines)
+	return []byte(k.output), err
+}
+
+type handler struct{ verbs.Manager }
+
+func (h handler) Handle(ctx context.Context, script string, _ telnet.SessionInfo) telnet.Reply {
+	a := verbs.RunText(ctx, h.Manager, script)
+	return telnet.Reply{JobID: a.JobID, Body: func(w io.Writer) error { return a.Write(w) }}
+}
+
+func (h handler) Error(script, code, message string) telnet.Reply {
+	a := verbs.Refuse(script, code, message)
+	return telnet.Reply{JobID: a.JobID, Body: func(w io.Writer) error { return a.Write(w) }}
+}
+
+const secret = "open sesame"
+
+// daemon serves k for the time of the test.
+func daemon(t *testing.T, k *known) (socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "pm.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		(&telnet.Server{Secret: []byte(secret), Handler: handler{k}}).Serve(ctx, l)
+		close(done)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return socket
+}
+
+// pmclient is one call of the program.
+func pmclient(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return pmclientWith(t, "", args...)
+}
+
+func pmclientWith(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var out, err strings.Builder
+	code = run(ctx, args, strings.NewReader(stdin), &out, &err)
+	if text := err.String(); text != "" && (strings.Count(text, "\n") != 1 || !strings.HasPrefix(text, "pmclient: ")) {
+		t.Errorf("%q: standard error is not one line: %q", args, text)
+	}
+	if (code == exitDone) != (err.Len() == 0) {
+		t.Errorf("%q: code %d with standard error %q", args, code, err.String())
+	}
+	return code, out.String(), err.String()
+}
+
+// withoutSecrets is an environment that names neither secret nor daemon.
+func withoutSecrets(t *testing.T) {
+	for _, name := range []string{client.SecretEnv, "CREDENTIALS_DIRECTORY"} {
+		t.Setenv(name, "") // put back at the end
+		os.Unsetenv(name)
+	}
+}
+
+// TestFlagsStandAnywhere: before the command, before the name and behind it, with
+// one hyphen or two.
+func TestFlagsStandAnywhere(t *testing.T) {
+	k := &known{}
+	socket := daemon(t, k)
+	const plain = `cron="" deadline=0s job="" signal=TERM`
+	for _, c := range []struct{ args, want string }{
+		{"-socket SOCKET -secret SECRET list", "list"},
+		{"--socket=SOCKET --secret=SECRET list", "list"},
+		{"list -socket SOCKET -secret SECRET", "list"},
+		{"-socket wrong -secret wrong list -socket SOCKET -secret SECRET", "list"},
+		{"-socket SOCKET -secret SECRET stop web", "stop web"},
+		{"-socket SOCKET -secret SECRET stop -name web", "stop web"},
+		{"-socket SOCKET -secret SECRET stop --name web", "stop web"},
+		{"-socket SOCKET -secret SECRET stop --name=web", "stop web"},
+		{"-socket SOCKET stop web -secret SECRET", "stop web"},
+		{"-socket SOCKET -secret SECRET stop -- web", "stop web"},
+		{"-socket SOCKET -secret SECRET delete web", "delete web"},
+		{"-socket SOCKET -secret SECRET restart web -jobid e42", "restart web e42"},
+		{"-socket SOCKET -secret SECRET restart web", "restart web "},
+		{"-socket SOCKET -secret SECRET status -format json web", "status web"},
+		{"-socket SOCKET -secret SECRET log web", "log web 100"},
+		{"-socket SOCKET -secret SECRET logs -limit 7 web", "log web 7"},
+		{"-socket SOCKET -secret SECRET start web", `start web "" log=false ` + plain},
+		{"-socket SOCKET -secret SECRET start -name web -command ./web -log", `start web "./web" log=true ` + plain},
+		{"-socket SOCKET -secret SECRET start web -log -command ./web", `start web "./web" log=true ` + plain},
+		{"-socket SOCKET -secret SECRET start -log=true web -command ./web", `start web "./web" log=true ` + plain},
+		{"-socket SOCKET -secret SECRET start -command ./web web -log=false", `start web "./web" log=false ` + plain},
+		{"-socket SOCKET -secret SECRET start -command ./web web -log=no", `start web "./web" log=false ` + plain},
+		{"-socket SOCKET -secret SECRET start -command=-x web", `start web "-x" log=false ` + plain},
+		{"-socket SOCKET -secret SECRET start web -command c -cron @daily -deadline 1.5 -jobid j -stop_signal SIGINT -stop_timeout 0",
+			`start web "c" log=false cron="@daily" deadline=1.5s job="j" signal=INT grace=0s`},
+	} {
+		k.asked = nil
+		var args []string
+		for _, arg := range strings.Fields(c.args) {
+			args = append(args, strings.NewReplacer("SOCKET", socket, "SECRET", secret).Replace(arg))
+		}
+		if code, _, stderr := pmclient(t, args...); code != exitDone || !slices.Equal(k.asked, []string{c.want}) {
+			t.Errorf("%s: code %d, %s\nasked %q\nwant  %q", c.args, code, stderr, k.asked, c.want)
+		}
+	}
+	k.asked = nil
+	pmclient(t, "-socket", socket, "-secret", secret, "start", "web", "-command", "echo 'a\n!!b' \\")
+	if want := fmt.Sprintf("start web %q log=false %s", "echo 'a\n!!b' \\", plain); !slices.Equal(k.asked, []string{want}) {
+		t.Errorf("asked %q, want %q", k.asked, want)
+	}
+}
+
+// TestUsageErrorsSayWhatWouldBeRight, and nobody is asked anything.
+func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                                  "a command is missing; 'pmclient help' shows the usage",
+		"strat web":                         `there is no command "strat": did you mean start?; 'pmclient help' shows the usage`,
+		"zfs":                               `there is no command "zfs"; 'pmclient help' shows the usage`,
+		"help strat":                        `there is no command "strat": did you mean start?; 'pmclient help' shows the usage`,
+		"-sokcet x list":                    "flag provided but not defined: -sokcet; 'pmclient help' shows the usage",
+		"-socket":                           "flag needs an argument: -socket; 'pmclient help' shows the usage",
+		"list -nonsense":                    "flag provided but not defined: -nonsense; 'pmclient help list' shows the usage",
+		"list web":                          `list takes no name, "web" was given; 'pmclient help list' shows the usage`,
+		"stop":                              "process.stop needs the parameter name:NAME; 'pmclient help stop' shows the usage",
+		"stop a b":                          `stop takes one name: after "a", "b" was given; several words make one value in quotes; 'pmclient help stop' shows the usage`,
+		"start a -command sleep 5":          `start takes one name: after "a", "5" was given; several words make one value in quotes; 'pmclient help start' shows the usage`,
+		"start -name a -name b":             "parameter name is given twice; 'pmclient help start' shows the usage",
+		"start a -log":                      "process.start without a command starts a process that is there, and takes no other parameter: give command:COMMAND, or the name alone; 'pmclient help start' shows the usage",
+		"start a -command b -log=maybe":     `log: expected true or false (or yes/no, y/n, 1/0, on/off), found "maybe"; 'pmclient help start' shows the usage`,
+		"start a -command b -deadline":      "flag needs an argument: -deadline; 'pmclient help start' shows the usage",
+		"start a -command b -deadline soon": `deadline: "soon" is not a number of seconds; 'pmclient help start' shows the usage`,
+		"logs -limit 0 a":                   `limit: "0" is not a number of lines: 1 or more; 'pmclient help logs' shows the usage`,
+		"list -format yaml":                 `format: "yaml" is not a format: json or text; 'pmclient help list' shows the usage`,
+		"run":                               "run takes one file, or - for standard input; 'pmclient help' shows the usage",
+		"run a b":                           "run takes one file, or - for standard input; 'pmclient help' shows the usage",
+		"run /nonexistent.hero":             "open /nonexistent.hero: no such file or directory",
+		"shell x":                           "shell takes no arguments; 'pmclient help' shows the usage",
+	} {
+		code, stdout, stderr := pmclient(t, strings.Fields(args)...)
+		if code != exitUsage || stdout != "" || stderr != "pmclient: "+want+"\n" {
+			t.Errorf("%s: code %d, %q\ngot  %swant pmclient: %s", args, code, stdout, stderr, want)
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	withoutSecrets(t)
+	socket := daemon(t, &known{})
+	empty := t.TempDir()
+	for _, c := range []struct {
+		args []string
+		code int
+		want string // in standard error
+	}{
+		{[]string{"-socket", socket, "-secret", secret, "list"}, exitDone, ""},
+		{[]string{"-socket", socket, "-secret", secret, "stop", "nobody"}, exitFailed, "no process 'nobody'; 'pmclient list' shows the names"},
+		{[]string{"-socket", socket, "-secret", secret, "stop", "a/b"}, exitUsage, "'pmclient help stop'"},
+		{[]string{"-socket", empty + "/pm.sock", "-secret", secret, "list"}, exitNoDaemon, "start processmanager, or give its socket with -socket"},
+		{[]string{"-socket", socket, "-secret", "wrong", "list"}, exitNotAuthenticated, "refused the secret: give the one"},
+		{[]string{"-socket", socket, "list"}, exitNotAuthenticated, "set $PROCESSMANAGER_SECRET, give -secret-file"},
+		{[]string{"-socket", socket, "-secret-file", empty + "/none", "list"}, exitNotAuthenticated, empty + "/none"},
+	} {
+		code, stdout, stderr := pmclient(t, c.args...)
+		if code != c.code || !strings.Contains(stderr, c.want) || (code != exitDone) != (stdout == "") {
+			t.Errorf("%q: code %d, %q, %s", c.args, code, stdout, stderr)
+		}
+		if strings.Contains(stderr, "wrong") || strings.Contains(stderr, secret) {
+			t.Errorf("%q: the secret is told: %s", c.args, stderr)
+		}
+	}
+}
+
+func TestTheSecretIsFound(t *testing.T) {
+	withoutSecrets(t)
+	socket := daemon(t, &known{})
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, _ := pmclient(t, "list", "-socket", socket, "-secret-file", file); code != exitDone {
+		t.Errorf("in a file: code %d", code)
+	}
+	t.Setenv(client.SecretEnv, secret)
+	if code, _, _ := pmclient(t, "list", "-socket", socket); code != exitDone {
+		t.Errorf("in the environment: code %d", code)
+	}
+	os.Unsetenv(client.SecretEnv)
+	if err := os.WriteFile(client.SecretBeside(socket), []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, _ := pmclient(t, "list", "-socket", socket); code != exitDone {
+		t.Errorf("beside the socket: code %d", code)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	k := &known{output: "a\n\xff\x00**ENDRESULT**\nb"}
+	t.Setenv(client.SecretEnv, secret)
+	socket := daemon(t, k)
+	call := func(args ...string) string {
+		t.Helper()
+		code, stdout, stderr := pmclient(t, append([]string{"-socket", socket}, args...)...)
+		if code != exitDone {
+			t.Errorf("%q: code %d, %s", args, code, stderr)
+		}
+		return stdout
+	}
+	if got := call("log", "web"); got != k.output {
+		t.Errorf("the log is %q", got)
+	}
+	if got := call("start", "web"); got != "process 'web' started: run 1, pid 42\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := call("list"); !strings.HasPrefix(got, "NAME ") || strings.Count(got, "\n") != 2 {
+		t.Errorf("got %q", got)
+	}
+	var one process.Status
+	if err := json.Unmarshal([]byte(call("status", "web", "-format", "json")), &one); err != nil || one.PID != 42 {
+		t.Errorf("got %+v, %v", one, err)
+	}
+	var all []process.Status
+	if err := json.Unmarshal([]byte(call("list", "-format=json")), &all); err != nil || len(all) != 1 {
+		t.Errorf("got %+v, %v", all, err)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"-h"}, {"--help"}, {"help", "run"}, {"run", "-h"}, {"shell", "-help"}} {
+		code, stdout, _ := pmclient(t, args...)
+		if code != exitDone || !strings.HasPrefix(stdout, "usage: pmclient [flags] COMMAND") || !strings.Contains(stdout, "exit codes: 0 done") {
+			t.Errorf("%q: code %d, %s", args, code, stdout)
+		}
+		for _, v := range verbs.All() {
+			if !strings.Contains(stdout, "  "+v.Short()+" ") {
+				t.Errorf("%q: %s is missing", args, v.Short())
+			}
+		}
+	}
+	for _, v := range verbs.All() {
+		code, stdout, _ := pmclient(t, "help", v.Short())
+		if code != exitDone || !strings.HasPrefix(stdout, "usage: pmclient "+v.Short()) {
+			t.Errorf("%s: code %d, %s", v.Short(), code, stdout)
+		}
+		for _, p := range v.AllParams() {
+			if !strings.Contains(stdout, "  -"+p.Name+" ") {
+				t.Errorf("%s: -%s is missing in\n%s", v.Short(), p.Name, stdout)
+			}
+		}
+		for _, flag := range []string{"-h", "-help", "--help"} {
+			if _, got, _ := pmclient(t, v.Short(), flag); got != stdout {
+				t.Errorf("%s %s: got %s", v.Short(), flag, got)
+			}
+		}
+	}
+}
+
+func TestScripts(t *testing.T) {
+	t.Setenv(client.SecretEnv, secret)
+	k := &known{}
+	socket := daemon(t, k)
+	file := filepath.Join(t.TempDir(), "x.hero")
+	if err := os.WriteFile(file, []byte("!!process.stop name:web\n!!process.delete\n    name:web\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"stop web", "delete web"}
+	if code, stdout, stderr := pmclient(t, "-socket", socket, "run", file); code != exitDone || !slices.Equal(k.asked, want) || strings.Count(stdout, "\n") != 2 {
+		t.Errorf("code %d, asked %q, %s%s", code, k.asked, stdout, stderr)
+	}
+	for _, command := range []string{"run -", "shell"} {
+		k.asked = nil
+		args := append([]string{"-socket", socket}, strings.Fields(command)...)
+		if code, _, stderr := pmclientWith(t, "!!process.stop name:web\n!!process.delete name:web", args...); code != exitDone || !slices.Equal(k.asked, want) {
+			t.Errorf("%s: code %d, asked %q, %s", command, code, k.asked, stderr)
+		}
+		k.asked = nil
+		code, _, stderr := pmclientWith(t, "!!process.stop name:web\n!!process.delete nam:web", args...)
+		if code == exitDone || len(k.asked) > 0 || !strings.Contains(stderr, "standard input: line 2, column 18: ") {
+			t.Errorf("%s: code %d, asked %q, %s", command, code, k.asked, stderr)
+		}
+	}
+}
+
+func TestCtrlCSaysThatItGoesOn(t *testing.T) {
+	socket := daemon(t, &known{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr strings.Builder
+	code := run(ctx, []string{"-socket", socket, "-secret", secret, "list"}, strings.NewReader(""), &stdout, &stderr)
+	if want := "pmclient: interrupted; what was asked for goes on in the daemon\n"; code != exitFailed || stderr.String() != want {
+		t.Errorf("code %d, %q", code, stderr.String())
+	}
+}
+
+// full is a standard output that takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestAFailedWriteIsAFailure(t *testing.T) {
+	socket := daemon(t, &known{})
+	var stderr strings.Builder
+	for _, command := range []string{"list", "help"} {
+		code := run(t.Context(), []string{"-socket", socket, "-secret", secret, command}, strings.NewReader(""), full{}, &stderr)
+		if code != exitFailed || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("%s: code %d, %q", command, code, stderr.String())
+		}
+	}
+}
