@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// errFailed is the answer when the report has said already what is wrong.
+var errFailed = errors.New("failed")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case errors.Is(err, errFailed):
+		os.Exit(1)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "guest:", err)
+		os.Exit(1)
+	}
+}
+
+// options are what the command line says.
+type options struct {
+	cache    string
+	kernels  []string
+	limit    time.Duration // for one guest, from power on to power off
+	jobs     int
+	files    []file
+	results  string
+	verbose  bool
+	setup    bool
+	packages []string
+	args     []string // for the test binaries
+}
+
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	o := options{}
+	flags := flag.NewFlagSet("guest", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: guest [flags] packages [-- test binary flags]")
+		flags.PrintDefaults()
+	}
+	kernels := flags.String("kernel", "6.1,6.12,6.18", "`versions` of the kernels to boot")
+	flags.StringVar(&o.cache, "cache", defaultCache(), "`directory` that keeps QEMU and the kernels; the default is taken from $GUEST_CACHE, if set")
+	flags.DurationVar(&o.limit, "limit", 8*time.Minute, "time limit of one guest")
+	flags.IntVar(&o.jobs, "jobs", 2, "guests that run side by side")
+	flags.Func("file", "`name=path`: put a file of the host into the guest's /usr/local/bin, or where a name with a / says; may be repeated", func(s string) error {
+		f, err := parseFile(s)
+		o.files = append(o.files, f)
+		return err
+	})
+	flags.StringVar(&o.results, "results", "", "`directory` for what the tests write to $RESULTS")
+	flags.BoolVar(&o.verbose, "v", false, "show all output")
+	flags.BoolVar(&o.setup, "setup", false, "fetch QEMU and the kernels afresh; without packages, do no more")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.kernels = strings.FieldsFunc(*kernels, func(r rune) bool { return r == ',' || r == ' ' })
+	o.packages = flags.Args()
+	if i := slices.Index(o.packages, "--"); i >= 0 {
+		o.packages, o.args = o.packages[:i], o.packages[i+1:]
+	}
+	switch {
+	case len(o.kernels) == 0:
+		return o, errors.New("no kernel named")
+	case len(o.packages) == 0 && !o.setup:
+		return o, errors.New("no packages named")
+	case o.jobs < 1:
+		return o, fmt.Errorf("-jobs %d: must be at least 1", o.jobs)
+	}
+	return o, nil
+}
+
+func defaultCache() string {
+	if dir := os.Getenv("GUEST_CACHE"); dir != "" {
+		return dir
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil { // no home directory, as in some build machines
+		dir = "/var/cache"
+	}
+	return filepath.Join(dir, "processmanager-guest")
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parseOptions(args, stderr)
+	if err != nil {
+		return err
+	}
+	store, err := openCache(ctx, o.cache, o.kernels, o.setup, stderr)
+	if err != nil {
+		return fmt.Errorf("set up in %s: %w", o.cache, err)
+	}
+	defer store.Close()
+	if len(o.packages) == 0 {
+		return nil
+	}
+
+	tmp, err := os.MkdirTemp("", "guest-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	load, err := makePayload(ctx, tmp, o, stderr)
+	if err != nil {
+		return err
+	}
+	hardware, err := store.accelerator(ctx, tmp, stderr)
+	if err != nil {
+		return err
+	}
+
+	var (
+		guests  sync.WaitGroup
+		slots   = make(chan struct{}, o.jobs)
+		printer = reporter{out: stdout, verbose: o.verbose}
+	)
+	for _, version := range o.kernels {
+		k, ok := store.kernel(version)
+		if !ok {
+			printer.missing(version)
+			continue
+		}
+		guests.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			g := guest{
+				store: store, kernel: k, accelerator: hardware, payload: load,
+				limit: o.limit, dir: filepath.Join(tmp, version),
+			}
+			outcome := g.run(ctx)
+			if o.results != "" {
+				if err := unpackResults(outcome.results, filepath.Join(o.results, version)); err != nil && outcome.err == nil {
+					outcome.err = err
+				}
+			}
+			printer.guest(version, load.packages, outcome)
+		})
+	}
+	guests.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return printer.close()
+}
