@@ -1,0 +1,92 @@
+package integration
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+func TestReadmeNamesEveryFlag(t *testing.T) {
+	table := readmeTables(t)
+	for program, arg := range map[string]string{programs.daemon: "-help", programs.client: "help"} {
+		usage := filepath.Base(program) + " " + arg
+		out, err := exec.Command(program, arg).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", usage, err, out)
+		}
+		flags := regexp.MustCompile(`(?m)^  -([a-z_-]+)`).FindAllStringSubmatch(string(out), -1)
+		if len(flags) == 0 {
+			t.Errorf("%s shows no flags:\n%s", usage, out)
+		}
+		for _, f := range flags {
+			if !table["-"+f[1]] {
+				t.Errorf("-%s of %s is not in the README's tables", f[1], usage)
+			}
+		}
+	}
+}
+
+func TestReadmeNamesEveryVerbAndParameter(t *testing.T) {
+	table := readmeTables(t)
+	for _, v := range verbs.All() {
+		if !table[v.Name] {
+			t.Errorf("%s is not in the README's tables", v.Name)
+		}
+		for _, p := range v.AllParams() {
+			if !table[p.Name] {
+				t.Errorf("parameter %s of %s is not in the README's tables", p.Name, v.Name)
+			}
+		}
+	}
+}
+
+func TestReadmeNamesEveryJSONField(t *testing.T) {
+	table := readmeTables(t)
+	var check func(reflect.Type)
+	check = func(typ reflect.Type) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			if f.Anonymous {
+				check(f.Type)
+				continue
+			}
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); !table[name] {
+				t.Errorf("%s of a status is not in the README's tables", name)
+			}
+		}
+	}
+	check(reflect.TypeFor[process.Status]())
+}
+
+// readmeTables is what stands between backquotes in the README's tables, and, as a
+// flag's value is not part of its name, its first word.
+func readmeTables(t *testing.T) map[string]bool {
+	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("the source tree is not here")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for line := range strings.Lines(string(readme)) {
+		if !strings.HasPrefix(line, "|") {
+			continue
+		}
+		for _, quoted := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(line, -1) {
+			word, _, _ := strings.Cut(quoted[1], " ")
+			found[word] = true
+		}
+	}
+	return found
+}
