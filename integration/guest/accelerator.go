@@ -71,5 +71,5 @@ func (c *cache) tryKVM(ctx context.Context, dir string) (string, error) {
 		}
 		return tcg, nil
 	}
-	return "", errors.New("Debian has none of the kernels")
+	return "", errors.New("none of the kernels is in Debian")
 }

@@ -40,6 +40,9 @@ mark() {
 	printf '\n##%s\n' "$*" >/dev/ttyS1
 }
 
+# Where the programs are, for tests that would build them elsewhere.
+export PM_BIN=/usr/local/bin/processmanager PMCLIENT_BIN=/usr/local/bin/pmclient
+
 mark "UP $(now) $(uname -r)"
 . /tests/arguments
 while read -r number package; do

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -125,7 +126,7 @@ func (r *reporter) run(where string, t testRun) {
 func (r *reporter) close() error {
 	switch {
 	case r.guests == 0:
-		return fmt.Errorf("Debian has none of the kernels")
+		return errors.New("none of the kernels is in Debian")
 	case r.failed > 0:
 		fmt.Fprintln(r.out, "FAIL")
 		return errFailed
