@@ -11,6 +11,7 @@ require (
 )
 
 require (
+	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/moby/sys/userns v0.1.0 // indirect
 	github.com/prometheus/procfs v0.23.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect

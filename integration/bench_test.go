@@ -1,0 +1,317 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// The benchmarks stand beside the least that the kernel could be asked to do for
+// the same thing, in one run, so that the ratio holds on any machine:
+//
+//	make bench
+
+// bareGroup is a directory for bare loops, and a file for their syncs.
+func bareGroup(b *testing.B) (group string, file *os.File) {
+	group = newGroup(b)
+	if err := os.Mkdir(group, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	file, err := os.Create(filepath.Join(b.TempDir(), "sync"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		file.Close()
+		removeGroup(group)
+	})
+	return group, file
+}
+
+// bareStart is what a start cannot do without: one sync, a group, a clone into it.
+func bareStart(b *testing.B, group string, file *os.File, command string) *exec.Cmd {
+	var page [4096]byte
+	if _, err := file.WriteAt(page[:], 0); err != nil {
+		b.Fatal(err)
+	}
+	if err := syscall.Fdatasync(int(file.Fd())); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.Mkdir(group, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	dir, err := os.Open(group)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer dir.Close()
+	c := exec.Command("/bin/sh", "-c", command)
+	c.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
+	if err := c.Start(); err != nil {
+		b.Fatal(err)
+	}
+	return c
+}
+
+// BenchmarkStart is a request on the socket, the definition stored, the process
+// running and, as nobody waits for it, its end as well: over one connection and
+// over eight. The bare loop starts, waits and removes the group.
+func BenchmarkStart(b *testing.B) {
+	const command = ":"
+	b.Run("bare", func(b *testing.B) {
+		group, file := bareGroup(b)
+		for i := 0; b.Loop(); i++ {
+			one := fmt.Sprintf("%s/%d", group, i)
+			c := bareStart(b, one, file, command)
+			c.Wait()
+			if err := unix.Rmdir(one); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	for _, connections := range []int{1, 8} {
+		b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {
+			d := startDaemon(b, setup{})
+			clients := make([]*client.Client, connections)
+			for i := range clients {
+				clients[i] = d.dial(b)
+			}
+			b.ResetTimer()
+			var all sync.WaitGroup
+			for k, pm := range clients {
+				all.Go(func() {
+					for i := k; i < b.N; i += connections {
+						if _, err := pm.Start(b.Context(), process.Spec{Name: fmt.Sprintf("p%d", i), Command: command}); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+// BenchmarkKill ends a tree of 1,000: bare is a write to cgroup.kill and a wait for
+// an empty group; the others are a stop over the socket, with the result stored
+// and the group removed.
+func BenchmarkKill(b *testing.B) {
+	const size = 1000
+	command := fmt.Sprintf("i=1; while [ $i -lt %d ]; do sleep 1000 & i=$((i+1)); done; wait", size)
+	full := func(group string) func() bool {
+		return func() bool { return len(pidsIn(group)) >= size }
+	}
+	b.Run("bare", func(b *testing.B) {
+		group, file := bareGroup(b)
+		for i := 0; b.Loop(); i++ {
+			b.StopTimer()
+			one := fmt.Sprintf("%s/%d", group, i)
+			c := bareStart(b, one, file, command)
+			eventually(b, "a tree of 1,000", full(one))
+			events, err := os.Open(one + "/cgroup.events")
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			if err := os.WriteFile(one+"/cgroup.kill", []byte("1"), 0); err != nil {
+				b.Fatal(err)
+			}
+			awaitEmpty(b, events)
+			b.StopTimer()
+			c.Wait()
+			events.Close()
+			removeGroup(one)
+			b.StartTimer()
+		}
+	})
+	for _, signal := range []process.Signal{process.KILL, process.TERM} {
+		b.Run("stop="+signal.String(), func(b *testing.B) {
+			d := startDaemon(b, setup{})
+			pm := d.dial(b)
+			for i := 0; b.Loop(); i++ {
+				b.StopTimer()
+				name := fmt.Sprintf("tree%d", i)
+				d.start(process.Spec{Name: name, Command: command, StopSignal: signal})
+				eventually(b, "a tree of 1,000", full(d.group(name, 1)))
+				b.StartTimer()
+				if _, err := pm.Stop(b.Context(), name); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// awaitEmpty waits until cgroup.events says populated 0.
+func awaitEmpty(b *testing.B, events *os.File) {
+	var buf [64]byte
+	for {
+		n, err := events.ReadAt(buf[:], 0)
+		if n == 0 {
+			b.Fatal(err)
+		}
+		if bytes.Contains(buf[:n], []byte("populated 0")) {
+			return
+		}
+		unix.Poll([]unix.PollFd{{Fd: int32(events.Fd()), Events: unix.POLLPRI}}, 1000)
+	}
+}
+
+// BenchmarkGrowth is what it costs as the number of idle processes grows: a start,
+// a status, a list, and the daemon itself (keeper and worker): its memory (PSS) per
+// process and in all, and its CPU while nobody asks for anything.
+func BenchmarkGrowth(b *testing.B) {
+	for _, size := range []int{10, 100, 1000, 5000} {
+		b.Run(fmt.Sprintf("processes=%d", size), func(b *testing.B) {
+			d := startDaemon(b, setup{})
+			empty := d.pss(b)
+			var mu sync.Mutex
+			began, started := time.Now(), 0
+			var all sync.WaitGroup
+			for range 4 {
+				pm := d.dial(b)
+				all.Go(func() {
+					for {
+						mu.Lock()
+						i := started
+						started++
+						mu.Unlock()
+						if i >= size {
+							return
+						}
+						if _, err := pm.Start(b.Context(), process.Spec{Name: fmt.Sprintf("p%d", i), Command: "exec sleep 100000"}); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+			startTime := time.Since(began)
+			pm := d.dial(b)
+			awaitQuiet(b, d)
+			b.ReportMetric(float64(startTime.Microseconds())/float64(size), "start-µs")
+			b.ReportMetric(median(b, 101, func(ctx context.Context, i int) error {
+				_, err := pm.Status(ctx, fmt.Sprintf("p%d", i*7919%size))
+				return err
+			}), "status-µs")
+			b.ReportMetric(d.listTime(b), "list-µs")
+			full := d.pss(b)
+			b.ReportMetric(full/1024, "daemon-MB")
+			b.ReportMetric((full-empty)/float64(size), "KB/process")
+			b.ReportMetric(d.idlePercent(b, 5*time.Second), "idle-%core")
+			for b.Loop() { // the figures are above: one pass is enough
+				break
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// median is the median time of a call in µs.
+func median(b *testing.B, times int, call func(context.Context, int) error) float64 {
+	var all []float64
+	for i := range times {
+		t := time.Now()
+		if err := call(b.Context(), i); err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, float64(time.Since(t).Nanoseconds())/1000)
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// listTime is the median time in µs of a list as it stands on the wire, JSON, to
+// its last byte.
+func (d *daemon) listTime(b *testing.B) float64 {
+	w := d.session(b)
+	return median(b, 11, func(context.Context, int) error {
+		if answer := w.ask("!!process.list format:json"); !json.Valid([]byte(answer)) {
+			return fmt.Errorf("not JSON: %.100s", answer)
+		}
+		return nil
+	})
+}
+
+// pss is the memory of keeper and worker in KiB.
+func (d *daemon) pss(b *testing.B) (kib float64) {
+	for _, pid := range []int{d.keeper(), d.worker()} {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(data), "\nPss:")
+		n, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		kib += n
+	}
+	return kib
+}
+
+// cpuTicks is the CPU time of keeper and worker in clock ticks of 10 ms.
+func (d *daemon) cpuTicks(b *testing.B) (ticks int) {
+	for _, pid := range []int{d.keeper(), d.worker()} {
+		stat := procStat(pid)
+		for _, field := range stat[11:13] { // utime and stime, counted from the state
+			n, err := strconv.Atoi(field)
+			if err != nil {
+				b.Fatal(err)
+			}
+			ticks += n
+		}
+	}
+	return ticks
+}
+
+// idlePercent is the CPU that the daemon uses of one core while nobody asks.
+func (d *daemon) idlePercent(b *testing.B, window time.Duration) float64 {
+	before := d.cpuTicks(b)
+	time.Sleep(window)
+	return float64(d.cpuTicks(b)-before) / window.Seconds() // ticks a second are percent
+}
+
+// awaitQuiet waits until the daemon has done what starting has left it to do.
+func awaitQuiet(b *testing.B, d *daemon) {
+	for before := -1; before != d.cpuTicks(b); {
+		before = d.cpuTicks(b)
+		time.Sleep(500 * time.Millisecond)
+	}
+}
+
+// BenchmarkClient is pmclient as a whole process, beside /bin/true.
+func BenchmarkClient(b *testing.B) {
+	d := startDaemon(b, setup{})
+	d.start(process.Spec{Name: "p", Command: "exec sleep 1000"})
+	for name, command := range map[string][]string{
+		"true":   {"/bin/true"},
+		"status": {programs.client, "-socket", d.socket, "-secret", theSecret, "status", "p"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+					b.Fatalf("%v: %s", err, out)
+				}
+			}
+		})
+	}
+}
