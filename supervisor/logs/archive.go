@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sort"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -50,24 +51,36 @@ func pack(to io.Writer, from io.Reader, stop <-chan struct{}) error {
 			return err
 		}
 	}
-	head := binary.LittleEndian.AppendUint32(nil, tableMagic)
-	head = binary.LittleEndian.AppendUint32(head, uint32(len(table)+tableFootSize))
-	frames := uint32(len(table) / 8)
-	table = append(head, table...)
-	table = binary.LittleEndian.AppendUint32(table, frames)
-	table = append(table, 0) // no checksums: each frame has its own
-	table = binary.LittleEndian.AppendUint32(table, tableFootMagic)
-	_, err = to.Write(table)
+	_, err = to.Write(seekTable(table))
 	return err
 }
+
+// seekTable is the frame that ends an archive whose frames have these sizes,
+// compressed and not.
+func seekTable(sizes []byte) []byte {
+	p := binary.LittleEndian.AppendUint32(nil, tableMagic)
+	p = binary.LittleEndian.AppendUint32(p, uint32(len(sizes)+tableFootSize))
+	p = append(p, sizes...)
+	p = binary.LittleEndian.AppendUint32(p, uint32(len(sizes)/8))
+	p = append(p, 0) // no checksums: each frame has its own
+	return binary.LittleEndian.AppendUint32(p, tableFootMagic)
+}
+
+// decoders have no goroutines: they are for whole frames only.
+var decoders = sync.Pool{New: func() any {
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(64<<20))
+	if err != nil {
+		panic(err) // only an option that is wrong
+	}
+	return dec
+}}
 
 // archive is an open archive.
 type archive struct {
 	file  *os.File
 	at    []int64 // where frame i begins in the file; one more for the end
 	from  []int64 // where its content begins; one more for the end
-	dec   *zstd.Decoder
-	frame int // what have is the content of
+	frame int     // what have is the content of
 	have  []byte
 	raw   []byte
 }
@@ -114,12 +127,7 @@ func openArchive(path string) (_ *archive, err error) {
 
 func (a *archive) Size() (int64, error) { return a.from[len(a.from)-1], nil }
 
-func (a *archive) Close() error {
-	if a.dec != nil {
-		a.dec.Close()
-	}
-	return a.file.Close()
-}
+func (a *archive) Close() error { return a.file.Close() }
 
 // ReadAt gives what one frame has, which may be less than p holds.
 func (a *archive) ReadAt(p []byte, off int64) (int, error) {
@@ -136,17 +144,14 @@ func (a *archive) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (a *archive) load(i int) (err error) {
-	if a.dec == nil {
-		if a.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(64<<20)); err != nil {
-			return err
-		}
-	}
+	dec := decoders.Get().(*zstd.Decoder)
+	defer decoders.Put(dec)
 	a.frame = -1
 	a.raw = append(a.raw[:0], make([]byte, a.at[i+1]-a.at[i])...)
 	if _, err := a.file.ReadAt(a.raw, a.at[i]); err != nil {
 		return err
 	}
-	if a.have, err = a.dec.DecodeAll(a.raw, a.have[:0]); err != nil {
+	if a.have, err = dec.DecodeAll(a.raw, a.have[:0]); err != nil {
 		return err
 	}
 	if want := a.from[i+1] - a.from[i]; int64(len(a.have)) != want {

@@ -43,7 +43,8 @@ const (
 	takeLimit = 1 << 20 // of one take
 	busyPipe  = 1 << 20 // the size of a busy pump's pipe, if that is allowed
 	busySpan  = 20 * time.Millisecond
-	lookSpan  = 5 * time.Millisecond // the longest time between two looks at a busy pipe
+	minLook   = 20 * time.Microsecond // between two looks at a busy pipe
+	maxLook   = 5 * time.Millisecond
 )
 
 func (p *Pump) event() *unix.EpollEvent {
@@ -77,11 +78,12 @@ func (p *Pump) moveDue(now time.Time) (done bool) {
 
 // drain moves for a writer that fills its pipe in a moment. It looks when the pipe
 // should be half full: moving holds the pipe's lock, so that looking more often
-// stops the writer more often.
+// stops the writer more often, and looking less often lets it wait.
 func (p *Pump) drain() {
 	p.resize(busyPipe)
-	last := time.Now()
+	wait := 100 * time.Microsecond
 	for quiet := 0; quiet < 4; {
+		sleep(wait)
 		p.mu.Lock()
 		if p.closed {
 			p.mu.Unlock()
@@ -93,18 +95,11 @@ func (p *Pump) drain() {
 		if n == 0 && more {
 			break
 		}
-		now := time.Now()
-		wait := lookSpan
-		if n > 0 {
-			wait = min(wait, time.Duration(float64(now.Sub(last))*float64(half)/float64(n)))
-		}
-		last = now
-		if quiet++; n >= 16<<10 {
+		if quiet++; n >= 16<<10 || wait < maxLook {
 			quiet = 0
 		}
-		if n < half {
-			sleep(max(wait, 50*time.Microsecond))
-		}
+		aim := time.Duration(float64(wait) * float64(half) / float64(max(n, 1)))
+		wait = min(max(aim, wait/2, minLook), wait*2, maxLook)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

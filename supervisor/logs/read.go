@@ -71,23 +71,27 @@ func (l *Log) Read(ctx context.Context, q Query, w io.Writer) (next int64, err e
 	if q.From > 0 && q.From < from && q.From < v.start() {
 		r.miss(q.From, v.start())
 	}
-	for {
-		var changed <-chan struct{}
-		if q.Follow {
-			if changed, err = l.nextChange(); err != nil {
-				return r.next, errors.Join(r.flush(), err)
-			}
-			to = math.MaxInt64
-			if q.Run > 0 {
-				if to, err = v.first(func(e entry) bool { return e.run > q.Run }); err != nil {
-					return r.next, err
-				}
-			}
-		}
+	if !q.Follow {
 		if err := r.copy(ctx, to); err != nil {
 			return r.next, err
 		}
-		if to < math.MaxInt64 {
+		return r.next, r.flush()
+	}
+	for {
+		changed, err := l.nextChange()
+		if err != nil {
+			return r.next, errors.Join(r.flush(), err)
+		}
+		limit, ended := int64(math.MaxInt64), false
+		if q.Run > 0 {
+			if r.off, limit, ended, err = v.follow(q.Run, r.off); err != nil {
+				return r.next, err
+			}
+		}
+		if err := r.copy(ctx, limit); err != nil {
+			return r.next, err
+		}
+		if ended {
 			return r.next, r.flush()
 		}
 		select {
@@ -96,6 +100,25 @@ func (l *Log) Read(ctx context.Context, q Query, w io.Writer) (next int64, err e
 		case <-changed:
 		}
 	}
+}
+
+// follow is what there is of run from off on, by now, and whether that is all.
+func (v *view) follow(run uint64, off int64) (from, to int64, ended bool, err error) {
+	if err := v.refresh(); err != nil {
+		return 0, 0, false, err
+	}
+	// Before the index: what stands in the file has its entry.
+	if to, err = v.end(); err != nil {
+		return 0, 0, false, err
+	}
+	if from, err = v.first(func(e entry) bool { return e.run >= run }); err != nil {
+		return 0, 0, false, err
+	}
+	next, err := v.first(func(e entry) bool { return e.run > run })
+	if from == math.MaxInt64 {
+		return off, off, false, err // not yet
+	}
+	return max(off, from), min(to, next), next < math.MaxInt64, err
 }
 
 // Last is the last lines that are kept, all for 0, at most maxBytes of them.

@@ -32,15 +32,10 @@ func (s segment) path(suffix string) string {
 
 // segments lists the files in dir, the oldest first; none if there is no dir.
 func segments(dir string) ([]segment, error) {
-	d, err := os.Open(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	names, err := readNames(dir)
+	if errors.Is(err, fs.ErrNotExist) { // or it went away just now
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +69,15 @@ func segments(dir string) ([]segment, error) {
 		return 1
 	})
 	return list, nil
+}
+
+func readNames(dir string) ([]string, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Readdirnames(-1)
 }
 
 // remove deletes all files of s.

@@ -1,0 +1,153 @@
+package logs
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The benchmarks of writing compare one writer, in a process of its own, whose
+// output goes to a plain file, with the same writer under a log. cpu-s/GB is what
+// this process, the mover, uses meanwhile.
+
+const (
+	playWriter = "LOGS_TEST_WRITER" // how many bytes per write
+	writes     = "LOGS_TEST_WRITES"
+)
+
+// beWriter writes to its standard output and ends.
+func beWriter(size string) {
+	n, _ := strconv.Atoi(size)
+	times, _ := strconv.Atoi(os.Getenv(writes))
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = byte('a' + i%23)
+	}
+	p[n-1] = '\n'
+	for range times {
+		if _, err := unix.Write(1, p); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+func cpu() time.Duration {
+	var u unix.Rusage
+	unix.Getrusage(unix.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func benchmarkWriter(b *testing.B, size int) {
+	write := func(b *testing.B, to *os.File, after func()) {
+		b.SetBytes(int64(size))
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), fmt.Sprintf("%s=%d", playWriter, size), fmt.Sprintf("%s=%d", writes, b.N))
+		child.Stdout, child.Stderr = to, os.Stderr
+		before := cpu()
+		b.ResetTimer()
+		if err := child.Run(); err != nil {
+			b.Fatal(err)
+		}
+		after()
+		b.StopTimer()
+		b.ReportMetric((cpu()-before).Seconds()/float64(b.N)/float64(size)*1e9, "cpu-s/GB")
+	}
+	b.Run("to=file", func(b *testing.B) {
+		f, err := os.OpenFile(b.TempDir()+"/plain", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		write(b, f, func() {})
+	})
+	for _, c := range []struct {
+		name string
+		o    Options
+	}{
+		{"log", Options{}},
+		{"log-of-one-file", Options{MaxSize: 1 << 40}},
+	} {
+		b.Run("to="+c.name, func(b *testing.B) {
+			l := open(b, newMover(b), b.TempDir()+"/x", c.o)
+			f := newFIFO(b)
+			p := move(b, l, f, 1)
+			write(b, f.tree, p.Finish)
+			v := &view{dir: l.dir}
+			v.refresh()
+			if end, err := v.end(); err != nil || end != int64(b.N)*int64(size) {
+				b.Fatalf("%d bytes, not %d: %v", end, int64(b.N)*int64(size), err)
+			}
+			v.close()
+		})
+	}
+}
+
+func BenchmarkBlocks(b *testing.B) { benchmarkWriter(b, 64<<10) }
+func BenchmarkLines(b *testing.B)  { benchmarkWriter(b, 100) }
+
+// BenchmarkQuiet has 2,000 processes log 10 lines a second each. One op is a
+// second. cores is what the mover uses of one; bare is the same without it, the
+// writers alone, which are in this process.
+func BenchmarkQuiet(b *testing.B) {
+	const processes = 2000
+	for _, c := range []string{"bare", "log"} {
+		b.Run(c, func(b *testing.B) {
+			m := newMover(b)
+			dir := b.TempDir()
+			var fifos []*fifo
+			var pumps []*Pump
+			for i := range processes {
+				f := newFIFO(b)
+				fifos = append(fifos, f)
+				if c == "log" {
+					pumps = append(pumps, move(b, open(b, m, fmt.Sprintf("%s/%d", dir, i), Options{}), f, 1))
+				}
+			}
+			line := make([]byte, 100)
+			line[99] = '\n'
+			for i, p := range pumps { // its files are there
+				unix.Write(int(fifos[i].tree.Fd()), line)
+				p.Flush()
+			}
+			b.ResetTimer()
+			before := cpu()
+			var work sync.WaitGroup
+			work.Go(func() {
+				start := time.Now()
+				for round := range 10 * b.N {
+					for i, f := range fifos { // spread over the time
+						if i%20 == 0 {
+							at := time.Duration(round)*100*time.Millisecond + time.Duration(i)*100*time.Millisecond/processes
+							time.Sleep(time.Until(start.Add(at)))
+						}
+						unix.Write(int(f.tree.Fd()), line)
+					}
+					if c == "bare" && round%100 == 99 {
+						b.StopTimer()
+						for _, f := range fifos {
+							drain(f)
+						}
+						b.StartTimer()
+					}
+				}
+			})
+			work.Wait()
+			b.ReportMetric((cpu()-before).Seconds()/float64(b.N), "cores")
+			for _, p := range pumps {
+				p.Finish()
+			}
+		})
+	}
+}
+
+func drain(f *fifo) {
+	n := buffered(int(f.tree.Fd()))
+	read(int(f.tree.Fd()), n, func([]byte) {})
+}

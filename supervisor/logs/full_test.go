@@ -1,0 +1,205 @@
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const smallDisk = "LOGS_TEST_DISK"
+
+// onSmallDisk runs the test again in a mount namespace of its own, with a disk of
+// 1 MiB at the directory that it gets.
+func onSmallDisk(t *testing.T, test func(t *testing.T, dir string)) {
+	if dir := os.Getenv(smallDisk); dir != "" {
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mount("small", dir, "tmpfs", 0, "size=1m"); err != nil {
+			t.Fatal(err)
+		}
+		test(t, dir)
+		return
+	}
+	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	child.Env = append(os.Environ(), smallDisk+"="+t.TempDir())
+	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	if os.Geteuid() != 0 {
+		child.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		child.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		child.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	out, err := child.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+	case errors.As(err, &exit):
+		t.Errorf("%v\n%s", err, out)
+	case os.Getenv("CI") == "true":
+		t.Fatal(err)
+	default:
+		t.Skipf("no mount namespace: %v", err)
+	}
+}
+
+// fill takes all room on the disk, until the file is removed.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p := make([]byte, 4096)
+	for err == nil {
+		_, err = f.Write(p)
+	}
+	if !isFull(err) {
+		t.Fatal(err)
+	}
+}
+
+func until(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(20 * time.Second); !f(); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("not %s in 20 s", what)
+		}
+	}
+}
+
+func TestAFullDiskDropsTheOldestArchivesThenCounts(t *testing.T) {
+	onSmallDisk(t, func(t *testing.T, dir string) {
+		var reports atomic.Int32
+		l := open(t, newMover(t), dir+"/x", Options{MaxSize: 64 << 10, MaxFiles: 1000, Report: func(err error) {
+			if !isFull(err) {
+				t.Error(err)
+			}
+			reports.Add(1)
+		}})
+		f := newFIFO(t)
+		p := move(t, l, f, 1)
+		n, sent := 0, 0
+		say := func(lines int) {
+			for range lines {
+				s := fmt.Sprintf("line %08d %s\n", n, strings.Repeat("x", 82))
+				n++
+				sent += len(s)
+				f.say(t, "%s", s)
+			}
+		}
+		say(30_000) // 3 MB
+		p.Flush()
+		got := query(t, l, Query{})
+		if bytes, since := l.Dropped(); bytes != 0 || !since.IsZero() || reports.Load() != 0 {
+			t.Errorf("%d bytes dropped since %v though there are archives", bytes, since)
+		}
+		if len(got) < 500<<10 || !strings.HasSuffix(got, fmt.Sprintf("%08d %s\n", n-1, strings.Repeat("x", 82))) {
+			t.Errorf("%d bytes are kept, to %q", len(got), got[max(len(got)-100, 0):])
+		}
+		inOrder(t, got, n)
+
+		p.Flush()
+		fills := 0
+		until(t, "dropping", func() bool {
+			fill(t, fmt.Sprintf("%s/fill%d", dir, fills)) // the archives make room, for a while
+			fills++
+			say(500)
+			bytes, since := l.Dropped()
+			return bytes > 0 && !since.IsZero()
+		})
+		if reports.Load() != 1 {
+			t.Errorf("%d reports", reports.Load())
+		}
+		before, _ := l.Dropped()
+		say(10_000) // nobody waits
+		until(t, "dropping on", func() bool { bytes, _ := l.Dropped(); return bytes > before })
+		for i := range fills {
+			os.Remove(fmt.Sprintf("%s/fill%d", dir, i))
+		}
+		until(t, "writing", func() bool {
+			say(1)
+			_, since := l.Dropped()
+			return since.IsZero()
+		})
+		say(10)
+		p.Finish()
+		got = query(t, l, Query{})
+		if !strings.HasSuffix(got, fmt.Sprintf("%08d %s\n", n-1, strings.Repeat("x", 82))) {
+			t.Errorf("the last line is not there: %q", got[max(len(got)-200, 0):])
+		}
+		notice := regexp.MustCompile(`(?m)^processmanager: (\d+) bytes of output are missing here: .*no space left on device$`).FindAllStringSubmatch(got, -1)
+		if len(notice) != 1 {
+			t.Fatalf("%d notices in %d bytes", len(notice), len(got))
+		}
+		dropped, _ := l.Dropped()
+		if notice[0][1] != strconv.FormatUint(dropped, 10) {
+			t.Errorf("the notice says %s, Dropped %d", notice[0][1], dropped)
+		}
+		// What is kept begins somewhere, then misses exactly that many bytes.
+		first := 0
+		fmt.Sscanf(got, "line %d", &first)
+		all := first*97 + len(got) - len(notice[0][0]) - 1 + int(dropped)
+		if all != sent && all != sent+1 { // the line before was cut, and ended
+			t.Errorf("%d bytes are accounted for of %d", all, sent)
+		}
+	})
+}
+
+// inOrder checks that got ends with line n-1, and has all from its first on.
+func inOrder(t *testing.T, got string, n int) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
+	for i, line := range lines {
+		if want := fmt.Sprintf("line %08d ", n-len(lines)+i); !strings.HasPrefix(line, want) {
+			t.Fatalf("%q instead of %q", line, want)
+		}
+	}
+}
+
+func TestAFullDiskMakesWritersWaitIfAskedTo(t *testing.T) {
+	onSmallDisk(t, func(t *testing.T, dir string) {
+		var reports atomic.Int32
+		l := open(t, newMover(t), dir+"/x", Options{Block: true, Report: func(error) { reports.Add(1) }})
+		fill(t, dir+"/fill")
+		f := newFIFO(t)
+		p := move(t, l, f, 1)
+		const lines = 5000
+		done := make(chan struct{})
+		var want bytes.Buffer
+		go func() {
+			defer close(done)
+			for i := range lines {
+				line := fmt.Sprintf("line %08d %s\n", i, strings.Repeat("x", 82))
+				want.WriteString(line)
+				f.tree.WriteString(line)
+			}
+		}()
+		until(t, "refused", func() bool { return reports.Load() > 0 })
+		select {
+		case <-done:
+			t.Error("nobody waited")
+		case <-time.After(50 * time.Millisecond):
+		}
+		if bytes, since := l.Dropped(); bytes != 0 || since.IsZero() {
+			t.Errorf("%d bytes dropped, blocked since %v", bytes, since)
+		}
+		os.Remove(dir + "/fill")
+		<-done
+		p.Finish()
+		if got := query(t, l, Query{}); got != want.String() {
+			t.Errorf("%d bytes, not %d", len(got), want.Len())
+		}
+	})
+}
