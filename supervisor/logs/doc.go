@@ -32,11 +32,13 @@
 // # Times
 //
 // Beside each file stands an index: at an offset, the time and the run from there
-// on. One entry is written for a batch, before its bytes. A line has the time at
-// which its batch was moved: at most [BatchDelay] after it was written, or
-// [FollowDelay] while somebody follows, as long as the mover runs and keeps up. The
-// times of a log never go back: while the clock is behind the last entry, that
-// entry's time stands.
+// on. One entry is written for a batch, before its bytes; of batches of one run
+// that are moved within 10 ms only the first has one. So the time of a line is that
+// at which it was moved: up to [BatchDelay] later than it was written ([FollowDelay]
+// while somebody follows), or up to 10 ms earlier, as long as the mover runs and
+// keeps up. What waited in the FIFO while there was no mover has the time at which
+// the next one came. The times of a log never go back: while the clock is behind
+// the last entry, that entry's time stands.
 //
 // # Archives
 //

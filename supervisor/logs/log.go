@@ -148,7 +148,15 @@ func (s logSink) delay() time.Duration {
 	return BatchDelay
 }
 
-func (s logSink) rest() {
+func (s logSink) rest(since time.Time) {
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
+	if c := s.l.cur; c != nil && c.last.at < since.UnixNano() {
+		s.l.closeFiles()
+	}
+}
+
+func (s logSink) end() {
 	s.l.mu.Lock()
 	defer s.l.mu.Unlock()
 	s.l.pump = nil
@@ -326,6 +334,13 @@ func (l *Log) refuse(fd, limit int, last bool) (n int, more bool) {
 	l.missing += uint64(n)
 	l.dropped += uint64(n)
 	return n, more
+}
+
+// report is for those who do not hold mu.
+func (l *Log) report(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opt.Report(err)
 }
 
 func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +21,7 @@ const (
 
 	tick       = 5 * time.Millisecond // between two looks at all FIFOs
 	retryDelay = time.Second          // after a write has failed
+	idleDelay  = time.Minute          // for a file to be closed
 )
 
 // ErrClosed is what is asked of a Mover that was closed.
@@ -134,8 +137,8 @@ func (m *Mover) loop() {
 	defer close(m.done)
 	events := make([]unix.EpollEvent, 512)
 	var waiting []*Pump
-	for {
-		n, err := unix.EpollWait(m.epoll, events, untilDue(waiting))
+	for sweep := time.Now().Add(idleDelay); ; {
+		n, err := unix.EpollWait(m.epoll, events, untilDue(waiting, sweep))
 		if err != nil && err != unix.EINTR {
 			panic(fmt.Sprintf("epoll_wait: %v", err)) // only a descriptor that is none
 		}
@@ -168,6 +171,10 @@ func (m *Mover) loop() {
 		}
 		clear(waiting[len(keep):])
 		waiting = keep
+		if now.After(sweep) {
+			m.rest(now.Add(-idleDelay))
+			sweep = now.Add(idleDelay)
+		}
 		if n == len(events) {
 			continue // there are more
 		}
@@ -179,12 +186,18 @@ func (m *Mover) loop() {
 	}
 }
 
-// untilDue is for how many ms there is nothing to do unless somebody writes.
-func untilDue(waiting []*Pump) int {
-	if len(waiting) == 0 {
-		return -1
+// rest closes the files that were not written to since then.
+func (m *Mover) rest(since time.Time) {
+	m.mu.Lock()
+	pumps := slices.Collect(maps.Values(m.pumps))
+	m.mu.Unlock()
+	for _, p := range pumps {
+		p.rest(since)
 	}
-	first := waiting[0].due
+}
+
+// untilDue is for how many ms there is nothing to do unless somebody writes.
+func untilDue(waiting []*Pump, first time.Time) int {
 	for _, p := range waiting {
 		if p.due.Before(first) {
 			first = p.due

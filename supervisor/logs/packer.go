@@ -69,7 +69,7 @@ func (k *packer) loop() {
 		k.queue = k.queue[1:]
 		k.mu.Unlock()
 		if err := job.log.pack(k.m.closed); err != nil && !errors.Is(err, ErrClosed) {
-			job.log.opt.Report(err)
+			job.log.report(err)
 		}
 	}
 }

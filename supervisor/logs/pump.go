@@ -17,8 +17,10 @@ type sink interface {
 	take(fd, limit int, last bool) (n int, more bool)
 	// delay is how long bytes may wait.
 	delay() time.Duration
-	// rest is called when the pump ends.
-	rest()
+	// rest closes what is open if nothing was moved since then.
+	rest(since time.Time)
+	// end is called when the pump ends.
+	end()
 }
 
 // Pump moves what one run writes.
@@ -173,7 +175,16 @@ func (p *Pump) close() {
 	// description, and a fork may just be holding another.
 	unix.EpollCtl(p.m.epoll, unix.EPOLL_CTL_DEL, p.fd, nil)
 	unix.Close(p.fd)
-	p.to.rest()
+	p.to.end()
+}
+
+// rest closes files that were not written to since then.
+func (p *Pump) rest(since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.to.rest(since)
+	}
 }
 
 // buffered is how many bytes wait in a pipe.
@@ -224,4 +235,5 @@ func (c *copier) take(fd, limit int, _ bool) (n int, more bool) {
 }
 
 func (c *copier) delay() time.Duration { return BatchDelay }
-func (c *copier) rest()                {}
+func (c *copier) rest(time.Time)       {}
+func (c *copier) end()                 {}

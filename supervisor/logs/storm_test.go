@@ -151,9 +151,24 @@ func storm(t *testing.T, maxSize int64, lines int, pause time.Duration) {
 	if all != writers*lines {
 		t.Errorf("%d lines, not %d", all, writers*lines)
 	}
+	if whole, runs := query(t, l, Query{}), query(t, l, Query{Run: 1})+query(t, l, Query{Run: 2}); runs != whole {
+		t.Errorf("the two runs have %d bytes, not %d", len(runs), len(whole))
+	}
 	list, _ := segments(dir)
 	packed := 0
+	var before entry
 	for _, s := range list {
+		b, err := os.ReadFile(s.path(indexSuffix))
+		if err != nil || len(b)%entrySize != 0 {
+			t.Fatalf("an index of %d bytes: %v", len(b), err)
+		}
+		for ; len(b) > 0; b = b[entrySize:] {
+			e := parseEntry(b)
+			if e.off < before.off || e.at < before.at || e.run < before.run {
+				t.Errorf("%v stands behind %v", e, before)
+			}
+			before = e
+		}
 		if s.packed {
 			packed++
 		}

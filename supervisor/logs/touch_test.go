@@ -114,6 +114,29 @@ func TestALogAtRestHoldsNothing(t *testing.T) {
 	}
 }
 
+func TestAQuietLogHoldsOnlyItsFIFO(t *testing.T) {
+	m := newMover(t)
+	dir := t.TempDir() + "/x"
+	l := open(t, m, dir, Options{})
+	f := newFIFO(t)
+	p := move(t, l, f, 1)
+	defer p.Finish()
+	f.say(t, "one\n")
+	p.Flush()
+	m.rest(time.Now().Add(-time.Hour))
+	if l.cur == nil {
+		t.Error("its file was closed though it is not quiet")
+	}
+	m.rest(time.Now())
+	if l.cur != nil {
+		t.Error("its file is open")
+	}
+	f.say(t, "two\n")
+	if got := query(t, l, Query{}); got != "one\ntwo\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestCopyGivesAllToAWriter(t *testing.T) {
 	m := newMover(t)
 	f := newFIFO(t)
