@@ -36,7 +36,7 @@
 // is sent with one more leading blank and [Client] takes it away again, so that
 // a payload never ends its own frame. All other bytes travel as they are; who
 // needs to know whether there was a last line end encodes the bytes, as JSON
-// answers do.
+// answers do. A person in an editing session sees the payload alone.
 //
 // # Negotiation
 //

@@ -2,11 +2,20 @@ package telnet
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"time"
 )
 
 // What follows is for [Server.Edit]: the person's keys and screen.
+
+// Execute carries out one action and writes the answer to w: the payload as it
+// is, without the frame, which tells a person nothing. The end of ctx ends an
+// answer that has no end; the action itself is not cancelled. After the shutdown
+// began the answer is shutting_down.
+func (s *Session) Execute(ctx context.Context, script string, w io.Writer) error {
+	return s.execute(ctx, script, func(string) *frameWriter { return newBareWriter(w) })
+}
 
 // Read returns what was typed: each key as it is pressed, every line end as LF,
 // an interrupt as Ctrl-C (0x03). It returns io.EOF when the client has hung up

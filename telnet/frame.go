@@ -65,14 +65,24 @@ type frameWriter struct {
 	w     *bufio.Writer
 	timer *time.Timer
 	start lineStart
+	bare  bool // the payload alone, as it is
 	wrote bool // some payload
 }
 
 const flushDelay = 10 * time.Millisecond
 
 func newFrameWriter(w io.Writer, jobID string) *frameWriter {
-	f := &frameWriter{w: bufio.NewWriterSize(w, 16<<10)}
+	f := newBareWriter(w)
+	f.mu.Lock() // the timer runs
+	defer f.mu.Unlock()
+	f.bare = false
 	f.w.WriteString(resultMark + " " + jobID + "\n")
+	return f
+}
+
+// newBareWriter writes an answer without its frame.
+func newBareWriter(w io.Writer) *frameWriter {
+	f := &frameWriter{w: bufio.NewWriterSize(w, 16<<10), bare: true}
 	f.timer = time.AfterFunc(time.Hour, f.flush)
 	f.timer.Reset(flushDelay) // not before flush can see the timer
 	return f
@@ -99,6 +109,10 @@ func (f *frameWriter) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
 		f.wrote = true
+		if f.bare {
+			f.w.Write(p)
+			break
+		}
 		if f.start.within {
 			end := bytes.IndexByte(p, '\n') + 1
 			if end == 0 {
@@ -133,6 +147,9 @@ func (f *frameWriter) close() error {
 	f.timer.Stop()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.bare {
+		return f.w.Flush()
+	}
 	if f.start.within || f.start.blanks > 0 || f.start.stars > 0 {
 		f.start.release(f.w)
 		f.w.WriteByte('\n')

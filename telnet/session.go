@@ -371,9 +371,7 @@ func (s *Session) lines() {
 			closing, last = nil, time.After(shutdownInput)
 			continue
 		case errTooLong:
-			s.server.logf("%s: over %d bytes without an end", s.remote, MaxPending)
-			script, _, _ := f.End()
-			s.refuse(script, CodeTooLong, fmt.Sprintf("an action may have %d bytes", MaxPending))
+			s.tooLong(&f, line)
 			return
 		case errTime:
 			if last == nil {
@@ -398,6 +396,22 @@ func (s *Session) lines() {
 			}
 		}
 	}
+}
+
+// tooLong answers what has no end. The line is the beginning of one.
+func (s *Session) tooLong(f *Framer, line string) {
+	s.server.logf("%s: over %d bytes without an end", s.remote, MaxPending)
+	quoted := f.InQuote()
+	script, pending, _ := f.End()
+	switch {
+	case quoted || !strings.HasPrefix(line, "!!"):
+		script += line
+	case pending && !s.act(script):
+		return
+	default: // the one before was complete
+		script = line
+	}
+	s.refuse(script, CodeTooLong, fmt.Sprintf("an action may have %d bytes", MaxPending))
 }
 
 // end carries out what the input ended with.
@@ -430,24 +444,29 @@ func (s *Session) act(action string) bool {
 			answer = "colours on\n"
 		}
 		s.mu.Unlock()
-		s.frame(Reply{Body: func(w io.Writer) error {
+		s.answer(s.framed(), Reply{Body: func(w io.Writer) error {
 			_, err := io.WriteString(w, answer)
 			return err
-		}}, s.text(), nil)
+		}}, nil)
 		return true
 	}
-	s.Execute(context.Background(), action, s.text())
+	s.execute(context.Background(), action, s.framed())
 	// A client that has hung up gets no answers, but what it sent is done; one
 	// that takes no answers is cut off.
 	return !errors.Is(s.writeError(), os.ErrDeadlineExceeded)
 }
 
-// Execute carries out one action and writes the answer, a whole frame, to w. The
-// end of ctx ends an answer that has no end; the action itself is not cancelled.
-// After the shutdown began the answer is shutting_down.
-func (s *Session) Execute(ctx context.Context, script string, w io.Writer) error {
+// A writerFor makes the writer of one answer.
+type writerFor func(jobID string) *frameWriter
+
+// framed is for programs.
+func (s *Session) framed() writerFor {
+	return func(jobID string) *frameWriter { return newFrameWriter(s.text(), jobID) }
+}
+
+func (s *Session) execute(ctx context.Context, script string, to writerFor) error {
 	if s.closing.Err() != nil {
-		return s.frame(s.server.Handler.Error(script, CodeShuttingDown, "the daemon is shutting down"), w, nil)
+		return s.answer(to, s.server.Handler.Error(script, CodeShuttingDown, "the daemon is shutting down"), nil)
 	}
 	request, cancel := context.WithCancel(s.work)
 	defer cancel()
@@ -465,7 +484,7 @@ func (s *Session) Execute(ctx context.Context, script string, w io.Writer) error
 		s.endBody = nil
 		s.mu.Unlock()
 	}()
-	return s.frame(reply, w, func(err error) func(io.Writer) error {
+	return s.answer(to, reply, func(err error) func(io.Writer) error {
 		if request.Err() != nil {
 			return nil
 		}
@@ -473,10 +492,10 @@ func (s *Session) Execute(ctx context.Context, script string, w io.Writer) error
 	})
 }
 
-// frame writes an answer. A body that fails without a word is replaced by what
+// answer writes a reply. A body that fails without a word is replaced by what
 // failed returns; what has begun can only be followed by the error as text.
-func (s *Session) frame(reply Reply, w io.Writer, failed func(error) func(io.Writer) error) error {
-	f := newFrameWriter(w, strings.Map(oneLine, reply.JobID))
+func (s *Session) answer(to writerFor, reply Reply, failed func(error) func(io.Writer) error) error {
+	f := to(strings.Map(oneLine, reply.JobID))
 	if reply.Body != nil {
 		err := reply.Body(f)
 		if err != nil && failed != nil {
@@ -499,11 +518,12 @@ func oneLine(r rune) rune {
 
 // refuse answers what is not carried out.
 func (s *Session) refuse(script, code, message string) {
-	s.frame(s.server.Handler.Error(script, code, message), s.text(), nil)
+	s.answer(s.framed(), s.server.Handler.Error(script, code, message), nil)
 }
 
 // readLine returns the next line with its line end. At the end of input, with
-// io.EOF or errCut, it returns what has come of it, and so it does with errTime.
+// io.EOF or errCut, it returns what has come of it, and so it does with errTime
+// and errTooLong.
 // After errShutdown the same line can be read on.
 func (s *Session) readLine(limit int, closing <-chan struct{}, expired <-chan time.Time) (string, error) {
 	for {
@@ -512,7 +532,7 @@ func (s *Session) readLine(limit int, closing <-chan struct{}, expired <-chan ti
 		s.line = append(s.line, s.left[:took]...)
 		s.left = s.left[took:]
 		if len(s.line) > limit {
-			return "", errTooLong
+			return s.takeLine(), errTooLong
 		}
 		if end > 0 {
 			return s.takeLine(), nil

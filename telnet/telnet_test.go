@@ -9,10 +9,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -471,6 +473,45 @@ func TestTooLongIsAnsweredAndEndsTheConnection(t *testing.T) {
 	}
 }
 
+// The handler tells the format from what there is of the action.
+func TestTooLongIsToldWhatThereIsOfTheAction(t *testing.T) {
+	long := strings.Repeat("x", MaxPending)
+	for _, test := range []struct{ name, in, refused, before string }{
+		{"one line", "!!a format:json y:" + long, "!!a format:json y:", ""},
+		{"a line of several", "!!a format:json\n y:" + long, "!!a format:json\n y:", ""},
+		{"in a quote", "!!a format:json y:'\n!!" + long, "!!a format:json y:'\n!!", ""},
+		{"behind another", "!!b\n!!a format:json y:" + long, "!!a format:json y:", "!!b\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var did, refused []string
+			path, stop := start(t, &Server{Handler: recorder{&did, &refused}})
+			conn := dial(t, path)
+			go io.WriteString(conn, "secret\n"+test.in+"\n")
+			io.Copy(io.Discard, conn)
+			stop()
+			if len(refused) != 1 || !strings.HasPrefix(refused[0], test.refused+"xxx") {
+				t.Errorf("refused %d scripts: %.40q", len(refused), refused)
+			}
+			if strings.Join(did, "") != test.before {
+				t.Errorf("carried out %.40q", did)
+			}
+		})
+	}
+}
+
+// recorder notes what it is given.
+type recorder struct{ did, refused *[]string }
+
+func (r recorder) Handle(_ context.Context, script string, _ SessionInfo) Reply {
+	*r.did = append(*r.did, script)
+	return Reply{}
+}
+
+func (r recorder) Error(script, _, _ string) Reply {
+	*r.refused = append(*r.refused, script)
+	return Reply{}
+}
+
 func TestClientsThatHangUpInMidLineLeaveNothing(t *testing.T) {
 	before := runtime.NumGoroutine()
 	path, stop := start(t, &Server{})
@@ -496,9 +537,16 @@ func TestClientsThatHangUpInMidLineLeaveNothing(t *testing.T) {
 	}
 	all.Wait()
 	stop()
-	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; runtime.Gosched() {
+	noneLeft(t, before)
+}
+
+// noneLeft fails the test if goroutines stay that were not there before.
+func noneLeft(t *testing.T, before int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines before, %d after", before, runtime.NumGoroutine())
+			buf := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines before, now:\n%s", before, buf[:runtime.Stack(buf, true)])
 		}
 	}
 }
@@ -560,4 +608,89 @@ func TestPeerUIDIsOurs(t *testing.T) {
 	if err != nil || uid != os.Geteuid() {
 		t.Errorf("got %d, %v", uid, err)
 	}
+}
+
+// Somebody else who listens where a daemon is expected gets no secret.
+func TestUntrustedServerGetsNoSecret(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be another user")
+	}
+	dir, err := os.MkdirTemp("", "pm-telnet-") // where another user may look
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	const nobody = 65534
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Chown(dir, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "sock")
+	exe, err := os.Open("/proc/self/exe") // its path may be closed to others
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exe.Close()
+	impostor := exec.Command("/proc/self/fd/3")
+	impostor.ExtraFiles = []*os.File{exe}
+	impostor.Dir = "/"
+	impostor.Env = []string{impostorEnv + "=" + path}
+	impostor.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	impostor.Stderr = os.Stderr
+	stdin, err := impostor.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := impostor.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := impostor.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer impostor.Wait()
+	defer stdin.Close()
+	readString(t, out, "listening\n")
+
+	conn := dial(t, path)
+	c := NewClient(conn)
+	if err := c.Authenticate(t.Context(), []byte("secret")); !errors.Is(err, ErrUntrustedServer) {
+		t.Errorf("got %v", err)
+	}
+	c.Close()
+	if got, err := io.ReadAll(out); err != nil || len(got) > 0 {
+		t.Errorf("the server was sent %q, %v", got, err)
+	}
+}
+
+const impostorEnv = "PM_TEST_IMPOSTOR"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(impostorEnv); path != "" {
+		impostor(path)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// impostor greets one client as a server does, and prints what it is sent.
+func impostor(path string) {
+	l, err := net.Listen("unix", path)
+	if err == nil {
+		err = os.Chmod(path, 0o666)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println("listening")
+	go func() { // ends with its parent
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(1)
+	}()
+	conn, err := l.Accept()
+	if err != nil {
+		os.Exit(1)
+	}
+	io.WriteString(conn, bannerAsk+"\n")
+	io.Copy(os.Stdout, conn)
 }

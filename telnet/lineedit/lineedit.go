@@ -72,7 +72,7 @@ func Run(ctx context.Context, rw io.ReadWriter, o Options) error {
 	if o.Prompt == "" {
 		o.Prompt = defaultPrompt
 	}
-	e := &editor{Options: o, ctx: ctx, in: make(chan []byte), color: !o.NoColor}
+	e := &editor{Options: o, ctx: ctx, in: make(chan []byte), color: !o.NoColor, width: 80}
 	done := make(chan struct{})
 	var reader sync.WaitGroup
 	reader.Go(func() { pump(rw, e.in, done) })
@@ -93,6 +93,7 @@ func Run(ctx context.Context, rw io.ReadWriter, o Options) error {
 	e.resize()
 	e.term.SetBracketedPasteMode(true)
 	defer e.term.SetBracketedPasteMode(false)
+	e.say("!!help lists the commands, Tab completes them, Ctrl-D ends the session.")
 	return e.run()
 }
 
@@ -121,6 +122,7 @@ type editor struct {
 	term   *term.Terminal
 	framer telnet.Framer
 	color  bool
+	width  int // of the window
 
 	in          chan []byte // closed when nothing more comes
 	keys        keys
@@ -157,6 +159,12 @@ func (e *editor) run() error {
 			e.say("Error: a typed line may have %d characters; nothing was carried out", maxLine-1)
 			continue
 		}
+		if e.framer.Len() == 0 && !pasted {
+			if line = bang(line); strayText(line) {
+				e.say("Error: an action begins with !!, as !!process.list does; !!help lists them all")
+				continue
+			}
+		}
 		actions := e.framer.Line(line + "\n")
 		if !pasted && !e.framer.InQuote() {
 			if action, pending, _ := e.framer.End(); pending {
@@ -173,6 +181,27 @@ func (e *editor) run() error {
 			}
 		}
 	}
+}
+
+// bang is a typed line as it was meant: without blanks in front, and with the !!
+// of a word that acts by itself.
+func bang(line string) string {
+	line = strings.TrimLeft(line, " \t")
+	switch telnet.Word("!!" + line) {
+	case "help", "quit", "exit", "interactive":
+		return "!!" + line
+	}
+	return line
+}
+
+// strayText reports whether a line begins no action, and is no comment.
+func strayText(line string) bool {
+	for _, begin := range []string{"!!", "//", "#"} {
+		if strings.HasPrefix(line, begin) {
+			return false
+		}
+	}
+	return strings.TrimSpace(line) != ""
 }
 
 // act carries out one action and reports whether the session goes on.
@@ -195,7 +224,7 @@ func (e *editor) act(action string) bool {
 	finished := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() { e.watch(cancel, finished) })
-	out := &visible{w: e.term, color: e.color}
+	out := &visible{w: e.term, color: e.color, width: e.width, prose: telnet.Word(action) == "help"}
 	err := e.Execute(ctx, action, out)
 	close(finished)
 	watch.Wait()
@@ -270,12 +299,13 @@ func (e *editor) resize() {
 		return
 	}
 	if width, height := e.Size(); width > 0 && height > 0 {
-		e.term.SetSize(min(max(width, 20), 1000), min(max(height, 2), 1000))
+		e.width = min(max(width, 20), 1000)
+		e.term.SetSize(e.width, min(max(height, 2), 1000))
 	}
 }
 
 func (e *editor) say(format string, args ...any) {
-	out := &visible{w: e.term, color: e.color}
+	out := &visible{w: e.term, color: e.color, prose: true, width: e.width}
 	fmt.Fprintf(out, format+"\n", args...)
 	out.close()
 }
@@ -286,17 +316,14 @@ func (e *editor) complete(line string, pos int, key rune) (string, int, bool) {
 		return "", 0, false
 	}
 	before, after := line[:pos], line[pos:]
-	if e.framer.InQuoteAfter(before) || strings.TrimSpace(before) == "" && e.framer.Len() > 0 {
+	word := before[strings.LastIndexAny(before, " \t")+1:]
+	words := e.candidates(before, word)
+	if len(words) == 0 && (e.framer.InQuoteAfter(before) || strings.TrimSpace(before) == "" && e.framer.Len() > 0) {
 		return before + "\t" + after, pos + 1, true
 	}
-	if e.Complete == nil {
-		return "", 0, false
-	}
-	words := e.Complete(line, pos)
 	if len(words) == 0 {
 		return line, pos, true
 	}
-	word := before[strings.LastIndexAny(before, " \t")+1:]
 	common := words[0]
 	for _, w := range words {
 		for !strings.HasPrefix(w, common) {
@@ -304,15 +331,37 @@ func (e *editor) complete(line string, pos int, key rune) (string, int, bool) {
 			common = common[:len(common)-size]
 		}
 	}
-	if len(words) == 1 && !strings.HasSuffix(common, ":") {
+	if len(words) == 1 && !strings.HasSuffix(common, ":") && !strings.HasSuffix(common, " ") {
 		common += " "
 	}
 	if len(common) > len(word) || len(words) == 1 {
 		before = before[:len(before)-len(word)] + common
 	} else {
-		e.say("%s", strings.Join(words, "  "))
+		io.WriteString(e.term, columns(words, e.width))
 	}
 	return before + after, len(before), true
+}
+
+// candidates are what the word could become that ends the line so far. Within a
+// quote that is only the value whose beginning stands there: name:'we.
+func (e *editor) candidates(before, word string) (words []string) {
+	switch start := before[:len(before)-len(word)]; {
+	case e.Complete == nil, strings.TrimSpace(before) == "" && e.framer.Len() > 0:
+		return nil
+	case !e.framer.InQuoteAfter(before):
+		return e.Complete(before, len(before))
+	case e.framer.InQuoteAfter(start):
+		return nil
+	default:
+		at := strings.IndexAny(word, `'"`)
+		key, quote, value := word[:at], word[at:at+1], word[at+1:]
+		for _, w := range e.Complete(start+key+value, len(start+key+value)) {
+			if whole, ok := strings.CutPrefix(strings.TrimSuffix(w, " "), key); ok && !strings.ContainsAny(whole, `'"\\`) {
+				words = append(words, key+quote+whole+quote+" ")
+			}
+		}
+		return words
+	}
 }
 
 // A history keeps what is worth keeping.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func session(t *testing.T, input string, complete func(string, int) []string) (a
 func TestKeys(t *testing.T) {
 	words := func(line string, pos int) []string {
 		var found []string
-		for _, w := range []string{"!!process.start", "!!process.stop", "name:"} {
+		for _, w := range []string{"!!process.start", "!!process.stop ", "name:", "name:web "} {
 			if strings.HasPrefix(w, line[strings.LastIndex(line[:pos], " ")+1:pos]) {
 				found = append(found, w)
 			}
@@ -63,7 +64,10 @@ func TestKeys(t *testing.T) {
 		{"Ctrl-C", "!!a x:'\rmore\x03!!b\r", `["!!b\n"]`},
 		{"Ctrl-D", "\x04!!a\r", `[]`},
 		{"quit", "!!quit\r!!a\r", `[]`},
-		{"tab", "!!process.star\tna\t'x'\r", `["!!process.start name:'x'\n"]`},
+		{"tab", "!!process.star\tna\t\t'x'\r", `["!!process.start name:'x'\n"]`},
+		{"tab in a quoted value", "!!process.stop name:'w\tx\r", `["!!process.stop name:'web' x\n"]`},
+		{"bare words", "help x\r  !!a\rexit\r", `["!!help x\n" "!!a\n"]`},
+		{"stray text", "list\r name:x\r!!a\r", `["!!a\n"]`},
 		{"tab in a quote", "!!a x:'\r\tb'\r", `["!!a x:'\n\tb'\n"]`},
 		{"paste", "\x1b[200~!!a\n  x:1\n\ty:2\n!!b\n\x1b[201~\r", `["!!a\n  x:1\n\ty:2\n" "!!b\n"]`},
 		{"Ctrl-C in a paste", "\x1b[200~!!a x:'\n\x03!!b\r", `["!!b\n"]`},
@@ -124,6 +128,7 @@ func TestControlBytesAreShown(t *testing.T) {
 func FuzzRun(f *testing.F) {
 	f.Add([]byte("!!a x:'\r\t\x1b[A\x03\x04"))
 	f.Fuzz(func(t *testing.T, input []byte) {
+		before := runtime.NumGoroutine()
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -139,6 +144,11 @@ func FuzzRun(f *testing.F) {
 		case <-done:
 		case <-time.After(patience):
 			t.Fatal("the session hangs")
+		}
+		for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d goroutines before, %d after", before, runtime.NumGoroutine())
+			}
 		}
 	})
 }

@@ -10,17 +10,22 @@ import (
 
 // visible shows text on a terminal: control bytes, and bytes that are not
 // UTF-8, are escaped as in Go strings. Line ends and tabs stay, a CR before a
-// line end is dropped. With colours, the lines of a frame are dim and errors red.
+// line end is dropped. Errors are folded and, with colours, red. Prose is folded
+// as a whole; all else is left to the terminal, so that it can be copied from
+// there as it is.
 type visible struct {
-	w       io.Writer
-	color   bool
-	rest    []byte // an unfinished character, or a CR
-	within  bool   // a line
-	colored bool   // the line is
+	w      io.Writer
+	color  bool
+	prose  bool
+	width  int    // to fold at
+	rest   []byte // an unfinished character, or a CR
+	within bool   // a line
+	red    bool   // the line is
+	fold   bool   // the line is kept until its end, to be folded
+	line   []byte
 }
 
 const (
-	dim   = "\x1b[2m"
 	red   = "\x1b[31m"
 	reset = "\x1b[0m"
 )
@@ -40,20 +45,12 @@ func (v *visible) Write(p []byte) (int, error) {
 		r, size := utf8.DecodeRune(text)
 		switch {
 		case r == '\n':
-			if v.colored {
-				out = append(out, reset...)
-			}
-			out = append(out, '\n')
-			v.within, v.colored = false, false
+			out = v.end(out)
 		case r == '\r' && text[1] == '\n':
-		case r == utf8.RuneError && size == 1:
-			out = fmt.Appendf(out, `\x%02x`, text[0])
-		case r == '\t' || unicode.IsGraphic(r):
-			out = append(out, text[:size]...)
-		case r < utf8.RuneSelf:
-			out = fmt.Appendf(out, `\x%02x`, r)
+		case v.fold:
+			v.line = appendVisible(v.line, r, text[:size])
 		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
+			out = appendVisible(out, r, text[:size])
 		}
 		text = text[size:]
 	}
@@ -65,30 +62,56 @@ func (v *visible) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// begin starts a line in its colour.
+// appendVisible appends a character, which is raw in the text, to dst.
+func appendVisible(dst []byte, r rune, raw []byte) []byte {
+	switch {
+	case r == utf8.RuneError && len(raw) == 1:
+		return fmt.Appendf(dst, `\x%02x`, raw[0])
+	case r == '\t' || unicode.IsGraphic(r):
+		return append(dst, raw...)
+	case r < utf8.RuneSelf:
+		return fmt.Appendf(dst, `\x%02x`, r)
+	}
+	return fmt.Appendf(dst, `\u%04x`, r)
+}
+
+// begin starts a line.
 func (v *visible) begin(out, text []byte) []byte {
 	v.within = true
-	if !v.color {
-		return out
-	}
-	for _, mark := range []struct{ prefix, color string }{{"**RESULT**", dim}, {"**ENDRESULT**", dim}, {"Error: ", red}} {
-		if bytes.HasPrefix(text, []byte(mark.prefix)) {
-			v.colored = true
-			return append(out, mark.color...)
-		}
+	isError := bytes.HasPrefix(text, []byte("Error: "))
+	v.fold = v.width > 0 && (v.prose || isError)
+	v.red = v.color && isError
+	if v.red {
+		return append(out, red...)
 	}
 	return out
 }
 
+// end ends a line.
+func (v *visible) end(out []byte) []byte {
+	if v.fold {
+		out = append(out, fold(string(v.line), v.width)...)
+		v.line = v.line[:0]
+	}
+	if v.red {
+		out = append(out, reset...)
+	}
+	v.within = false
+	return append(out, '\n')
+}
+
 // close shows what was held back and ends the last line.
 func (v *visible) close() {
+	var out []byte
 	for _, c := range v.rest {
-		fmt.Fprintf(v.w, `\x%02x`, c)
+		out = fmt.Appendf(out, `\x%02x`, c)
 	}
-	if v.colored {
-		io.WriteString(v.w, reset)
+	v.rest = nil
+	if v.fold {
+		v.line = append(v.line, out...)
+		out = nil
 	}
 	if v.within {
-		io.WriteString(v.w, "\n")
+		v.w.Write(v.end(out))
 	}
 }
