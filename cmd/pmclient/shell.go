@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -41,18 +43,8 @@ func shell(ctx context.Context, conn connection, args []string, stdin io.Reader,
 	}
 	defer term.Restore(fd, cooked)
 
-	resized := make(chan struct{}, 1)
-	changes := make(chan os.Signal, 1)
-	signal.Notify(changes, unix.SIGWINCH)
-	defer signal.Stop(changes)
-	go func() {
-		for range changes {
-			select {
-			case resized <- struct{}{}:
-			default:
-			}
-		}
-	}()
+	resized, stop := resizes()
+	defer stop()
 	err = lineedit.Run(ctx, struct {
 		io.Reader
 		io.Writer
@@ -75,7 +67,37 @@ func shell(ctx context.Context, conn connection, args []string, stdin io.Reader,
 	return err
 }
 
+// resizes returns a channel that has a token when the terminal's size changed.
+func resizes() (resized <-chan struct{}, stop func()) {
+	tokens, changes, done := make(chan struct{}, 1), make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(changes, unix.SIGWINCH)
+	var relay sync.WaitGroup
+	relay.Go(func() {
+		for {
+			select {
+			case <-changes:
+			case <-done:
+				return
+			}
+			select {
+			case tokens <- struct{}{}:
+			default:
+			}
+		}
+	})
+	return tokens, func() {
+		signal.Stop(changes)
+		close(done)
+		relay.Wait()
+	}
+}
+
+// completeTime is how long a Tab waits for the daemon: the keys behind it wait too.
+const completeTime = 2 * time.Second
+
 func names(ctx context.Context, c *client.Client) (names []string) {
+	ctx, cancel := context.WithTimeout(ctx, completeTime)
+	defer cancel()
 	all, _ := c.List(ctx)
 	for _, s := range all {
 		names = append(names, s.Name)
