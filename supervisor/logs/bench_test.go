@@ -147,6 +147,35 @@ func BenchmarkQuiet(b *testing.B) {
 	}
 }
 
+// BenchmarkSteady has one process log at a steady rate. One op is a second.
+func BenchmarkSteady(b *testing.B) {
+	for _, lines := range []int{100, 1000, 10_000, 100_000} { // a second, of 100 bytes
+		b.Run(fmt.Sprintf("lines=%d", lines), func(b *testing.B) {
+			l := open(b, newMover(b), b.TempDir()+"/x", Options{})
+			f := newFIFO(b)
+			p := move(b, l, f, 1)
+			line := make([]byte, 100)
+			line[99] = '\n'
+			b.ResetTimer()
+			before := cpu()
+			var busy time.Duration // the writer's
+			start := time.Now()
+			const slices = 100
+			for i := range slices * b.N {
+				time.Sleep(time.Until(start.Add(time.Duration(i) * time.Second / slices)))
+				begun := time.Now()
+				for range lines / slices {
+					unix.Write(int(f.tree.Fd()), line)
+				}
+				busy += time.Since(begun)
+			}
+			b.ReportMetric((cpu()-before).Seconds()/float64(b.N), "cores")
+			b.ReportMetric(busy.Seconds()/float64(b.N), "writing")
+			p.Finish()
+		})
+	}
+}
+
 func drain(f *fifo) {
 	n := buffered(int(f.tree.Fd()))
 	read(int(f.tree.Fd()), n, func([]byte) {})

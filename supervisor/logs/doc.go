@@ -50,5 +50,7 @@
 //
 // When the disk is full the oldest archive is removed, then the next. When there
 // is none left bytes are counted and dropped, unless [Options.Block] is set. The
-// first thing written after that is a line that says how many bytes are missing.
+// first thing written after that is a line that says how many bytes are missing,
+// also when another mover writes it (a killed one may have dropped more, in its last
+// second, than it had noted).
 package logs

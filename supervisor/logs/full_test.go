@@ -203,3 +203,35 @@ func TestAFullDiskMakesWritersWaitIfAskedTo(t *testing.T) {
 		}
 	})
 }
+
+func TestTheNextMoverSaysWhatTheLastOneDropped(t *testing.T) {
+	onSmallDisk(t, func(t *testing.T, dir string) {
+		f := newFIFO(t)
+		m := newMover(t)
+		l := open(t, m, dir+"/x", Options{Report: func(error) {}})
+		p := move(t, l, f, 1)
+		f.say(t, "one\n")
+		p.Flush()
+		fill(t, dir+"/fill")
+		dropped := uint64(0)
+		until(t, "dropping", func() bool {
+			f.say(t, "%s", strings.Repeat("x", 4095)+"\n")
+			p.Flush()
+			dropped, _ = l.Dropped()
+			return dropped > 10_000
+		})
+		m.Close()
+		os.Remove(dir + "/fill")
+		dropped, _ = l.Dropped()
+		for range 2 {
+			l = open(t, newMover(t), dir+"/x", Options{})
+			f.say(t, "more\n")
+			move(t, l, f, 1).Finish()
+		}
+		got := query(t, l, Query{})
+		want := fmt.Sprintf("processmanager: %d bytes of output are missing here", dropped)
+		if strings.Count(got, want) != 1 || strings.Count(got, "missing") != 1 || !strings.HasSuffix(got, "more\nmore\n") {
+			t.Errorf("%q is not in %.300q", want, got)
+		}
+	})
+}

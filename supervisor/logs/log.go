@@ -115,7 +115,8 @@ func (l *Log) Move(fifo *os.File, run uint64) (*Pump, error) {
 }
 
 // Dropped is how many bytes were not kept since the Log was opened because they
-// could not be written, and since when nothing can be written (zero: it can).
+// could not be written, and since when nothing could be written when it was tried
+// last (zero: it could). It is tried once a second while there is something to write.
 func (l *Log) Dropped() (bytes uint64, since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,6 +161,7 @@ func (s logSink) end() {
 	s.l.mu.Lock()
 	defer s.l.mu.Unlock()
 	s.l.pump = nil
+	s.l.noteMissing()
 	s.l.closeFiles()
 }
 
@@ -225,16 +227,15 @@ func (l *Log) ready(now time.Time) error {
 			return err
 		}
 		l.tidy()
+		if l.trouble == nil {
+			l.recallMissing()
+		}
 	}
 	if l.trouble == nil {
 		return nil
 	}
-	if l.missing > 0 {
-		const layout = "2006-01-02T15:04:05Z"
-		if err := l.cur.say(fmt.Sprintf("processmanager: %d bytes of output are missing here: nothing could be written from %s to %s: %v\n",
-			l.missing, l.since.UTC().Format(layout), now.UTC().Format(layout), l.trouble), now); err != nil {
-			return err
-		}
+	if err := l.sayMissing(now); err != nil {
+		return err
 	}
 	l.trouble, l.missing = nil, 0
 	return nil
@@ -323,6 +324,7 @@ func (l *Log) fail(err error, now time.Time) {
 		l.opt.Report(fmt.Errorf("%s: %w", what, err))
 	}
 	l.trouble, l.retry = err, now.Add(retryDelay)
+	l.noteMissing()
 }
 
 // refuse is what take does when nothing can be written.

@@ -83,7 +83,7 @@ func readNames(dir string) ([]string, error) {
 // remove deletes all files of s.
 func (s segment) remove() error {
 	var errs error
-	for _, suffix := range []string{plainSuffix, packedSuffix, indexSuffix} {
+	for _, suffix := range []string{plainSuffix, packedSuffix, packedSuffix + unfinished, indexSuffix} {
 		if err := os.Remove(s.path(suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = errors.Join(errs, err)
 		}

@@ -2,7 +2,6 @@ package logs
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -200,7 +199,8 @@ func (c *writer) say(line string, now time.Time) error {
 		return err
 	}
 	if _, err := c.log.WriteAt([]byte(line), c.size); err != nil {
-		return errors.Join(err, c.log.Truncate(c.size))
+		c.log.Truncate(c.size) // should it fail, the file is not as it was left
+		return err
 	}
 	c.size += int64(len(line))
 	return nil
