@@ -24,7 +24,7 @@ func TestOutputAndErrorsKeepTheirOrder(t *testing.T) {
 	if got := d.logs("both", 10000); got != want.String() {
 		t.Errorf("%d bytes, want %d: …%s", len(got), want.Len(), got[max(0, len(got)-200):])
 	}
-	file := d.state + "/logs/both/output.log"
+	file := d.state + "/logs/both/current"
 	if data, err := os.ReadFile(file); err != nil || string(data) != want.String() {
 		t.Errorf("%s: %d bytes, %v", file, len(data), err)
 	}

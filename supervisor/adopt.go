@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"time"
@@ -33,14 +32,19 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 	}
 	for _, rec := range records {
 		id := keeper.RunID{Name: rec.Spec.Name, Run: rec.Run}
-		p := s.resume(rec)
-		if rec.Last == nil || rec.Last.Number < rec.Run {
+		p, err := s.resume(rec)
+		if err != nil {
+			return err
+		}
+		if rec.Run > 0 && (rec.Last == nil || rec.Last.Number < rec.Run) {
 			if p.adopt(id, groups[id], holds[id]) {
 				delete(groups, id)
 				delete(holds, id)
 			} else if err := p.lose(); err != nil {
 				return err
 			}
+		} else if rec.Up && rec.Run > 0 && rec.Last.Cause == process.CauseStop && rec.Origin == s.origin {
+			p.owed = p.schedule == nil // of a restart the stop was done
 		}
 		s.names[rec.Spec.Name] = p
 	}
@@ -87,7 +91,7 @@ func (s *Supervisor) groupsByRun() (map[keeper.RunID]*cgroup.Group, error) {
 }
 
 // resume takes up a process that was registered before; its loop does not run yet.
-func (s *Supervisor) resume(rec record) *managed {
+func (s *Supervisor) resume(rec record) (*managed, error) {
 	var schedule cron.Schedule
 	if rec.Spec.Cron != "" {
 		var err error
@@ -95,12 +99,15 @@ func (s *Supervisor) resume(rec record) *managed {
 			s.log.Printf("process '%s' has lost its schedule: %v", rec.Spec.Name, err)
 		}
 	}
-	p := s.newManaged(rec, schedule)
+	p, err := s.newManaged(rec, schedule)
+	if err != nil {
+		return nil, err
+	}
 	p.stored = true
 	if schedule != nil && rec.Up {
 		p.resumeSchedule(time.Now())
 	}
-	return p
+	return p, nil
 }
 
 // lateLimit is how late a run may start because no daemon was there at its time.
@@ -123,7 +130,7 @@ func (p *managed) resumeSchedule(now time.Time) {
 }
 
 // lose records a run that left no trace, unless it never was: the keeper that was
-// to start it would know.
+// to start it would know. Then the next one is owed.
 func (p *managed) lose() error {
 	was, is := p.rec.Origin, p.s.origin
 	reason := "it ended while no daemon was there to see it"
@@ -131,6 +138,7 @@ func (p *managed) lose() error {
 	case was.Boot != is.Boot:
 		reason = "machine restarted"
 	case was.Keeper == is.Keeper:
+		p.owed = p.rec.Up
 		return nil
 	}
 	p.rec.Last = &process.Run{Number: p.rec.Run, JobID: p.rec.Spec.JobID, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
@@ -165,8 +173,14 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 		r.leader = held.ID
 	}
 	if !known { // the worker was stopped between the spawn and the attribute
-		r.start = time.Now()
-		leader.Boot = proc.BootTime()
+		if held == nil { // and the keeper too
+			r.leader = s.oldest(*group)
+		}
+		leader = leaderAttr{r.leader, time.Now(), proc.BootTime()}
+		r.start = leader.Started
+		if err := r.attr(attrLeader, leader); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.log.Printf("%v: %v", id, err)
+		}
 	}
 	p.run = r
 	p.state = state{at: process.Running, cron: p.schedule != nil, up: p.rec.Up}
@@ -179,12 +193,30 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 	}
 	p.lookAgain()
 	switch {
+	case held == nil && r.noted.Exit != nil: // the former keeper saw it
+		p.exits <- leaderExit{id.Run, r.noted.Exit}
 	case held == nil:
 		p.watchOrphan()
 	case held.Exit != nil:
 		p.exits <- leaderExit{id.Run, held.Exit}
 	}
 	return true
+}
+
+// oldest is the process of a group that was started first: the leader, unless that
+// has ended.
+func (s *Supervisor) oldest(g cgroup.Group) (first proc.ID) {
+	pids, err := g.Pids()
+	if err != nil {
+		s.log.Print(err)
+	}
+	for _, pid := range pids {
+		id, err := proc.Identify(s.proc, pid)
+		if err == nil && (first.PID == 0 || id.Start < first.Start || id.Start == first.Start && id.PID < first.PID) {
+			first = id
+		}
+	}
+	return first
 }
 
 // adoptAttrs takes up what the group says about its run.
@@ -212,6 +244,14 @@ func (p *managed) adoptAttrs(leader leaderAttr) {
 	}
 	p.state.at, p.state.ending = process.Stopping, asked
 	p.state.cause, p.state.then = r.noted.Cause, r.noted.Then
+	p.state.completed = r.noted.Cause == process.CauseExit && leaderExit{exit: r.noted.Exit}.event() == evCompleted
+	r.left = r.noted.Left
+	switch p.state.then { // the target may not have come to disk
+	case thenStart:
+		p.state.up = true
+	case thenStop, thenRemove:
+		p.state.up = false
+	}
 	left := max(r.noted.Boot+p.rec.Spec.Grace()-now, 0)
 	if r.noted.Sent {
 		p.startPhase(left, evGraceOver)
@@ -220,18 +260,22 @@ func (p *managed) adoptAttrs(leader leaderAttr) {
 	}
 }
 
-// adoptOutput goes on reading where the former worker stopped.
+// adoptOutput goes on moving where the former worker stopped: from the end that the
+// keeper holds, or from the FIFO by its name.
 func (p *managed) adoptOutput(held *keeper.Held) {
 	r := p.run
-	path := p.s.fifoPath(r.id)
-	openBy := path
-	if held != nil && held.Output != nil {
-		defer held.Output.Close()
-		openBy = fmt.Sprintf("/proc/self/fd/%d", held.Output.Fd())
-	}
 	var err error
-	if r.capture, err = openCapture(path, openBy, p.outlet, p.outputFailed); err != nil {
-		r.capture = nil
+	switch {
+	case held != nil && held.Output != nil:
+		defer held.Output.Close()
+		err = r.moveFrom(p, held.Output)
+	default:
+		var fifo *os.File
+		if fifo, err = os.OpenFile(p.s.fifoPath(r.id), unix.O_RDONLY|unix.O_NONBLOCK, 0); err == nil {
+			r.pump, err = p.s.move(p.output, r.id, fifo)
+		}
+	}
+	if err != nil {
 		p.s.log.Printf("%v: its output is lost: %v", r.id, err)
 	}
 }

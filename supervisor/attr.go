@@ -30,12 +30,15 @@ type leaderAttr struct {
 	Boot    time.Duration
 }
 
-// endAttr is why a run is being ended, and what is to follow.
+// endAttr is why a run is being ended, what is to follow, and what is known of its
+// leader by then.
 type endAttr struct {
 	Cause process.Cause
 	Then  then
-	Boot  time.Duration // when the end began
-	Sent  bool          // the stop signal
+	Boot  time.Duration       // when the end began
+	Sent  bool                // the stop signal
+	Exit  *proc.Exit          `json:",omitempty"` // of the leader
+	Left  *process.LeftBehind `json:",omitempty"`
 }
 
 func (r *run) attr(name string, value any) error {
@@ -66,7 +69,7 @@ func (p *managed) noteEnd() {
 		return
 	}
 	note := r.noted
-	note.Cause, note.Then = p.state.cause, p.state.then
+	note.Cause, note.Then, note.Exit = p.state.cause, p.state.then, r.exit
 	if note == r.noted {
 		return
 	}
@@ -77,4 +80,5 @@ func (p *managed) noteEnd() {
 	if err := r.attr(attrEnd, note); err != nil {
 		p.s.log.Printf("%v: %v", r.id, err)
 	}
+	p.s.at(PointNoted)
 }

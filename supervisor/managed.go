@@ -20,10 +20,11 @@ type managed struct {
 	state    state
 	schedule cron.Schedule // nil: none
 	next     time.Time     // of the schedule; zero: none
-	outlet   outlet
+	output   output
 	run      *run   // the current one; nil at rest
 	jobID    string // for the next run, instead of the spec's
 	startErr error  // why the last spawn failed
+	owed     bool   // the former worker was about to start a run
 	waiting  []request
 
 	phase      *time.Timer // of the end of a run
@@ -47,7 +48,7 @@ type request struct {
 	answer chan error // holds one
 }
 
-func (s *Supervisor) newManaged(rec record, schedule cron.Schedule) *managed {
+func (s *Supervisor) newManaged(rec record, schedule cron.Schedule) (*managed, error) {
 	p := &managed{
 		s: s, rec: rec, schedule: schedule,
 		phase: stoppedTimer(), deadline: stoppedTimer(), alarm: stoppedTimer(),
@@ -57,13 +58,12 @@ func (s *Supervisor) newManaged(rec record, schedule cron.Schedule) *managed {
 		done:     make(chan struct{}),
 	}
 	p.state = state{at: atRest(rec), cron: schedule != nil, up: rec.Up}
-	if rec.Spec.Log {
-		p.outlet = &fileOutlet{dir: s.logDir(rec.Spec.Name)}
-	} else {
-		p.outlet = s.tails.add()
+	var err error
+	if p.output, err = s.openOutput(&p.rec.Spec); err != nil {
+		return nil, err
 	}
 	p.publish()
-	return p
+	return p, nil
 }
 
 // atRest is the state of a process that has no run.
@@ -121,6 +121,11 @@ func (p *managed) loop() {
 		}
 	}()
 	shutdown := p.s.closing
+	if p.owed && p.schedule != nil {
+		p.handle(evCron)
+	} else if p.owed {
+		p.handle(evStart)
+	}
 	for {
 		select {
 		case r := <-p.requests:
@@ -128,6 +133,7 @@ func (p *managed) loop() {
 		case x := <-p.exits:
 			if r := p.run; r != nil && r.id.Run == x.run && !r.ended {
 				r.ended, r.exit = true, x.exit
+				p.s.at(PointExited)
 				if isEmpty(r.group) { // the notice of it can be 10 ms late
 					p.handle(evEmpty)
 				}
@@ -281,6 +287,9 @@ func (p *managed) ring() {
 
 func (p *managed) save() error {
 	p.rec.Up, p.rec.Next = p.state.up, p.next.UTC()
+	if p.state.at.AtRest() {
+		p.rec.At = p.state.at
+	}
 	err := p.s.store.put(p.rec)
 	if err == nil {
 		p.stored = true
@@ -290,6 +299,11 @@ func (p *managed) save() error {
 
 func (p *managed) remove() {
 	name := p.rec.Spec.Name
+	// The log goes first: without a record nobody would look for it.
+	if err := p.output.remove(); err != nil {
+		p.s.log.Printf("process '%s': its log stays: %v", name, err)
+	}
+	p.s.at(PointCleared)
 	var err error
 	if p.stored {
 		err = p.s.store.remove(name)
@@ -303,9 +317,7 @@ func (p *managed) remove() {
 		p.waiting = nil
 		return
 	}
-	if err := p.outlet.Remove(); err != nil {
-		p.s.log.Printf("process '%s': its log stays: %v", name, err)
-	}
+	p.s.at(PointForgotten)
 	p.state.at = removed
 	p.s.forget(p)
 	p.settle(goalRemoved, "")

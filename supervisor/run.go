@@ -16,6 +16,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -31,9 +32,9 @@ type run struct {
 	id      keeper.RunID
 	jobID   string
 	group   cgroup.Group
-	made    bool   // the group is there
-	unwatch func() // nil: not watched
-	capture *capture
+	made    bool       // the group is there
+	unwatch func()     // nil: not watched
+	pump    *logs.Pump // moves its output; nil: the FIFO is gone
 	meter   *meter
 	orphan  *os.File // pidfd of a leader that the keeper cannot wait for
 	leader  proc.ID
@@ -59,6 +60,7 @@ func (p *managed) spawn() event {
 		p.startErr = err
 		return evSpawnFailed
 	}
+	p.s.at(PointNumbered)
 	if err := p.run.begin(p); err != nil {
 		p.run.error = err.Error()
 		p.startErr = process.Errorf(process.CodeStart, "process '%s' could not be started: %v", spec.Name, err)
@@ -77,9 +79,11 @@ func (r *run) begin(p *managed) error {
 		return err
 	}
 	r.made = true
+	p.s.at(PointMade)
 	if err := r.attr(attrRun, runAttr{r.id.Name, r.id.Run, r.jobID}); err != nil {
 		return err
 	}
+	p.s.at(PointMarked)
 	var err error
 	if r.unwatch, err = p.s.watch.Add(r.group, p.lookAgain); err != nil {
 		return err
@@ -89,12 +93,15 @@ func (r *run) begin(p *managed) error {
 		return err
 	}
 	defer dir.Close()
-	var output *os.File
-	r.capture, output, err = newCapture(p.s.fifoPath(r.id), p.outlet, p.outputFailed)
+	output, err := makeFIFO(p.s.fifoPath(r.id))
 	if err != nil {
 		return err
 	}
 	defer output.Close()
+	if err := r.moveFrom(p, output); err != nil {
+		return err
+	}
+	p.s.at(PointPiped)
 	spec := &p.rec.Spec
 	r.start = time.Now()
 	r.leader, err = p.s.keeper.Spawn(p.s.life, r.id, proc.Command{
@@ -105,18 +112,31 @@ func (r *run) begin(p *managed) error {
 		Group:  dir,
 		Output: output,
 	})
+	if errors.Is(err, keeper.ErrKeeperGone) {
+		select {} // this worker ends; whether the leader runs is for the next one to find out
+	}
 	if err != nil {
 		r.start = time.Time{}
 		return err
 	}
+	p.s.at(PointSpawned)
 	r.meter = newMeter(p.s.proc, r.group, r.start)
 	if err := r.attr(attrLeader, leaderAttr{r.leader, r.start, proc.BootTime()}); err != nil {
 		p.s.log.Printf("%v: %v", r.id, err)
 	}
+	p.s.at(PointRecorded)
 	return nil
 }
 
-func (p *managed) outputFailed(err error) { p.s.log.Printf("process '%s': %v", p.name(), err) }
+// moveFrom begins to move what comes out of a FIFO.
+func (r *run) moveFrom(p *managed, fifo *os.File) error {
+	reader, err := openFIFO(fifo)
+	if err != nil {
+		return err
+	}
+	r.pump, err = p.s.move(p.output, r.id, reader)
+	return err
+}
 
 // askToEnd sends the stop signal to the whole tree and starts the grace period.
 // The tree is frozen meanwhile, so that it cannot fork ahead of the signals.
@@ -138,16 +158,21 @@ func (p *managed) askToEnd(grace time.Duration) {
 	}
 	note("freeze", r.group.Freeze())
 	p.awaitFrozen()
-	if r.ended {
+	p.s.at(PointFrozen)
+	if r.ended || r.noted.Exit != nil {
 		r.noteLeftBehind(p.s.proc)
+		r.noted.Left = r.left
 	}
 	if grace > 0 {
 		_, err = r.group.Signal(unix.Signal(p.rec.Spec.EndSignal()))
 		note("signal", err)
 	}
+	p.s.at(PointSignalled)
 	note("thaw", r.group.Thaw())
+	p.s.at(PointThawed)
 	r.noted.Sent = true
 	note("record that it was asked", r.attr(attrEnd, r.noted))
+	p.s.at(PointAsked)
 }
 
 // awaitFrozen waits until the tree stands still, or is gone, or for freezeLimit.
@@ -193,6 +218,7 @@ func (p *managed) kill() {
 	if err := p.run.group.Kill(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		p.s.log.Printf("process '%s': %v", p.rec.Spec.Name, err)
 	}
+	p.s.at(PointKilled)
 	p.startPhase(killLimit, evGiveUp)
 }
 
@@ -213,23 +239,25 @@ func (p *managed) finish(cause process.Cause) {
 	r := p.run
 	p.phase.Stop()
 	p.deadline.Stop()
-	if r.capture != nil {
-		r.capture.finish()
+	if r.pump != nil {
+		r.pump.Finish()
+	}
+	if err := os.Remove(p.s.fifoPath(r.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		p.s.log.Printf("%v: %v", r.id, err)
 	}
 	if r.orphan != nil {
 		r.orphan.Close()
 	}
+	p.s.at(PointDrained)
 	result := r.result(cause, p)
-	p.rec.Last = &result
-	if p.state.at.AtRest() {
-		p.rec.At = p.state.at
-	}
+	p.rec.Last, p.rec.Origin = &result, p.s.origin
 	// What the run has left is needed until its result is on disk.
 	if p.stored { // a process that could not be stored is none
 		if err := p.save(); err != nil {
 			p.s.log.Print(err)
 		}
 	}
+	p.s.at(PointStored)
 	if r.unwatch != nil {
 		r.unwatch()
 	}
@@ -238,12 +266,11 @@ func (p *managed) finish(cause process.Cause) {
 			p.s.log.Printf("%v: its group stays: %v", r.id, err)
 		}
 	}
-	if err := p.outlet.Rest(); err != nil {
-		p.s.log.Printf("%v: %v", r.id, err)
-	}
+	p.s.at(PointRemoved)
 	if err := p.s.keeper.Drop(r.id); err != nil {
 		p.s.log.Printf("%v: %v", r.id, err)
 	}
+	p.s.at(PointDropped)
 	p.run = nil
 }
 
@@ -281,13 +308,13 @@ func (r *run) result(cause process.Cause, p *managed) process.Run {
 	}
 	res.Cause = cause
 	if res.Error == "" {
-		res.Error = explain(res, &p.rec.Spec, p.outlet)
+		res.Error = explain(res, &p.rec.Spec, p.output)
 	}
 	return res
 }
 
 // explain says in one line why a run failed; nothing if it did not.
-func explain(r process.Run, spec *process.Spec, output outlet) string {
+func explain(r process.Run, spec *process.Spec, o output) string {
 	switch {
 	case r.Cause == process.CauseDeadline:
 		return fmt.Sprintf("the deadline of %v passed", spec.Deadline)
@@ -305,7 +332,7 @@ func explain(r process.Run, spec *process.Spec, output outlet) string {
 	case 127:
 		text += " (command not found)"
 	}
-	if last, err := output.Last(1); err == nil {
+	if last, err := o.last(1); err == nil {
 		if last = bytes.TrimSpace(last); len(last) > 0 {
 			text += ": " + strings.ToValidUTF8(string(last[:min(len(last), 200)]), "�")
 		}

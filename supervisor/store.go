@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"time"
 
@@ -22,8 +23,8 @@ type record struct {
 	Run  uint64        // the last run number that was given out
 	Last *process.Run  `json:",omitempty"` // the last run that ended
 
-	// Origin is who was about to start the last run: without it nobody could
-	// say whether one that left no trace was ever there.
+	// Origin is who was about to start the last run, or has seen its end: without
+	// it nobody could say whether one that left no trace was ever there.
 	Origin origin
 	Next   time.Time `json:",omitzero"` // of the schedule, when this was written
 	Missed time.Time `json:",omitzero"` // the last time of the schedule at which no daemon ran
@@ -38,7 +39,9 @@ type origin struct {
 // store keeps the records in one file. A write is on disk when put or remove
 // returns; those that wait at the same time share one sync.
 type store struct {
-	db   *bolt.DB
+	path string
+	log  *log.Logger // nil: says nothing
+	db   *bolt.DB    // belongs to commit
 	ops  chan op
 	done chan struct{}
 }
@@ -72,7 +75,7 @@ func (e *StoreError) Unwrap() error { return e.Err }
 
 // openStore opens or makes the store at path and returns what is in it.
 func openStore(path string) (*store, []record, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 5 * time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	db, err := openDB(path)
 	if err != nil {
 		return nil, nil, &StoreError{path, err}
 	}
@@ -81,7 +84,7 @@ func openStore(path string) (*store, []record, error) {
 		db.Close()
 		return nil, nil, &StoreError{path, err}
 	}
-	s := &store{db: db, ops: make(chan op), done: make(chan struct{})}
+	s := &store{path: path, db: db, ops: make(chan op), done: make(chan struct{})}
 	go s.commit()
 	return s, records, nil
 }
@@ -91,7 +94,7 @@ func openStore(path string) (*store, []record, error) {
 // The library panics where it meets damage, in a goroutine of its own, or faults
 // where the file is too short: run this in a process that can be lost.
 func VerifyStore(stateDir string) error {
-	path := storePath(stateDir)
+	path := StorePath(stateDir)
 	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil
 	}
@@ -116,7 +119,7 @@ func VerifyStore(stateDir string) error {
 // ResetStore moves the store in a state directory aside and returns where to;
 // empty if there was none.
 func ResetStore(stateDir string) (string, error) {
-	from := storePath(stateDir)
+	from := StorePath(stateDir)
 	to := from + ".broken-" + time.Now().UTC().Format("20060102T150405.000")
 	switch err := os.Rename(from, to); {
 	case errors.Is(err, os.ErrNotExist):
@@ -127,7 +130,8 @@ func ResetStore(stateDir string) (string, error) {
 	return to, nil
 }
 
-func storePath(stateDir string) string { return stateDir + "/processes.db" }
+// StorePath is the store in a state directory.
+func StorePath(stateDir string) string { return stateDir + "/processes.db" }
 
 // readStore returns what is in the store, and makes it one if it is new.
 func readStore(db *bolt.DB) (records []record, err error) {
@@ -174,7 +178,7 @@ func (s *store) wait(o op) error {
 	o.result = make(chan error, 1)
 	s.ops <- o
 	if err := <-o.result; err != nil {
-		return process.Errorf(process.CodeStore, "process '%s' could not be stored in %s: %v", o.name, s.db.Path(), err)
+		return process.Errorf(process.CodeStore, "process '%s' could not be stored in %s: %v", o.name, s.path, err)
 	}
 	return nil
 }
@@ -195,25 +199,61 @@ func (s *store) commit() {
 				more = false
 			}
 		}
-		err := s.db.Update(func(tx *bolt.Tx) error {
-			all := tx.Bucket(processBucket)
-			for _, o := range batch {
-				var err error
-				if o.value == nil {
-					err = all.Delete([]byte(o.name))
-				} else {
-					err = all.Put([]byte(o.name), o.value)
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		err := s.restore()
+		if err == nil {
+			err = s.write(batch)
+		}
 		for _, o := range batch {
 			o.result <- err
 		}
 	}
+}
+
+func (s *store) write(batch []op) error {
+	return s.db.Update(func(tx *bolt.Tx) error {
+		all := tx.Bucket(processBucket)
+		for _, o := range batch {
+			var err error
+			if o.value == nil {
+				err = all.Delete([]byte(o.name))
+			} else {
+				err = all.Put([]byte(o.name), o.value)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// restore writes the file anew when somebody has deleted it: until this process
+// ends what it held is still there. The next worker would know of nothing.
+func (s *store) restore() error {
+	if _, err := os.Lstat(s.path); !errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	whole := s.path + ".restored"
+	err := s.db.View(func(tx *bolt.Tx) error { return tx.CopyFile(whole, 0o600) })
+	if err == nil {
+		err = os.Rename(whole, s.path)
+	}
+	if err != nil {
+		return fmt.Errorf("it was deleted and could not be written anew: %w", err)
+	}
+	db, err := openDB(s.path)
+	if err != nil {
+		return err
+	}
+	if s.log != nil {
+		s.log.Printf("somebody has deleted the store %s: it was written anew", s.path)
+	}
+	s.db, db = db, s.db
+	return db.Close()
+}
+
+func openDB(path string) (*bolt.DB, error) {
+	return bolt.Open(path, 0o600, &bolt.Options{Timeout: 5 * time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
 }
 
 // close is called when nobody will write any more.

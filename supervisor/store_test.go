@@ -77,7 +77,7 @@ func verify(dir string) error {
 	if out, err := c.Output(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	s, _, err := openStore(storePath(dir))
+	s, _, err := openStore(StorePath(dir))
 	if err == nil {
 		s.close()
 	}
@@ -112,7 +112,7 @@ func TestDamagedStoreIsRefused(t *testing.T) {
 	for name, make := range damage {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := os.WriteFile(storePath(dir), make(), 0o600); err != nil {
+			if err := os.WriteFile(StorePath(dir), make(), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if err := verify(dir); err == nil {
@@ -129,7 +129,7 @@ func TestResetStoreKeepsTheOldOne(t *testing.T) {
 	if moved, err := ResetStore(dir); moved != "" || err != nil {
 		t.Fatal(moved, err)
 	}
-	if err := os.WriteFile(storePath(dir), []byte("old"), 0o600); err != nil {
+	if err := os.WriteFile(StorePath(dir), []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	moved, err := ResetStore(dir)
@@ -139,7 +139,7 @@ func TestResetStoreKeepsTheOldOne(t *testing.T) {
 	if data, err := os.ReadFile(moved); string(data) != "old" {
 		t.Error(string(data), err)
 	}
-	if _, err := os.Stat(storePath(dir)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(StorePath(dir)); !errors.Is(err, os.ErrNotExist) {
 		t.Error("it is still there:", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -38,11 +39,15 @@ type Config struct {
 	Runtime string       // directory of the FIFOs
 	Groups  cgroup.Group // the group that holds those of the runs
 	Keeper  Keeper
-	Held    []keeper.Held // runs that the keeper knows of from a former worker
-	Proc    string        // "/proc"
-	Dir     string        // working directory of processes that are registered now
-	Environ []string      // of the daemon; runs get a part of it
+	Held    []keeper.Held         // runs that the keeper knows of from a former worker
+	Proc    string                // "/proc"
+	Dir     string                // working directory of processes that are registered now
+	Environ []string              // of the daemon; runs get a part of it
+	Doctor  func() process.Report // examines the host
 	Log     *log.Logger
+
+	// Reached, if it is not nil, is called at each Point, by the goroutine that came there.
+	Reached func(Point)
 }
 
 // Supervisor manages processes. Its methods may be called at any time from any
@@ -55,11 +60,14 @@ type Supervisor struct {
 	proc    string
 	dir     string
 	environ []string
+	doctor  func() process.Report
 	log     *log.Logger
+	reached func(Point)
 
 	store *store
 	watch *cgroup.Watch
 	tails *tails
+	mover *logs.Mover
 
 	origin  origin          // of the runs that are started now
 	life    context.Context // of everything that must not end with a request
@@ -77,7 +85,7 @@ var errShuttingDown = &process.Error{Code: process.CodeShuttingDown, Message: "t
 func Open(c Config) (*Supervisor, error) {
 	s := &Supervisor{
 		state: c.State, runtime: c.Runtime, groups: c.Groups, keeper: c.Keeper, proc: c.Proc,
-		dir: c.Dir, environ: c.Environ, log: c.Log,
+		dir: c.Dir, environ: c.Environ, doctor: c.Doctor, log: c.Log, reached: c.Reached,
 		tails:   &tails{limit: tailTotal},
 		life:    context.Background(),
 		closing: make(chan struct{}),
@@ -95,20 +103,40 @@ func Open(c Config) (*Supervisor, error) {
 	if s.origin.Keeper, err = proc.Identify(s.proc, os.Getppid()); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			s.closeParts()
+		}
+	}()
 	if s.watch, err = cgroup.NewWatch(); err != nil {
 		return nil, err
 	}
-	var records []record
-	if s.store, records, err = openStore(storePath(c.State)); err != nil {
-		s.watch.Close()
+	if s.mover, err = logs.NewMover(); err != nil {
 		return nil, err
 	}
-	if err := s.takeOver(records, c.Held); err != nil {
-		s.store.close()
-		s.watch.Close()
+	var records []record
+	if s.store, records, err = openStore(StorePath(c.State)); err != nil {
+		return nil, err
+	}
+	s.store.log = s.log
+	if err = s.takeOver(records, c.Held); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// closeParts closes what Open has opened.
+func (s *Supervisor) closeParts() (err error) {
+	if s.store != nil {
+		err = s.store.close()
+	}
+	if s.mover != nil {
+		s.mover.Close()
+	}
+	if s.watch != nil {
+		err = errors.Join(err, s.watch.Close())
+	}
+	return err
 }
 
 // Exited is called when the keeper has reaped the leader of a run.
@@ -158,7 +186,10 @@ func (s *Supervisor) register(spec process.Spec, schedule cron.Schedule) (*manag
 	if s.names[spec.Name] != nil {
 		return nil, process.Errorf(process.CodeExists, "there is a process '%s' already: give its name alone to start it again, or delete it first", spec.Name)
 	}
-	p := s.newManaged(record{Spec: spec}, schedule)
+	p, err := s.newManaged(record{Spec: spec}, schedule)
+	if err != nil {
+		return nil, err
+	}
 	s.names[spec.Name] = p
 	s.loops.Go(p.loop)
 	return p, nil
@@ -262,12 +293,15 @@ func (s *Supervisor) Log(ctx context.Context, name string, lines int) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	data, err := p.outlet.Last(lines)
+	data, err := p.output.last(lines)
 	if err != nil {
 		return nil, process.Errorf(process.CodeInternal, "the log of '%s' cannot be read: %v", name, err)
 	}
 	return data, nil
 }
+
+// Doctor examines the host.
+func (s *Supervisor) Doctor(ctx context.Context) (process.Report, error) { return s.doctor(), nil }
 
 // Close ends every tree, in parallel, with its stop signal and grace period, and
 // removes every group. It returns when that is done; what cannot be ended is in
@@ -277,8 +311,7 @@ func (s *Supervisor) Close() error {
 	close(s.closing)
 	s.mu.Unlock()
 	s.loops.Wait()
-	err := s.store.close()
-	return errors.Join(err, s.watch.Close())
+	return s.closeParts()
 }
 
 func (s *Supervisor) isClosing() bool {

@@ -21,7 +21,7 @@ type tails struct {
 	order list.List // of *tail, the last written to in front
 }
 
-// tail is the end of one process's last run: an outlet. Its fields are guarded
+// tail is the end of one process's output: a writer. Its fields are guarded
 // by tails.mu.
 type tail struct {
 	all     *tails
@@ -76,7 +76,8 @@ func (t *tail) drop() {
 	}
 }
 
-func (t *tail) Last(lines int) ([]byte, error) {
+// Last is the last lines, all that are kept for 0.
+func (t *tail) Last(lines int) []byte {
 	t.all.mu.Lock()
 	whole := append(t.data[t.next:len(t.data):len(t.data)], t.data[:t.next]...)
 	if t.next == 0 {
@@ -89,14 +90,28 @@ func (t *tail) Last(lines int) ([]byte, error) {
 			whole = rest
 		}
 	}
-	return lastLines(whole, lines), nil
+	return lastLines(whole, lines)
 }
 
-func (t *tail) Rest() error { return nil }
-
-func (t *tail) Remove() error {
+// Remove forgets all of it.
+func (t *tail) Remove() {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
 	t.drop()
-	return nil
+}
+
+// lastLines is the last n lines of p, all of it for 0. A last line without an
+// end counts.
+func lastLines(p []byte, n int) []byte {
+	if n == 0 {
+		return p
+	}
+	for i := len(p) - 2; i >= 0; i-- { // the byte at the end ends the last line, or is in it
+		if p[i] == '\n' {
+			if n--; n == 0 {
+				return p[i+1:]
+			}
+		}
+	}
+	return p
 }

@@ -48,7 +48,7 @@ func (s *Supervisor) statusOf(p *managed) process.Status {
 func (v *view) status() (status process.Status, ok bool) {
 	status = process.NewStatus(v.spec, v.state)
 	status.PID, status.LastRun = v.pid, v.last
-	status.NextTime, status.MissedTime = v.next.UTC(), v.missed
+	status.NextTime, status.MissedTime = v.next.UTC(), v.missed.UTC()
 	switch {
 	case v.run.Number != 0:
 		status.Run = v.run
