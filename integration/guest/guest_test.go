@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -212,6 +213,61 @@ func TestGuestThatDoesNotFinishFailsAndShowsItsConsole(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
+	}
+}
+
+func TestPackagesThatDoNotCompileFailByThemselves(t *testing.T) {
+	var out, said strings.Builder
+	o := options{packages: []string{"./testdata/compiles", "./testdata/broken", "./testdata/nowhere"}}
+	p, err := makePayload(t.Context(), t.TempDir(), o, &said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const module = "github.com/freeflowuniverse/processmanager/integration/guest/testdata/"
+	if !slices.Equal(p.packages, []string{module + "compiles"}) || len(p.broken) != 2 || !strings.Contains(said.String(), "undefined") {
+		t.Errorf("packages %q, broken %q; said:\n%s", p.packages, p.broken, &said)
+	}
+	r := reporter{out: &out}
+	r.broken(p.broken[0])
+	if err := r.close(); !errors.Is(err, errFailed) || out.String() != "FAIL\t"+module+"broken [build failed]\nFAIL\n" {
+		t.Errorf("closed with %v:\n%s", err, &out)
+	}
+}
+
+func TestDeadRunsLeaveNothing(t *testing.T) {
+	dir := t.TempDir()
+	dead, other := filepath.Join(dir, workdirPrefix+"1/6.1"), filepath.Join(dir, "somebodys")
+	for _, path := range []string{dead, other} {
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var runs [8]workdir
+	var starts sync.WaitGroup
+	for i := range runs { // at the same time: none may take another's
+		starts.Go(func() {
+			var err error
+			if runs[i], err = newWorkdir(dir); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	starts.Wait()
+	for _, w := range runs {
+		if _, err := os.Stat(w.path); err != nil {
+			t.Errorf("a live run's: %v", err)
+		}
+	}
+	if _, err := os.Stat(dead); err == nil {
+		t.Error("a dead run's directory is left")
+	}
+	for _, w := range runs {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 || left[0].Name() != "somebodys" {
+		t.Errorf("left: %v", left)
 	}
 }
 

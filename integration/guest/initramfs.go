@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -39,7 +40,7 @@ func makeInitramfs(root string, k kernel) ([]byte, error) {
 	var a cpio
 	for _, dir := range []string{
 		"bin", "sbin", "lib", "lib/x86_64-linux-gnu", "lib64", "usr", "usr/bin", "usr/sbin",
-		"usr/lib", "usr/lib/x86_64-linux-gnu", "usr/local", "usr/local/bin", "usr/local/sbin", "dev", "etc", "home", "modules", "mnt", "proc", "results", "run", "sys", "tests",
+		"usr/lib", "usr/lib/x86_64-linux-gnu", "usr/local", "usr/local/bin", "usr/local/sbin", "usr/share", "dev", "etc", "home", "modules", "mnt", "proc", "results", "run", "sys", "tests",
 		"var", "var/lib", "var/log", "var/tmp",
 	} {
 		a.add(dir, modeDir|0o755, 0, nil)
@@ -58,6 +59,9 @@ func makeInitramfs(root string, k kernel) ([]byte, error) {
 	a.add("lib64/"+filepath.Base(loader), modeLink|0o777, 0, []byte("../"+loader))
 	a.add("bin/sh", modeLink|0o777, 0, []byte("dash"))
 	a.add("var/run", modeLink|0o777, 0, []byte("../run"))
+	if err := a.zones(root); err != nil {
+		return nil, err
+	}
 	for name, text := range etc {
 		a.add("etc/"+name, modeFile|0o644, 0, []byte(text))
 	}
@@ -69,6 +73,35 @@ func makeInitramfs(root string, k kernel) ([]byte, error) {
 		a.add("modules/"+filepath.Base(path), modeFile|0o644, 0, image)
 	}
 	return a.bytes(), nil
+}
+
+// zones adds the time zones, without the copies for other ways of counting leap
+// seconds.
+func (c *cpio) zones(root string) error {
+	const zoneinfo = "usr/share/zoneinfo"
+	return filepath.WalkDir(filepath.Join(root, zoneinfo), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		switch {
+		case name == zoneinfo+"/posix" || name == zoneinfo+"/right":
+			return fs.SkipDir
+		case d.IsDir():
+			c.add(name, modeDir|0o755, 0, nil)
+			return nil
+		case d.Type() == fs.ModeSymlink:
+			target, err := os.Readlink(path)
+			c.add(name, modeLink|0o777, 0, []byte(target))
+			return err
+		}
+		data, err := os.ReadFile(path)
+		c.add(name, modeFile|0o644, 0, data)
+		return err
+	})
 }
 
 // cpio writes an archive in the "newc" format, the one that the kernel unpacks

@@ -112,24 +112,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return nil
 	}
 
-	tmp, err := os.MkdirTemp("", "guest-")
+	work, err := newWorkdir(os.TempDir())
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
-	load, err := makePayload(ctx, tmp, o, stderr)
+	defer work.Close()
+	printer := reporter{out: stdout, verbose: o.verbose}
+	load, err := makePayload(ctx, work.path, o, stderr)
 	if err != nil {
 		return err
 	}
-	hardware, err := store.accelerator(ctx, tmp, stderr)
+	for _, pkg := range load.broken {
+		printer.broken(pkg)
+	}
+	if len(load.packages) == 0 {
+		return printer.close()
+	}
+	hardware, err := store.accelerator(ctx, work.path, stderr)
 	if err != nil {
 		return err
 	}
 
 	var (
-		guests  sync.WaitGroup
-		slots   = make(chan struct{}, o.jobs)
-		printer = reporter{out: stdout, verbose: o.verbose}
+		guests sync.WaitGroup
+		slots  = make(chan struct{}, o.jobs)
 	)
 	for _, version := range o.kernels {
 		k, ok := store.kernel(version)
@@ -142,7 +148,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			defer func() { <-slots }()
 			g := guest{
 				store: store, kernel: k, accelerator: hardware, payload: load,
-				limit: o.limit, dir: filepath.Join(tmp, version),
+				limit: o.limit, dir: filepath.Join(work.path, version),
 			}
 			outcome := g.run(ctx)
 			if o.results != "" {

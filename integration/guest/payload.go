@@ -20,6 +20,7 @@ import (
 type payload struct {
 	tar      string   // the file with it
 	packages []string // import paths, in the order in which they are tested
+	broken   []string // those that do not compile
 }
 
 // file is one of the host that goes into the guest.
@@ -39,6 +40,7 @@ func parseFile(s string) (file, error) {
 type goPackage struct {
 	Dir, ImportPath           string
 	TestGoFiles, XTestGoFiles []string
+	Error                     *struct{ Err string }
 }
 
 // makePayload compiles the tests and packs them, below dir.
@@ -60,13 +62,17 @@ func makePayload(ctx context.Context, dir string, o options, stderr io.Writer) (
 	w := tarWriter{tar.NewWriter(f)}
 	var list strings.Builder
 	for _, pkg := range packages {
-		if len(pkg.TestGoFiles)+len(pkg.XTestGoFiles) == 0 {
+		if len(pkg.TestGoFiles)+len(pkg.XTestGoFiles) == 0 && pkg.Error == nil {
 			continue
 		}
 		number := strconv.Itoa(len(p.packages))
 		binary := filepath.Join(dir, number+".test")
 		if err := compileTest(ctx, pkg.ImportPath, binary, stderr); err != nil {
-			return p, err
+			if ctx.Err() != nil {
+				return p, context.Cause(ctx)
+			}
+			p.broken = append(p.broken, pkg.ImportPath) // the compiler has said why
+			continue
 		}
 		if err := w.tree(path.Join("tests", number, "test"), binary); err != nil {
 			return p, err
@@ -81,7 +87,7 @@ func makePayload(ctx context.Context, dir string, o options, stderr io.Writer) (
 		fmt.Fprintln(&list, number, pkg.ImportPath)
 		p.packages = append(p.packages, pkg.ImportPath)
 	}
-	if len(p.packages) == 0 {
+	if len(p.packages)+len(p.broken) == 0 {
 		return p, errors.New("no tests in " + strings.Join(o.packages, " "))
 	}
 	for _, f := range o.files {
@@ -96,7 +102,7 @@ func makePayload(ctx context.Context, dir string, o options, stderr io.Writer) (
 }
 
 func listPackages(ctx context.Context, patterns []string) ([]goPackage, error) {
-	out, err := output(ctx, static, "go", append([]string{"list", "-json=Dir,ImportPath,TestGoFiles,XTestGoFiles"}, patterns...)...)
+	out, err := output(ctx, static, "go", append([]string{"list", "-e", "-json=Dir,ImportPath,TestGoFiles,XTestGoFiles,Error"}, patterns...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -81,6 +81,14 @@ func (r *reporter) missing(version string) {
 	fmt.Fprintf(r.out, "?   \tlinux %s\t[Debian has no such kernel any more]\n", version)
 }
 
+// broken is for a package whose tests do not compile.
+func (r *reporter) broken(pkg string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed++
+	fmt.Fprintf(r.out, "FAIL\t%s [build failed]\n", pkg)
+}
+
 func (r *reporter) guest(version string, packages []string, o outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -125,11 +133,11 @@ func (r *reporter) run(where string, t testRun) {
 // close says how it all went.
 func (r *reporter) close() error {
 	switch {
-	case r.guests == 0:
-		return errors.New("none of the kernels is in Debian")
 	case r.failed > 0:
 		fmt.Fprintln(r.out, "FAIL")
 		return errFailed
+	case r.guests == 0:
+		return errors.New("none of the kernels is in Debian")
 	}
 	return nil
 }

@@ -1,0 +1,5 @@
+package compiles
+
+import "testing"
+
+func TestNothing(t *testing.T) {}
