@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,13 +19,8 @@ import (
 // All descriptors above 2 are marked close-on-exec; they stay open here. Signals
 // that were ignored, by nohup for example, get a handler that does nothing, so that
 // an exec resets them; SIGPIPE gets one too, or a closed stderr would end this process.
-// The umask becomes 022. A signal mask that is not empty can't be
-// changed for children in Go, which hands down the one it was started with:
-// the program then executes itself once, with the same arguments and environment.
+// The umask becomes 022. The signal mask is left alone: see ForkExec.
 func Prepare() error {
-	if err := emptyMask(); err != nil {
-		return fmt.Errorf("empty the signal mask: %w", err)
-	}
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close_range: %w", err)
 	}
@@ -35,24 +29,6 @@ func Prepare() error {
 	}
 	unix.Umask(0o022)
 	return nil
-}
-
-// emptyMask returns with an empty mask, or in a new image of this program.
-func emptyMask() error {
-	runtime.LockOSThread() // the mask belongs to a thread, and exec keeps that of the caller
-	defer runtime.UnlockOSThread()
-
-	var mask, none unix.Sigset_t
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, nil, &mask); err != nil {
-		return err
-	}
-	if mask == none {
-		return nil
-	}
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil); err != nil {
-		return err
-	}
-	return syscall.Exec("/proc/self/exe", os.Args, os.Environ())
 }
 
 // handleIgnored gives every ignored signal a handler that does nothing: for this

@@ -73,7 +73,7 @@ func end(t *testing.T, id ID) Exit {
 }
 
 func TestChildInheritsNoSignalsAndDescriptors(t *testing.T) {
-	script := `grep -E '^(SigBlk|SigIgn|Umask)' /proc/self/status; ls /proc/$$/fd | tr '\n' ' '`
+	script := `grep -E '^(SigBlk|SigIgn|Umask)' /proc/self/status; ls -m /proc/$$/fd`
 	for _, prefix := range []string{
 		`exec`,
 		`umask 077; exec 7</dev/zero; trap '' HUP INT PIPE TSTP TTIN CHLD USR1; exec`,
@@ -81,7 +81,7 @@ func TestChildInheritsNoSignalsAndDescriptors(t *testing.T) {
 		`exec env --block-signal --ignore-signal`,
 	} {
 		got := play(t, "spawn", prefix, "/bin/sh", "-c", script)
-		want := "Umask:\t0022\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0 1 2 "
+		want := "Umask:\t0022\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0, 1, 2\n"
 		if got != want {
 			t.Errorf("%s\ngot  %q\nwant %q", prefix, got, want)
 		}

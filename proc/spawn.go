@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -93,7 +94,7 @@ func Spawn(c Command) (ID, error) {
 	}
 
 	restore := neutralOOMScore()
-	pid, err := syscall.ForkExec(c.Argv[0], c.Argv, &syscall.ProcAttr{
+	pid, err := ForkExec(c.Argv[0], c.Argv, &syscall.ProcAttr{
 		Dir:   c.Dir,
 		Env:   c.Env,
 		Files: []uintptr{uintptr(null), output, output},
@@ -121,6 +122,19 @@ func Spawn(c Command) (ID, error) {
 		return ID{}, &SpawnError{StepPrepare, "/proc", err}
 	}
 	return id, nil
+}
+
+// ForkExec is syscall.ForkExec for a child whose signal mask is empty, whatever is
+// blocked here. The child gets the mask of the thread that clones it.
+func ForkExec(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var none, before unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, &before); err != nil {
+		return 0, err
+	}
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	return syscall.ForkExec(path, argv, attr)
 }
 
 // withoutNUL finds the string that the kernel could not take over whole.

@@ -42,7 +42,7 @@ func TestMessagesArriveAsTheyWere(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(spawnPacket(RunID{"n", 4}, proc.Command{Argv: []string{"a"}}).body))
 	f.Add([]byte(heldPacket(&run{RunID: RunID{"n", 4}, exit: &proc.Exit{}}).body))
-	f.Add([]byte(helloPacket([]byte("{}"), true, 3, nil).body))
+	f.Add([]byte(helloPacket(Hello{Config: []byte("{}"), Shutdown: true, Upgrade: Upgrade{7, "why"}}, 3).body))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		parseSpawn(&packet{body: data})
 		parseHeld(&packet{body: data})

@@ -5,15 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 const (
-	// protocol is the first byte of every packet. It changes with the meaning of any.
-	protocol = 1
-
 	// maxInline is how much of a body is sent in the packet itself. The rest travels
 	// in a memory file, whose descriptor comes last: a packet is limited by
 	// net.core.wmem_max and takes contiguous kernel memory, a command with its
@@ -26,6 +24,23 @@ const (
 	// maxFiles is how many descriptors the kernel takes in one packet (SCM_MAX_FD).
 	maxFiles = 253
 )
+
+// protocolNumber changes with the meaning of any packet. It is a string so that a
+// test can build a program that speaks another:
+//
+//	go build -ldflags "-X github.com/freeflowuniverse/processmanager/supervisor/keeper.protocolNumber=200"
+var protocolNumber = "1"
+
+// protocol is the first byte of every packet.
+var protocol = byte(atoi(protocolNumber))
+
+func atoi(s string) int {
+	n, err := strconv.ParseUint(s, 10, 8)
+	if err != nil {
+		panic(err)
+	}
+	return int(n)
+}
 
 // headerLen is the length of protocol, kind and flags, a byte each.
 const headerLen = 3

@@ -37,6 +37,23 @@
 // doubles, from 100 ms to 5 s, until one is ready. A worker that says FAILED
 // before any was ready ends the keeper.
 //
+// # Upgrades
+//
+// UPGRADE from the worker, or SIGHUP, brings in the program that is now on disk.
+// Until its worker is ready each failure leads back to the old program:
+//
+//  1. The new file is opened and run with CheckArg, for at most 5 s. The old worker
+//     works on. A program that does not name its protocol is refused (REFUSED).
+//  2. HANDOVER: the old worker answers what is in flight and ends; after 7 s it is
+//     killed, which costs connections and no tree.
+//  3. Where the protocol number differs the keeper replaces its own program by exec:
+//     pid, children and descriptors stay, the rest travels in a memory file (state).
+//  4. The new program's worker has 5 s for READY. It must not change the format of
+//     anything on disk before. Else it is killed, and the old program takes over
+//     again, by another exec where there was one.
+//
+// How it went is in every later HELLO.
+//
 // # Implementation
 //
 // One packet of a SOCK_SEQPACKET pair is one message; descriptors travel beside it.

@@ -31,6 +31,7 @@ type keeperProcess struct {
 	socket string
 	cmd    *exec.Cmd
 	ended  chan struct{} // closed when it has been waited for
+	state  *os.ProcessState
 
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -65,7 +66,7 @@ func startKeeper(t testing.TB, b behaviour, change ...func(*exec.Cmd)) *keeperPr
 		t.Fatal(err)
 	}
 	go func() {
-		k.cmd.Process.Wait()
+		k.state, _ = k.cmd.Process.Wait()
 		close(k.ended)
 	}()
 	t.Cleanup(func() {
@@ -73,7 +74,7 @@ func startKeeper(t testing.TB, b behaviour, change ...func(*exec.Cmd)) *keeperPr
 		<-k.ended
 		k.cmd.Wait() // the goroutine that copies the output
 		if t.Failed() {
-			t.Logf("the keeper said:\n%s", k.output())
+			t.Logf("the keeper said:\n%s%v", k.output(), k.state)
 		}
 	})
 	return k
@@ -144,6 +145,8 @@ func (k *keeperProcess) hello(notPID int) (*client, reply) {
 		if a, err := c.try(request{Op: "hello"}); err == nil && a.PID != notPID {
 			return c, a
 		}
+		c.conn.Close()
+		time.Sleep(time.Millisecond)
 	}
 	k.t.Fatal("no new worker")
 	return nil, reply{}

@@ -18,8 +18,11 @@ import (
 // Config is what Run needs.
 type Config struct {
 	// Exe is the open program that workers are executed from; argv[0] is
-	// "processmanager". Replacing the file on disk changes nothing.
+	// "processmanager". Replacing the file on disk changes nothing before an upgrade.
 	Exe *os.File
+
+	// Path is where an upgrade finds the next program. Empty means that there is none.
+	Path string
 
 	// Args are the arguments that make the program a worker, and Env its whole environment.
 	Args, Env []string
@@ -36,9 +39,15 @@ type Config struct {
 
 	// Log is told of deaths and restarts, one line each. Nil means nobody is.
 	Log func(format string, args ...any)
+
+	resumed *state // from Resume
 }
 
-// ErrKilled is what Run returns after a second signal. Trees may still be there.
+// wanted are the signals that mean something to a keeper, besides SIGCHLD.
+var wanted = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}
+
+// ErrKilled is what Run returns after a second signal. The worker has been sent
+// SIGKILL; trees may still be there.
 var ErrKilled = errors.New("killed by a second signal before shutdown was done")
 
 // FailedError is the text with which a worker said that it can't do its job.
@@ -61,10 +70,16 @@ type keeper struct {
 	runs    map[RunID]*run
 	leaders map[int]*run // by pid: those not yet reaped
 
+	signals chan os.Signal
+
 	worker   *worker // nil between two
 	failures int     // deaths in a row before READY
 	proven   bool    // a worker was ready once
 	shutdown bool
+
+	upgrade *upgrade // nil: none under way
+	last    Upgrade  // how the last one went
+	away    bool     // program speaks another protocol: going back to it is an exec
 }
 
 // Run keeps a worker alive until it exits with status 0 after a shutdown. It
@@ -73,7 +88,7 @@ type keeper struct {
 // process that does nothing else, after proc.Prepare.
 //
 // SIGTERM or SIGINT starts the shutdown, as does the end of ctx; a second signal
-// kills the worker at once and gives ErrKilled. SIGHUP is ignored. A *FailedError
+// kills the worker at once and gives ErrKilled. SIGHUP begins an upgrade. A *FailedError
 // is what a worker said that gave up before any was ready. Other errors say that
 // the first worker could not be started at all.
 func Run(ctx context.Context, c Config) error {
@@ -96,6 +111,12 @@ func Run(ctx context.Context, c Config) error {
 		program: program{exe, c.Args, c.Env},
 		runs:    make(map[RunID]*run),
 		leaders: make(map[int]*run),
+		signals: make(chan os.Signal, 8),
+	}
+	takeName()
+	if c.resumed != nil {
+		c.Exe.Close()
+		k.resume(c.resumed)
 	}
 	defer runtime.KeepAlive(c.Locks)
 	beSmall()
@@ -125,21 +146,30 @@ func (k *keeper) loop(ctx context.Context) error {
 	children := make(chan os.Signal, 1) // one is enough: reap takes all there are
 	signal.Notify(children, unix.SIGCHLD)
 	defer signal.Stop(children)
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	defer signal.Stop(signals)
+	k.listen()
+	defer signal.Stop(k.signals)
 
-	if err := k.startWorker(); err != nil {
-		return err
+	restart := time.NewTimer(0)
+	if k.resumed == nil {
+		restart.Stop()
+		if err := k.startWorker(); err != nil {
+			return err
+		}
 	}
 	defer k.abandon()
-	restart := time.NewTimer(0)
-	restart.Stop()
+	k.reap(restart) // who ended while nobody listened
 	cancelled := ctx.Done()
 	for {
 		var packets <-chan packet
-		if k.worker != nil && !k.worker.drained {
-			packets = k.worker.packets
+		var workerLimit, checkLimit <-chan time.Time
+		if w := k.worker; w != nil {
+			workerLimit = w.limit.C
+			if !w.drained {
+				packets = w.packets
+			}
+		}
+		if u := k.upgrade; u != nil && u.check != nil {
+			checkLimit = u.check.limit.C
 		}
 		select {
 		case p, ok := <-packets:
@@ -148,10 +178,17 @@ func (k *keeper) loop(ctx context.Context) error {
 			} else {
 				k.linkEnded()
 			}
+		case <-workerLimit:
+			k.Log("worker %d %s in time; killing it", k.worker.pid, k.worker.todo)
+			k.worker.kill()
+		case <-checkLimit:
+			k.upgrade.check.late = true
+			k.upgrade.check.kill()
 		case <-children:
-			k.reap()
-		case s := <-signals:
+			k.reap(restart)
+		case s := <-k.signals:
 			if s == unix.SIGHUP {
+				k.beginUpgrade(nil)
 				continue
 			}
 			if k.shutdown {
@@ -164,7 +201,10 @@ func (k *keeper) loop(ctx context.Context) error {
 				k.beginShutdown(restart)
 			}
 		case <-restart.C:
-			if err := k.startWorker(); err != nil {
+			switch err := k.startWorker(); {
+			case err == errSignal:
+				restart.Reset(0)
+			case err != nil:
 				k.failures++
 				delay := restartDelay(k.failures, 0)
 				k.Log("the worker could not be started: %v; next try in %v", err, delay)
@@ -181,14 +221,43 @@ func (k *keeper) loop(ctx context.Context) error {
 	}
 }
 
-// startWorker starts a worker and sends it all that is held.
+// startWorker starts a worker and sends it all that is held. Where the worker is to
+// be of a program that speaks another protocol, the keeper becomes that program.
 func (k *keeper) startWorker() error {
-	w, err := k.program.start()
+	p := k.program
+	trial := k.upgrade != nil && k.upgrade.check == nil
+	switch {
+	case trial && k.shutdown:
+		k.endUpgrade(errShutdown)
+		return k.startWorker()
+	case trial && k.upgrade.foreign:
+		err := k.become(k.upgrade) // there is one, or it would not have returned
+		if err == errSignal {
+			return err
+		}
+		k.endUpgrade(err)
+		return k.startWorker()
+	case trial:
+		p.exe = k.upgrade.exe
+	case k.away:
+		return k.become(nil)
+	}
+	w, err := p.start()
+	if err != nil && trial {
+		k.endUpgrade(err)
+		return k.startWorker()
+	}
 	if err != nil {
 		return err
 	}
 	k.worker = w
-	w.out.put(helloPacket(k.Hello, k.shutdown, len(k.runs), k.Listeners))
+	hello := Hello{Config: k.Hello, Listeners: k.Listeners, Shutdown: k.shutdown, Upgrade: k.last}
+	if trial {
+		w.trial = true
+		w.before(readyLimit, "has not become ready")
+		hello.Upgrade.Err = "" // if it ever answers anybody, the upgrade was done
+	}
+	w.out.put(helloPacket(hello, len(k.runs)))
 	for _, r := range k.runs {
 		w.out.put(heldPacket(r))
 	}
@@ -214,7 +283,9 @@ func (k *keeper) handle(p packet) {
 		}
 		err = d.end()
 	case kindReady:
-		k.worker.ready, k.proven, k.failures = true, true, 0
+		k.becameReady(k.worker)
+	case kindUpgrade:
+		k.beginUpgrade(k.worker)
 	case kindFailed:
 		k.worker.failed = d.string()
 		err = d.end()
@@ -227,12 +298,28 @@ func (k *keeper) handle(p packet) {
 	}
 }
 
+// becameReady takes note of READY. It ends a trial.
+func (k *keeper) becameReady(w *worker) {
+	k.proven, k.failures = true, 0
+	if w.trial && !w.ready {
+		w.limit.Stop()
+		k.endUpgrade(nil)
+	}
+	w.ready = true
+}
+
+func (k *keeper) listen() { signal.Notify(k.signals, wanted...) }
+
 // spawn starts a run, unless it is held, and answers. An error is a packet that
 // makes no sense.
 func (k *keeper) spawn(p *packet) error {
 	id, c, err := parseSpawn(p)
 	if c.Group != nil {
 		defer c.Group.Close()
+	}
+	if err == nil && c.Output != nil && !affordable(c.Output) {
+		c.Output.Close()
+		c.Output, err = nil, unix.EMFILE
 	}
 	malformed, held := errors.Is(err, errMalformed), k.runs[id] != nil
 	if (malformed || held) && c.Output != nil {
@@ -246,7 +333,7 @@ func (k *keeper) spawn(p *packet) error {
 		return nil
 	}
 	r := &run{RunID: id, output: c.Output}
-	if err != nil { // descriptors did not arrive
+	if err != nil { // there are no descriptors left
 		r.err = &proc.SpawnError{Step: proc.StepPrepare, Err: err}
 	} else {
 		r.id, r.err = proc.Spawn(c)
@@ -257,6 +344,18 @@ func (k *keeper) spawn(p *packet) error {
 	}
 	k.answer(id, r.outcome)
 	return nil
+}
+
+// spareFiles is how many descriptors are left for other things than holding runs:
+// starting a worker takes 8 at a time, and a worker has connections.
+const spareFiles = 16
+
+// affordable reports whether f can be held. Descriptors are numbered from below, so
+// that the last ones are handed out when the others are taken.
+func affordable(f *os.File) bool {
+	var limit unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
+	return err != nil || uint64(f.Fd())+spareFiles < limit.Cur
 }
 
 func (k *keeper) answer(id RunID, o outcome) {
@@ -281,9 +380,9 @@ func (k *keeper) drop(id RunID) {
 	}
 }
 
-// reap waits for every child that has ended: the worker, leaders, and what trees
-// have left behind.
-func (k *keeper) reap() {
+// reap waits for every child that has ended: the worker, the check of an upgrade,
+// leaders, and what trees have left behind.
+func (k *keeper) reap(restart *time.Timer) {
 	for {
 		var status unix.WaitStatus
 		var usage unix.Rusage
@@ -298,6 +397,10 @@ func (k *keeper) reap() {
 		if w := k.worker; w != nil && pid == w.pid && w.exit == nil {
 			w.exit = &exit
 			w.conn.shutdown() // whoever else may hold the other end
+			continue
+		}
+		if u := k.upgrade; u != nil && u.check != nil && pid == u.check.pid {
+			k.checked(exit, restart)
 			continue
 		}
 		r := k.leaders[pid]
@@ -315,15 +418,16 @@ func (k *keeper) reap() {
 	}
 }
 
-// linkEnded notes that a worker will say nothing more. If it should live on
-// without its link it is of no use.
+// linkEnded notes that a worker will say nothing more. It is about to end; if it
+// should live on without its link it is of no use.
 func (k *keeper) linkEnded() {
 	w := k.worker
 	w.drained = true
 	if w.broken != nil {
-		k.Log("worker %d: %v", w.pid, w.broken)
+		k.Log("worker %d: %v; killing it", w.pid, w.broken)
+		w.kill()
 	}
-	w.kill()
+	w.before(lingerLimit, "has closed its link and not ended")
 }
 
 // beginShutdown passes the wish on, to the next worker if there is none.
@@ -341,9 +445,11 @@ func (k *keeper) bury(w *worker) (done bool, err error) {
 	w.close()
 	k.worker = nil
 	switch {
-	case k.shutdown && w.exit.Code == 0 && w.exit.Signal == 0:
+	case k.shutdown && w.failed == "" && w.exit.Code == 0 && w.exit.Signal == 0:
 		return true, nil
-	case w.failed != "" && !k.proven:
+	case w.trial && !w.ready:
+		k.endUpgrade(fmt.Errorf("the worker of the new program was not ready: %s", w.end()))
+	case w.failed != "" && !k.proven && !w.handing:
 		return true, &FailedError{w.failed}
 	}
 	return false, nil
@@ -356,18 +462,23 @@ func (k *keeper) abandon() {
 		k.worker.kill()
 		k.worker.close()
 	}
+	if u := k.upgrade; u != nil && u.check != nil {
+		u.check.kill()
+	}
 }
 
 // pause returns how long to wait after the death of w.
 func (k *keeper) pause(w *worker) time.Duration {
-	if !w.ready {
+	switch {
+	case w.handing:
+		k.Log("worker %d has handed over", w.pid)
+		return 0
+	case w.trial && !w.ready:
+		return 0
+	case !w.ready:
 		k.failures++
 	}
 	delay := restartDelay(k.failures, w.exit.Time-w.started)
-	reason := w.exit.String()
-	if w.failed != "" {
-		reason += ": " + w.failed
-	}
-	k.Log("worker %d has ended (%s), the next one starts in %v", w.pid, reason, delay)
+	k.Log("worker %d has ended (%s), the next one starts in %v", w.pid, w.end(), delay)
 	return delay
 }

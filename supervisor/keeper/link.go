@@ -27,6 +27,14 @@ type Hello struct {
 	Listeners []*os.File // Config.Listeners of the keeper; the caller's to close
 	Held      []Held     // every run that was not dropped, in no order
 	Shutdown  bool       // shutdown is under way: finish it
+
+	// Upgrade is the last one that was begun. The worker that may end it by becoming
+	// ready is told that it was done, so nobody may be answered before Ready.
+	Upgrade Upgrade
+
+	// Lost is how many descriptors of Held are missing, because this process may not
+	// open many more. The keeper still has them.
+	Lost int
 }
 
 // Held is a run that the keeper knows of.
@@ -64,6 +72,7 @@ type Link struct {
 	conn     *conn
 	exits    chan ExitEvent
 	shutdown chan struct{}
+	handOver chan struct{}
 	done     chan struct{}
 	closing  chan struct{}
 	close    sync.Once
@@ -71,6 +80,12 @@ type Link struct {
 
 	mu      sync.Mutex
 	pending map[RunID]chan outcome // nil when the keeper is gone
+	upgrade chan upgradeAnswer     // nil: nobody waits for one
+}
+
+type upgradeAnswer struct {
+	number uint64
+	err    error
 }
 
 // Connect takes over fd, on which the keeper started this process, and waits for
@@ -91,6 +106,7 @@ func Connect(fd int) (*Link, Hello, error) {
 		conn:     c,
 		exits:    make(chan ExitEvent),
 		shutdown: make(chan struct{}),
+		handOver: make(chan struct{}),
 		done:     make(chan struct{}),
 		closing:  make(chan struct{}),
 		pending:  make(map[RunID]chan outcome),
@@ -98,6 +114,7 @@ func Connect(fd int) (*Link, Hello, error) {
 	if hello.Shutdown {
 		close(l.shutdown)
 	}
+	takeName()
 	ended := make(chan ExitEvent)
 	l.wait.Go(func() { l.deliver(ended) })
 	l.wait.Go(func() { l.receive(ended, hello.Shutdown) })
@@ -120,6 +137,14 @@ func receiveHello(c *conn) (hello Hello, err error) {
 		}
 		held, err := parseHeld(&p)
 		p.close()
+		if held.Output != nil && !affordable(held.Output) {
+			held.Output.Close()
+			held.Output, err = nil, unix.EMFILE
+		}
+		if err == unix.EMFILE {
+			hello.Lost++
+			err = nil
+		}
 		hello.Held = append(hello.Held, held)
 		if err != nil {
 			return hello, err
@@ -222,6 +247,50 @@ func (l *Link) Failed(text string) error {
 	return l.send(packet{kind: kindFailed, body: e})
 }
 
+// Upgrade asks for the program that is now on disk. The error says why it is not even
+// tried, as a *RefusedError, and then nothing has changed. Otherwise HandOver is
+// closed, and a later worker's Hello tells how the upgrade of that number went.
+func (l *Link) Upgrade(ctx context.Context) (number uint64, err error) {
+	answer := make(chan upgradeAnswer, 1)
+	l.mu.Lock()
+	switch {
+	case l.pending == nil:
+		err = ErrKeeperGone
+	case l.upgrade != nil:
+		err = &RefusedError{errUpgrade.Error()}
+	default:
+		l.upgrade = answer
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	if err := l.send(packet{kind: kindUpgrade}); err != nil {
+		l.answerUpgrade(0, err)
+		return 0, err
+	}
+	select {
+	case a := <-answer:
+		return a.number, a.err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+func (l *Link) answerUpgrade(number uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.upgrade != nil {
+		l.upgrade <- upgradeAnswer{number, err}
+		l.upgrade = nil
+	}
+}
+
+// HandOver is closed when another worker is to take this one's place: answer what is
+// in flight, for at most HandOverTime, and exit with a status other than 0, without
+// touching a tree. Status 0 would say that a shutdown is done.
+func (l *Link) HandOver() <-chan struct{} { return l.handOver }
+
 func (l *Link) send(p packet) error {
 	err := l.conn.send(p)
 	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed) {
@@ -257,6 +326,7 @@ func (l *Link) Close() {
 func (l *Link) receive(ended chan<- ExitEvent, shutdown bool) {
 	defer close(ended)
 	defer l.gone()
+	handing := false
 	for {
 		p, err := l.conn.receive()
 		if err != nil {
@@ -279,6 +349,16 @@ func (l *Link) receive(ended chan<- ExitEvent, shutdown bool) {
 				shutdown = true
 				close(l.shutdown)
 			}
+		case kindRefused:
+			if text := d.string(); d.end() == nil {
+				l.answerUpgrade(0, &RefusedError{text})
+			}
+		case kindHandOver:
+			if number := d.uint(); d.end() == nil && !handing {
+				handing = true
+				close(l.handOver)
+				l.answerUpgrade(number, nil)
+			}
 		}
 		p.close()
 	}
@@ -286,6 +366,7 @@ func (l *Link) receive(ended chan<- ExitEvent, shutdown bool) {
 
 // gone ends every wait for the keeper.
 func (l *Link) gone() {
+	l.answerUpgrade(0, ErrKeeperGone)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, answer := range l.pending {

@@ -16,22 +16,26 @@ type kind byte
 
 const (
 	// From the worker.
-	kindSpawn  kind = 1 + iota // run, command; the group's directory, the FIFO end
-	kindDrop                   // run
-	kindKill                   // run
-	kindReady                  //
-	kindFailed                 // text
+	kindSpawn   kind = 1 + iota // run, command; the group's directory, the FIFO end
+	kindDrop                    // run
+	kindKill                    // run
+	kindReady                   //
+	kindFailed                  // text
+	kindUpgrade                 //
 
 	// From the keeper.
-	kindHello    // configuration, shutdown, number of held packets that follow; the listeners
+	kindHello    // configuration, shutdown, last upgrade, number of held packets that follow; the listeners
 	kindHeld     // run, how its start went, its exit if it has ended; the FIFO end
 	kindSpawned  // run, how its start went
 	kindExited   // run, exit
 	kindShutdown //
+	kindRefused  // text: no upgrade
+	kindHandOver // number of the upgrade
 )
 
 func (k kind) String() string {
-	names := [...]string{"0", "SPAWN", "DROP", "KILL", "READY", "FAILED", "HELLO", "HELD", "SPAWNED", "EXITED", "SHUTDOWN"}
+	names := [...]string{"0", "SPAWN", "DROP", "KILL", "READY", "FAILED", "UPGRADE",
+		"HELLO", "HELD", "SPAWNED", "EXITED", "SHUTDOWN", "REFUSED", "HANDOVER"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -183,17 +187,21 @@ func parseHeld(p *packet) (h Held, err error) {
 	return h, p.end(&d)
 }
 
-func helloPacket(config []byte, shutdown bool, held int, listeners []*os.File) packet {
+func helloPacket(h Hello, held int) packet {
 	var e encoder
-	e.string(string(config))
-	e.bool(shutdown)
+	e.string(string(h.Config))
+	e.bool(h.Shutdown)
+	e.uint(h.Upgrade.Number)
+	e.string(h.Upgrade.Err)
 	e.uint(uint64(held))
-	return packet{kind: kindHello, body: e, files: listeners}
+	return packet{kind: kindHello, body: e, files: h.Listeners}
 }
 
 func parseHello(p *packet) (h Hello, held int, err error) {
 	d := decoder{data: p.body}
-	h.Config, h.Shutdown, held = []byte(d.string()), d.bool(), int(d.uint())
+	h.Config, h.Shutdown = []byte(d.string()), d.bool()
+	h.Upgrade = Upgrade{d.uint(), d.string()}
+	held = int(d.uint())
 	h.Listeners, p.files = p.files, nil
 	return h, held, p.end(&d)
 }

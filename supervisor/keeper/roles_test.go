@@ -10,6 +10,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,9 +30,21 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	this = readProgram()
+	if this.Protocol != 0 {
+		protocol = byte(this.Protocol)
+	}
+	arg := ""
+	if len(os.Args) > 1 {
+		arg = os.Args[1]
+	}
 	switch config := os.Getenv(keeperEnv); {
-	case len(os.Args) > 1 && os.Args[1] == workerFlag:
+	case arg == workerFlag:
 		playWorker()
+	case arg == CheckArg:
+		os.Exit(playCheck())
+	case arg == ResumeArg:
+		os.Exit(playResumed())
 	case config != "":
 		os.Exit(playKeeper(config))
 	default:
@@ -49,15 +63,47 @@ func playKeeper(config string) int {
 		fmt.Println(err)
 		return 1
 	}
-	err = Run(context.Background(), Config{
+	var b behaviour
+	if err := json.Unmarshal([]byte(config), &b); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	lock, err := os.Create(b.Dir + "/lock")
+	if err == nil {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return keep(Config{
 		Exe:       exe,
-		Args:      []string{workerFlag},
+		Path:      b.Dir + "/program",
 		Env:       []string{"PATH=" + os.Getenv("PATH")},
 		Hello:     []byte(config),
 		Listeners: []*os.File{os.NewFile(3, "listener")},
-		Log:       func(format string, args ...any) { fmt.Printf("log: "+format+"\n", args...) },
+		Locks:     []*os.File{lock},
 	})
+}
+
+// playResumed is a keeper that has replaced another one's program.
+func playResumed() int {
+	if err := proc.Prepare(); err != nil {
+		fmt.Println("prepare:", err)
+		return 1
+	}
+	c, err := Resume(os.Args[2])
 	if err != nil {
+		fmt.Println("resume:", err)
+		return 1
+	}
+	return keep(c)
+}
+
+func keep(c Config) int {
+	c.Args = []string{workerFlag}
+	c.Log = func(format string, args ...any) { fmt.Printf("log: "+format+"\n", args...) }
+	if err := Run(context.Background(), c); err != nil {
 		fmt.Println("ended:", err)
 		return 1
 	}
@@ -74,10 +120,14 @@ type behaviour struct {
 	DieAtOnce    bool   // end right after READY
 	DieInTheEnd  bool   // end with status 1 at the first SHUTDOWN
 	StayInTheEnd bool   // take no notice of SHUTDOWN
+	KeepHands    bool   // take no notice of HANDOVER
 }
 
 func playWorker() {
 	proc.Prepare()
+	if this.Files != 0 {
+		unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: this.Files, Max: this.Files})
+	}
 	link, hello, err := Connect(LinkFD)
 	if err != nil {
 		fmt.Println("connect:", err)
@@ -87,6 +137,15 @@ func playWorker() {
 	if err := json.Unmarshal(hello.Config, &b); err != nil {
 		fmt.Println("behaviour:", err)
 		os.Exit(1)
+	}
+	if this.Worker == "hang" {
+		select {}
+	}
+	if this.Worker == "fail" {
+		b.Fail = "it does not like the store"
+	}
+	if this.Worker == "die" || exists(b.Dir+"/die") {
+		b.DieUnready = true
 	}
 	switch {
 	case b.Fail != "":
@@ -102,6 +161,9 @@ func playWorker() {
 	}
 	go func() {
 		<-link.Done()
+		if closing.Load() {
+			return
+		}
 		os.WriteFile(b.Dir+"/orphaned", nil, 0o600)
 		os.Exit(3)
 	}()
@@ -115,6 +177,14 @@ func playWorker() {
 		default:
 			os.Exit(0)
 		}
+	}()
+	go func() {
+		<-link.HandOver()
+		if !b.KeepHands {
+			serving.Wait()
+			os.Exit(1)
+		}
+		os.WriteFile(b.Dir+"/asked", nil, 0o600)
 	}()
 	if b.Storm > 0 {
 		storm(link, hello, b)
@@ -137,6 +207,10 @@ type request struct {
 
 type reply struct {
 	PID      int
+	Program  string
+	Upgrade  Upgrade
+	Lost     int
+	Number   uint64
 	ID       proc.ID
 	Held     []heldReply
 	Exit     *ExitEvent
@@ -156,6 +230,12 @@ type heldReply struct {
 	Output string // what the descriptor is
 }
 
+// closing says that the worker itself has closed its link.
+var closing atomic.Bool
+
+// serving counts the requests that are not answered yet.
+var serving sync.WaitGroup
+
 // serve answers requests, each connection by itself.
 func serve(link *Link, hello Hello) {
 	l, err := net.FileListener(hello.Listeners[0])
@@ -174,7 +254,9 @@ func serve(link *Link, hello Hello) {
 			in, out := json.NewDecoder(c), json.NewEncoder(c)
 			var r request
 			for in.Decode(&r) == nil {
+				serving.Add(1)
 				out.Encode(answer(link, hello, r))
+				serving.Done()
 				r = request{}
 			}
 		}()
@@ -184,7 +266,7 @@ func serve(link *Link, hello Hello) {
 func answer(link *Link, hello Hello, r request) (a reply) {
 	switch r.Op {
 	case "hello":
-		a.PID, a.Shutdown = os.Getpid(), hello.Shutdown
+		a.PID, a.Shutdown, a.Program, a.Upgrade, a.Lost = os.Getpid(), hello.Shutdown, this.Name, hello.Upgrade, hello.Lost
 		for _, h := range hello.Held {
 			held := heldReply{Run: h.Run, ID: h.ID, Exit: h.Exit}
 			if h.SpawnErr != nil {
@@ -204,6 +286,29 @@ func answer(link *Link, hello Hello, r request) (a reply) {
 		a.Exit = &e
 	case "drop":
 		a.fail(link.Drop(r.Run))
+	case "upgrade":
+		var err error
+		a.Number, err = link.Upgrade(context.Background())
+		a.fail(err)
+	case "spawn many":
+		for i := range r.N {
+			if _, err := link.Spawn(context.Background(), RunID{"many", uint64(i)}, proc.Command{Argv: r.Argv}); err != nil {
+				a.fail(err)
+				break
+			}
+		}
+		for range r.N {
+			<-link.Exits()
+		}
+	case "close link":
+		closing.Store(true)
+		link.Close()
+		os.WriteFile(r.Dir+"/closed", nil, 0o600)
+		if r.N > 0 {
+			select {}
+		}
+		time.Sleep(100 * time.Millisecond) // an exit that takes its time
+		os.Exit(9)
 	case "kill":
 		a.fail(link.Kill(r.Run))
 	case "benchmark spawn":
@@ -321,6 +426,9 @@ func storm(link *Link, hello Hello, b behaviour) {
 			end(ExitEvent{h.Run, *h.Exit})
 			left--
 		}
+	}
+	if left == 0 {
+		os.WriteFile(b.Dir+"/done", nil, 0o600)
 	}
 	go func() {
 		for i := range b.Storm {

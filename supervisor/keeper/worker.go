@@ -2,12 +2,9 @@ package keeper
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +29,11 @@ type worker struct {
 	started time.Duration // by proc.BootTime
 	ready   bool
 	failed  string // the text of FAILED
+	trial   bool   // the first of a new program
+	handing bool   // was told to hand over
+
+	limit *time.Timer // when it fires the worker is killed, for it
+	todo  string      // in time
 
 	exit    *proc.Exit    // set when it is reaped
 	packets <-chan packet // closed when there are no more
@@ -56,24 +58,13 @@ func (p program) start() (*worker, error) {
 		unix.Close(pair[0])
 		return nil, err
 	}
-	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		c.close()
-		return nil, fmt.Errorf("open %s: %w", os.DevNull, err)
-	}
-	defer unix.Close(null)
-
-	path := "/proc/self/fd/" + strconv.Itoa(int(p.exe.Fd()))
 	w := &worker{conn: c, started: proc.BootTime(), stop: make(chan struct{})}
-	w.pid, err = syscall.ForkExec(path, append([]string{"processmanager"}, p.args...), &syscall.ProcAttr{
-		Env:   p.env,
-		Files: []uintptr{uintptr(null), 1, 2, LinkFD: uintptr(pair[1])},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
+	if w.pid, err = execute(p.exe, p.args, p.env, 1, 2, uintptr(pair[1])); err != nil {
 		c.close()
-		return nil, fmt.Errorf("execute %s: %w", p.exe.Name(), err)
+		return nil, err
 	}
+	w.limit = time.NewTimer(0)
+	w.limit.Stop()
 	w.out.conn = c
 	packets := make(chan packet)
 	w.packets = packets
@@ -101,6 +92,21 @@ func (w *worker) read(packets chan<- packet) {
 	}
 }
 
+// before sets how long the worker has for what it should do now, in the words of
+// the log if it does not.
+func (w *worker) before(limit time.Duration, todo string) {
+	w.todo = todo
+	w.limit.Reset(limit)
+}
+
+// end says how the worker ended, and why if that is known.
+func (w *worker) end() string {
+	if w.failed == "" {
+		return w.exit.String()
+	}
+	return w.exit.String() + ": " + w.failed
+}
+
 // kill ends a worker that has not been reaped, so that its pid is still its own.
 func (w *worker) kill() {
 	if w.exit == nil {
@@ -111,6 +117,7 @@ func (w *worker) kill() {
 // close ends the link and waits for what served it.
 func (w *worker) close() {
 	close(w.stop)
+	w.limit.Stop()
 	w.conn.close()
 	w.wait.Wait()
 	w.out.close()
