@@ -101,9 +101,9 @@ func (l *Log) SetOptions(o Options) error {
 }
 
 // Move begins to move from fifo, which run writes to, to the log. One run at a
-// time may: Finish the one before. Move takes fifo over, also when it fails. It
-// must be a description of its own, opened O_RDONLY|O_NONBLOCK, since O_NONBLOCK
-// is set on it.
+// time may: Finish the one before, then Move the next. Move takes fifo over, also
+// when it fails. It must be a description of its own, opened
+// O_RDONLY|O_NONBLOCK, since O_NONBLOCK is set on it.
 func (l *Log) Move(fifo *os.File, run uint64) (*Pump, error) {
 	p, err := l.m.start(fifo, logSink{l, run})
 	if err == nil {

@@ -91,7 +91,7 @@ func TestQueriesAnswerWhatAPlainAccountDoes(t *testing.T) {
 	l := open(t, newMover(t), dir, Options{})
 	greps := []*regexp.Regexp{nil, regexp.MustCompile("7"), regexp.MustCompile("y$"), regexp.MustCompile("no such")}
 	ask := func() {
-		for i := range 500 {
+		for i := range 200 {
 			q := Query{Times: rnd.IntN(2) == 0, Grep: greps[rnd.IntN(len(greps))]}
 			if rnd.IntN(2) == 0 {
 				q.Lines = 1 + rnd.IntN(40)

@@ -65,9 +65,9 @@ func (r *reader) miss(from, to int64) {
 // lines writes the lines that end in p, which was read before r.off.
 func (r *reader) lines(p []byte) error {
 	r.out = r.out[:0]
-	for at := r.off - int64(len(p)); len(p) > 0; {
+	for len(p) > 0 {
 		if len(r.line) == 0 && r.q.Times {
-			r.time = time.Unix(0, r.view.entryAt(at).at)
+			r.time = time.Unix(0, r.view.entryAt(r.off-int64(len(p))).at)
 		}
 		n := bytes.IndexByte(p, '\n') + 1
 		switch {
@@ -84,7 +84,7 @@ func (r *reader) lines(p []byte) error {
 			r.emit(r.line)
 			r.line = r.line[:0]
 		}
-		p, at = p[n:], at+int64(n)
+		p = p[n:]
 	}
 	return r.write(r.out, len(r.line))
 }

@@ -64,9 +64,9 @@ func TestKilledMoversLoseNothing(t *testing.T) {
 		lines   int
 		pause   time.Duration // between two lines of a writer
 	}{
-		{"one file", 1 << 40, 50_000, 0},
-		{"many files", 32 << 10, 20_000, 0},
-		{"slow writers", 4 << 10, 3_000, 300 * time.Microsecond},
+		{"one file", 1 << 40, 25_000, 0},
+		{"many files", 32 << 10, 8_000, 0},
+		{"slow writers", 4 << 10, 2_000, 300 * time.Microsecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if testing.Short() {
