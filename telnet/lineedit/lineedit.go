@@ -72,7 +72,7 @@ func Run(ctx context.Context, rw io.ReadWriter, o Options) error {
 	if o.Prompt == "" {
 		o.Prompt = defaultPrompt
 	}
-	e := &editor{Options: o, ctx: ctx, in: make(chan []byte), color: !o.NoColor, width: 80}
+	e := &editor{Options: o, ctx: ctx, screen: rw, in: make(chan []byte), color: !o.NoColor, width: 80}
 	done := make(chan struct{})
 	var reader sync.WaitGroup
 	reader.Go(func() { pump(rw, e.in, done) })
@@ -119,6 +119,7 @@ func pump(r io.Reader, in chan<- []byte, done <-chan struct{}) {
 type editor struct {
 	Options
 	ctx    context.Context
+	screen io.Writer
 	term   *term.Terminal
 	framer telnet.Framer
 	color  bool
@@ -140,13 +141,13 @@ func (e *editor) run() error {
 		switch {
 		case pasted:
 		case errors.Is(err, ErrIdle):
-			e.say("Nothing was typed for %v. Goodbye.", e.Idle)
+			e.leave(fmt.Sprintf("Nothing was typed for %v. Goodbye.", e.Idle))
 			return err
 		case e.ctx.Err() != nil:
-			e.say("Shutting down. Goodbye.")
+			e.leave("Shutting down. Goodbye.")
 			return nil
 		case err != nil:
-			e.say("")
+			e.leave("")
 			return nil
 		}
 		if e.interrupted {
@@ -181,6 +182,15 @@ func (e *editor) run() error {
 			}
 		}
 	}
+}
+
+// leave shows a last line below what was being typed. The Terminal would show
+// that again.
+func (e *editor) leave(text string) {
+	if text != "" {
+		text += "\r\n"
+	}
+	io.WriteString(e.screen, "\r\n"+text)
 }
 
 // bang is a typed line as it was meant: without blanks in front, and with the !!
