@@ -48,10 +48,10 @@ func TestSecretComesFromEachOfItsSources(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "the environment is written", func() bool {
-				data, err := pm.Log(d.context(), "env", 1000)
+				data, err := pm.LogLines(d.context(), "env", 1000)
 				return err == nil && strings.Contains(string(data), "PROCESSMANAGER_NAME=env")
 			})
-			data, err := pm.Log(d.context(), "env", 1000)
+			data, err := pm.LogLines(d.context(), "env", 1000)
 			if err != nil || strings.Contains(string(data), otherSecret) || strings.Contains(string(data), "SECRET") || strings.Contains(string(data), "CREDENTIALS") {
 				t.Errorf("a run's environment: %s, %v", data, err)
 			}

@@ -385,7 +385,7 @@ func (d *daemon) list() []process.Status {
 
 func (d *daemon) logs(name string, lines int) string {
 	d.t.Helper()
-	data, err := d.client().Log(d.context(), name, lines)
+	data, err := d.client().LogLines(d.context(), name, lines)
 	if err != nil {
 		d.t.Fatalf("log %s: %v", name, err)
 	}

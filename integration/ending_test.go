@@ -208,7 +208,7 @@ func TestRequestsInEachStateDoAsTheTableSays(t *testing.T) {
 		"restart": second(pm.Restart(d.context(), "x", "")),
 		"status":  second(pm.Status(d.context(), "x")),
 		"start":   second(pm.Start(d.context(), process.Spec{Name: "x"})),
-		"log":     second(pm.Log(d.context(), "x", 1)),
+		"log":     second(pm.LogLines(d.context(), "x", 1)),
 	} {
 		if !isCode(err, process.CodeNotFound) {
 			t.Errorf("%s of a name that nobody has: %v", what, err)

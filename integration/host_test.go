@@ -18,9 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long something may take that has to happen. Guests without KVM
-// are ten times slower than this needs on a quiet host.
-const patience = 30 * time.Second
+// patience is how long something may take that has to happen, on a busy host too.
+var patience = 30 * time.Second * time.Duration(min(slowdown(), 4))
 
 // eventually asks until ok; what it waits for is in the failure.
 func eventually(t testing.TB, what string, ok func() bool) {

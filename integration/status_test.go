@@ -188,9 +188,9 @@ func shellTimes(t *testing.T, output string) (sum time.Duration) {
 func TestCPUCountsChildrenThatHaveDied(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "burn", Command: `
-		i=0; while [ $i -lt 40 ]; do sh -c 'j=0; while [ $j -lt 15000 ]; do j=$((j+1)); done'; i=$((i+1)); done
-		times; echo burnt; exec sleep 1000`})
+	d.start(process.Spec{Name: "burn", Command: fmt.Sprintf(`
+		i=0; while [ $i -lt 40 ]; do sh -c 'j=0; while [ $j -lt %d ]; do j=$((j+1)); done'; i=$((i+1)); done
+		times; echo burnt; exec sleep 1000`, 15000/slowdown())})
 	d.said("burn", "burnt")
 	own := shellTimes(t, d.logs("burn", 0))
 	check := func(when string, s process.Status) {

@@ -18,7 +18,7 @@ func TestDeadlineCountsFromTheStartOfEachRun(t *testing.T) {
 		if s.Number != run || s.State != process.Failed || s.Cause != process.CauseDeadline || s.Signal != process.TERM {
 			t.Errorf("%+v", s)
 		}
-		if s.Uptime < deadline.Seconds() || s.Uptime > deadline.Seconds()+5 {
+		if s.Uptime < deadline.Seconds() || s.Uptime > (deadline+paced(5*time.Second)).Seconds() {
 			t.Errorf("it ran for %v s", s.Uptime)
 		}
 		if !strings.Contains(s.Error, "600ms") && !strings.Contains(s.Error, "0.6") {
@@ -36,17 +36,17 @@ func TestDeadlineCountsFromTheStartOfEachRun(t *testing.T) {
 func TestRunThatEndsBeforeItsDeadlineIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Command: "true", Deadline: 300 * time.Millisecond})
+	d.start(process.Spec{Name: "x", Command: "true", Deadline: paced(300 * time.Millisecond)})
 	d.rest("x")
 	// The next run has a deadline of its own, and that of the first does not hit it.
 	began := time.Now()
-	d.start(process.Spec{Name: "y", Command: "exec sleep 1000", Deadline: 400 * time.Millisecond})
+	d.start(process.Spec{Name: "y", Command: "exec sleep 1000", Deadline: paced(400 * time.Millisecond)})
 	s := d.rest("x")
 	d.rest("y")
 	if s.Cause != process.CauseExit || s.State != process.Completed {
 		t.Errorf("%+v", s)
 	}
-	if time.Since(began) < 400*time.Millisecond {
+	if time.Since(began) < paced(400*time.Millisecond) {
 		t.Error("the deadline of y came early")
 	}
 	if s := d.status("x"); s.Cause != process.CauseExit {

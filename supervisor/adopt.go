@@ -43,8 +43,8 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 			} else if err := p.lose(); err != nil {
 				return err
 			}
-		} else if rec.Up && rec.Run > 0 && rec.Last.Cause == process.CauseStop && rec.Origin == s.origin {
-			p.owed = p.schedule == nil // of a restart the stop was done
+		} else {
+			p.owed = rec.Owed && rec.Origin.Boot == s.origin.Boot
 		}
 		s.names[rec.Spec.Name] = p
 	}

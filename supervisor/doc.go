@@ -43,7 +43,8 @@
 // answer is sent. What belongs to a run under way stands on its group, in
 // attributes that live and die with it: whose run it is, its leader, and, before
 // the first signal is sent, why it is being ended and what is to follow. A new
-// worker goes on from both, and from what the keeper holds (see takeOver).
+// worker goes on from both, and from what the keeper holds (see takeOver). A run
+// that it was about to start, because of a restart too, is started then.
 //
 // # Implementation
 //

@@ -121,10 +121,13 @@ func (p *managed) loop() {
 		}
 	}()
 	shutdown := p.s.closing
-	if p.owed && p.schedule != nil {
-		p.handle(evCron)
-	} else if p.owed {
-		p.handle(evStart)
+	if p.owed {
+		p.owed = false
+		if p.schedule != nil {
+			p.handle(evCron)
+		} else {
+			p.handle(evStart)
+		}
 	}
 	for {
 		select {
@@ -209,6 +212,9 @@ func (p *managed) carryOut(a action) {
 	case doKill:
 		p.kill()
 	case doKillLeader:
+		if !p.run.leader.Alive(p.s.proc) {
+			break // it has ended, and on a busy machine its exit is late to be told
+		}
 		p.run.error = "the leader had left its group"
 		if err := p.s.keeper.Kill(p.run.id); err != nil {
 			p.s.log.Printf("process '%s': the leader that left its group could not be ended: %v", p.rec.Spec.Name, err)

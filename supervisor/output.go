@@ -1,8 +1,11 @@
 package supervisor
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
+	"regexp"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +29,11 @@ func (s *Supervisor) openOutput(spec *process.Spec) (output, error) {
 		return output{tail: s.tails.add()}, nil
 	}
 	log, err := s.mover.Open(s.logDir(spec.Name), logs.Options{
+		MaxSize:  spec.LogMaxSize,
+		MaxFiles: spec.LogMaxFiles,
+		MaxAge:   spec.LogMaxAge,
+		MaxTotal: spec.LogMaxTotal,
+		Block:    spec.LogBlock,
 		Report: func(err error) { s.log.Printf("process '%s': %v", spec.Name, err) },
 	})
 	return output{log: log}, err
@@ -45,6 +53,36 @@ func (o output) last(lines int) ([]byte, error) {
 		return o.log.Last(lines, maxLast)
 	}
 	return o.tail.Last(lines), nil
+}
+
+// read writes what q asks for.
+func (o output) read(ctx context.Context, q process.LogQuery, w io.Writer) (next int64, err error) {
+	if o.log == nil {
+		if q.NeedsFile() {
+			return 0, process.Errorf(process.CodeInvalid, "only the last lines are kept, in memory: times, runs, offsets, grep and follow need a process that was started with log:true")
+		}
+		_, err := w.Write(o.tail.Last(q.Lines))
+		return 0, err
+	}
+	query := logs.Query{Lines: q.Lines, From: q.From, Since: q.Since, Until: q.Until, Run: q.Run, Times: q.Times, Follow: q.Follow}
+	if q.Grep != "" {
+		if query.Grep, err = regexp.Compile(q.Grep); err != nil {
+			return 0, process.Errorf(process.CodeInvalid, "grep: %v", err)
+		}
+	}
+	if told, ok := w.(interface{ Offset(next int64) }); ok {
+		query.Progress = told.Offset
+	}
+	return o.log.Read(ctx, query, w)
+}
+
+// dropped is how many bytes could not be written.
+func (o output) dropped() uint64 {
+	if o.log == nil {
+		return 0
+	}
+	bytes, _ := o.log.Dropped()
+	return bytes
 }
 
 // remove forgets all of it.

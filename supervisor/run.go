@@ -49,7 +49,7 @@ type run struct {
 // spawn begins the next run. Its number is on disk before anything is made.
 func (p *managed) spawn() event {
 	p.rec.Run++
-	p.rec.Origin, p.rec.Missed = p.s.origin, time.Time{}
+	p.rec.Origin, p.rec.Owed, p.rec.Missed = p.s.origin, false, time.Time{}
 	spec := &p.rec.Spec
 	id := keeper.RunID{Name: spec.Name, Run: p.rec.Run}
 	p.run = &run{id: id, jobID: spec.JobID, group: p.s.groups.Child(groupName(id))}
@@ -250,7 +250,10 @@ func (p *managed) finish(cause process.Cause) {
 	}
 	p.s.at(PointDrained)
 	result := r.result(cause, p)
-	p.rec.Last, p.rec.Origin = &result, p.s.origin
+	p.rec.Last = &result
+	if p.state.at == process.Starting {
+		p.rec.At, p.rec.Owed = process.Stopped, true
+	}
 	// What the run has left is needed until its result is on disk.
 	if p.stored { // a process that could not be stored is none
 		if err := p.save(); err != nil {

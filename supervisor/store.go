@@ -22,9 +22,10 @@ type record struct {
 	At   process.State `json:",omitzero"` // where the last run left it
 	Run  uint64        // the last run number that was given out
 	Last *process.Run  `json:",omitempty"` // the last run that ended
+	Owed bool          `json:",omitzero"`  // the next run was to be started at once
 
-	// Origin is who was about to start the last run, or has seen its end: without
-	// it nobody could say whether one that left no trace was ever there.
+	// Origin is who was about to start the last run: without it nobody could
+	// say whether one that left no trace was ever there.
 	Origin origin
 	Next   time.Time `json:",omitzero"` // of the schedule, when this was written
 	Missed time.Time `json:",omitzero"` // the last time of the schedule at which no daemon ran

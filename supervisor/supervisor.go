@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"io"
 	"log"
 	"maps"
 	"os"
@@ -287,17 +288,20 @@ func (s *Supervisor) Names() []string {
 	return slices.Sorted(maps.Keys(s.names))
 }
 
-// Log is the last lines of a process's output.
-func (s *Supervisor) Log(ctx context.Context, name string, lines int) ([]byte, error) {
+// Log writes what q asks for of a process's output to w, and returns the offset to
+// go on from. A w with a method Offset(int64) is told it after each piece.
+func (s *Supervisor) Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error) {
 	p, err := s.lookup(name)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	data, err := p.output.last(lines)
-	if err != nil {
-		return nil, process.Errorf(process.CodeInternal, "the log of '%s' cannot be read: %v", name, err)
+	next, err = p.output.read(ctx, q, w)
+	if err != nil && ctx.Err() == nil {
+		if code := new(process.Error); !errors.As(err, &code) {
+			err = process.Errorf(process.CodeInternal, "the log of '%s' cannot be read: %v", name, err)
+		}
 	}
-	return data, nil
+	return next, err
 }
 
 // Doctor examines the host.

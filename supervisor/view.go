@@ -29,6 +29,9 @@ func (p *managed) publish() {
 			v.pid = r.leader.PID
 		}
 	}
+	if p.owed { // first of all
+		v.state = process.Starting
+	}
 	p.view.Store(v)
 }
 
@@ -37,6 +40,7 @@ func (s *Supervisor) statusOf(p *managed) process.Status {
 	for {
 		v := p.view.Load()
 		status, ok := v.status()
+		status.LogDropped = p.output.dropped()
 		// A run that ended meanwhile has left its totals in a new view.
 		if ok || p.view.Load() == v {
 			return status

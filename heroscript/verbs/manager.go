@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"context"
+	"io"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -31,9 +32,10 @@ type Manager interface {
 	// List is every process, sorted by name, bytewise.
 	List(ctx context.Context) ([]process.Status, error)
 
-	// Log is the last lines of a process's output, DefaultLogLines for
-	// limit 0.
-	Log(ctx context.Context, name string, limit int) ([]byte, error)
+	// Log writes what q asks for of a process's output to w, byte for byte,
+	// and returns the offset to go on From. With q.Follow it goes on until
+	// ctx ends.
+	Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error)
 
 	// Doctor examines the host that the daemon is on.
 	Doctor(ctx context.Context) (process.Report, error)

@@ -3,6 +3,7 @@ package verbs
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -57,7 +58,8 @@ func (r *recorder) Doctor(context.Context) (process.Report, error) {
 	return r.report, r.err
 }
 
-func (r *recorder) Log(_ context.Context, name string, limit int) ([]byte, error) {
-	r.note("log %s %d", name, limit)
-	return r.output, r.err
+func (r *recorder) Log(_ context.Context, name string, q process.LogQuery, w io.Writer) (int64, error) {
+	r.note("log %s %d", name, q.Lines)
+	n, err := w.Write(r.output)
+	return int64(n), err
 }

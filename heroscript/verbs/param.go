@@ -26,7 +26,7 @@ type request struct {
 	spec  process.Spec
 	given int // parameters of the spec that were given
 	json  bool
-	limit int
+	log   process.LogQuery
 }
 
 // The parameters that every verb takes.
@@ -89,6 +89,39 @@ var specParams = []specParam{
 		r.spec.Cron = v
 		return nil
 	}}, func(s process.Spec) string { return s.Cron }},
+	{Param{Name: "log_max_size", Value: "SIZE", Help: "begin the next log file at this size: bytes, or with K, M, G (default 10M)", set: func(r *request, v string) (err error) {
+		r.spec.LogMaxSize, err = process.ParseSize(v)
+		return err
+	}}, func(s process.Spec) string { return unlessZero(s.LogMaxSize) }},
+	{Param{Name: "log_max_files", Value: "NUMBER", Help: "log files that are kept (default 5)", set: func(r *request, v string) (err error) {
+		r.spec.LogMaxFiles, err = positive(v)
+		return err
+	}}, func(s process.Spec) string { return unlessZero(int64(s.LogMaxFiles)) }},
+	{Param{Name: "log_max_age", Value: "SECONDS", Help: "begin the next log file when this one is so old (default: any age)", set: func(r *request, v string) (err error) {
+		r.spec.LogMaxAge, err = process.ParseSeconds(v)
+		return err
+	}}, func(s process.Spec) string {
+		if s.LogMaxAge == 0 {
+			return ""
+		}
+		return seconds(s.LogMaxAge.Seconds())
+	}},
+	{Param{Name: "log_max_total", Value: "SIZE", Help: "all log files together (default: what size and number come to)", set: func(r *request, v string) (err error) {
+		r.spec.LogMaxTotal, err = process.ParseSize(v)
+		return err
+	}}, func(s process.Spec) string { return unlessZero(s.LogMaxTotal) }},
+	{Param{Name: "log_full", Value: "WHAT", Help: "on a full disk: drop (and count) what is written, or block the writers (default drop)", set: func(r *request, v string) error {
+		if v != "drop" && v != "block" {
+			return fmt.Errorf("%s is neither drop nor block", process.Printable(v))
+		}
+		r.spec.LogBlock = v == "block"
+		return nil
+	}}, func(s process.Spec) string {
+		if s.LogBlock {
+			return "block"
+		}
+		return ""
+	}},
 	{Param{Name: "stop_signal", Value: "SIGNAL", Help: "asks the tree to end (default TERM)", set: func(r *request, v string) (err error) {
 		r.spec.StopSignal, err = process.ParseSignal(v)
 		return err
@@ -108,6 +141,21 @@ var specParams = []specParam{
 		}
 		return seconds(s.StopTimeout.Seconds())
 	}},
+}
+
+func unlessZero(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func positive(v string) (int, error) {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s is not a number: 1 or more", process.Printable(v))
+	}
+	return n, nil
 }
 
 func seconds(s float64) string { return strconv.FormatFloat(s, 'f', -1, 64) }
@@ -177,6 +225,14 @@ func (v *Verb) bind(a heroscript.Action) (*request, error) {
 	for _, p := range v.Params {
 		if _, ok := seen[p.Name]; p.Required && !ok {
 			return r, at(a.Pos, "%s needs the parameter %s:%s", v.Name, p.Name, p.Value)
+		}
+	}
+	if q := &r.log; v.Takes("follow") {
+		if *q == (process.LogQuery{Times: q.Times, Follow: q.Follow}) {
+			q.Lines = DefaultLogLines
+		}
+		if q.Follow && !q.Until.IsZero() {
+			return r, at(a.Pos, "until and follow exclude each other")
 		}
 	}
 	if r.given > 0 && r.spec.Command == "" {

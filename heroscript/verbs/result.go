@@ -1,12 +1,10 @@
 package verbs
 
 import (
-	"encoding/base64"
 	"fmt"
 	"io"
 	"strconv"
 	"text/tabwriter"
-	"unicode/utf8"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -47,39 +45,6 @@ func (d deleted) json() any {
 
 func (d deleted) text(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "process '%s' deleted\n", string(d))
-	return err
-}
-
-// logged is the result of log: bytes as they were written.
-type logged struct {
-	name string
-	data []byte
-}
-
-// Bytes is the JSON form of bytes that need not be UTF-8.
-type Bytes struct {
-	Name     string `json:"name"`
-	Data     string `json:"data"`
-	Encoding string `json:"encoding,omitempty"` // "base64", or empty for text as it is
-}
-
-func (l logged) json() any {
-	if utf8.Valid(l.data) {
-		return Bytes{l.name, string(l.data), ""}
-	}
-	return Bytes{l.name, base64.StdEncoding.EncodeToString(l.data), "base64"}
-}
-
-// Decode is what b stands for.
-func (b Bytes) Decode() ([]byte, error) {
-	if b.Encoding == "" {
-		return []byte(b.Data), nil
-	}
-	return base64.StdEncoding.DecodeString(b.Data)
-}
-
-func (l logged) text(w io.Writer) error {
-	_, err := w.Write(l.data)
 	return err
 }
 
@@ -143,6 +108,9 @@ func (s status1) text(w io.Writer) error {
 	}
 	row("stop", fmt.Sprintf("SIG%s, SIGKILL after %s", s.StopSignal, Seconds(s.StopTimeoutSeconds)))
 	row("log", map[bool]string{true: "in a file", false: "last lines in memory"}[s.Log])
+	if s.LogDropped > 0 {
+		row("log dropped", Size(s.LogDropped)+" could not be written")
+	}
 	if s.PID != 0 {
 		row("pid", number(s.PID))
 	}

@@ -30,6 +30,7 @@ func running() process.Status {
 		Name: "web", Command: "exec ./web \\\n  -port 80", Dir: "/srv", Log: true, Deadline: 90*time.Second + 1,
 		Cron: "0 3 * * *", StopSignal: 2, StopTimeout: new(1500 * time.Millisecond),
 	}, process.Running)
+	s.LogDropped = 4096
 	s.PID, s.NextTime, s.MissedTime = 4711, noon.Add(15*time.Hour), noon.Add(-9*time.Hour)
 	s.Run = process.Run{Number: 8, JobID: "e42", Start: noon.Add(123456 * time.Microsecond), Uptime: 61.5}
 	s.CPU, s.CPUUser, s.CPUSystem, s.CPUSource = new(int64(1500000)), new(int64(1000000)), new(int64(500000)), process.SourceCgroup

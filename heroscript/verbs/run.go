@@ -134,13 +134,20 @@ func jobID(a heroscript.Action) string {
 func (a Answer) Write(w io.Writer) error {
 	switch {
 	case a.Err == nil && a.JSON:
+		if s, ok := a.body.(interface{ streamJSON(io.Writer) error }); ok {
+			return s.streamJSON(w)
+		}
 		return writeJSON(w, a.body.json())
 	case a.Err == nil:
 		return a.body.text(w)
 	case a.JSON:
 		return writeJSON(w, failure(a.Err))
 	}
-	_, err := io.WriteString(w, "Error: "+oneLine(a.Err.Error())+"\n")
+	return writeError(w, a.Err)
+}
+
+func writeError(w io.Writer, err error) error {
+	_, err = io.WriteString(w, "Error: "+oneLine(err.Error())+"\n")
 	return err
 }
 

@@ -2,11 +2,7 @@ package verbs
 
 import (
 	"context"
-	"fmt"
-	"strconv"
 	"strings"
-
-	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // Verb is a command: one row of the table.
@@ -65,13 +61,9 @@ var table = []Verb{
 		func(ctx context.Context, m Manager, r *request) (result, error) {
 			return deleted(r.spec.Name), m.Delete(ctx, r.spec.Name)
 		}},
-	{"process.log", "Show the last lines of a process's output.", []Param{nameParam, limitParam},
+	{"process.log", "Show a process's output: its last lines, those of a time or a run, or as it comes.", append([]Param{nameParam}, logParams...),
 		func(ctx context.Context, m Manager, r *request) (result, error) {
-			if r.limit == 0 {
-				r.limit = DefaultLogLines
-			}
-			data, err := m.Log(ctx, r.spec.Name, r.limit)
-			return logged{r.spec.Name, data}, err
+			return readLog(ctx, m, r.spec.Name, r.log)
 		}},
 	{"doctor", "Show what the daemon found on this host, what follows, and what mends it.", nil,
 		func(ctx context.Context, m Manager, r *request) (result, error) {
@@ -79,16 +71,6 @@ var table = []Verb{
 			return reported(report), err
 		}},
 }
-
-// DefaultLogLines is how many lines process.log shows when it is not told.
-const DefaultLogLines = 100
-
-var limitParam = Param{Name: "limit", Value: "LINES", Help: "this many lines at most (default 100)", set: func(r *request, v string) (err error) {
-	if r.limit, err = strconv.Atoi(v); err != nil || r.limit < 1 {
-		return fmt.Errorf("%s is not a number of lines: 1 or more", process.Printable(v))
-	}
-	return nil
-}}
 
 // param finds a parameter of the verb or one that all verbs take.
 func (v *Verb) param(name string) *Param {

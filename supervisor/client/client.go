@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"strconv"
 	"syscall"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
@@ -237,20 +236,6 @@ func (c *Client) Status(ctx context.Context, name string) (s process.Status, err
 func (c *Client) List(ctx context.Context) (all []process.Status, err error) {
 	err = c.read(ctx, verbs.NewAction("process.list"), &all)
 	return all, err
-}
-
-// Log is the last lines of a process's output, byte for byte; lines 0 means the
-// last 100.
-func (c *Client) Log(ctx context.Context, name string, lines int) ([]byte, error) {
-	a := verbs.NewAction("process.log", "name", name)
-	if lines != 0 {
-		a = verbs.NewAction("process.log", "name", name, "limit", strconv.Itoa(lines))
-	}
-	var b verbs.Bytes
-	if err := c.read(ctx, a, &b); err != nil {
-		return nil, err
-	}
-	return b.Decode()
 }
 
 // Doctor examines the host that the daemon is on.

@@ -52,7 +52,7 @@ func TestMethodsReachTheManager(t *testing.T) {
 	if got, err := c.Stop(ctx, "a"); err != nil || got.State != process.Stopped {
 		t.Errorf("stop: %+v, %v", got, err)
 	}
-	if got, err := c.Log(ctx, "a", 0); err != nil || string(got) != string(m.output) {
+	if got, err := c.LogLines(ctx, "a", 0); err != nil || string(got) != string(m.output) {
 		t.Errorf("log: %q, %v", got, err)
 	}
 	if err := c.Delete(ctx, "a"); err != nil {
@@ -283,7 +283,7 @@ func TestReadsAreRepeatedAndChangesNever(t *testing.T) {
 			"delete":  {func() error { return c.Delete(ctx, "a") }, 1},
 			"status":  {func() error { _, err := c.Status(ctx, "a"); return err }, 3},
 			"list":    {func() error { _, err := c.List(ctx); return err }, 3},
-			"log":     {func() error { _, err := c.Log(ctx, "a", 1); return err }, 3},
+			"log":     {func() error { _, err := c.LogLines(ctx, "a", 1); return err }, 3},
 		} {
 			r.requests.Store(0)
 			if err := call.do(); !errors.Is(err, client.ErrConnectionLost) {

@@ -109,9 +109,10 @@ func (m *memory) Doctor(context.Context) (process.Report, error) {
 	return process.Report{Findings: []process.Finding{{Subject: "kernel", Level: process.LevelOK, Found: "6.1"}}}, nil
 }
 
-func (m *memory) Log(_ context.Context, name string, limit int) ([]byte, error) {
+func (m *memory) Log(_ context.Context, name string, q process.LogQuery, w io.Writer) (int64, error) {
 	defer m.called("log")()
-	return m.output, nil
+	n, err := w.Write(m.output)
+	return int64(n), err
 }
 
 // handler is what the daemon has too.

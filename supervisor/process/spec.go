@@ -34,6 +34,11 @@ type Spec struct {
 	Cron        string         `json:",omitzero"` // five fields, @every or @daily forms; empty: runs at once, once
 	JobID       string         `json:",omitzero"` // recorded on the runs it starts
 	StopSignal  Signal         `json:",omitzero"` // 0: DefaultStopSignal
+	LogMaxSize  int64          `json:",omitzero"` // bytes of a log file before the next is begun; 0: 10 MiB
+	LogMaxFiles int            `json:",omitzero"` // log files that are kept; 0: 5
+	LogMaxAge   time.Duration  `json:",omitzero"` // of a log file before the next is begun; 0: any
+	LogMaxTotal int64          `json:",omitzero"` // bytes that all log files may take; 0: what size and files come to
+	LogBlock    bool           `json:",omitzero"` // on a full disk the writers wait; otherwise bytes are dropped and counted
 	StopTimeout *time.Duration `json:",omitzero"` // between the stop signal and SIGKILL; nil: DefaultStopTimeout, 0: SIGKILL at once
 }
 
@@ -72,6 +77,12 @@ func (s *Spec) Validate() error {
 		if err := validateTime("stop_timeout", *s.StopTimeout); err != nil {
 			return err
 		}
+	}
+	if err := validateTime("log_max_age", s.LogMaxAge); err != nil {
+		return err
+	}
+	if s.LogMaxSize < 0 || s.LogMaxFiles < 0 || s.LogMaxTotal < 0 {
+		return Errorf(CodeInvalid, "log_max_size, log_max_files, log_max_total: less than nothing cannot be kept")
 	}
 	if s.StopSignal != 0 && !s.StopSignal.valid() {
 		return Errorf(CodeInvalid, "stop_signal: no signal %d: 1 to 64", s.StopSignal)
@@ -148,6 +159,21 @@ func ParseSeconds(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%s seconds are not between 0 and 100 years", Printable(text))
 	}
 	return time.Duration(math.Round(f * float64(time.Second))), nil
+}
+
+// ParseSize reads a number of bytes, with K, M or G for powers of 1024.
+func ParseSize(text string) (int64, error) {
+	number, shift := text, 0
+	if n := len(text); n > 0 {
+		if i := strings.IndexByte("KMG", text[n-1]&^0x20); i >= 0 {
+			number, shift = text[:n-1], 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 1 || n > math.MaxInt64>>shift {
+		return 0, fmt.Errorf("%s is not a size: a number of bytes from 1, with K, M or G behind it", Printable(text))
+	}
+	return n << shift, nil
 }
 
 // Printable is text quoted so that it stands on one line of a terminal.

@@ -19,6 +19,8 @@ type Status struct {
 	StopSignal         Signal  `json:"stop_signal"`
 	StopTimeoutSeconds float64 `json:"stop_timeout_seconds"`
 
+	LogDropped uint64 `json:"log_dropped_bytes,omitempty"` // that could not be written, since the daemon's start
+
 	NextTime   time.Time `json:"next_time,omitzero"`   // of the schedule
 	MissedTime time.Time `json:"missed_time,omitzero"` // of the schedule: the last at which no daemon ran, until the next run
 

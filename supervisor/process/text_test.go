@@ -108,7 +108,8 @@ func TestSpecAsJSONIsReadBackAndLeavesDefaultsOut(t *testing.T) {
 	if string(plain) != `{"Name":"a","Command":"b"}` {
 		t.Errorf("got %s", plain)
 	}
-	want := Spec{"a", "b\n", "/", true, 1, "@daily", "j", 2, new(time.Duration)}
+	want := Spec{Name: "a", Command: "b\n", Dir: "/", Log: true, Deadline: 1, Cron: "@daily", JobID: "j", StopSignal: 2, StopTimeout: new(time.Duration),
+		LogMaxSize: 3, LogMaxFiles: 4, LogMaxAge: 5, LogMaxTotal: 6, LogBlock: true}
 	data, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/term"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// shortFlags of logs stand for parameters of process.log.
+var shortFlags = map[string]string{"f": "follow", "n": "limit", "t": "times"}
+
+// logsCommand writes the output of one process, or of several at once: then each
+// line has its process's name in front.
+func logsCommand(ctx context.Context, conn connection, args []string, stdout io.Writer) error {
+	verb, _ := verbs.Lookup("process.log")
+	a := verbs.NewAction(verb.Name)
+	f := quietFlags("logs")
+	conn.register(f)
+	for _, p := range verb.AllParams() {
+		f.Var(&param{Param: p, to: &a}, p.Name, p.Help)
+		for short, long := range shortFlags {
+			if long == p.Name {
+				f.Var(&param{Param: p, to: &a}, short, p.Help)
+			}
+		}
+	}
+	var names []string
+	for len(args) > 0 {
+		if err := f.Parse(args); err != nil {
+			return flagError(err)
+		}
+		if args = f.Args(); len(args) > 0 {
+			names, args = append(names, args[0]), args[1:]
+		}
+	}
+	if p, given := a.Get("name"); given {
+		names = append(names, p.Value)
+	}
+	if len(names) == 0 {
+		return usageOf("logs", "logs needs the name of a process")
+	}
+	var queries []process.LogQuery
+	json := false
+	for _, name := range names {
+		one := a
+		one.Params = append([]heroscript.Param{{Key: "name", Value: name}}, without(a.Params, "name")...)
+		q, wantsJSON, err := verbs.LogQuery(one)
+		if err != nil {
+			return usageOf("logs", "%w", err)
+		}
+		queries, json = append(queries, q), wantsJSON
+	}
+	c, err := conn.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if len(names) == 1 {
+		return ended(ctx, queries[0], verbs.WriteLog(ctx, c, names[0], queries[0], json, stdout))
+	}
+	return logSeveral(ctx, c, names, queries, json, stdout)
+}
+
+func without(params []heroscript.Param, key string) (kept []heroscript.Param) {
+	for _, p := range params {
+		if p.Key != key {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// logSeveral writes several logs at once, whole lines each.
+func logSeveral(ctx context.Context, c *client.Client, names []string, queries []process.LogQuery, json bool, stdout io.Writer) error {
+	width := 0
+	for _, name := range names {
+		width = max(width, len(name))
+	}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	errs := make([]error, len(names))
+	for i, name := range names {
+		var w io.Writer = &prefixer{mu: &mu, w: stdout}
+		if !json {
+			w.(*prefixer).prefix = prefix(name, width, i, stdout)
+		}
+		all.Go(func() {
+			errs[i] = ended(ctx, queries[i], verbs.WriteLog(ctx, c, name, queries[i], json, w))
+			errs[i] = errors.Join(errs[i], w.(*prefixer).flush())
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// ended is nil for someone who has followed long enough.
+func ended(ctx context.Context, q process.LogQuery, err error) error {
+	if q.Follow && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// prefix is what stands before a line of a process, in its colour on a terminal.
+func prefix(name string, width, i int, stdout io.Writer) string {
+	text := fmt.Sprintf("%-*s | ", width, name)
+	if f, ok := stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" {
+		text = fmt.Sprintf("\x1b[%dm%s\x1b[0m", 31+i%6, text)
+	}
+	return text
+}
+
+// prefixer writes whole lines, each behind a prefix.
+type prefixer struct {
+	mu      *sync.Mutex
+	w       io.Writer
+	prefix  string
+	partial []byte
+}
+
+func (p *prefixer) Write(b []byte) (int, error) {
+	p.partial = append(p.partial, b...)
+	var out []byte
+	for {
+		line, rest, found := bytes.Cut(p.partial, []byte("\n"))
+		if !found {
+			break
+		}
+		out = append(append(append(out, p.prefix...), line...), '\n')
+		p.partial = rest
+	}
+	p.partial = append([]byte(nil), p.partial...)
+	return len(b), p.put(out)
+}
+
+// flush writes a last line that has no end, and ends it.
+func (p *prefixer) flush() error {
+	if len(p.partial) == 0 {
+		return nil
+	}
+	_, err := p.Write([]byte("\n"))
+	return err
+}
+
+func (p *prefixer) put(out []byte) error {
+	if len(out) == 0 {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := p.w.Write(out)
+	return err
+}

@@ -1,0 +1,220 @@
+package verbs
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// DefaultLogLines is how many lines process.log shows when it is not told which.
+const DefaultLogLines = 100
+
+// logParams are those of process.log behind the name.
+var logParams = []Param{
+	{Name: "limit", Value: "LINES", Help: "this many of the last lines at most (default 100, or all where since, until, run or grep is given)", set: func(r *request, v string) (err error) {
+		if r.log.Lines, err = strconv.Atoi(v); err != nil || r.log.Lines < 1 {
+			return fmt.Errorf("%s is not a number of lines: 1 or more", process.Printable(v))
+		}
+		return nil
+	}},
+	{Name: "since", Value: "TIME", Help: "from this time on: 10m (ago), 2026-01-31, 2026-01-31T15:04:05, or with a zone", set: func(r *request, v string) (err error) {
+		r.log.Since, err = parseTime(v, time.Now())
+		return err
+	}},
+	{Name: "until", Value: "TIME", Help: "before this time", set: func(r *request, v string) (err error) {
+		r.log.Until, err = parseTime(v, time.Now())
+		return err
+	}},
+	{Name: "run", Value: "NUMBER", Help: "of one run", set: func(r *request, v string) (err error) {
+		if r.log.Run, err = strconv.ParseUint(v, 10, 64); err != nil || r.log.Run == 0 {
+			return fmt.Errorf("%s is not the number of a run: 1 or more", process.Printable(v))
+		}
+		return nil
+	}},
+	{Name: "grep", Value: "REGEXP", Help: "only lines that match", set: func(r *request, v string) error {
+		r.log.Grep = v
+		_, err := regexp.Compile(v)
+		return err
+	}},
+	{Name: "times", Help: "the time before each line", set: func(r *request, v string) (err error) {
+		r.log.Times, err = heroscript.ParseBool(v)
+		return err
+	}},
+	{Name: "follow", Help: "go on with what is written from now on, until the session or the connection ends", set: func(r *request, v string) (err error) {
+		r.log.Follow, err = heroscript.ParseBool(v)
+		return err
+	}},
+	{Name: "from", Value: "OFFSET", Help: "go on at this offset, as an answer in JSON gave it", set: func(r *request, v string) (err error) {
+		if r.log.From, err = strconv.ParseInt(v, 10, 64); err != nil || r.log.From < 0 {
+			return fmt.Errorf("%s is not an offset: 0 or more", process.Printable(v))
+		}
+		return nil
+	}},
+}
+
+// LogAction is the action that asks for q.
+func LogAction(name string, q process.LogQuery) heroscript.Action {
+	a := NewAction("process.log", "name", name)
+	add := func(key, value string) { a.Params = append(a.Params, heroscript.Param{Key: key, Value: value}) }
+	if q.Lines > 0 {
+		add("limit", strconv.Itoa(q.Lines))
+	}
+	for key, t := range map[string]time.Time{"since": q.Since, "until": q.Until} {
+		if !t.IsZero() {
+			add(key, t.Format(time.RFC3339Nano))
+		}
+	}
+	if q.Run > 0 {
+		add("run", strconv.FormatUint(q.Run, 10))
+	}
+	if q.Grep != "" {
+		add("grep", q.Grep)
+	}
+	if q.Times {
+		add("times", "true")
+	}
+	if q.Follow {
+		add("follow", "true")
+	}
+	if q.From > 0 {
+		add("from", strconv.FormatInt(q.From, 10))
+	}
+	return a
+}
+
+// parseTime reads a moment: a length of time ago, or a date with or without a time
+// and a zone; local without one.
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s is not a time: 10m (ago), 2026-01-31, 2026-01-31T15:04:05, or that with a zone such as Z", process.Printable(text))
+}
+
+// readLog is process.log. It is read when the answer is written, as it comes.
+func readLog(ctx context.Context, m Manager, name string, q process.LogQuery) (result, error) {
+	if _, err := m.Status(ctx, name); err != nil {
+		return nil, err
+	}
+	return logged{ctx, m, name, q}, nil
+}
+
+// LogQuery is what an action of process.log asks for, and whether it wants JSON.
+func LogQuery(a heroscript.Action) (q process.LogQuery, json bool, err error) {
+	verb, err := find(a)
+	if err != nil {
+		return q, false, err
+	}
+	r, err := verb.bind(a)
+	return r.log, r.json, err
+}
+
+// WriteLog writes a log in one of the formats of process.log.
+func WriteLog(ctx context.Context, m Manager, name string, q process.LogQuery, json bool, w io.Writer) error {
+	if !json {
+		_, err := m.Log(ctx, name, q, w)
+		return err
+	}
+	pieces := &pieceWriter{name: name, w: w}
+	next, err := m.Log(ctx, name, q, pieces)
+	pieces.next = next
+	if err == nil && (pieces.data.Len() > 0 || !pieces.written) {
+		err = pieces.flush()
+	}
+	return err
+}
+
+// Bytes is the JSON form of bytes that need not be UTF-8.
+type Bytes struct {
+	Name     string `json:"name"`
+	Data     string `json:"data"`
+	Encoding string `json:"encoding,omitempty"` // "base64", or empty for text as it is
+	Next     int64  `json:"next,omitempty"`     // the offset to go on from
+}
+
+func newBytes(name string, data []byte, next int64) Bytes {
+	if utf8.Valid(data) {
+		return Bytes{name, string(data), "", next}
+	}
+	return Bytes{name, base64.StdEncoding.EncodeToString(data), "base64", next}
+}
+
+// Decode is what b stands for.
+func (b Bytes) Decode() ([]byte, error) {
+	if b.Encoding == "" {
+		return []byte(b.Data), nil
+	}
+	return base64.StdEncoding.DecodeString(b.Data)
+}
+
+// logged is the result of log.
+type logged struct {
+	ctx  context.Context
+	m    Manager
+	name string
+	q    process.LogQuery
+}
+
+func (l logged) json() any { return nil }
+
+func (l logged) text(w io.Writer) error {
+	if _, err := l.m.Log(l.ctx, l.name, l.q, w); err != nil && l.ctx.Err() == nil {
+		return writeError(w, err)
+	}
+	return nil
+}
+
+// streamJSON writes one object a line: the bytes in pieces, each with the offset
+// behind it; a failure is the last one.
+func (l logged) streamJSON(w io.Writer) error {
+	err := WriteLog(l.ctx, l.m, l.name, l.q, true, w)
+	if err != nil && l.ctx.Err() == nil {
+		return writeJSON(w, failure(err))
+	}
+	return nil
+}
+
+// pieceWriter collects bytes until it is told the offset behind them.
+type pieceWriter struct {
+	name    string
+	w       io.Writer
+	data    bytes.Buffer
+	next    int64
+	written bool
+}
+
+func (p *pieceWriter) Write(b []byte) (int, error) {
+	if p.data.Len() >= 1<<20 {
+		if err := p.flush(); err != nil {
+			return 0, err
+		}
+	}
+	return p.data.Write(b)
+}
+
+// Offset is told where to go on from behind what was written.
+func (p *pieceWriter) Offset(next int64) {
+	p.next = next
+	p.flush() // an error shows at the next write
+}
+
+func (p *pieceWriter) flush() error {
+	p.written = true
+	err := writeJSON(p.w, newBytes(p.name, p.data.Bytes(), p.next))
+	p.data.Reset()
+	return err
+}

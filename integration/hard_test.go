@@ -1,0 +1,151 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+func TestFIFOThatIsDeletedCostsNothing(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Log: true, Command: "echo one; until [ -e two ]; do sleep 0.02; done; echo two; until [ -e three ]; do sleep 0.02; done; echo three; exit 3"})
+	d.said("x", "one")
+	fifos, _ := filepath.Glob(d.state + "/run/fifo/*")
+	if len(fifos) != 1 {
+		t.Fatalf("FIFOs: %q", fifos)
+	}
+	if err := errors.Join(os.Remove(fifos[0]), os.WriteFile(d.dir+"/two", nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d.said("x", "two")
+	d.killWorker() // the next one gets it from the keeper
+	if err := os.WriteFile(d.dir+"/three", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s := d.rest("x"); !same(s.ExitCode, new(3)) || s.Number != 1 {
+		t.Errorf("%+v", s)
+	}
+	if got := d.logs("x", 10); got != "one\ntwo\nthree\n" {
+		t.Errorf("its log is %q", got)
+	}
+}
+
+func TestRuntimeDirectoryThatIsDeletedIsAClearError(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "before", Command: "exec sleep 1000"})
+	if err := os.RemoveAll(d.state + "/run/fifo"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := d.client().Start(d.context(), process.Spec{Name: "x", Command: "exec sleep 1000"})
+	if !isCode(err, process.CodeStart) || !strings.Contains(err.Error(), d.state+"/run/fifo") {
+		t.Errorf("start: %v", err)
+	}
+	if s := d.status("before"); s.State != process.Running {
+		t.Errorf("%+v", s)
+	}
+	d.killWorker() // it makes what it needs
+	if s, err := d.client().Start(d.context(), process.Spec{Name: "x"}); err != nil || s.State != process.Running {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// The worker that has a deleted store open writes it anew with the next change.
+func TestStoreThatIsDeletedIsWrittenAnew(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "before", Command: "exec sleep 1000"})
+	if err := os.Remove(d.state + "/processes.db"); err != nil {
+		t.Fatal(err)
+	}
+	d.start(process.Spec{Name: "after", Command: "exec sleep 1000"})
+	for _, name := range []string{"before", "after"} {
+		if s := d.status(name); s.State != process.Running {
+			t.Errorf("%+v", s)
+		}
+	}
+	if text := d.log.since(0); !strings.Contains(text, "deleted the store "+d.state) {
+		t.Errorf("it does not say so: %s", text)
+	}
+	d.killWorker()
+	for _, name := range []string{"before", "after"} {
+		if s := d.status(name); s.State != process.Running || s.Number != 1 {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+func TestReadOnlyStateDirectoryIsAClearError(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, setup{Private: true, Wrap: []string{"/bin/sh", "-c",
+		`[ -e "$TMPDIR/writable" ] || { mkdir -p "$TMPDIR/state" && mount -t tmpfs -o ro,mode=700 tmpfs "$TMPDIR/state"; } && exec "$0" "$@"`}})
+	if said := d.refuse(); !strings.Contains(said, "read-only") || !strings.Contains(said, d.state) {
+		t.Errorf("it says %q", said)
+	}
+	if err := os.WriteFile(d.dir+"/writable", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.launch()
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000"})
+}
+
+func TestTenThousandLeftoversDoNoHarm(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, setup{})
+	for _, dir := range []string{d.state + "/run/fifo", d.state + "/logs"} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 10_000 {
+		err := errors.Join(unix.Mkfifo(fmt.Sprintf("%s/run/fifo/left.%d", d.state, i+1), 0o600),
+			os.WriteFile(fmt.Sprintf("%s/left%d", d.state, i), nil, 0o600),
+			os.WriteFile(fmt.Sprintf("%s/run/left%d", d.state, i), nil, 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.launch()
+	d.start(process.Spec{Name: "left", Command: "exec sleep 1000"})
+	if fifos, _ := os.ReadDir(d.state + "/run/fifo"); len(fifos) != 1 {
+		t.Errorf("%d FIFOs, want that of the one run", len(fifos))
+	}
+	if files, _ := filepath.Glob(d.state + "/left*"); len(files) != 10_000 {
+		t.Errorf("%d of the files that are not the daemon's are there", len(files))
+	}
+}
+
+func TestTooFewDescriptorsAreAClearError(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{Wrap: []string{"/bin/sh", "-c", `ulimit -n 64 && exec "$0" "$@"`}})
+	var refused error
+	started := 0
+	for ; started < 100 && refused == nil; started++ {
+		_, refused = d.client().Start(d.context(), process.Spec{Name: fmt.Sprint("x", started), Command: "exec sleep 1000"})
+	}
+	if !isCode(refused, process.CodeStart) || !strings.Contains(refused.Error(), unix.EMFILE.Error()) {
+		t.Fatalf("start %d with few descriptors: %v", started, refused)
+	}
+	for i := range started - 1 {
+		if s := d.status(fmt.Sprint("x", i)); s.State != process.Running {
+			t.Errorf("%+v", s)
+		}
+	}
+	d.stop("x0")
+	if err := d.client().Delete(d.context(), "x1"); err != nil {
+		t.Error(err)
+	}
+	d.start(process.Spec{Name: "again", Command: "exec sleep 1000"})
+	d.killWorker()
+	if s := d.status("x2"); s.State != process.Running || s.Number != 1 {
+		t.Errorf("%+v", s)
+	}
+}

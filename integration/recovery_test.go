@@ -1,0 +1,202 @@
+package integration
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// crash sends SIGKILL to the keeper and the worker at once.
+func (d *daemon) crash() {
+	d.t.Helper()
+	worker := d.worker()
+	if err := d.cmd.Process.Kill(); err != nil {
+		d.t.Fatal(err)
+	}
+	if worker != 0 {
+		unix.Kill(worker, unix.SIGKILL)
+	}
+	d.wait()
+	d.hangUp()
+}
+
+// both are the two ways in which a daemon is replaced without an order.
+var both = map[string]func(d *daemon){
+	"worker": (*daemon).killWorker,
+	"daemon": func(d *daemon) {
+		d.crash()
+		d.launch()
+	},
+}
+
+func TestTreesOutliveTheKeeper(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Log: true, Command: "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done"})
+	d.said("x", "3\n")
+	before := d.status("x")
+	d.crash()
+	if !alive(before.PID) {
+		t.Fatal("the tree has ended with the daemon")
+	}
+	d.launch()
+	if s := d.status("x"); s.State != process.Running || s.PID != before.PID || s.Number != 1 || !s.Start.Equal(before.Start) {
+		t.Errorf("was %+v\nis %+v", before, s)
+	}
+	lines := len(d.logs("x", 1000))
+	eventually(t, "its output is read on", func() bool { return len(d.logs("x", 1000)) > lines })
+	if s := d.stop("x"); s.Cause != process.CauseStop || s.ExitCode != nil {
+		t.Errorf("%+v", s)
+	}
+	for i, line := range strings.Fields(d.logs("x", 1000)) {
+		if line != fmt.Sprint(i+1) {
+			t.Fatalf("line %d is %q", i+1, line)
+		}
+	}
+	d.nobodyLeft("x", 1)
+}
+
+// How a leader ended while nobody could see it is not known, and not invented.
+func TestRunThatEndedWhileTheKeeperWasDeadIsLost(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Command: "until [ -e enough ]; do sleep 0.02; done; exit 7"})
+	pid := d.status("x").PID
+	d.crash()
+	if err := os.WriteFile(d.dir+"/enough", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the tree has ended", func() bool { stat := procStat(pid); return len(stat) == 0 || stat[0] == "Z" })
+	d.launch()
+	if s := d.rest("x"); s.State != process.Failed || s.Cause != process.CauseLost || s.ExitCode != nil || s.Signal != 0 || s.CPU == nil {
+		t.Errorf("%+v", s)
+	}
+	d.nobodyLeft("x", 1)
+}
+
+func TestDeadlineCountsWhileNobodyLooks(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	const deadline = 1500 * time.Millisecond
+	d.start(process.Spec{Name: "passed", Command: "exec sleep 1000", Deadline: deadline})
+	d.start(process.Spec{Name: "later", Command: "exec sleep 1000", Deadline: 3 * deadline})
+	began := d.status("passed").Start
+	d.crash()
+	time.Sleep(time.Until(began.Add(deadline))) // it is the time itself that must pass
+	d.launch()
+	up := time.Now()
+	if s := d.rest("passed"); s.Cause != process.CauseDeadline || s.State != process.Failed || s.End.Sub(up) > patience/6 {
+		t.Errorf("%+v", s)
+	}
+	if s := d.rest("later"); s.Cause != process.CauseDeadline || s.End.Sub(s.Start) < 3*deadline || s.End.Sub(s.Start) > 3*deadline+patience/6 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestStopUnderWayIsFinished(t *testing.T) {
+	t.Parallel()
+	for what, replace := range both {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d := startDaemon(t, setup{})
+			const grace = 2 * time.Second
+			d.start(process.Spec{Name: "x", StopTimeout: new(grace),
+				Command: `trap 'echo asked >>asked' TERM; echo up; while :; do sleep 0.05; done`})
+			d.said("x", "up")
+			pm := d.dial(t)
+			began := time.Now()
+			go pm.Stop(d.context(), "x")
+			eventually(t, "the tree is asked to end", func() bool { return !gone(d.dir + "/asked") })
+			replace(d)
+			s := d.rest("x")
+			took := s.End.Sub(began)
+			if s.State != process.Stopped || s.Cause != process.CauseStop || took < grace || took > grace+patience/6 {
+				t.Errorf("after %v: %+v", took, s)
+			}
+			d.nobodyLeft("x", 1)
+		})
+	}
+}
+
+// edit changes what the store of a daemon that does not run has of a process.
+func (d *daemon) edit(name string, change func(record map[string]any)) {
+	d.t.Helper()
+	db, err := bolt.Open(d.state+"/processes.db", 0o600, &bolt.Options{Timeout: patience})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		all := tx.Bucket([]byte("processes"))
+		record := map[string]any{}
+		if err := json.Unmarshal(all.Get([]byte(name)), &record); err != nil {
+			return err
+		}
+		change(record)
+		data, err := json.Marshal(record)
+		return errors.Join(err, all.Put([]byte(name), data))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func TestScheduledTimeThatPassedMeanwhileRunsLateOrIsMissed(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	for _, name := range []string{"late", "missed"} {
+		d.start(process.Spec{Name: name, Command: "true", Cron: "@every 1h"})
+	}
+	d.end(unix.SIGTERM)
+	now := time.Now()
+	d.edit("late", func(r map[string]any) { r["Next"] = now.Add(-time.Second) })
+	d.edit("missed", func(r map[string]any) { r["Next"] = now.Add(-90 * time.Minute) })
+	d.launch()
+	s := d.await("late", "through its run", func(s process.Status) bool { return s.LastRun != nil })
+	if s.LastRun.Number != 1 || !s.MissedTime.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	s = d.status("missed")
+	if late := now.Sub(s.MissedTime); s.LastRun != nil || late < 25*time.Minute || late > 35*time.Minute {
+		t.Errorf("missed by %v: %+v", late, s)
+	}
+	if !s.NextTime.After(now) || s.State != process.Scheduled {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A machine that was restarted has no groups, no runtime directory and another boot
+// id; the state directory is what it was.
+func TestRunsThatAMachineRestartEndedAreLost(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{Private: true, Wrap: []string{"/bin/sh", "-c",
+		`if [ -e "$TMPDIR/boot_id" ]; then mount --bind "$TMPDIR/boot_id" /proc/sys/kernel/random/boot_id || exit; fi; exec "$0" "$@"`}})
+	d.start(process.Spec{Name: "ran", Command: "exec sleep 1000"})
+	d.start(process.Spec{Name: "timed", Command: "true", Cron: "@every 1s"})
+	d.finished("done", "exit 3")
+	d.crash()
+	removeGroup(d.cgroup)
+	if err := errors.Join(os.RemoveAll(d.state+"/run"),
+		os.WriteFile(d.dir+"/boot_id", []byte("01234567-89ab-cdef-0123-456789abcdef\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d.launch()
+	if s := d.status("ran"); s.State != process.Failed || s.Cause != process.CauseLost || s.Error != "machine restarted" || s.ExitCode != nil || s.Number != 1 {
+		t.Errorf("%+v", s)
+	}
+	if s := d.status("done"); s.Cause != process.CauseExit || !same(s.ExitCode, new(3)) {
+		t.Errorf("%+v", s)
+	}
+	d.await("timed", "run again", func(s process.Status) bool { return s.LastRun != nil && s.LastRun.Cause == process.CauseExit })
+	if s, err := d.client().Start(d.context(), process.Spec{Name: "ran"}); err != nil || s.Number != 2 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

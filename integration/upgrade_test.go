@@ -1,0 +1,179 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// otherProgram is a daemon whose keeper speaks another protocol.
+func otherProgram(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("PM_OTHER_BIN"); path != "" {
+		return path
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("no Go toolchain, and PM_OTHER_BIN is not set")
+	}
+	path := filepath.Join(t.TempDir(), "processmanager")
+	const number = "github.com/freeflowuniverse/processmanager/supervisor/keeper.protocolNumber"
+	args := []string{"build", "-ldflags", "-X " + number + "=200", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, "../cmd/processmanager")...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+// ownProgram is a daemon that executes a copy of the program, which can be replaced.
+func ownProgram(t *testing.T) (d *daemon, replace func(by string)) {
+	t.Helper()
+	dir := t.TempDir()
+	path := dir + "/processmanager"
+	replace = func(by string) {
+		t.Helper()
+		data, err := os.ReadFile(by)
+		if err == nil {
+			err = os.WriteFile(path+".new", data, 0o755)
+		}
+		if err == nil {
+			err = os.Rename(path+".new", path)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace(programs.daemon)
+	// The daemon's own arguments follow; the first of them is the usual program.
+	d = newDaemon(t, setup{Wrap: []string{"/bin/sh", "-c", `shift; exec "` + path + `" "$@"`, "sh"}})
+	d.launch()
+	return d, replace
+}
+
+// upgraded sends SIGHUP and waits until the daemon says that it was done.
+func (d *daemon) upgraded() {
+	d.t.Helper()
+	from := d.log.len()
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		d.t.Fatal(err)
+	}
+	if !d.log.await(from, "upgraded to what is now", d.ended) {
+		d.t.Fatalf("no upgrade:\n%s", d.log.since(from))
+	}
+	d.hangUp() // connections were the old worker's
+}
+
+// TestUpgradesCostNothing upgrades while a hundred processes run, log and exit.
+func TestUpgradesCostNothing(t *testing.T) {
+	t.Parallel()
+	d, replace := ownProgram(t)
+	other := otherProgram(t)
+	const count = 100
+	name := func(i int) string { return fmt.Sprint("p", i) }
+	for i := range count {
+		d.start(process.Spec{Name: name(i), Log: true, Command: fmt.Sprintf(
+			`n=0; while [ ! -e go%d ]; do n=$((n+1)); echo line $n; sleep 0.1; done; echo last $n; exit %d`, i%4, i)})
+	}
+	leaders := map[string]int{}
+	for _, s := range d.list() {
+		leaders[s.Name] = s.PID
+	}
+	keeper := d.keeper()
+	for i, program := range []string{programs.daemon, other, other, programs.daemon} {
+		replace(program)
+		touchFile(t, fmt.Sprintf("%s/go%d", d.dir, i)) // a quarter ends meanwhile
+		d.upgraded()
+		if d.keeper() != keeper {
+			t.Error("another keeper")
+		}
+	}
+	for i := range count {
+		s := d.rest(name(i))
+		if s.ExitCode == nil || *s.ExitCode != i || s.Number != 1 {
+			t.Errorf("%s: exit code %v, run %d, cause %v", name(i), show(s.ExitCode), s.Number, s.Cause)
+		}
+		n := 0
+		for line := range strings.Lines(d.logs(name(i), 100000)) {
+			if n++; line != fmt.Sprintf("line %d\n", n) && line != fmt.Sprintf("last %d\n", n-1) {
+				t.Fatalf("%s: line %d is %q", name(i), n, line)
+			}
+		}
+		if n == 0 {
+			t.Errorf("%s has no log", name(i))
+		}
+	}
+	if s := d.finished("after", "exit 9"); s.ExitCode == nil || *s.ExitCode != 9 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func touchFile(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRefusedUpgradeChangesNothing(t *testing.T) {
+	t.Parallel()
+	d, replace := ownProgram(t)
+	d.start(process.Spec{Name: "p", Command: "echo up; exec sleep 1000"})
+	worker := d.worker()
+	for _, program := range []string{"/bin/true", "/bin/false", "/bin/sleep"} {
+		replace(program)
+		from := d.log.len()
+		d.cmd.Process.Signal(syscall.SIGHUP)
+		if !d.log.await(from, "the upgrade was not done: ", d.ended) {
+			t.Fatal(d.log.since(from))
+		}
+	}
+	if d.worker() != worker || d.status("p").State != process.Running {
+		t.Errorf("worker %d, before %d; %+v", d.worker(), worker, d.status("p"))
+	}
+}
+
+// TestSecondSignalLeavesNobody: the first SIGTERM waits for a tree that takes its time.
+func TestSecondSignalLeavesNobody(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	hour := time.Hour
+	d.start(process.Spec{Name: "p", StopTimeout: &hour, Command: `trap 'touch asked' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1000; done`})
+	d.said("p", "up")
+	d.hangUp()
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	eventually(t, "the tree is asked", func() bool { return !gone(d.dir + "/asked") })
+	if code := d.end(unix.SIGTERM); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	d.nobodyLeft("p", 1)
+}
+
+// TestStartWaitsForTheWorkerOfADeadKeeper has a worker that is still there, and holds
+// the store, when the next daemon starts.
+func TestStartWaitsForTheWorkerOfADeadKeeper(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "p", Command: "echo up; exec sleep 1000"})
+	d.said("p", "up")
+	before := d.status("p")
+	worker := d.worker()
+	unix.Kill(worker, unix.SIGSTOP)
+	d.hangUp()
+	d.end(syscall.SIGKILL)
+	time.AfterFunc(time.Second, func() { unix.Kill(worker, unix.SIGCONT) })
+	d.launch()
+	if s := d.status("p"); s.State != process.Running || s.PID != before.PID {
+		t.Errorf("%+v", s)
+	}
+}

@@ -1,0 +1,112 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet"
+)
+
+// Log writes what q asks for of a process's output to w, byte for byte, over a
+// connection of its own, and returns the offset to go on From. With q.Follow it goes
+// on until ctx ends. When the connection is lost it is made again, and reading goes
+// on behind the last byte that was written to w, so none is missing or doubled.
+func (c *Client) Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error) {
+	for {
+		r := &logReader{w: w, next: q.From}
+		err := c.readLog(ctx, verbs.LogAction(name, q), r)
+		if err == nil {
+			err = r.err
+		}
+		switch {
+		case r.failed != nil:
+			return r.next, r.failed
+		case err == nil || ctx.Err() != nil:
+			return r.next, err
+		case r.err != nil: // w takes no more
+			return r.next, r.err
+		case !errors.Is(err, ErrConnectionLost) || r.written && r.next == q.From:
+			return r.next, err // what was read has no offset: it cannot be gone on from
+		}
+		if r.written {
+			q.From, q.Lines = r.next, 0
+		}
+	}
+}
+
+// readLog streams the answer to one request.
+func (c *Client) readLog(ctx context.Context, a heroscript.Action, r *logReader) error {
+	own, err := Dial(ctx, c.config)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	a.Params = append([]heroscript.Param{{Key: "format", Value: "json"}}, a.Params...)
+	err = own.conn.Stream(ctx, heroscript.Format(heroscript.Script{a}), r)
+	if err != nil && r.err == nil && r.failed == nil && ctx.Err() == nil && !errors.Is(err, telnet.ErrNotOneAction) {
+		return fmt.Errorf("%w while the log was read (%w)", ErrConnectionLost, err)
+	}
+	return err
+}
+
+// logReader takes an answer of one JSON object a line to pieces.
+type logReader struct {
+	w       io.Writer
+	partial bytes.Buffer
+	next    int64
+	written bool
+	failed  error // what the daemon said
+	err     error // of w, or of an answer that makes no sense
+}
+
+func (r *logReader) Write(p []byte) (int, error) {
+	n := len(p)
+	for {
+		line, rest, found := bytes.Cut(p, []byte("\n"))
+		r.partial.Write(line)
+		if !found {
+			return n, nil
+		}
+		if err := r.line(r.partial.Bytes()); err != nil {
+			return 0, err
+		}
+		r.partial.Reset()
+		p = rest
+	}
+}
+
+func (r *logReader) line(line []byte) error {
+	var piece struct {
+		verbs.Bytes
+		verbs.Failure
+	}
+	if r.err = json.Unmarshal(line, &piece); r.err != nil {
+		r.err = fmt.Errorf("the daemon's answer is not what was expected: %w", r.err)
+		return r.err
+	}
+	if piece.Code != "" {
+		r.failed = piece.Failure.Err()
+		return nil
+	}
+	data, err := piece.Decode()
+	if err == nil {
+		_, err = r.w.Write(data)
+	}
+	r.written = r.written || len(data) > 0
+	r.next, r.err = max(r.next, piece.Next), err
+	return err
+}
+
+// LogLines is the last lines of a process's output, in one piece.
+func (c *Client) LogLines(ctx context.Context, name string, lines int) ([]byte, error) {
+	var data bytes.Buffer
+	_, err := c.Log(ctx, name, process.LogQuery{Lines: lines}, &data)
+	return data.Bytes(), err
+}
