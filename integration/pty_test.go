@@ -385,7 +385,8 @@ func TestShellRestoresTheTerminalWhenItIsEnded(t *testing.T) {
 		if *p.modes() == *p.before {
 			t.Error("the terminal is not in raw mode, so that this test shows nothing")
 		}
-		p.types("!!process.list format:") // in the middle of a line
+		p.types("!!process.list format:")
+		p.sees("format:") // in the middle of a line
 		p.cmd.Process.Signal(sig)
 		p.ends()
 		p.restored()

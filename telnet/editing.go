@@ -72,9 +72,7 @@ func (s *Session) Resized() <-chan struct{} { return s.resized }
 
 // Idle returns how long the other end may be silent, 0 for ever.
 func (s *Session) Idle() time.Duration {
-	s.writeMu.Lock()
-	defer s.writeMu.Unlock()
-	if !s.negotiated {
+	if !s.understands() {
 		return 0
 	}
 	return max(0, s.server.idle())

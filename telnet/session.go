@@ -251,6 +251,13 @@ func (s *Session) negotiate(change func(*options) []byte) {
 	s.send(request)
 }
 
+// understands reports whether the client is known to understand telnet commands.
+func (s *Session) understands() bool {
+	s.writeMu.Lock()
+	defer s.writeMu.Unlock()
+	return s.negotiated
+}
+
 // ours returns the state of an option on our side.
 func (s *Session) ours(opt byte) optionState {
 	s.mu.Lock()
@@ -293,7 +300,7 @@ func (s *Session) agreeToEdit() bool {
 func (s *Session) authenticate() bool {
 	timer := time.NewTimer(authTime)
 	defer timer.Stop()
-	if s.negotiated {
+	if s.understands() {
 		s.negotiate(func(o *options) []byte { return o.ask(cmdWill, optEcho) })
 	}
 	s.print(bannerAsk)

@@ -246,8 +246,10 @@ func (e *editor) act(action string) bool {
 }
 
 // watch reads ahead while an action runs, and ends it at Ctrl-C and when the
-// person is gone. What was typed before a Ctrl-C is dropped.
+// person is gone. What was typed before a Ctrl-C is dropped. An action that goes
+// on all the same is not hidden from the person who waits.
 func (e *editor) watch(cancel func(), finished <-chan struct{}) {
+	var late <-chan time.Time
 	for {
 		in := e.in
 		if len(e.keys.typed) > telnet.MaxPending {
@@ -261,15 +263,21 @@ func (e *editor) watch(cancel func(), finished <-chan struct{}) {
 			}
 			if i := bytes.LastIndexByte(b, ctrlC); i >= 0 {
 				cancel()
+				late = time.After(lateTime)
 				e.keys.typed = nil
 				b = b[i+1:]
 			}
 			e.keys.typed = append(e.keys.typed, b...)
+		case <-late:
+			e.say("^C: what was asked for has begun, and is not called back; waiting for its end")
 		case <-finished:
 			return
 		}
 	}
 }
+
+// lateTime is how soon after Ctrl-C a prompt is expected.
+const lateTime = 500 * time.Millisecond
 
 // Read gives the Terminal its next keys.
 func (e *editor) Read(p []byte) (int, error) {

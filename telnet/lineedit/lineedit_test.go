@@ -109,6 +109,41 @@ func TestCtrlCEndsAnAnswer(t *testing.T) {
 	}
 }
 
+// What cannot be called back is waited for, and the person is told so.
+func TestCtrlCIsAnsweredWhileAnActionGoesOn(t *testing.T) {
+	ours, theirs := net.Pipe()
+	ours.SetDeadline(time.Now().Add(patience))
+	begun, enough := make(chan struct{}), make(chan struct{})
+	go func() {
+		Run(t.Context(), theirs, Options{Execute: func(_ context.Context, _ string, out io.Writer) error {
+			close(begun)
+			<-enough
+			_, err := io.WriteString(out, "stopped\n")
+			return err
+		}})
+		theirs.Close()
+	}()
+	go func() {
+		io.WriteString(ours, "!!stop\r")
+		<-begun
+		io.WriteString(ours, "\x03")
+	}()
+	var screen strings.Builder
+	buf := make([]byte, 100)
+	for !strings.Contains(screen.String(), "waiting for its end") {
+		n, err := ours.Read(buf)
+		if err != nil {
+			t.Fatalf("%v, after %q", err, screen.String())
+		}
+		screen.Write(buf[:n])
+	}
+	close(enough)
+	go io.WriteString(ours, "!!quit\r")
+	if rest, _ := io.ReadAll(ours); !strings.Contains(string(rest), "stopped\r\n") || !strings.Contains(string(rest), "Goodbye") {
+		t.Errorf("then %q", rest)
+	}
+}
+
 func TestControlBytesAreShown(t *testing.T) {
 	for step := 1; step < 5; step++ {
 		var b bytes.Buffer
