@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # No version is stamped into the programs, so a checkout of another user will do.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo test lint test-guest
+.PHONY: build demo test lint test-guest bench storm
 
 build: # bin/processmanager and bin/pmclient, static: they start faster, and run anywhere
 	CGO_ENABLED=0 go build -o bin/ ./cmd/processmanager ./cmd/pmclient
@@ -31,6 +31,7 @@ lint: # gofmt, go vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
-test-guest: build # the same tests in virtual machines, on other kernels
+test-guest: build # tests of what the kernel does, on other kernels with all controllers
 	go run ./integration/guest -file processmanager=bin/processmanager -file pmclient=bin/pmclient \
-		./cgroup ./proc ./supervisor/keeper ./integration
+		./integration/guest/smoke ./cgroup ./proc ./supervisor ./supervisor/logs ./supervisor/keeper ./integration \
+		-- -test.short -test.parallel=4

@@ -34,7 +34,7 @@ func (s *Supervisor) openOutput(spec *process.Spec) (output, error) {
 		MaxAge:   spec.LogMaxAge,
 		MaxTotal: spec.LogMaxTotal,
 		Block:    spec.LogBlock,
-		Report: func(err error) { s.log.Printf("process '%s': %v", spec.Name, err) },
+		Report:   func(err error) { s.log.Printf("process '%s': %v", spec.Name, err) },
 	})
 	return output{log: log}, err
 }

@@ -58,13 +58,15 @@ func openGroups(p *places) (g *groups, err error) {
 		}
 		return nil, fmt.Errorf("no group can be made below %s: %w; give a directory of cgroup v2 that belongs to you with -cgroup", g.root.Path(), err)
 	}
+	// A daemon of this instance that was killed has left it to us.
+	g.madeRoot = g.madeRoot || in.MadeRoot && in.Root == g.root.Path()
 	in.Root, in.MadeRoot = g.root.Path(), g.madeRoot
 	return g, in.save(p.State)
 }
 
 // take makes and locks the instance's group and moves this process into it.
 func (g *groups) take() (err error) {
-	if g.madeRoot, err = makeAll(g.root); err != nil {
+	if g.madeRoot, err = makeRoot(g.root); err != nil {
 		return err
 	}
 	for _, group := range []cgroup.Group{g.instance, g.daemon(), g.runs()} {
@@ -103,15 +105,16 @@ func exists(g cgroup.Group) bool {
 	return err == nil
 }
 
-// makeAll makes a group and those above it, and says whether it was not there.
-func makeAll(g cgroup.Group) (made bool, err error) {
+// makeRoot makes the delegated root, but none above it: a path that was meant for
+// another file system would grow a tree here. It says whether it was not there.
+func makeRoot(g cgroup.Group) (made bool, err error) {
 	if exists(g) {
 		return false, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(g.Path()), 0o755); err != nil {
-		return false, err
+	if err = g.Make(); errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s is no directory of cgroup v2: %w", filepath.Dir(g.Path()), err)
 	}
-	return true, g.Make()
+	return err == nil, err
 }
 
 // enable has the kernel account for each run by itself, with the controllers that

@@ -20,8 +20,11 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
+	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 )
 
@@ -45,6 +48,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	switch {
 	case len(args) == 2 && args[1] == workerArg:
 		err = work(logger)
+	case len(args) == 2 && args[1] == keeper.CheckArg:
+		err = keeper.WriteCheck(os.Stdout)
+	case len(args) == 3 && args[1] == keeper.ResumeArg:
+		err = resume(ctx, args[2], logger)
 	case len(args) == 3 && args[1] == verifyArg:
 		err = supervisor.VerifyStore(args[2])
 	default:
@@ -55,6 +62,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		return 0
 	case errors.Is(err, errUsage):
 		return 2
+	case errors.Is(err, errHandedOver):
+		return 1
 	}
 	logger.Print(err)
 	return 1
@@ -71,7 +80,13 @@ func keep(ctx context.Context, args []string, logger *log.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.check {
+		return check(o, os.Stdout)
+	}
 	place, err := openPlace(o, logger)
+	if errors.Is(err, cgroup.ErrNoHierarchy) || errors.Is(err, cgroup.ErrReadOnly) {
+		check(o, logger.Writer()) // says more, and what to do
+	}
 	if err != nil {
 		return err
 	}
@@ -82,20 +97,45 @@ func keep(ctx context.Context, args []string, logger *log.Logger) (err error) {
 		return err
 	}
 	defer exe.Close()
+	path, err := os.Executable() // later it may read "… (deleted)"
+	if err != nil {
+		return err
+	}
 	hello, err := place.hello()
 	if err != nil {
 		return err
 	}
 	logger.Printf("listening on %s", place.Socket)
-	return keeper.Run(ctx, keeper.Config{
+	return place.keep(ctx, keeper.Config{
 		Exe:       exe,
-		Args:      []string{workerArg},
+		Path:      path,
 		Env:       withoutSecret(os.Environ()),
 		Hello:     hello,
 		Listeners: place.listeners,
 		Locks:     place.locks,
-		Log:       logger.Printf,
+	}, logger)
+}
+
+// check examines the host without a daemon. A problem is an error.
+func check(o options, w io.Writer) error {
+	if err := o.defaults(); err != nil {
+		return err
+	}
+	root := o.Cgroup
+	if root == "" {
+		in, _ := loadInstance(o.State)
+		root = in.Root
+	}
+	report := doctor.Examine(doctor.Config{
+		Proc: "/proc", Root: root, State: o.State, Runtime: o.Runtime, Socket: o.Socket, Listen: o.Listen,
 	})
+	if err := verbs.WriteReport(w, report); err != nil {
+		return err
+	}
+	if !report.OK() {
+		return errors.New("this host is not fit for a daemon with these flags")
+	}
+	return nil
 }
 
 // options are the flags.
@@ -103,9 +143,9 @@ type options struct {
 	places
 	secret      string
 	secretFile  string
-	listen      string
 	allowRemote bool
 	resetStore  bool
+	check       bool
 }
 
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
@@ -117,8 +157,9 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.Cgroup, "cgroup", "", "cgroup `DIR`ectory to work below (default: the daemon's own group)")
 	f.StringVar(&o.secret, "secret", "", "the `SECRET` that clients must send; others can see it for a moment: prefer -secret-file")
 	f.StringVar(&o.secretFile, "secret-file", "", "`FILE` whose first line is the secret")
-	f.StringVar(&o.listen, "listen", "", "`HOST:PORT` to listen on for telnet clients too, such as 127.0.0.1:2323")
+	f.StringVar(&o.Listen, "listen", "", "`HOST:PORT` to listen on for telnet clients too, such as 127.0.0.1:2323")
 	f.BoolVar(&o.allowRemote, "allow-remote", false, "let -listen be other than a loopback address, although telnet is clear text")
+	f.BoolVar(&o.check, "check", false, "examine this host for a daemon with these flags, print what was found, and end")
 	f.BoolVar(&o.resetStore, "reset-store", false, "move the definitions aside and start with none")
 	f.Usage = func() {
 		fmt.Fprintln(stderr, "usage: processmanager [flags]")
@@ -156,5 +197,5 @@ func (o *options) prepareStore(logger *log.Logger) error {
 	if _, crashed := strings.CutPrefix(line, "panic: "); !crashed && !strings.HasPrefix(line, "unexpected fault") && line != "" {
 		return errors.New(line)
 	}
-	return &supervisor.StoreError{Path: o.State, Err: fmt.Errorf("it is damaged (%s)", line)}
+	return &supervisor.StoreError{Path: supervisor.StorePath(o.State), Err: fmt.Errorf("it is damaged (%s)", line)}
 }

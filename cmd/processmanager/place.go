@@ -22,6 +22,7 @@ type places struct {
 	Runtime string // directory of the FIFOs
 	State   string // directory of the store and the logs
 	Cgroup  string // the delegated root
+	Listen  string // HOST:PORT for telnet clients; empty: none
 }
 
 // place is the daemon's hold on its places: what it has locked, made and bound.
@@ -110,8 +111,8 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if err := unix.Listen(int(listener.Fd()), unix.SOMAXCONN); err != nil {
 		return p, fmt.Errorf("listen on %s: %w", p.Socket, err)
 	}
-	if o.listen != "" {
-		if listener, err = listenTCP(o.listen, o.allowRemote, logger); err != nil {
+	if o.Listen != "" {
+		if listener, err = listenTCP(o.Listen, o.allowRemote, logger); err != nil {
 			return p, err
 		}
 		p.listeners = append(p.listeners, listener)

@@ -10,13 +10,18 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
+	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 )
@@ -28,6 +33,7 @@ type hello struct {
 	Runs   string // the group that holds those of the runs
 	Dir    string // working directory
 	Secret []byte
+	Keeper takeover
 }
 
 func (p *place) hello() ([]byte, error) {
@@ -35,7 +41,7 @@ func (p *place) hello() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret})
+	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret, Keeper: p.takeover()})
 }
 
 // work is the worker: the supervisor and the wire. When the keeper dies it ends
@@ -60,42 +66,68 @@ func work(logger *log.Logger) error {
 	}()
 	ctx, shutdown := context.WithCancel(context.Background())
 	defer shutdown()
-	var serving sync.WaitGroup
+	var listeners []net.Listener
 	for _, f := range greeting.Listeners {
 		l, err := net.FileListener(f)
 		f.Close()
 		if err != nil {
 			return link.Failed(err.Error())
 		}
+		listeners = append(listeners, l)
+	}
+	if err := link.Ready(); err != nil { // nobody is answered before
+		return err
+	}
+	var serving sync.WaitGroup
+	for _, l := range listeners {
 		serving.Go(func() {
 			if err := server.Serve(ctx, l); err != nil {
 				logger.Print(err)
 			}
 		})
 	}
-	if greeting.Shutdown {
+	ended := make(chan error, 2)
+	select {
+	case <-link.Shutdown():
+		refuseNew(listeners)
 		shutdown()
-	} else if err := link.Ready(); err != nil {
-		return err
+		go func() {
+			err := sup.Close()
+			serving.Wait()
+			ended <- err
+		}()
+	case <-link.HandOver():
+		shutdown()
+		time.AfterFunc(keeper.HandOverTime, func() { ended <- errHandedOver })
+		go func() {
+			serving.Wait()
+			ended <- errHandedOver
+		}()
+	case <-link.Done():
 	}
-	ended := make(chan error)
-	go func() {
-		select {
-		case <-link.Shutdown():
-			shutdown()
-		case <-ctx.Done():
-		}
-		err := sup.Close()
-		serving.Wait()
-		ended <- err
-	}()
 	select {
 	case err := <-ended:
 		return err
 	case <-link.Done():
-		return errors.New("the keeper is gone: trees live on until the next start")
+		logger.Print("the keeper is gone: trees live on until the next start")
+		os.Exit(1) // at once: nobody must be told of a shutdown that is none
+		return nil
 	}
 }
+
+// refuseNew has the kernel refuse connections on sockets that the keeper holds open:
+// during a shutdown they would wait for an answer that never comes.
+func refuseNew(listeners []net.Listener) {
+	for _, l := range listeners {
+		raw, err := l.(syscall.Conn).SyscallConn()
+		if err == nil {
+			raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RD) })
+		}
+	}
+}
+
+// errHandedOver is how a worker ends that another is to follow. It is not said.
+var errHandedOver = errors.New("handed over")
 
 // open makes the supervisor and the server of what the keeper handed over.
 func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*supervisor.Supervisor, *telnet.Server, error) {
@@ -116,7 +148,13 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*superv
 		Proc:    "/proc",
 		Dir:     h.Dir,
 		Environ: os.Environ(),
+		Doctor: func() process.Report {
+			return doctor.Examine(doctor.Config{
+				Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, State: h.State, Runtime: h.Runtime, Socket: h.Socket, Listen: h.Listen,
+			})
+		},
 		Log:     logger,
+		Reached: crasher(),
 	})
 	if err != nil {
 		return nil, nil, err

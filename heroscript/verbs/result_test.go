@@ -239,10 +239,10 @@ func TestLogsKeepEachByte(t *testing.T) {
 			t.Errorf("%q is read as %q, %v", data, got, err)
 		}
 	}
-	if got := answer(t, &recorder{output: []byte("\xff\n")}, "!!process.log name:a format:json"); got != `{"name":"a","data":"/wo=","encoding":"base64"}`+"\n" {
+	if got := answer(t, &recorder{output: []byte("\xff\n")}, "!!process.log name:a format:json"); got != `{"name":"a","data":"/wo=","encoding":"base64","next":2}`+"\n" {
 		t.Errorf("got %s", got)
 	}
-	if got := answer(t, &recorder{output: []byte("<a>\n")}, "!!process.log name:a format:json"); got != `{"name":"a","data":"<a>\n"}`+"\n" {
+	if got := answer(t, &recorder{output: []byte("<a>\n")}, "!!process.log name:a format:json"); got != `{"name":"a","data":"<a>\n","next":4}`+"\n" {
 		t.Errorf("got %s", got)
 	}
 	if _, err := (Bytes{Data: "?", Encoding: "base64"}).Decode(); err == nil {

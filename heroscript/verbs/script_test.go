@@ -57,7 +57,7 @@ func TestComplete(t *testing.T) {
 		"!!zfs":                            "",
 		"!!zfs ":                           "",
 		"!!process.list ":                  "format:|jobid:",
-		"!!process.log name:a ":            "format:|jobid:|limit:",
+		"!!process.log name:a ":            "follow:|format:|from:|grep:|jobid:|limit:|run:|since:|times:|until:",
 		"!!process.log NAME:a l":           "limit:",
 		"!!process.stop name:":             "name:job.1 |name:web ",
 		"!!process.stop name:w":            "name:web ",

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor"
+)
+
+// crashEnv names a file, for tests. When the worker comes to the supervisor.Point
+// whose name is in it, the file is removed and the worker kills itself: once, for
+// the workers that follow have the same environment.
+const crashEnv = "PROCESSMANAGER_CRASH_FILE"
+
+// crasher is what to do at each point; nil is nothing.
+func crasher() func(supervisor.Point) {
+	file := os.Getenv(crashEnv)
+	if file == "" {
+		return nil
+	}
+	return func(p supervisor.Point) {
+		name, err := os.ReadFile(file)
+		if err == nil && strings.TrimSpace(string(name)) == string(p) && os.Remove(file) == nil {
+			unix.Kill(os.Getpid(), unix.SIGKILL)
+			select {} // another thread may run on for a moment
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"strings"
+	"testing"
+)
+
+// The program looks at a store in a second process of itself, which is this
+// binary here.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == verifyArg {
+		os.Exit(run(context.Background(), os.Args, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// words is a command line whose bytes may be overwritten, as those of os.Args.
+func words(args ...string) []string {
+	line := []string{"processmanager"}
+	for _, arg := range args {
+		line = append(line, strings.Clone(arg))
+	}
+	return line
+}
+
+func TestFlags(t *testing.T) {
+	o, err := parseOptions(words("-socket", "/s", "--runtime=/r", "-state=/st", "-cgroup", "c", "-secret", "x", "-secret-file", "f",
+		"-listen", "[::1]:2323", "-allow-remote", "-reset-store"), io.Discard)
+	want := options{
+		places: places{Socket: "/s", Runtime: "/r", State: "/st", Cgroup: "c", Listen: "[::1]:2323"},
+		secret: "x", secretFile: "f", allowRemote: true, resetStore: true,
+	}
+	if err != nil || o != want {
+		t.Errorf("got %+v, %v", o, err)
+	}
+	if o, err := parseOptions(words(), io.Discard); err != nil || o != (options{}) {
+		t.Errorf("without flags: %+v, %v", o, err)
+	}
+}
+
+func TestUsageErrorsSayWhatIsWrong(t *testing.T) {
+	for args, want := range map[string]string{
+		"-sokcet x": "flag provided but not defined: -sokcet",
+		"-socket":   "flag needs an argument: -socket",
+		"start":     `unexpected argument "start": it takes flags only; -help lists them`,
+		"-worker x": "flag provided but not defined: -worker",
+	} {
+		var stderr strings.Builder
+		if _, err := parseOptions(words(strings.Fields(args)...), &stderr); !errors.Is(err, errUsage) || !strings.Contains(stderr.String(), want) {
+			t.Errorf("%s: got %v, %s", args, err, stderr.String())
+		}
+	}
+	var stderr strings.Builder
+	if _, err := parseOptions(words("-h"), &stderr); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("-h: got %v", err)
+	}
+	for _, flag := range []string{"-socket PATH", "-secret-file FILE", "-state DIR", "-runtime DIR", "-cgroup DIR", "-reset-store", "-listen HOST:PORT"} {
+		if !strings.Contains(stderr.String(), "  "+flag) {
+			t.Errorf("-h does not tell of %s:\n%s", flag, stderr.String())
+		}
+	}
+}

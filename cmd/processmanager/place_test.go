@@ -1,0 +1,372 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
+)
+
+func TestDefaultPlaces(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", "/run/user/me")
+	t.Setenv("XDG_STATE_HOME", "/home/me/state")
+	run, state := "/run/user/me/processmanager", "/home/me/state/processmanager"
+	if os.Geteuid() == 0 {
+		run, state = "/run/processmanager", "/var/lib/processmanager"
+	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ given, want places }{
+		{places{}, places{Socket: run + "/pm.sock", Runtime: run, State: state, Cgroup: ""}},
+		{places{Socket: "/s"}, places{Socket: "/s", Runtime: run, State: state, Cgroup: ""}},
+		{places{Runtime: "/r"}, places{Socket: "/r/pm.sock", Runtime: "/r", State: state, Cgroup: ""}},
+		{places{State: "/st"}, places{Socket: "/st/run/pm.sock", Runtime: "/st/run", State: "/st", Cgroup: ""}},
+		{places{State: "/st", Runtime: "/r"}, places{Socket: "/r/pm.sock", Runtime: "/r", State: "/st", Cgroup: ""}},
+		{places{State: "st", Socket: "s"}, places{Socket: cwd + "/s", Runtime: cwd + "/st/run", State: cwd + "/st", Cgroup: ""}},
+		{places{Cgroup: "a/b"}, places{Socket: run + "/pm.sock", Runtime: run, State: state, Cgroup: "a/b"}},
+	} {
+		got := c.given
+		if err := got.defaults(); err != nil || got != c.want {
+			t.Errorf("%+v: got %+v, %v, want %+v", c.given, got, err, c.want)
+		}
+	}
+	if _, err := unprivilegedStateDir(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func unprivilegedStateDir(t *testing.T) (string, error) {
+	if os.Geteuid() == 0 {
+		return "", nil
+	}
+	t.Setenv("XDG_STATE_HOME", "")
+	t.Setenv("HOME", "/home/me")
+	if got := stateDir(); got != "/home/me/.local/state/processmanager" {
+		return got, fmt.Errorf("got %s", got)
+	}
+	return "", nil
+}
+
+func TestTheSecondDaemonIsToldWhoHoldsTheState(t *testing.T) {
+	dir := t.TempDir()
+	first, err := lockState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = lockState(dir)
+	if err == nil {
+		t.Fatal("both have it")
+	}
+	for _, want := range []string{dir, fmt.Sprintf("pid %d;", os.Getpid()), "-state"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
+		}
+	}
+	first.Close()
+	again, err := lockState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if data, _ := os.ReadFile(dir + "/lock"); string(data) != fmt.Sprintln(os.Getpid()) {
+		t.Errorf("the file holds %q", data)
+	}
+	if info, _ := again.Stat(); info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v", info.Mode())
+	}
+}
+
+func TestAStateKeepsItsInstance(t *testing.T) {
+	dir := t.TempDir()
+	in, err := loadInstance(dir)
+	if err != nil || len(in.ID) != 12 || in.ID != strings.ToLower(in.ID) {
+		t.Fatalf("got %+v, %v", in, err)
+	}
+	if other, _ := loadInstance(dir); other.ID == in.ID {
+		t.Error("two of the same id")
+	}
+	in.Root = "/a/b"
+	if err := in.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := loadInstance(dir); err != nil || got != in {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if names, _ := filepath.Glob(dir + "/*"); len(names) != 1 {
+		t.Errorf("left behind: %q", names)
+	}
+}
+
+func TestADamagedInstanceIsNotReplaced(t *testing.T) {
+	for _, data := range []string{"", "{", "{}", "null", `{"ID":""}`, `{"ID":7}`, "\x00\x00"} {
+		dir := t.TempDir()
+		os.WriteFile(dir+"/instance.json", []byte(data), 0o600)
+		_, err := loadInstance(dir)
+		if err == nil || !strings.Contains(err.Error(), dir+"/instance.json is damaged") || strings.Contains(err.Error(), "nil") {
+			t.Errorf("%q: got %v", data, err)
+		}
+		if got, _ := os.ReadFile(dir + "/instance.json"); string(got) != data {
+			t.Errorf("%q became %q", data, got)
+		}
+	}
+}
+
+func TestBoundSocketsAreForThisUserOnly(t *testing.T) {
+	path := t.TempDir() + "/a/b/pm.sock"
+	f, err := bindUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if info, err := os.Stat(path); err != nil || info.Mode() != fs.ModeSocket|0o600 {
+		t.Errorf("got %v, %v", info.Mode(), err)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("got %v, %v", info.Mode(), err)
+	}
+	// Nobody can have come in yet.
+	if _, err := net.Dial("unix", path); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheSocketPathMayBeAsLongAsTheKernelTakes(t *testing.T) {
+	dir, err := os.MkdirTemp("/tmp", "pm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	longest := dir + "/" + strings.Repeat("s", maxSocketPath-len(dir)-1)
+	f, err := bindUnix(longest)
+	if err != nil {
+		t.Fatalf("%d bytes: %v", len(longest), err)
+	}
+	f.Close()
+	if _, err := bindUnix(longest + "s"); err == nil || !strings.Contains(err.Error(), "has 108 bytes, the kernel takes 107: give a shorter one with -socket") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOnlyADeadDaemonsSocketIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	if err := clearStale(dir + "/none"); err != nil {
+		t.Errorf("nothing there: %v", err)
+	}
+	os.WriteFile(dir+"/file", []byte("precious"), 0o600)
+	if err := clearStale(dir + "/file"); err == nil || !strings.Contains(err.Error(), "not a socket") {
+		t.Errorf("a file: %v", err)
+	}
+	os.Symlink(dir+"/file", dir+"/link")
+	if err := clearStale(dir + "/link"); err == nil {
+		t.Error("a link was taken for a socket")
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/pm.sock", Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := clearStale(dir + "/pm.sock"); err == nil || !strings.Contains(err.Error(), "somebody listens on "+dir+"/pm.sock already") {
+		t.Errorf("a living daemon: %v", err)
+	}
+	if _, err := os.Stat(dir + "/pm.sock"); err != nil {
+		t.Errorf("a living daemon's socket: %v", err)
+	}
+	l.Close()
+	if err := clearStale(dir + "/pm.sock"); err != nil {
+		t.Errorf("a dead daemon: %v", err)
+	}
+	for name, want := range map[string]bool{"file": true, "link": true, "pm.sock": false} {
+		if _, err := os.Lstat(dir + "/" + name); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTelnetIsClearTextAndStaysHome(t *testing.T) {
+	quiet := log.New(io.Discard, "", 0)
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0", "localhost:0"} {
+		f, err := listenTCP(address, false, quiet)
+		if err != nil {
+			if strings.HasPrefix(address, "[::1]") && errors.Is(err, unix.EADDRNOTAVAIL) {
+				continue // no IPv6 here
+			}
+			t.Errorf("%s: %v", address, err)
+			continue
+		}
+		f.Close()
+	}
+	for _, address := range []string{":0", "0.0.0.0:0", "[::]:0", "192.0.2.1:0"} {
+		if _, err := listenTCP(address, false, quiet); err == nil || !strings.Contains(err.Error(), "-allow-remote") {
+			t.Errorf("%s: got %v", address, err)
+		}
+	}
+	if _, err := listenTCP("127.0.0.1", false, quiet); err == nil || !strings.Contains(err.Error(), "HOST:PORT is expected") {
+		t.Errorf("without a port: got %v", err)
+	}
+	var said strings.Builder
+	f, err := listenTCP("0.0.0.0:0", true, log.New(&said, "", 0))
+	if err != nil || !strings.Contains(said.String(), "clear text") {
+		t.Errorf("%v, said %q", err, said.String())
+	}
+	if err == nil {
+		f.Close()
+	}
+}
+
+func TestResetMovesTheStoreAside(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(dir+"/processes.db", []byte("damaged"), 0o600)
+	o := options{places: places{State: dir}}
+	var said strings.Builder
+	if err := o.prepareStore(log.New(&said, "", 0)); err == nil || !strings.Contains(err.Error(), "-reset-store") {
+		t.Errorf("a damaged store: got %v", err)
+	}
+	o.resetStore = true
+	if err := o.prepareStore(log.New(&said, "", 0)); err != nil {
+		t.Fatal(err)
+	}
+	moved, _ := filepath.Glob(dir + "/processes.db.broken-*")
+	if len(moved) != 1 || said.String() != "the store was moved to "+moved[0]+"\n" {
+		t.Errorf("moved %q, said %q", moved, said.String())
+	}
+	if data, _ := os.ReadFile(moved[0]); string(data) != "damaged" {
+		t.Errorf("got %q", data)
+	}
+	said.Reset()
+	if err := o.prepareStore(log.New(&said, "", 0)); err != nil || said.Len() > 0 {
+		t.Errorf("without a store: %v, said %q", err, said.String())
+	}
+	o.resetStore = false
+	if err := o.prepareStore(log.New(&said, "", 0)); err != nil {
+		t.Errorf("a new store: %v", err)
+	}
+}
+
+// ground is a cgroup of this test's own, in which a daemon can be at home.
+func ground(t *testing.T) string {
+	t.Helper()
+	h, err := cgroup.Find("/proc")
+	if err != nil {
+		unable(t, err)
+	}
+	g := h.Group(fmt.Sprintf("pm-test-processmanager-%d", os.Getpid()))
+	if err := g.Make(); err != nil {
+		unable(t, err)
+	}
+	t.Cleanup(func() {
+		if err := g.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g.Path()
+}
+
+// unable skips a test that needs a cgroup, where none must be there.
+func unable(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	}
+	t.Skip(err)
+}
+
+func TestAPlaceIsTakenAndLeft(t *testing.T) {
+	forgetSecrets(t)
+	quiet := log.New(io.Discard, "", 0)
+	o := options{places: places{State: t.TempDir(), Cgroup: ground(t)}}
+	p, err := openPlace(o, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, err := client.FindSecret(p.Socket); err != nil || string(found) != string(p.secret) {
+		t.Errorf("a client finds %q, %v", found, err)
+	}
+	if conn, err := net.Dial("unix", p.Socket); err != nil {
+		t.Error(err)
+	} else {
+		conn.Close()
+	}
+	pids, err := p.groups.daemon().Pids()
+	if err != nil || len(pids) != 1 || pids[0] != os.Getpid() {
+		t.Errorf("in our group are %v, %v", pids, err)
+	}
+
+	// The state is in use, and so is the group when the state was copied.
+	if _, err := openPlace(o, quiet); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("pid %d;", os.Getpid())) {
+		t.Errorf("the same state: %v", err)
+	}
+	copied := options{places: places{State: t.TempDir(), Cgroup: o.Cgroup}}
+	data, _ := os.ReadFile(p.State + "/instance.json")
+	os.WriteFile(copied.State+"/instance.json", data, 0o600)
+	_, err = openPlace(copied, quiet)
+	if err == nil || !strings.Contains(err.Error(), "remove instance.json") || !strings.Contains(err.Error(), fmt.Sprint(pids)) {
+		t.Errorf("a copied state: %v", err)
+	}
+	if _, err := os.Stat(p.groups.runs().Path()); err != nil {
+		t.Errorf("the refused one has removed our group: %v", err)
+	}
+
+	if err := p.leave(); err != nil {
+		t.Error(err)
+	}
+	for _, path := range []string{p.Socket, client.SecretBeside(p.Socket), p.groups.instance.Path()} {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
+	}
+
+	// The next start finds its place again, without being told.
+	o.Cgroup = ""
+	if p, err = openPlace(o, quiet); err != nil {
+		t.Fatal(err)
+	}
+	if p.Cgroup != copied.Cgroup {
+		t.Errorf("the root is %s, was %s", p.Cgroup, copied.Cgroup)
+	}
+	// Files that somebody else has removed are no failure.
+	os.Remove(p.Socket)
+	os.Remove(client.SecretBeside(p.Socket))
+	if err := p.leave(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAPlaceThatCannotBeTakenIsAnError(t *testing.T) {
+	forgetSecrets(t)
+	quiet := log.New(io.Discard, "", 0)
+	root := ground(t)
+	_, err := openPlace(options{places: places{State: t.TempDir(), Cgroup: root + "/" + strings.Repeat("x", unix.PathMax)}}, quiet)
+	if err == nil || !strings.Contains(err.Error(), "give a directory of cgroup v2 that belongs to you with -cgroup") {
+		t.Errorf("a group with a long name: %v", err)
+	}
+	dir := t.TempDir()
+	os.WriteFile(dir+"/file", nil, 0o600)
+	if _, err := openPlace(options{places: places{State: dir, Cgroup: root, Socket: dir + "/file"}}, quiet); err == nil || !strings.Contains(err.Error(), "not a socket") {
+		t.Errorf("a file for a socket: %v", err)
+	}
+	if _, err := os.Stat(dir + "/file"); err != nil {
+		t.Errorf("the file: %v", err)
+	}
+	if _, err := openPlace(options{places: places{State: dir + "/file", Cgroup: root}}, quiet); err == nil {
+		t.Error("a file for a directory")
+	}
+	if _, err := openPlace(options{places: places{State: dir, Cgroup: root}, secretFile: dir + "/none"}, quiet); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no secret file: %v", err)
+	}
+	if _, err := os.Stat(dir + "/run/pm.sock"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket of a failed start is still there: %v", err)
+	}
+}

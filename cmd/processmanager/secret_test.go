@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
+)
+
+func TestTheSecretIsNotSeenInTheArguments(t *testing.T) {
+	for _, c := range []struct{ args, seen string }{
+		{"-secret hush", "-secret \x20\x20\x20\x20"},
+		{"--secret hush", "--secret \x20\x20\x20\x20"},
+		{"-secret=hush", "            "},
+		{"--secret=hush -state /x", "              -state /x"}, // with its name
+		{"-state /x -secret hush -socket /y", "-state /x -secret \x20\x20\x20\x20 -socket /y"},
+		{"-secret-file hush", "-secret-file hush"},
+		{"-secret-file=hush", "-secret-file=hush"},
+		{"-secret", "-secret"},
+		{"secret hush", "secret hush"},
+		{"-secret=a -secret=b", "                  "},
+	} {
+		seen := words(strings.Fields(c.args)...) // shares its bytes with args
+		args := slices.Clone(seen)
+		hideSecret(args)
+		if got := strings.Join(args[1:], " "); got != c.args {
+			t.Errorf("%s: the program reads %q", c.args, got)
+		}
+		got, want := strings.Join(seen[1:], " "), c.seen
+		if strings.Contains(got, "hush") != strings.Contains(want, "hush") || strings.TrimSpace(got) != strings.TrimSpace(want) {
+			t.Errorf("%s: others read %q", c.args, got)
+		}
+	}
+}
+
+func TestParsedOptionsKeepTheSecret(t *testing.T) {
+	for _, args := range [][]string{{"-secret", "hush"}, {"--secret=hush"}} {
+		line := words(args...)
+		seen := slices.Clone(line)
+		o, err := parseOptions(line, os.Stderr)
+		if err != nil || o.secret != "hush" || strings.Contains(strings.Join(seen, " "), "hush") {
+			t.Errorf("%q: got %q, %v, others read %q", args, o.secret, err, seen)
+		}
+	}
+}
+
+func TestTheWorkerGetsNoSecretInItsEnvironment(t *testing.T) {
+	got := withoutSecret([]string{"A=1", client.SecretEnv + "=hush", client.SecretEnv + "_OTHER=2", "B="})
+	if want := []string{"A=1", client.SecretEnv + "_OTHER=2", "B="}; !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func forgetSecrets(t *testing.T) {
+	for _, name := range []string{client.SecretEnv, "CREDENTIALS_DIRECTORY"} {
+		t.Setenv(name, "") // put back at the end
+		os.Unsetenv(name)
+	}
+}
+
+func TestAMadeSecretIsWhereClientsFindIt(t *testing.T) {
+	forgetSecrets(t)
+	o := options{places: places{Socket: t.TempDir() + "/pm.sock"}}
+	os.WriteFile(client.SecretBeside(o.Socket), []byte("of a dead daemon\n"), 0o666)
+	secret, made, err := findSecret(o)
+	if err != nil || len(secret) < 20 || made != client.SecretBeside(o.Socket) {
+		t.Fatalf("got %q, %s, %v", secret, made, err)
+	}
+	if found, err := client.FindSecret(o.Socket); err != nil || string(found) != string(secret) {
+		t.Errorf("a client finds %q, %v", found, err)
+	}
+	if info, err := os.Stat(made); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v", info.Mode(), err)
+	}
+}
+
+func TestGivenSecretsAreNotWrittenDown(t *testing.T) {
+	forgetSecrets(t)
+	dir := t.TempDir()
+	os.WriteFile(dir+"/file", []byte("from the file\n"), 0o600)
+	o := options{places: places{Socket: dir + "/pm.sock"}}
+	check := func(want string) {
+		t.Helper()
+		secret, made, err := findSecret(o)
+		if string(secret) != want || made != "" || err != nil {
+			t.Errorf("got %q, %q, %v, want %q", secret, made, err, want)
+		}
+	}
+	t.Setenv(client.SecretEnv, "from the environment")
+	check("from the environment")
+	o.secretFile = dir + "/file"
+	check("from the file")
+	o.secret, o.secretFile = "from the flag", ""
+	check("from the flag")
+	if _, err := os.Stat(client.SecretBeside(o.Socket)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file was made: %v", err)
+	}
+	o.secret, o.secretFile = "", dir+"/none"
+	if _, _, err := findSecret(o); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// kind is a sort of command, and what may be expected of it.
+type kind struct {
+	name   string
+	ends   bool // by itself, unless it is asked before
+	leaves bool // others behind when the leader ends
+	script func(r *rand.Rand) string
+	spec   func(r *rand.Rand, s *process.Spec)
+}
+
+// preamble tells that a run has started. $S is the file for what only the tree knows;
+// one short echo to it is one write. The shell's own words about signals go nowhere.
+const preamble = `exec 2>/dev/null; R=$PROCESSMANAGER_RUN; export S R; say() { echo "$*" >>"$S"; }; say start $R $$
+`
+
+var kinds = []kind{
+	{name: "plain", script: text("exec sleep 1000")},
+	{name: "polite", script: text(`trap 'say exit $R 5; exit 5' TERM; while :; do sleep 1000 & wait; done`)},
+	{name: "exits", ends: true, script: func(r *rand.Rand) string {
+		code := r.IntN(126)
+		return fmt.Sprintf("sleep %.3f; say exit $R %d; exit %d", r.Float64(), code, code)
+	}},
+	{name: "quick", ends: true, script: func(r *rand.Rand) string {
+		code := r.IntN(126)
+		return fmt.Sprintf("say exit $R %d; exit %d", code, code)
+	}},
+	{name: "signals itself", ends: true, script: func(r *rand.Rand) string {
+		signal := []int{1, 9, 10, 14, 15}[r.IntN(5)]
+		return fmt.Sprintf("sleep %.3f; say signal $R %d; kill -%d $$", r.Float64(), signal, signal)
+	}},
+	{name: "tree", script: text(`for i in 1 2 3; do setsid sh -c 'echo child $R $$ >>"$S"; exec sleep 1000' & done; wait`)},
+	{name: "leaves a tree", ends: true, leaves: true, script: func(r *rand.Rand) string {
+		code := r.IntN(2) * 33
+		return fmt.Sprintf(`setsid sh -c 'echo child $R $$ >>"$S"; exec sleep 1000' & sleep %.3f; say exit $R %d; exit %d`, r.Float64(), code, code)
+	}},
+	{name: "deaf", script: text(`trap '' TERM; while :; do sleep 1000; done`),
+		spec: func(r *rand.Rand, s *process.Spec) { s.StopTimeout = new(milliseconds(r, 0, 500)) }},
+	{name: "deadline", script: text("exec sleep 1000"),
+		spec: func(r *rand.Rand, s *process.Spec) { s.Deadline = milliseconds(r, 100, 2000) }},
+	{name: "deaf deadline", script: text(`trap '' TERM; while :; do sleep 1000; done`),
+		spec: func(r *rand.Rand, s *process.Spec) {
+			s.Deadline, s.StopTimeout = milliseconds(r, 100, 2000), new(milliseconds(r, 0, 500))
+		}},
+	{name: "cron", ends: true, script: text(`sleep 0.0$((R % 10)); say exit $R $((R % 100)); exit $((R % 100))`),
+		spec: func(r *rand.Rand, s *process.Spec) { s.Cron = "@every 1s" }},
+	{name: "cron that logs", ends: true, script: text(`for i in 1 2 3 4 5 6 7 8 9; do echo line $R $i; done; say lines $R 9; say exit $R 0; exit 0`),
+		spec: func(r *rand.Rand, s *process.Spec) { s.Cron, s.Log = "@every 1s", true }},
+	{name: "burst", ends: true, script: func(r *rand.Rand) string { // more than a pipe holds, most of the time
+		return fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); echo line $R $i 0123456789012345678901234567890123456789012345678901234567890123456789; done
+			say lines $R $i; say exit $R 0; exit 0`, 1+r.IntN(3000))
+	}, spec: func(r *rand.Rand, s *process.Spec) { s.Log = true }},
+	{name: "drip", script: text(`i=0; trap 'say lines $R $i; say exit $R 7; exit 7' TERM
+		while :; do for k in 1 2 3 4 5; do echo line $R $((i+1)); i=$((i+1)); done; sleep 0.1; done`),
+		spec: func(r *rand.Rand, s *process.Spec) { s.Log = true }},
+	{name: "burns", ends: true, script: func(r *rand.Rand) string {
+		return fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); done; times >"$S.cpu.$R"; say exit $R 0; exit 0`, r.IntN(300_000))
+	}},
+}
+
+func text(s string) func(*rand.Rand) string { return func(*rand.Rand) string { return s } }
+
+func milliseconds(r *rand.Rand, from, to int) time.Duration {
+	return time.Duration(from+r.IntN(to-from)) * time.Millisecond
+}
+
+// invent makes up a process whose tree tells what it knows in a file.
+func invent(r *rand.Rand, name, file string) (kind, process.Spec) {
+	k := kinds[r.IntN(len(kinds))]
+	s := process.Spec{Name: name, Command: fmt.Sprintf("# %s\nS='%s'; %s%s", k.name, file, preamble, k.script(r))}
+	if k.spec != nil {
+		k.spec(r, &s)
+	}
+	return k, s
+}
+
+// upTo is a time shorter than d.
+func upTo(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// newestRun is the highest run number that a status tells of.
+func newestRun(s process.Status) uint64 {
+	if s.LastRun != nil {
+		return max(s.Number, s.LastRun.Number)
+	}
+	return s.Number
+}
+
+// judge compares what the daemon says with what was asked for and with what the
+// trees have told.
+func (p *player) judge(s process.Status) error {
+	told, err := readStory(p.file)
+	if err == nil {
+		err = errors.Join(p.judgeDefinition(s), p.judgeNumbers(s, told))
+	}
+	if err == nil && s.LastRun != nil {
+		err = p.judgeEnded(*s.LastRun, told)
+	}
+	if err == nil && s.State.AtRest() && s.LastRun != nil {
+		err = judgeRest(s.State, *s.LastRun)
+	}
+	if err == nil && s.State == process.Running && !p.kind.ends && p.spec.Deadline == 0 {
+		err = p.judgeAlive(s, told)
+	}
+	if err == nil && p.spec.Log && !p.leaving {
+		err = p.judgeLog(s)
+	}
+	if err != nil {
+		said, _ := json.Marshal(s)
+		return p.fail("%w\nthe daemon says %s", err, said)
+	}
+	p.newest = max(p.newest, newestRun(s))
+	p.lived = s.State == process.Running && !p.kind.ends && p.spec.Deadline == 0
+	return nil
+}
+
+func (p *player) judgeDefinition(s process.Status) error {
+	if s.Name != p.name || s.Command != p.spec.Command || s.Log != p.spec.Log || s.Cron != p.spec.Cron ||
+		s.DeadlineSeconds != p.spec.Deadline.Seconds() || s.StopTimeoutSeconds != p.spec.Grace().Seconds() {
+		return fmt.Errorf("it is not what was asked for: %+v", p.spec)
+	}
+	return nil
+}
+
+func (p *player) judgeNumbers(s process.Status, told story) error {
+	newest := newestRun(s)
+	if newest < p.newest {
+		return fmt.Errorf("run %d was known, and now run %d is the newest", p.newest, newest)
+	}
+	if p.halted && (newest != p.newest || !s.State.AtRest()) {
+		return fmt.Errorf("it was stopped at run %d, and is %v at run %d", p.newest, s.State, newest)
+	}
+	if s.State.AtRest() && p.spec.Cron == "" {
+		for run := range told.runs {
+			if run > newest {
+				return fmt.Errorf("run %d has started, and run %d is the newest", run, newest)
+			}
+		}
+	}
+	return nil
+}
+
+// judgeAlive is for a tree that lives until it is asked to end.
+func (p *player) judgeAlive(s process.Status, told story) error {
+	f := told.runs[s.Number]
+	for end := time.Now().Add(patience); f == nil && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		told, _ = readStory(p.file)
+		f = told.runs[s.Number]
+	}
+	if f == nil {
+		return fmt.Errorf("run %d is running, and its tree has not told so in %v", s.Number, patience)
+	}
+	if s.PID != f.leader {
+		return fmt.Errorf("the leader of run %d is %d, not %d", s.Number, f.leader, s.PID)
+	}
+	for _, pid := range f.pids() {
+		if !p.alive(pid, s.Number) {
+			return fmt.Errorf("%d of run %d is dead, and nobody asked for it", pid, s.Number)
+		}
+	}
+	return nil
+}
+
+// alive reports whether a process of a run lives. One that is just being executed
+// shows no environment.
+func (p *player) alive(pid int, run uint64) bool {
+	for range 20 {
+		if hasEnviron(pid, "TMPDIR="+p.storm.dir, "PROCESSMANAGER_NAME="+p.name, fmt.Sprintf("PROCESSMANAGER_RUN=%d", run)) {
+			return true
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return false
+}
+
+// nobody checks that no run has left anything.
+func (p *player) nobody() error {
+	told, err := readStory(p.file)
+	if err != nil {
+		return p.fail("%w", err)
+	}
+	for run, f := range told.runs {
+		for _, pid := range f.pids() {
+			if hasEnviron(pid, "TMPDIR="+p.storm.dir, "PROCESSMANAGER_NAME="+p.name, fmt.Sprintf("PROCESSMANAGER_RUN=%d", run)) {
+				return p.fail("%d of run %d survives", pid, run)
+			}
+		}
+	}
+	for _, dir := range p.storm.daemon.groups() {
+		if strings.Contains(dir, "/p/"+p.name+".") {
+			return p.fail("the group %s is left", dir)
+		}
+	}
+	fifos, _ := os.ReadDir(p.storm.daemon.fifos())
+	for _, fifo := range fifos {
+		if strings.HasPrefix(fifo.Name(), p.name+".") {
+			return p.fail("the FIFO %s is left", fifo.Name())
+		}
+	}
+	return nil
+}
+
+// judgeEnded is for a run that has ended.
+func (p *player) judgeEnded(r process.Run, told story) error {
+	f := told.runs[r.Number]
+	if f == nil {
+		f = &facts{lines: -1}
+	}
+	asked := slices.ContainsFunc(p.asked, func(s span) bool { return s.from <= r.Number && r.Number <= s.to })
+	from := r.Start
+	if from.IsZero() {
+		from = p.born
+	}
+	seen := p.storm.killer.sawAll(from, r.End)
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("run %d (%v, code %v, %v): %w; told: %+v", r.Number, r.Cause, show(r.ExitCode), r.Signal, fmt.Errorf(format, args...), *f)
+	}
+	if (r.ExitCode != nil) && (f.exit == nil || *f.exit != *r.ExitCode) {
+		return bad("the tree has told of another exit code")
+	}
+	if r.ExitCode != nil && r.Signal != 0 {
+		return bad("it has both")
+	}
+	if r.ExitCode == nil && r.Signal == 0 && seen && r.Cause != process.CauseStart {
+		return bad("how it ended is not known, and the keeper lived all the time")
+	}
+	switch r.Cause {
+	case process.CauseExit:
+		if r.ExitCode == nil {
+			return bad("no code")
+		}
+	case process.CauseSignal:
+		if int(r.Signal) != f.signal {
+			return bad("it has not sent itself that")
+		}
+	case process.CauseStop:
+		if !asked {
+			return bad("nobody has asked for it: %v", p.asked)
+		}
+	case process.CauseDeadline:
+		if p.spec.Deadline == 0 || r.End.Sub(r.Start) < p.spec.Deadline {
+			return bad("the deadline is %v, and it lasted %v", p.spec.Deadline, r.End.Sub(r.Start))
+		}
+	case process.CauseShutdown:
+		if !p.over {
+			return bad("the daemon was not asked to end")
+		}
+	case process.CauseLost:
+		if seen || !p.kind.ends && !asked && f.leader != 0 {
+			return bad("somebody must have seen it, or the tree lives")
+		}
+	default:
+		return bad("it is not to be expected")
+	}
+	if r.Cause != process.CauseLost && r.CPU == nil && seen {
+		return bad("its CPU time is not known")
+	}
+	if burned := told.burned(r.Number); r.CPU != nil && time.Duration(*r.CPU)*time.Microsecond < burned-20*time.Millisecond {
+		return bad("CPU %d µs, it has burned %v", *r.CPU, burned)
+	}
+	return nil
+}
+
+// judgeRest is for the state in which the last run has left a process. A stop that
+// comes when the tree is ending already makes it stopped too.
+func judgeRest(at process.State, r process.Run) error {
+	want := process.Failed
+	switch {
+	case at == process.Stopped || r.Cause == process.CauseStop || r.Cause == process.CauseShutdown:
+		want = process.Stopped
+	case r.Cause == process.CauseExit && *r.ExitCode == 0:
+		want = process.Completed
+	}
+	if at != want {
+		return fmt.Errorf("it is %v after a run that ended by %v", at, r.Cause)
+	}
+	return nil
+}
+
+// judgeLog wants each line of each run once and in order. What is being written may
+// be missing: of a run that has ended, nothing.
+func (p *player) judgeLog(s process.Status) error {
+	data, err := p.storm.daemon.logged(p.name)
+	if err != nil {
+		return err
+	}
+	lines := map[uint64]int{}
+	var newest uint64
+	for line := range strings.Lines(string(data)) {
+		words := strings.Fields(line)
+		if !strings.HasSuffix(line, "\n") {
+			break
+		}
+		if len(words) < 3 || words[0] != "line" {
+			return fmt.Errorf("its log has a line %q", line)
+		}
+		run, _ := strconv.ParseUint(words[1], 10, 64)
+		n, _ := strconv.Atoi(words[2])
+		if run < newest || n != lines[run]+1 {
+			return fmt.Errorf("its log has line %d of run %d behind line %d, and run %d was the last", n, run, lines[run], newest)
+		}
+		newest, lines[run] = run, n
+	}
+	told, err := readStory(p.file)
+	if err != nil {
+		return err
+	}
+	if !p.storm.killer.sawAll(p.born, time.Now()) {
+		return nil // what stood in a FIFO goes with its last holder, where the tree is that
+	}
+	for run, f := range told.runs {
+		if ended := run < newestRun(s) || s.State.AtRest(); ended && f.lines >= 0 && lines[run] != f.lines && lines[run] != f.lines+1 {
+			return fmt.Errorf("its log has %d lines of run %d, which has written %d", lines[run], run, f.lines)
+		}
+	}
+	return nil
+}
+
+func show(p *int) any {
+	if p == nil {
+		return "none"
+	}
+	return *p
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"testing"
+)
+
+// A storm that is over soon. Long ones are run by hand.
+func TestShortStorm(t *testing.T) {
+	var out bytes.Buffer
+	args := []string{"storm", "-duration", "15s", "-processes", "30", "-kill", "worker=20,keeper=1,both=1", "-bin", os.Getenv("PM_BIN"),
+		"-median", "3s"} // other tests run beside it, and guests are slow
+	if code := run(t.Context(), args, &out, &out); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, out.String())
+	}
+	t.Log(out.String())
+}
+
+func TestWeights(t *testing.T) {
+	for text, want := range map[string]weights{
+		"worker":                   {worker: 1},
+		"worker=3,both=2":          {worker: 3, both: 2},
+		"keeper=0,worker=1,both=5": {worker: 1, both: 5},
+	} {
+		var w weights
+		if err := w.Set(text); err != nil || w != want {
+			t.Errorf("%s: %+v, %v", text, w, err)
+		}
+	}
+	for _, text := range []string{"", "me", "worker=", "worker=-1", "worker=1,,"} {
+		if err := new(weights).Set(text); err == nil {
+			t.Errorf("%q is accepted", text)
+		}
+	}
+}
