@@ -488,6 +488,7 @@ func TestTooLongIsToldWhatThereIsOfTheAction(t *testing.T) {
 			conn := dial(t, path)
 			go io.WriteString(conn, "secret\n"+test.in+"\n")
 			io.Copy(io.Discard, conn)
+			conn.Close()
 			stop()
 			if len(refused) != 1 || !strings.HasPrefix(refused[0], test.refused+"xxx") {
 				t.Errorf("refused %d scripts: %.40q", len(refused), refused)

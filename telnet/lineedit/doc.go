@@ -8,13 +8,18 @@
 // Enter carries out the action, unless a quote is open; then the prompt changes
 // and the action goes on. Lines of a bracketed paste are no Enters: they end
 // actions by the rules of the wire (the next "!!", "#", an empty line), so that
-// indented lines stay with their action. Tab completes a word, and is itself
-// within a quote and in front of the first word. Ctrl-C drops what is pending, or ends an answer that has no end; Ctrl-D
-// on an empty line ends the session, as !!quit and !!exit do. !!interactive
-// turns colours on and off. Everything else goes to Execute.
+// indented lines stay with their action. Tab completes a word, also a value whose
+// quote opened in that word; within any other quote, and in front of the first
+// word of a further line, it is itself. Ctrl-C drops what is pending, or ends an
+// answer that has no end; Ctrl-D on an empty line ends the session, as !!quit and
+// !!exit do. !!interactive turns colours on and off. Everything else goes to
+// Execute.
+//
+// What is typed for help, quit, exit and interactive needs no "!!".
 //
 // What an action prints is shown with its control bytes escaped, so that no log
-// line can play with the person's terminal.
+// line can play with the person's terminal. Errors and help are folded to fit the
+// window.
 //
 // # Implementation
 //

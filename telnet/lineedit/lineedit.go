@@ -355,7 +355,7 @@ func (e *editor) complete(line string, pos int, key rune) (string, int, bool) {
 	if len(common) > len(word) || len(words) == 1 {
 		before = before[:len(before)-len(word)] + common
 	} else {
-		io.WriteString(e.term, columns(words, e.width))
+		io.WriteString(&visible{w: e.term}, columns(words, e.width))
 	}
 	return before + after, len(before), true
 }
