@@ -266,29 +266,3 @@ func TestOutOfMemoryIsTheCauseWhereItEndsTheLeader(t *testing.T) {
 		d.nobodyLeft(c.name, 1)
 	}
 }
-
-func TestStartWithoutAPidLeftFailsAndSaysSo(t *testing.T) {
-	needController(t, "pids")
-	t.Parallel()
-	d := startDaemon(t, setup{})
-	first := d.start(process.Spec{Name: "first", Command: "exec sleep 1000"})
-	setLimit(t, d.runs(), "pids.max", "1")
-
-	second := process.Spec{Name: "second", Command: "exec sleep 1000"}
-	_, err := d.client().Start(d.context(), second)
-	if !isCode(err, process.CodeStart) || !strings.Contains(err.Error(), "second") || !strings.Contains(err.Error(), unix.EAGAIN.Error()) {
-		t.Errorf("start of a second: %v", err)
-	}
-	if s := d.status("second"); s.State != process.Failed || s.Cause != process.CauseStart || s.PID != 0 || !strings.Contains(s.Error, unix.EAGAIN.Error()) {
-		t.Errorf("it is %v, cause %v, pid %d, error %q", s.State, s.Cause, s.PID, s.Error)
-	}
-	d.nobodyLeft("second", 1)
-	if s := d.status("first"); s.State != process.Running || s.PID != first.PID {
-		t.Errorf("the first is %+v", s)
-	}
-
-	setLimit(t, d.runs(), "pids.max", "max")
-	if s := d.start(process.Spec{Name: "second"}); s.State != process.Running || s.Number != 2 {
-		t.Errorf("with pids again: %+v", s)
-	}
-}

@@ -315,10 +315,8 @@ func TestReadOnlyCgroupFileSystemIsAClearError(t *testing.T) {
 
 // Without pids left a start fails, is explained, and the daemon is well.
 func TestNoPidsLeftIsAClearError(t *testing.T) {
+	needController(t, "pids")
 	t.Parallel()
-	if !hasController(t, "pids") {
-		t.Skip("groups here have no pids controller")
-	}
 	d := startDaemon(t, setup{})
 	d.start(process.Spec{Name: "first", Command: "exec sleep 1000"})
 	limit := d.runs() + "/pids.max"

@@ -10,7 +10,8 @@ hierarchy that is unified and has all controllers, whatever the host has.
 
 Its report is that of go test, with the kernel behind each package; the output of a
 package is shown when it failed or with -v, and what was skipped always. The exit
-status is 1 if a test failed or a guest did not finish.
+status is 1 if a test failed, a package does not compile or a guest did not finish;
+none of these keeps the others from being tested.
 
 # Model
 
@@ -22,11 +23,13 @@ status is 1 if a test failed or a guest did not finish.
 
 A guest is one boot of one Debian kernel in QEMU. Its PID 1 is init.sh: it mounts
 what a test expects, unpacks the tar, runs one test binary after another and
-switches the machine off. Nothing of the guest outlives it.
+switches the machine off. Nothing of the guest outlives it, and what a run that was
+killed left in the temporary directory is removed by the next one.
 
-Each binary runs in the root group, in a session of its own, in a directory that
-holds its package's testdata and nothing else of the source. /bin/sh is dash, as in
-Debian, and the rest is busybox with a few of Debian's programs; /var/lib is ext4
+Each binary runs in the root group, which hands all controllers to its children, in
+a session of its own, in a directory that holds its package's testdata and nothing
+else of the source. /bin/sh is dash, as in Debian, and the rest is busybox with a few
+of Debian's programs and its time zones; /var/lib is ext4
 on a disk (so fdatasync and the io controller are real), /tmp is memory, lo is up,
 and there is a user tester (1000). CI is true, GUEST names the
 kernel as -kernel does, and what is written to $RESULTS comes back to the

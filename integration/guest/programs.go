@@ -11,12 +11,12 @@ import (
 // shell: busybox's own takes its own programs before those on PATH, and runs them
 // in processes that are still the shell's. Their packages are in guestPackages.
 var programs = []string{
-	"bin/dash", "bin/true", // true also by another name
+	"bin/dash", "bin/ls", "bin/nc.openbsd", "bin/true", // true also by another name
 	"usr/bin/env", "usr/bin/nohup", "usr/bin/nice", "usr/bin/seq",
 	"usr/bin/chrt", "usr/bin/flock", "usr/bin/pgrep", "usr/bin/pkill",
 }
 
-var guestPackages = []string{"coreutils", "dash", "procps", "tzdata", "util-linux"}
+var guestPackages = []string{"coreutils", "dash", "netcat-openbsd", "procps", "tzdata", "util-linux"}
 
 // libraryDirs are where Debian's loader looks, below the root.
 var libraryDirs = []string{"lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"}
