@@ -43,9 +43,11 @@ func ownProgram(t *testing.T) (d *daemon, replace func(by string)) {
 	path := dir + "/processmanager"
 	replace = func(by string) {
 		t.Helper()
-		data, err := os.ReadFile(by)
+		// Another process writes it: a descriptor of ours could be inherited by a
+		// child of another test, and keep the file from being executed.
+		err := exec.Command("cp", by, path+".new").Run()
 		if err == nil {
-			err = os.WriteFile(path+".new", data, 0o755)
+			err = os.Chmod(path+".new", 0o755)
 		}
 		if err == nil {
 			err = os.Rename(path+".new", path)
@@ -156,7 +158,10 @@ func TestSecondSignalLeavesNobody(t *testing.T) {
 	if code := d.end(unix.SIGTERM); code != 1 {
 		t.Errorf("exit code %d", code)
 	}
-	d.nobodyLeft("p", 1)
+	if left := d.survivors("p", 1); len(left) > 0 {
+		t.Errorf("survivors:%s", describe(left))
+	}
+	d.checkNothingLeft() // groups and FIFOs
 }
 
 // TestStartWaitsForTheWorkerOfADeadKeeper has a worker that is still there, and holds
@@ -170,10 +175,42 @@ func TestStartWaitsForTheWorkerOfADeadKeeper(t *testing.T) {
 	worker := d.worker()
 	unix.Kill(worker, unix.SIGSTOP)
 	d.hangUp()
-	d.end(syscall.SIGKILL)
+	keeper := d.keeper()
+	unix.Kill(keeper, unix.SIGKILL)
+	eventually(t, "the keeper is dead", func() bool {
+		stat := procStat(keeper)
+		return len(stat) == 0 || stat[0] == "Z"
+	})
 	time.AfterFunc(time.Second, func() { unix.Kill(worker, unix.SIGCONT) })
 	d.launch()
 	if s := d.status("p"); s.State != process.Running || s.PID != before.PID {
 		t.Errorf("%+v", s)
+	}
+}
+
+// pmclient upgrade answers when the new program does; a program that cannot be is
+// refused with the reason, and everything goes on.
+func TestUpgradeByCommand(t *testing.T) {
+	t.Parallel()
+	d, replace := ownProgram(t)
+	d.start(process.Spec{Name: "web", Command: "exec sleep 1000"})
+	pid, worker := d.status("web").PID, d.worker()
+	replace(programs.daemon)
+	if out := d.mustClient("upgrade"); !strings.Contains(out, "has taken over") {
+		t.Errorf("pmclient upgrade said %q", out)
+	}
+	if d.worker() == worker {
+		t.Error("it is the same worker")
+	}
+	if got := d.status("web").PID; got != pid {
+		t.Errorf("the process has pid %d, not %d any more", got, pid)
+	}
+	replace("/bin/true")
+	r := d.pmclient("upgrade")
+	if r.code != 1 || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "nothing was changed") {
+		t.Errorf("a program that is none: code %d, %q", r.code, r.stderr)
+	}
+	if got := d.status("web").PID; got != pid {
+		t.Errorf("the process has pid %d, not %d any more", got, pid)
 	}
 }

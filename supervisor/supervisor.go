@@ -45,6 +45,7 @@ type Config struct {
 	Dir     string                // working directory of processes that are registered now
 	Environ []string              // of the daemon; runs get a part of it
 	Doctor  func() process.Report // examines the host
+	Upgrade func(ctx context.Context, number uint64) (process.Upgrade, error)
 	Log     *log.Logger
 
 	// Reached, if it is not nil, is called at each Point, by the goroutine that came there.
@@ -62,6 +63,7 @@ type Supervisor struct {
 	dir     string
 	environ []string
 	doctor  func() process.Report
+	upgrade func(context.Context, uint64) (process.Upgrade, error)
 	log     *log.Logger
 	reached func(Point)
 
@@ -86,7 +88,7 @@ var errShuttingDown = &process.Error{Code: process.CodeShuttingDown, Message: "t
 func Open(c Config) (*Supervisor, error) {
 	s := &Supervisor{
 		state: c.State, runtime: c.Runtime, groups: c.Groups, keeper: c.Keeper, proc: c.Proc,
-		dir: c.Dir, environ: c.Environ, doctor: c.Doctor, log: c.Log, reached: c.Reached,
+		dir: c.Dir, environ: c.Environ, doctor: c.Doctor, upgrade: c.Upgrade, log: c.Log, reached: c.Reached,
 		tails:   &tails{limit: tailTotal},
 		life:    context.Background(),
 		closing: make(chan struct{}),
@@ -302,6 +304,11 @@ func (s *Supervisor) Log(ctx context.Context, name string, q process.LogQuery, w
 		}
 	}
 	return next, err
+}
+
+// Upgrade brings in the program now on disk, or says how that went.
+func (s *Supervisor) Upgrade(ctx context.Context, number uint64) (process.Upgrade, error) {
+	return s.upgrade(ctx, number)
 }
 
 // Doctor examines the host.

@@ -66,6 +66,10 @@ func (k *known) List(context.Context) ([]process.Status, error) {
 	return []process.Status{s}, err
 }
 
+func (k *known) Upgrade(_ context.Context, number uint64) (process.Upgrade, error) {
+	return process.Upgrade{Number: max(number, 1), Done: number > 0}, nil
+}
+
 func (k *known) Doctor(context.Context) (process.Report, error) {
 	return process.Report{Findings: []process.Finding{{Subject: "kernel", Level: process.LevelOK, Found: "6.1"}}}, nil
 }

@@ -55,6 +55,9 @@ func work(logger *log.Logger) error {
 		return fmt.Errorf("%s is for the daemon itself: %w", workerArg, err)
 	}
 	// The link stays open to the end: a worker without one is killed.
+	if greeting.Lost > 0 {
+		logger.Printf("the output of %d runs cannot be read: too few open files are allowed (RLIMIT_NOFILE); raise the limit and start again", greeting.Lost)
+	}
 	sup, server, err := open(link, greeting, logger)
 	if err != nil {
 		return link.Failed(err.Error())
@@ -148,6 +151,9 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*superv
 		Proc:    "/proc",
 		Dir:     h.Dir,
 		Environ: os.Environ(),
+		Upgrade: func(ctx context.Context, number uint64) (process.Upgrade, error) {
+			return upgrade(ctx, link, greeting.Upgrade, number)
+		},
 		Doctor: func() process.Report {
 			return doctor.Examine(doctor.Config{
 				Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, State: h.State, Runtime: h.Runtime, Socket: h.Socket, Listen: h.Listen,
@@ -168,6 +174,25 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*superv
 			return verbs.Complete(line, pos, sup.Names)
 		}),
 	}, nil
+}
+
+// upgrade begins an upgrade, or says how one ended: the keeper told the worker that
+// came after it.
+func upgrade(ctx context.Context, link *keeper.Link, last keeper.Upgrade, number uint64) (u process.Upgrade, err error) {
+	switch {
+	case number == 0:
+		if number, err = link.Upgrade(ctx); err != nil {
+			return u, process.Errorf(process.CodeUpgrade, "nothing was changed: %v", err)
+		}
+		return process.Upgrade{Number: number}, nil
+	case number > last.Number:
+		return process.Upgrade{Number: number}, nil // this is the worker that is handing over
+	case number < last.Number:
+		return u, process.Errorf(process.CodeInvalid, "upgrade %d is long past: %d was the last one", number, last.Number)
+	case last.Err != "":
+		return u, process.Errorf(process.CodeUpgrade, "the old program goes on: %s", last.Err)
+	}
+	return process.Upgrade{Number: number, Done: true}, nil
 }
 
 // handler carries out what arrives on the wire.

@@ -37,6 +37,11 @@ type Manager interface {
 	// ctx ends.
 	Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error)
 
+	// Upgrade brings in the program now on disk. With number 0 it begins one;
+	// with the number of one that was begun it says how that ended. A failure
+	// is process.ErrUpgrade, and the old program goes on.
+	Upgrade(ctx context.Context, number uint64) (process.Upgrade, error)
+
 	// Doctor examines the host that the daemon is on.
 	Doctor(ctx context.Context) (process.Report, error)
 }

@@ -53,6 +53,11 @@ func (r *recorder) List(context.Context) ([]process.Status, error) {
 	return r.all, r.err
 }
 
+func (r *recorder) Upgrade(_ context.Context, number uint64) (process.Upgrade, error) {
+	r.note("upgrade %d", number)
+	return process.Upgrade{Number: max(number, 1), Done: number > 0}, r.err
+}
+
 func (r *recorder) Doctor(context.Context) (process.Report, error) {
 	r.note("doctor")
 	return r.report, r.err

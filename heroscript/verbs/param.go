@@ -27,6 +27,8 @@ type request struct {
 	given int // parameters of the spec that were given
 	json  bool
 	log   process.LogQuery
+
+	upgrade uint64 // whose result is asked for
 }
 
 // The parameters that every verb takes.
@@ -50,6 +52,13 @@ var common = []Param{
 var nameParam = Param{Name: "name", Value: "NAME", Help: "name of the process", Required: true, set: func(r *request, v string) error {
 	r.spec.Name = v
 	return process.ValidateName(v)
+}}
+
+var resultParam = Param{Name: "result", Value: "NUMBER", Help: "begin none, but say how this one ended", set: func(r *request, v string) (err error) {
+	if r.upgrade, err = strconv.ParseUint(v, 10, 64); err != nil || r.upgrade == 0 {
+		return fmt.Errorf("%s is not the number of an upgrade: 1 or more", process.Printable(v))
+	}
+	return nil
 }}
 
 // specParam is a parameter that stands for a field of the spec, in both

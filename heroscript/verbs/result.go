@@ -48,6 +48,20 @@ func (d deleted) text(w io.Writer) error {
 	return err
 }
 
+// upgraded is the result of upgrade.
+type upgraded process.Upgrade
+
+func (u upgraded) json() any { return process.Upgrade(u) }
+
+func (u upgraded) text(w io.Writer) (err error) {
+	if u.Done {
+		_, err = fmt.Fprintln(w, "the program on disk has taken over")
+	} else {
+		_, err = fmt.Fprintf(w, "handing over to the program on disk; connect again, and ask !!upgrade result:%d\n", u.Number)
+	}
+	return err
+}
+
 // list is the result of list.
 type list []process.Status
 

@@ -52,7 +52,7 @@ func TestScriptsStopAtTheFirstFailure(t *testing.T) {
 func TestComplete(t *testing.T) {
 	names := func() []string { return []string{"web", "job.1"} }
 	for line, want := range map[string]string{
-		"":                                 "!!doctor |!!exit |!!help |!!interactive |!!process.delete |!!process.list |!!process.log |!!process.restart |!!process.start |!!process.status |!!process.stop |!!quit ",
+		"":                                 "!!doctor |!!exit |!!help |!!interactive |!!process.delete |!!process.list |!!process.log |!!process.restart |!!process.start |!!process.status |!!process.stop |!!quit |!!upgrade ",
 		"!!process.st":                     "!!process.start |!!process.status |!!process.stop ",
 		"!!zfs":                            "",
 		"!!zfs ":                           "",

@@ -65,6 +65,11 @@ var table = []Verb{
 		func(ctx context.Context, m Manager, r *request) (result, error) {
 			return readLog(ctx, m, r.spec.Name, r.log)
 		}},
+	{"upgrade", "Bring in the program now on disk; trees and connections waiting live on.", []Param{resultParam},
+		func(ctx context.Context, m Manager, r *request) (result, error) {
+			u, err := m.Upgrade(ctx, r.upgrade)
+			return upgraded(u), err
+		}},
 	{"doctor", "Show what the daemon found on this host, what follows, and what mends it.", nil,
 		func(ctx context.Context, m Manager, r *request) (result, error) {
 			report, err := m.Doctor(ctx)

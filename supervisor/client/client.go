@@ -8,7 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
@@ -171,7 +173,16 @@ func (c *Client) call(ctx context.Context, a heroscript.Action, result any, trie
 		}
 		_, payload, err := c.conn.Do(ctx, script)
 		if err == nil {
-			return decode(payload, result)
+			err := decode(payload, result)
+			if !errors.Is(err, process.ErrShuttingDown) {
+				return err
+			}
+			// It was not begun. If another worker takes over it can do it.
+			c.hangUp()
+			if c.connect(ctx) != nil {
+				return err
+			}
+			continue
 		}
 		c.hangUp()
 		if ctx.Err() != nil {
@@ -242,4 +253,30 @@ func (c *Client) List(ctx context.Context) (all []process.Status, err error) {
 func (c *Client) Doctor(ctx context.Context) (r process.Report, err error) {
 	err = c.read(ctx, verbs.NewAction("doctor"), &r)
 	return r, err
+}
+
+// Upgrade brings in the program now on disk and waits until it answers, or with a
+// number, says how that upgrade ended. The error of one that failed is
+// process.ErrUpgrade: the old program goes on.
+func (c *Client) Upgrade(ctx context.Context, number uint64) (u process.Upgrade, err error) {
+	if number == 0 {
+		if err := c.change(ctx, verbs.NewAction("upgrade"), &u); err != nil {
+			return u, err
+		}
+		number = u.Number
+	}
+	for {
+		err := c.read(ctx, verbs.NewAction("upgrade", "result", strconv.FormatUint(number, 10)), &u)
+		switch {
+		case errors.Is(err, process.ErrShuttingDown), errors.Is(err, ErrConnectionLost):
+			// the old worker is on its way out
+		case err != nil || u.Done:
+			return u, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return u, ctx.Err()
+		}
+	}
 }

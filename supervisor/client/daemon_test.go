@@ -105,6 +105,10 @@ func (m *memory) List(context.Context) (all []process.Status, err error) {
 	return all, nil
 }
 
+func (m *memory) Upgrade(_ context.Context, number uint64) (process.Upgrade, error) {
+	return process.Upgrade{Number: max(number, 1), Done: number > 0}, nil
+}
+
 func (m *memory) Doctor(context.Context) (process.Report, error) {
 	return process.Report{Findings: []process.Finding{{Subject: "kernel", Level: process.LevelOK, Found: "6.1"}}}, nil
 }

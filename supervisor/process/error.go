@@ -17,6 +17,7 @@ const (
 	CodeShuttingDown Code = "shutting_down" // the daemon is ending
 	CodeTooLong      Code = "too_long"      // more than the wire takes
 	CodeStore        Code = "store"         // it could not be put on disk
+	CodeUpgrade      Code = "upgrade"       // the program on disk was not taken
 	CodeInternal     Code = "internal"      // our fault
 )
 
@@ -53,5 +54,6 @@ var (
 	ErrShuttingDown = &Error{CodeShuttingDown, "the daemon is shutting down"}
 	ErrTooLong      = &Error{CodeTooLong, "request too long"}
 	ErrStore        = &Error{CodeStore, "could not be stored"}
+	ErrUpgrade      = &Error{CodeUpgrade, "not upgraded"}
 	ErrInternal     = &Error{CodeInternal, "internal error"}
 )
