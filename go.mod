@@ -4,15 +4,12 @@ go 1.26.0
 
 require (
 	github.com/containerd/cgroups/v3 v3.1.3
+	github.com/klauspost/compress v1.20.3
+	github.com/prometheus/procfs v0.23.0
 	github.com/robfig/cron/v3 v3.0.1
 	go.etcd.io/bbolt v1.5.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0
 )
 
-require (
-	github.com/klauspost/compress v1.20.3 // indirect
-	github.com/moby/sys/userns v0.1.0 // indirect
-	github.com/prometheus/procfs v0.23.0 // indirect
-	golang.org/x/sync v0.24.0 // indirect
-)
+require github.com/moby/sys/userns v0.1.0 // indirect

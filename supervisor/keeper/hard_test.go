@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -153,6 +152,6 @@ func TestTenThousandExitsAreHeld(t *testing.T) {
 	k.signal(unix.SIGTERM)
 	k.waitEnd()
 	if out := k.output(); strings.Count(out, "worker") > 3 {
-		t.Error(fmt.Sprintf("it has much to say:\n%s", out))
+		t.Errorf("it has much to say:\n%s", out)
 	}
 }
