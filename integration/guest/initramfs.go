@@ -58,7 +58,7 @@ func makeInitramfs(root string, k kernel) ([]byte, error) {
 	}
 	a.add("lib64/"+filepath.Base(loader), modeLink|0o777, 0, []byte("../"+loader))
 	a.add("bin/sh", modeLink|0o777, 0, []byte("dash"))
-	a.add("bin/nc", modeLink|0o777, 0, []byte("nc.openbsd"))
+	a.add("usr/bin/nc", modeLink|0o777, 0, []byte("/bin/nc.openbsd")) // where busybox puts its own
 	a.add("var/run", modeLink|0o777, 0, []byte("../run"))
 	if err := a.zones(root); err != nil {
 		return nil, err
