@@ -140,9 +140,13 @@ func (c *Client) change(ctx context.Context, a heroscript.Action, result any) er
 	return err
 }
 
+// readTries is how often something is asked for that changes nothing, while the
+// connection is lost each time.
+const readTries = 3
+
 // read asks for something that changes nothing, again if the connection is lost.
 func (c *Client) read(ctx context.Context, a heroscript.Action, result any) error {
-	return c.call(ctx, a, result, 3)
+	return c.call(ctx, a, result, readTries)
 }
 
 // call waits for its turn, sends an action and reads its result. It tries again,
@@ -164,6 +168,7 @@ func (c *Client) call(ctx context.Context, a heroscript.Action, result any, trie
 	if len(script) > telnet.MaxPending {
 		return process.Errorf(process.CodeTooLong, "%s: has %d bytes, the daemon takes %d", a.Verb(), len(script), telnet.MaxPending)
 	}
+	handedOver := false
 	for {
 		if c.closed.Err() != nil {
 			return fmt.Errorf("%s: %w", a.Verb(), net.ErrClosed)
@@ -174,7 +179,7 @@ func (c *Client) call(ctx context.Context, a heroscript.Action, result any, trie
 		_, payload, err := c.conn.Do(ctx, script)
 		if err == nil {
 			err := decode(payload, result)
-			if !errors.Is(err, process.ErrShuttingDown) {
+			if !errors.Is(err, process.ErrShuttingDown) || handedOver {
 				return err
 			}
 			// It was not begun. If another worker takes over it can do it.
@@ -182,6 +187,7 @@ func (c *Client) call(ctx context.Context, a heroscript.Action, result any, trie
 			if c.connect(ctx) != nil {
 				return err
 			}
+			handedOver = true
 			continue
 		}
 		c.hangUp()

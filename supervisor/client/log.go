@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
@@ -19,7 +20,7 @@ import (
 // on until ctx ends. When the connection is lost it is made again, and reading goes
 // on behind the last byte that was written to w, so none is missing or doubled.
 func (c *Client) Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error) {
-	for {
+	for idle := 1; ; idle++ { // tries without a byte
 		r := &logReader{w: w, next: q.From}
 		err := c.readLog(ctx, verbs.LogAction(name, q), r)
 		if err == nil {
@@ -36,7 +37,15 @@ func (c *Client) Log(ctx context.Context, name string, q process.LogQuery, w io.
 			return r.next, err // what was read has no offset: it cannot be gone on from
 		}
 		if r.written {
-			q.From, q.Lines = r.next, 0
+			q.From, q.Lines, idle = r.next, 0, 0
+		}
+		if idle == readTries && !q.Follow {
+			return r.next, err
+		}
+		select {
+		case <-time.After(min(time.Duration(idle)*10*time.Millisecond, time.Second)):
+		case <-ctx.Done():
+			return r.next, ctx.Err()
 		}
 	}
 }
