@@ -274,6 +274,10 @@ func TestFullDiskIsAnErrorAndLosesNothing(t *testing.T) {
 	if !isCode(err, process.CodeStore) || !strings.Contains(err.Error(), "no space") {
 		t.Errorf("start on a full disk: %v", err)
 	}
+	_, err = d.client().Start(d.context(), process.Spec{Name: "daily", Cron: "@daily", Command: "true # " + strings.Repeat("x", 100_000)})
+	if !isCode(err, process.CodeStore) {
+		t.Errorf("a schedule on a full disk: %v", err)
+	}
 	if !gone(d.dir + "/started") {
 		t.Error("it was started all the same")
 	}
@@ -295,8 +299,10 @@ func TestFullDiskIsAnErrorAndLosesNothing(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	d.nobodyLeft("before", 1)
-	if _, err := d.client().Status(d.context(), "new"); err != nil && !isCode(err, process.CodeNotFound) {
-		t.Errorf("the process that could not be stored: %v", err)
+	for _, name := range []string{"new", "daily"} {
+		if _, err := d.client().Status(d.context(), name); !isCode(err, process.CodeNotFound) {
+			t.Errorf("the process '%s' that could not be stored: %v", name, err)
+		}
 	}
 }
 

@@ -172,6 +172,9 @@ func (p *managed) receive(r request) {
 		p.jobID = r.jobID
 	}
 	p.handle(r.event)
+	if !p.stored && !p.state.busy() && p.state.at != removed {
+		p.remove() // it could not be put on disk, so there is none
+	}
 }
 
 // handle is one step of the lifecycle with its effects.
@@ -197,6 +200,9 @@ func (p *managed) carryOut(a action) {
 	case doSave:
 		if err := p.save(); err != nil {
 			p.s.log.Print(err)
+			if !p.stored {
+				p.answerAll(err)
+			}
 		}
 	case doSchedule:
 		p.arm()
@@ -315,18 +321,21 @@ func (p *managed) remove() {
 		err = p.s.store.remove(name)
 	}
 	if err != nil { // it would be back with the next daemon
-		for i := range p.waiting {
-			if p.waiting[i].goal == goalRemoved {
-				p.waiting[i].answer <- err
-			}
-		}
-		p.waiting = nil
+		p.answerAll(err)
 		return
 	}
 	p.s.at(PointForgotten)
 	p.state.at = removed
 	p.s.forget(p)
 	p.settle(goalRemoved, "")
+}
+
+// answerAll answers everybody who waits.
+func (p *managed) answerAll(err error) {
+	for _, r := range p.waiting {
+		r.answer <- err
+	}
+	p.waiting = nil
 }
 
 // removed is the state of a process that is no more; nobody sees it.
