@@ -26,6 +26,7 @@ type groups struct {
 	origin    string       // where this process came from
 	root      cgroup.Group // the delegated root
 	madeRoot  bool
+	shared    bool // with processes of others, so that no controllers can be had
 	instance  cgroup.Group
 	lock      *os.File
 }
@@ -118,14 +119,20 @@ func makeRoot(g cgroup.Group) (made bool, err error) {
 }
 
 // enable has the kernel account for each run by itself, with the controllers that
-// are there. A group that has processes of its own cannot: in a container the
-// first processes are in the root that is handed to us, so they move to our leaf.
+// are there. A group that has processes of its own cannot. In a container those are
+// the first processes, in the root that is handed to us: they move to our leaf. In a
+// session or the like they are somebody else's: then it works without controllers.
 func (g *groups) enable() error {
 	err := g.root.Enable(controllers...)
-	if errors.Is(err, cgroup.ErrInternalProcesses) && g.root.Path() == g.hierarchy.Group(g.origin).Path() {
-		if err = g.moveOthers(); err == nil {
-			err = g.root.Enable(controllers...)
+	if g.root == g.hierarchy.Group("/") {
+		for try := 0; errors.Is(err, cgroup.ErrInternalProcesses) && try < 100; try++ { // they may fork meanwhile
+			if err = g.moveOthers(); err == nil {
+				err = g.root.Enable(controllers...)
+			}
 		}
+	}
+	if errors.Is(err, cgroup.ErrInternalProcesses) {
+		g.shared, err = true, nil
 	}
 	if err != nil {
 		return err

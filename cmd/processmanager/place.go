@@ -97,6 +97,9 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if p.groups, err = openGroups(&p.places); err != nil {
 		return p, err
 	}
+	if p.groups.shared {
+		logger.Printf("there are processes of others in %s, so there are no controllers for runs: give a group of its own with -cgroup", p.Cgroup)
+	}
 	p.locks = append(p.locks, p.groups.lock)
 	listener, err := bindUnix(p.Socket)
 	if err != nil {
