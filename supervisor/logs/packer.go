@@ -68,7 +68,8 @@ func (k *packer) loop() {
 		k.mu.Lock()
 		k.queue = k.queue[1:]
 		k.mu.Unlock()
-		if err := job.log.pack(k.m.closed); err != nil && !errors.Is(err, ErrClosed) {
+		// A full disk is said by those who write; the file stays as it is.
+		if err := job.log.pack(k.m.closed); err != nil && !errors.Is(err, ErrClosed) && !isFull(err) {
 			job.log.report(err)
 		}
 	}
