@@ -2,8 +2,11 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# What guests leave out: minutes of computing, and little that depends on the kernel.
-GUEST_SKIP = KeeperIsSmall|NothingIsLostInUpgrades|DescriptorsItLacks|TenThousandExits|QueriesAnswer|HostileNames|ExitCodesOfPmclient|Telnet|Netcat
+# Guests compute ten times slower. Of the packages they leave out what takes minutes and
+# depends little on the kernel; of the integration tests they run what depends on it.
+# make test-guest GUEST_RUN=. runs all of those.
+GUEST_SKIP = KeeperIsSmall|Upgrade|Unready|DescriptorsItLacks|TenThousandExits|QueriesAnswer
+GUEST_RUN = ^Test(Memory|ThreadsAreNotPids|BytesFromAndToTheDisk|OutOfMemory|NoPidsLeft|NobodySurvives|ManyTrees|TreeIsInItsGroup|ExitCodesAndCauses|WhatTheLeader|CPUCounts|PidsAre|WorkerThatIsKilled|ExitWithoutAWorker|TreesOutliveTheKeeper|CommandLinesOfTheSeed|HeroscriptLinesOfTheSeed|RunInherits|FollowerSees|OutputAndErrors)
 
 # No version is stamped into the programs, so a checkout of another user will do.
 export GOFLAGS += -buildvcs=false
@@ -35,6 +38,15 @@ lint: # gofmt, go vet, staticcheck
 	go run $(STATICCHECK) ./...
 
 test-guest: build # tests of what the kernel does, on other kernels with all controllers
-	go run ./integration/guest -file processmanager=bin/processmanager -file pmclient=bin/pmclient \
-		./integration/guest/smoke ./cgroup ./proc ./supervisor ./supervisor/logs ./supervisor/keeper ./integration \
-		-- -test.short -test.parallel=4 '-test.skip=$(GUEST_SKIP)'
+	@status=0; \
+	guest="go run ./integration/guest -file processmanager=bin/processmanager -file pmclient=bin/pmclient"; \
+	$$guest ./integration/guest/smoke ./cgroup ./proc ./supervisor ./supervisor/logs ./supervisor/keeper \
+		-- -test.short -test.parallel=4 '-test.skip=$(GUEST_SKIP)' || status=1; \
+	$$guest ./integration -- -test.short -test.parallel=4 '-test.run=$(GUEST_RUN)' || status=1; \
+	exit $$status
+
+bench: # each figure beside the least that the kernel could be asked for
+	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor/keeper ./supervisor/logs
+
+storm: # kill worker and keeper at random for an hour; SEED=n repeats one
+	go run ./integration/storm -duration 1h $(if $(SEED),-seed $(SEED))
