@@ -314,8 +314,15 @@ func TestReadOnlyCgroupFileSystemIsAClearError(t *testing.T) {
 	}
 	d := newDaemon(t, setup{Private: true, Wrap: []string{"/bin/sh", "-c",
 		`mount --bind ` + quoted(parent) + ` ` + quoted(parent) + ` && mount -o remount,ro,bind ` + quoted(parent) + ` && exec "$0" "$@"`}})
-	if said := d.refuse(); !strings.Contains(said, "read-only") || !strings.Contains(said, parent) {
+	said := d.refuse()
+	if !strings.Contains(said, "read-only") || !strings.Contains(said, parent) {
 		t.Errorf("it says %q", said)
+	}
+	if !strings.Contains(said, "problem ") { // what doctor finds
+		t.Errorf("it does not say what was found: %s", said)
+	}
+	if !gone(d.state) || !gone(d.socket) {
+		t.Error("it has left something behind")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -76,12 +77,20 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		return nil, err
 	}
 	p = &place{places: o.places}
+	var made []string
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.leave())
+			for _, dir := range slices.Backward(made) { // what a failed start has made
+				os.Remove(dir + "/lock")
+				os.Remove(dir)
+			}
 		}
 	}()
 	for _, dir := range []string{p.State, p.Runtime} {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			made = append(made, dir)
+		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return p, err
 		}
