@@ -8,6 +8,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -26,6 +27,7 @@ type managed struct {
 	startErr error  // why the last spawn failed
 	owed     bool   // the former worker was about to start a run
 	waiting  []request
+	unkept   []keeper.RunID // ended, and not on disk: the disk was full, say
 
 	phase      *time.Timer // of the end of a run
 	phaseEvent event
@@ -303,10 +305,15 @@ func (p *managed) save() error {
 		p.rec.At = p.state.at
 	}
 	err := p.s.store.put(p.rec)
-	if err == nil {
-		p.stored = true
+	if err != nil {
+		return err
 	}
-	return err
+	p.stored = true
+	for _, id := range p.unkept {
+		p.drop(id)
+	}
+	p.unkept = nil
+	return nil
 }
 
 func (p *managed) remove() {

@@ -255,9 +255,11 @@ func (p *managed) finish(cause process.Cause) {
 		p.rec.At, p.rec.Owed = process.Stopped, true
 	}
 	// What the run has left is needed until its result is on disk.
+	kept := true
 	if p.stored { // a process that could not be stored is none
 		if err := p.save(); err != nil {
 			p.s.log.Print(err)
+			kept = false
 		}
 	}
 	p.s.at(PointStored)
@@ -270,11 +272,20 @@ func (p *managed) finish(cause process.Cause) {
 		}
 	}
 	p.s.at(PointRemoved)
-	if err := p.s.keeper.Drop(r.id); err != nil {
-		p.s.log.Printf("%v: %v", r.id, err)
+	if kept {
+		p.drop(r.id)
+	} else { // the keeper remembers how it ended until that is on disk
+		p.unkept = append(p.unkept, r.id)
 	}
 	p.s.at(PointDropped)
 	p.run = nil
+}
+
+// drop tells the keeper to forget a run.
+func (p *managed) drop(id keeper.RunID) {
+	if err := p.s.keeper.Drop(id); err != nil {
+		p.s.log.Printf("%v: %v", id, err)
+	}
 }
 
 // describe is what is known of the run while it lasts.
