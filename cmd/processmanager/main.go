@@ -83,6 +83,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger) (err error) {
 	if o.check {
 		return check(o, os.Stdout)
 	}
+	signals := keeper.Listen() // to the very end: what was begun is cleaned up
 	place, err := openPlace(o, logger)
 	if errors.Is(err, cgroup.ErrNoHierarchy) || errors.Is(err, cgroup.ErrReadOnly) {
 		check(o, logger.Writer()) // says more, and what to do
@@ -112,6 +113,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger) (err error) {
 		Env:       withoutSecret(os.Environ()),
 		Hello:     hello,
 		Listeners: place.listeners,
+		Signals:   signals,
 		Locks:     place.locks,
 	}, logger)
 }

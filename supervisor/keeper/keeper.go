@@ -34,6 +34,10 @@ type Config struct {
 	// clients wait instead of failing. At most 252.
 	Listeners []*os.File
 
+	// Signals is what Listen gave, if the caller listens from before Run until after
+	// it; nil: Run listens by itself.
+	Signals chan os.Signal
+
 	// Locks are held and never looked at.
 	Locks []*os.File
 
@@ -111,7 +115,7 @@ func Run(ctx context.Context, c Config) error {
 		program: program{exe, c.Args, c.Env},
 		runs:    make(map[RunID]*run),
 		leaders: make(map[int]*run),
-		signals: make(chan os.Signal, 8),
+		signals: c.Signals,
 	}
 	takeName()
 	if c.resumed != nil {
@@ -146,8 +150,10 @@ func (k *keeper) loop(ctx context.Context) error {
 	children := make(chan os.Signal, 1) // one is enough: reap takes all there are
 	signal.Notify(children, unix.SIGCHLD)
 	defer signal.Stop(children)
-	k.listen()
-	defer signal.Stop(k.signals)
+	if k.signals == nil {
+		k.signals = Listen()
+		defer signal.Stop(k.signals)
+	}
 
 	restart := time.NewTimer(0)
 	if k.resumed == nil {
@@ -306,6 +312,13 @@ func (k *keeper) becameReady(w *worker) {
 		k.endUpgrade(nil)
 	}
 	w.ready = true
+}
+
+// Listen begins to take the signals that mean something to a keeper.
+func Listen() chan os.Signal {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, wanted...)
+	return signals
 }
 
 func (k *keeper) listen() { signal.Notify(k.signals, wanted...) }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -372,6 +373,14 @@ func TestNothingIsLostInUpgrades(t *testing.T) {
 		return exists(k.dir + "/done")
 	})
 	t.Logf("%d upgrades", upgrades)
+	// The last one too: become says what a SIGTERM does in the middle of it.
+	said, since := "", time.Now()
+	eventually(t, "no upgrade is under way", func() bool {
+		if out := k.output(); out != said || !strings.Contains(out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:], "upgrade") {
+			said, since = out, time.Now()
+		}
+		return time.Since(since) > 2*time.Second
+	})
 	k.checkStorm(runs)
 	k.signal(unix.SIGTERM)
 	k.waitEnd()
