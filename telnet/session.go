@@ -176,7 +176,16 @@ func (s *Session) readInput() error {
 			if len(text) > 0 && !s.put(chunk{text: text}) {
 				return net.ErrClosed
 			}
-			if interrupt && !s.interrupt() {
+			if !interrupt {
+				continue
+			}
+			// A client that asks for a timing mark behind its interrupt shows
+			// nothing until that has come: it goes before the prompt.
+			if mark := []byte{cmdIAC, cmdDo, optTimingMark}; bytes.HasPrefix(src, mark) {
+				s.decode(mark)
+				src = src[len(mark):]
+			}
+			if !s.interrupt() {
 				return net.ErrClosed
 			}
 		}
