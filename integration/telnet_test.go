@@ -253,6 +253,10 @@ func TestNonsenseNegotiated(t *testing.T) {
 		"marks":               strings.Repeat(do+"\x06\xff\xf6\xff\xf1\xff\xf9", 1000),
 	} {
 		t.Run(name, func(t *testing.T) {
+			if six, err := net.Dial("tcp", "[::1]:"+port); err == nil {
+				six.Close()
+				t.Error("0.0.0.0 listens on IPv6 too")
+			}
 			conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 			if err != nil {
 				t.Fatal(err)

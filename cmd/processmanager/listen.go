@@ -57,7 +57,11 @@ func listenTCP(address string, allowRemote bool, logger *log.Logger) (*os.File, 
 		}
 		logger.Printf("listening on %s: %s", addr, clear)
 	}
-	l, err := net.ListenTCP("tcp", addr)
+	network := "tcp"
+	if addr.IP.To4() != nil {
+		network = "tcp4" // 0.0.0.0 is not [::]
+	}
+	l, err := net.ListenTCP(network, addr)
 	if err != nil {
 		return nil, err
 	}

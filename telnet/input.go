@@ -1,0 +1,156 @@
+package telnet
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"net"
+	"time"
+)
+
+// read is the reading goroutine. It ends when the client is gone or the session
+// closes the connection.
+func (s *Session) read() {
+	defer s.hangUp()
+	err := s.readInput()
+	s.eof = err == io.EOF
+	close(s.in)
+	if s.eof {
+		awaitHangup(s.conn)
+	}
+}
+
+func (s *Session) readInput() error {
+	buf := make([]byte, 4<<10)
+	for {
+		n, err := s.conn.Read(buf)
+		for src := buf[:n]; len(src) > 0; {
+			text, k, interrupt := s.decode(src)
+			src = src[k:]
+			if len(text) > 0 && !s.put(chunk{text: text}) {
+				return net.ErrClosed
+			}
+			if !interrupt {
+				continue
+			}
+			// A client that asks for a timing mark behind its interrupt shows
+			// nothing until that has come: it goes before the prompt.
+			if mark := []byte{cmdIAC, cmdDo, optTimingMark}; bytes.HasPrefix(src, mark) {
+				s.decode(mark)
+				src = src[len(mark):]
+			}
+			if !s.interrupt() {
+				return net.ErrClosed
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// decode decodes a piece of input and answers what it negotiates.
+func (s *Session) decode(src []byte) (text []byte, n int, interrupt bool) {
+	s.mu.Lock()
+	d := &s.decoder
+	negotiated, width, height := d.negotiated, d.width, d.height
+	text, n, interrupt = d.decode(nil, src)
+	reply := d.reply
+	d.reply = nil
+	began := d.negotiated && !negotiated
+	if began && !s.authenticated {
+		// A telnet client on a Unix socket: hide its secret too.
+		reply = append(reply, d.opts.ask(cmdWill, optEcho)...)
+	}
+	resized := d.width != width || d.height != height
+	s.mu.Unlock()
+
+	if resized {
+		token(s.resized)
+	}
+	if began || len(reply) > 0 {
+		s.writeMu.Lock()
+		s.negotiated = true
+		s.send(reply)
+		s.writeMu.Unlock()
+	}
+	token(s.changed)
+	return text, n, interrupt
+}
+
+// interrupt ends an answer that has no end, and drops what was typed ahead.
+func (s *Session) interrupt() bool {
+	s.mu.Lock()
+	if s.endBody != nil {
+		s.endBody()
+	}
+	s.mu.Unlock()
+	for {
+		select {
+		case <-s.in:
+			continue
+		default:
+		}
+		return s.put(chunk{interrupt: true})
+	}
+}
+
+func (s *Session) put(c chunk) bool {
+	select {
+	case s.in <- c:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+// readLine returns the next line with its line end. At the end of input, with
+// io.EOF or errCut, it returns what has come of it, and so it does with errTime
+// and errTooLong.
+// After errShutdown the same line can be read on.
+func (s *Session) readLine(limit int, closing <-chan struct{}, expired <-chan time.Time) (string, error) {
+	for {
+		end := bytes.IndexByte(s.left, '\n') + 1
+		took := cmp.Or(end, len(s.left))
+		s.line = append(s.line, s.left[:took]...)
+		s.left = s.left[took:]
+		if len(s.line) > limit {
+			return s.takeLine(), errTooLong
+		}
+		if end > 0 {
+			return s.takeLine(), nil
+		}
+		select {
+		case c, ok := <-s.in:
+			switch {
+			case !ok && s.eof:
+				return s.takeLine(), io.EOF
+			case !ok:
+				return s.takeLine(), errCut
+			case c.interrupt, s.keyPressed(c.text, ctrlC):
+				s.takeLine()
+				return "", errInterrupt
+			case s.keyPressed(c.text, ctrlD):
+				s.takeLine()
+				return "", io.EOF
+			}
+			s.left = c.text
+		case <-expired:
+			return s.takeLine(), errTime
+		case <-closing:
+			return "", errShutdown
+		}
+	}
+}
+
+func (s *Session) takeLine() string {
+	line := string(s.line)
+	s.line = s.line[:0]
+	return line
+}
+
+// keyPressed finds a control key of a client that sends every key. In lines
+// sent as a whole the byte is data.
+func (s *Session) keyPressed(text []byte, key byte) bool {
+	return bytes.IndexByte(text, key) >= 0 && s.ours(optEcho) == optionYes
+}
