@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -69,7 +70,12 @@ func (k *keeperProcess) install(n programNotes) {
 func (k *keeperProcess) installBytes(data []byte, mode os.FileMode) {
 	k.t.Helper()
 	tmp := k.dir + "/program.new"
-	if err := os.WriteFile(tmp, data, mode); err != nil {
+	// A child that another test clones meanwhile would have it open for writing until
+	// its exec, and nobody could execute it (ETXTBSY).
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(tmp, data, mode)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		k.t.Fatal(err)
 	}
 	if err := os.Rename(tmp, k.dir+"/program"); err != nil {
