@@ -54,17 +54,35 @@ func program(variable, dir, name string) (string, error) {
 	if path := os.Getenv(variable); path != "" {
 		return filepath.Abs(path)
 	}
+	return build(dir, name, raceEnabled)
+}
+
+func build(dir, name string, race bool) (string, error) {
 	path := filepath.Join(dir, name)
 	args := []string{"build", "-o", path}
-	if raceEnabled {
+	if race {
 		args = append(args, "-race")
 	}
-	build := exec.Command("go", append(args, "../cmd/"+name)...)
-	if !raceEnabled { // as make build does it
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd := exec.Command("go", append(args, "../cmd/"+name)...)
+	if !race { // as make build does it
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	}
-	if out, err := build.CombinedOutput(); err != nil {
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w\n%s", name, err, out)
 	}
 	return path, nil
+}
+
+// plainProgram is the daemon without the race detector, which makes it several times
+// slower: for tests of how long something takes.
+func plainProgram(t *testing.T) string {
+	t.Helper()
+	if !raceEnabled {
+		return programs.daemon
+	}
+	path, err := build(t.TempDir(), "processmanager", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

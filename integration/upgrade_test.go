@@ -36,6 +36,12 @@ func otherProgram(t *testing.T) string {
 	return path
 }
 
+// instead is the setup.Wrap that executes another program. The usual one is the first
+// of the arguments.
+func instead(path string) []string {
+	return []string{"/bin/sh", "-c", `shift; exec "` + path + `" "$@"`, "sh"}
+}
+
 // ownProgram is a daemon that executes a copy of the program, which can be replaced.
 func ownProgram(t *testing.T) (d *daemon, replace func(by string)) {
 	t.Helper()
@@ -57,10 +63,7 @@ func ownProgram(t *testing.T) (d *daemon, replace func(by string)) {
 		}
 	}
 	replace(programs.daemon)
-	// The daemon's own arguments follow; the first of them is the usual program.
-	d = newDaemon(t, setup{Wrap: []string{"/bin/sh", "-c", `shift; exec "` + path + `" "$@"`, "sh"}})
-	d.launch()
-	return d, replace
+	return startDaemon(t, setup{Wrap: instead(path)}), replace
 }
 
 // upgraded sends SIGHUP and waits until the daemon says that it was done.

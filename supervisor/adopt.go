@@ -223,9 +223,6 @@ func (s *Supervisor) oldest(g cgroup.Group) (first proc.ID) {
 func (p *managed) adoptAttrs(leader leaderAttr) {
 	r := p.run
 	now := proc.BootTime()
-	if err := r.group.Thaw(); err != nil { // it may have been about to be signalled
-		p.s.log.Printf("%v: %v", r.id, err)
-	}
 	var of runAttr
 	if ok, err := readAttr(r.group, attrRun, &of); err != nil {
 		p.s.log.Printf("%v: %v", r.id, err)
@@ -241,6 +238,9 @@ func (p *managed) adoptAttrs(leader leaderAttr) {
 	}
 	if !ending {
 		return
+	}
+	if err := r.group.Thaw(); err != nil { // it may have been about to be signalled
+		p.s.log.Printf("%v: %v", r.id, err)
 	}
 	p.state.at, p.state.ending = process.Stopping, asked
 	p.state.cause, p.state.then = r.noted.Cause, r.noted.Then

@@ -134,24 +134,20 @@ func ResetStore(stateDir string) (string, error) {
 // StorePath is the store in a state directory.
 func StorePath(stateDir string) string { return stateDir + "/processes.db" }
 
-// readStore returns what is in the store, and makes it one if it is new.
+// readStore returns what is in the store. It writes, which takes a sync, only to one
+// that is new.
 func readStore(db *bolt.DB) (records []record, err error) {
-	err = db.Update(func(tx *bolt.Tx) error {
-		meta, err := tx.CreateBucketIfNotExists(metaBucket)
-		if err != nil {
-			return err
+	fresh := false
+	err = db.View(func(tx *bolt.Tx) error {
+		meta, all := tx.Bucket(metaBucket), tx.Bucket(processBucket)
+		if fresh = meta == nil && all == nil; fresh {
+			return nil
 		}
-		if format := meta.Get(formatKey); format == nil {
-			err = meta.Put(formatKey, []byte(storeFormat))
-		} else if string(format) != storeFormat {
-			err = fmt.Errorf("its format is %q, this program reads %q", format, storeFormat)
+		if meta == nil || all == nil {
+			return errors.New("it is the store of something else")
 		}
-		if err != nil {
-			return err
-		}
-		all, err := tx.CreateBucketIfNotExists(processBucket)
-		if err != nil {
-			return err
+		if format := meta.Get(formatKey); string(format) != storeFormat {
+			return fmt.Errorf("its format is %q, this program reads %q", format, storeFormat)
 		}
 		return all.ForEach(func(name, value []byte) error {
 			var r record
@@ -162,7 +158,21 @@ func readStore(db *bolt.DB) (records []record, err error) {
 			return nil
 		})
 	})
+	if err == nil && fresh {
+		err = db.Update(makeBuckets)
+	}
 	return records, err
+}
+
+func makeBuckets(tx *bolt.Tx) error {
+	meta, err := tx.CreateBucket(metaBucket)
+	if err == nil {
+		err = meta.Put(formatKey, []byte(storeFormat))
+	}
+	if err == nil {
+		_, err = tx.CreateBucket(processBucket)
+	}
+	return err
 }
 
 func (s *store) put(r record) error {
