@@ -1,10 +1,12 @@
 package integration
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -148,4 +150,93 @@ func TestTooFewDescriptorsAreAClearError(t *testing.T) {
 	if s := d.status("x2"); s.State != process.Running || s.Number != 1 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// inMounts calls f in the mount namespace of a private daemon.
+func (d *daemon) inMounts(f func() error) {
+	d.t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", d.keeper()))
+		if err == nil {
+			defer ns.Close()
+			err = unix.Unshare(unix.CLONE_FS)
+		}
+		if err == nil {
+			err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNS)
+		}
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// turnReadOnly makes the state directory read-only for everything that is opened from
+// now on. The kernel refuses to do more while the store is open.
+func (d *daemon) turnReadOnly() {
+	d.t.Helper()
+	d.inMounts(func() error {
+		return errors.Join(unix.Mount(d.state, d.state, "", unix.MS_BIND, ""),
+			unix.Mount("", d.state, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+	})
+}
+
+func (d *daemon) turnWritable() {
+	d.t.Helper()
+	d.inMounts(func() error { return unix.Unmount(d.state, unix.MNT_DETACH) })
+}
+
+// A worker that finds the state directory read-only looks after what runs.
+func TestStateDirectoryThatTurnsReadOnlyHarmsNoTree(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, setup{Private: true})
+	d.setup.Args = []string{"-runtime", d.dir + "/run"}
+	d.launch()
+	d.start(process.Spec{Name: "before", Command: "exec sleep 1000"})
+	d.start(process.Spec{Name: "stopped", Command: "exec sleep 1000"})
+	d.start(process.Spec{Name: "seven", Log: true, Command: "echo up; until [ -e enough ]; do sleep 0.02; done; exit 7"})
+	d.said("seven", "up")
+	before := d.status("before")
+	d.turnReadOnly()
+	from := d.log.len()
+	d.killWorker()
+	if s := d.status("before"); s.State != process.Running || s.PID != before.PID || s.Number != 1 {
+		t.Errorf("was %+v\nis %+v", before, s)
+	}
+	_, err := d.client().Start(d.context(), process.Spec{Name: "new", Command: "true"})
+	if !isCode(err, process.CodeStore) || !strings.Contains(err.Error(), "read-only file system") || !strings.Contains(err.Error(), d.state) {
+		t.Errorf("start: %v", err)
+	}
+	if s := d.stop("stopped"); s.State != process.Stopped || s.Cause != process.CauseStop {
+		t.Errorf("%+v", s)
+	}
+	touchFile(t, d.dir+"/enough")
+	if s := d.rest("seven"); s.Cause != process.CauseExit || !same(s.ExitCode, new(7)) {
+		t.Errorf("%+v", s)
+	}
+	if said := d.log.since(from); strings.Count(said, "cannot be written to: read-only file system") != 1 {
+		t.Errorf("it does not say so once:\n%s", said)
+	}
+	d.turnWritable()
+	eventually(t, "the exit code is put on disk without anybody's asking", func() bool {
+		data, err := os.ReadFile(d.state + "/processes.db")
+		return err == nil && bytes.Contains(data, []byte(`"exit_code":7`))
+	})
+	if said := d.log.since(from); strings.Count(said, "can be written to again") != 1 {
+		t.Errorf("it does not say that it is over:\n%s", said)
+	}
+	d.crash() // nobody else knows it any more
+	d.launch()
+	if s := d.status("before"); s.State != process.Running || s.PID != before.PID {
+		t.Errorf("%+v", s)
+	}
+	if s := d.status("seven"); s.Cause != process.CauseExit || !same(s.ExitCode, new(7)) || s.Number != 1 {
+		t.Errorf("%+v", s)
+	}
+	d.start(process.Spec{Name: "new", Command: "exec sleep 1000"})
 }

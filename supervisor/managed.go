@@ -33,6 +33,7 @@ type managed struct {
 	phaseEvent event
 	deadline   *time.Timer
 	alarm      *time.Timer // of the schedule
+	retry      *time.Timer // to put on disk what is unkept
 
 	requests chan request
 	exits    chan leaderExit
@@ -53,7 +54,7 @@ type request struct {
 func (s *Supervisor) newManaged(rec record, schedule cron.Schedule) (*managed, error) {
 	p := &managed{
 		s: s, rec: rec, schedule: schedule,
-		phase: stoppedTimer(), deadline: stoppedTimer(), alarm: stoppedTimer(),
+		phase: stoppedTimer(), deadline: stoppedTimer(), alarm: stoppedTimer(), retry: stoppedTimer(),
 		requests: make(chan request),
 		exits:    make(chan leaderExit, 4), // one a run, and that of an earlier one that is told again
 		changed:  make(chan struct{}, 1),
@@ -118,7 +119,7 @@ func (p *managed) ask(ctx context.Context, e event, g goal, jobID string) error 
 func (p *managed) loop() {
 	defer close(p.done)
 	defer func() {
-		for _, t := range []*time.Timer{p.phase, p.deadline, p.alarm} {
+		for _, t := range []*time.Timer{p.phase, p.deadline, p.alarm, p.retry} {
 			t.Stop()
 		}
 	}()
@@ -154,6 +155,8 @@ func (p *managed) loop() {
 			p.handle(evDeadline)
 		case <-p.alarm.C:
 			p.ring()
+		case <-p.retry.C:
+			p.keep()
 		case <-shutdown:
 			shutdown = nil
 			p.handle(evShutdown)
@@ -200,11 +203,8 @@ func (p *managed) carryOut(a action) {
 		p.waiting[last].answer <- p.failure(a.code)
 		p.waiting = p.waiting[:last]
 	case doSave:
-		if err := p.save(); err != nil {
-			p.s.log.Print(err)
-			if !p.stored {
-				p.answerAll(err)
-			}
+		if err := p.save(); err != nil && !p.stored {
+			p.answerAll(err)
 		}
 	case doSchedule:
 		p.arm()
@@ -296,6 +296,16 @@ func (p *managed) ring() {
 		p.handle(evCron)
 	} else {
 		p.arm()
+	}
+}
+
+// retryDelay is when what could not be put on disk is tried again.
+const retryDelay = 5 * time.Second
+
+// keep tries again to put on disk how runs have ended.
+func (p *managed) keep() {
+	if len(p.unkept) > 0 && p.save() != nil {
+		p.retry.Reset(retryDelay)
 	}
 }
 

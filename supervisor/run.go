@@ -257,10 +257,7 @@ func (p *managed) finish(cause process.Cause) {
 	// What the run has left is needed until its result is on disk.
 	kept := true
 	if p.stored { // a process that could not be stored is none
-		if err := p.save(); err != nil {
-			p.s.log.Print(err)
-			kept = false
-		}
+		kept = p.save() == nil
 	}
 	p.s.at(PointStored)
 	if r.unwatch != nil {
@@ -276,6 +273,7 @@ func (p *managed) finish(cause process.Cause) {
 		p.drop(r.id)
 	} else { // the keeper remembers how it ended until that is on disk
 		p.unkept = append(p.unkept, r.id)
+		p.retry.Reset(retryDelay)
 	}
 	p.s.at(PointDropped)
 	p.run = nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -45,6 +46,8 @@ type store struct {
 	db   *bolt.DB    // belongs to commit
 	ops  chan op
 	done chan struct{}
+
+	failing bool // writing, as was said; belongs to commit
 }
 
 type op struct {
@@ -74,8 +77,8 @@ func (e *StoreError) Error() string {
 
 func (e *StoreError) Unwrap() error { return e.Err }
 
-// openStore opens or makes the store at path and returns what is in it.
-func openStore(path string) (*store, []record, error) {
+// openStore opens or makes the store at path and returns what is in it. log may be nil.
+func openStore(path string, log *log.Logger) (*store, []record, error) {
 	db, err := openDB(path)
 	if err != nil {
 		return nil, nil, &StoreError{path, err}
@@ -85,7 +88,10 @@ func openStore(path string) (*store, []record, error) {
 		db.Close()
 		return nil, nil, &StoreError{path, err}
 	}
-	s := &store{path: path, db: db, ops: make(chan op), done: make(chan struct{})}
+	s := &store{path: path, log: log, db: db, ops: make(chan op), done: make(chan struct{})}
+	if db.IsReadOnly() {
+		s.note(unix.EROFS)
+	}
 	go s.commit()
 	return s, records, nil
 }
@@ -210,10 +216,11 @@ func (s *store) commit() {
 				more = false
 			}
 		}
-		err := s.restore()
+		err := s.renew()
 		if err == nil {
 			err = s.write(batch)
 		}
+		s.note(err)
 		for _, o := range batch {
 			o.result <- err
 		}
@@ -238,12 +245,42 @@ func (s *store) write(batch []op) error {
 	})
 }
 
+// renew makes the store fit to be written to, if it is not.
+func (s *store) renew() error {
+	if _, err := os.Lstat(s.path); errors.Is(err, os.ErrNotExist) {
+		return s.restore()
+	}
+	if !s.db.IsReadOnly() {
+		return nil
+	}
+	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	s.db.Close() // it has a lock
+	db, err := openDB(s.path)
+	if err != nil {
+		return err
+	}
+	s.db = db
+	return nil
+}
+
+// note says when writing begins to fail, and when that is over.
+func (s *store) note(err error) {
+	switch {
+	case err != nil && !s.failing:
+		s.say("the store %s cannot be written to: %v; what runs goes on, but nothing can be started", s.path, err)
+	case err == nil && s.failing:
+		s.say("the store %s can be written to again", s.path)
+	}
+	s.failing = err != nil
+}
+
 // restore writes the file anew when somebody has deleted it: until this process
 // ends what it held is still there. The next worker would know of nothing.
 func (s *store) restore() error {
-	if _, err := os.Lstat(s.path); !errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
 	whole := s.path + ".restored"
 	err := s.db.View(func(tx *bolt.Tx) error { return tx.CopyFile(whole, 0o600) })
 	if err == nil {
@@ -256,15 +293,27 @@ func (s *store) restore() error {
 	if err != nil {
 		return err
 	}
-	if s.log != nil {
-		s.log.Printf("somebody has deleted the store %s: it was written anew", s.path)
-	}
+	s.say("somebody has deleted the store %s: it was written anew", s.path)
 	s.db, db = db, s.db
 	return db.Close()
 }
 
+func (s *store) say(format string, args ...any) {
+	if s.log != nil {
+		s.log.Printf(format, args...)
+	}
+}
+
+// openDB opens a file that cannot be written to as well, for reading: what runs is
+// looked after all the same.
 func openDB(path string) (*bolt.DB, error) {
-	return bolt.Open(path, 0o600, &bolt.Options{Timeout: 5 * time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	o := bolt.Options{Timeout: 5 * time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType}
+	db, err := bolt.Open(path, 0o600, &o)
+	if errors.Is(err, unix.EROFS) {
+		o.ReadOnly = true
+		db, err = bolt.Open(path, 0o600, &o)
+	}
+	return db, err
 }
 
 // close is called when nobody will write any more.

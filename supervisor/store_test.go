@@ -26,7 +26,7 @@ func testRecord(name string) record {
 
 func TestStoreGivesBackWhatWasPut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "processes.db")
-	s, records, err := openStore(path)
+	s, records, err := openStore(path, nil)
 	if err != nil || len(records) != 0 {
 		t.Fatal(records, err)
 	}
@@ -45,7 +45,7 @@ func TestStoreGivesBackWhatWasPut(t *testing.T) {
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
-	s, records, err = openStore(path)
+	s, records, err = openStore(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,26 +58,14 @@ func TestStoreGivesBackWhatWasPut(t *testing.T) {
 	}
 }
 
-// TestMain makes the test binary the process that VerifyStore may cost.
-func TestMain(m *testing.M) {
-	if dir := os.Getenv("VERIFY_STORE"); dir != "" {
-		if err := VerifyStore(dir); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
 // verify is VerifyStore in another process, and openStore if that found nothing.
 func verify(dir string) error {
 	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), "VERIFY_STORE="+dir)
+	c.Env = append(os.Environ(), verifyEnv+"="+dir)
 	if out, err := c.Output(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	s, _, err := openStore(StorePath(dir))
+	s, _, err := openStore(StorePath(dir), nil)
 	if err == nil {
 		s.close()
 	}
@@ -87,7 +75,7 @@ func verify(dir string) error {
 // A store with a damaged page must be refused when it is opened, whichever page.
 func TestDamagedStoreIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "processes.db")
-	s, _, err := openStore(path)
+	s, _, err := openStore(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,10 +118,9 @@ func Open(c Config) (*Supervisor, error) {
 		return nil, err
 	}
 	var records []record
-	if s.store, records, err = openStore(StorePath(c.State)); err != nil {
+	if s.store, records, err = openStore(StorePath(c.State), s.log); err != nil {
 		return nil, err
 	}
-	s.store.log = s.log
 	if err = s.takeOver(records, c.Held); err != nil {
 		return nil, err
 	}
