@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -60,28 +61,37 @@ func TestRuntimeDirectoryThatIsDeletedIsAClearError(t *testing.T) {
 	}
 }
 
-// The worker that has a deleted store open writes it anew with the next change.
+// The worker that has a deleted store open writes it anew, at once.
 func TestStoreThatIsDeletedIsWrittenAnew(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	d.start(process.Spec{Name: "before", Command: "exec sleep 1000"})
-	if err := os.Remove(d.state + "/processes.db"); err != nil {
-		t.Fatal(err)
-	}
+	d.deleteStore()
 	d.start(process.Spec{Name: "after", Command: "exec sleep 1000"})
 	for _, name := range []string{"before", "after"} {
 		if s := d.status(name); s.State != process.Running {
 			t.Errorf("%+v", s)
 		}
 	}
-	if text := d.log.since(0); !strings.Contains(text, "deleted the store "+d.state) {
-		t.Errorf("it does not say so: %s", text)
-	}
+	d.deleteStore()
 	d.killWorker()
 	for _, name := range []string{"before", "after"} {
 		if s := d.status(name); s.State != process.Running || s.Number != 1 {
 			t.Errorf("%+v", s)
 		}
+	}
+}
+
+// deleteStore deletes the store and waits until the daemon has seen it.
+func (d *daemon) deleteStore() {
+	d.t.Helper()
+	from := d.log.len()
+	d.removeAll(d.state + "/processes.db")
+	if !d.log.await(from, "deleted the store "+d.state, d.ended) {
+		d.t.Fatalf("it does not say so: %s", d.log.since(0))
+	}
+	if gone(d.state + "/processes.db") {
+		d.t.Error("it is not there again")
 	}
 }
 
@@ -239,4 +249,92 @@ func TestStateDirectoryThatTurnsReadOnlyHarmsNoTree(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	d.start(process.Spec{Name: "new", Command: "exec sleep 1000"})
+}
+
+// hardPlaces are what can happen to a daemon's surroundings. Each leaves it so.
+var hardPlaces = map[string]struct {
+	setup  setup
+	happen func(d *daemon)
+}{
+	"full disk": {setup{Private: true, Wrap: []string{"/bin/sh", "-c",
+		`mkdir "$TMPDIR/state" && mount -t tmpfs -o size=1m,mode=700 tmpfs "$TMPDIR/state" && exec "$0" "$@"`}}, (*daemon).fillDisk},
+	"read-only state directory": {setup{Private: true}, (*daemon).turnReadOnly},
+	"store deleted":             {setup{}, (*daemon).deleteStore},
+	"FIFOs deleted":             {setup{}, func(d *daemon) { d.removeAll(d.dir + "/run/fifo") }},
+	"few descriptors": {setup{Wrap: []string{"/bin/sh", "-c", `ulimit -n 64 && exec "$0" "$@"`}}, func(d *daemon) {
+		var err error
+		for i := 0; err == nil; i++ {
+			_, err = d.client().Start(d.context(), process.Spec{Name: fmt.Sprint("x", i), Command: "exec sleep 1000"})
+		}
+	}},
+}
+
+func (d *daemon) removeAll(path string) {
+	d.t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// fillDisk leaves no page of a private state directory free.
+func (d *daemon) fillDisk() {
+	d.t.Helper()
+	d.inMounts(func() error {
+		f, err := os.Create(d.state + "/fill")
+		for err == nil {
+			_, err = f.Write(make([]byte, 4096))
+		}
+		if !errors.Is(err, unix.ENOSPC) {
+			return err
+		}
+		return f.Close()
+	})
+}
+
+// One SIGTERM ends all trees in order in each of the hard places, by the worker that
+// saw it happen and by one that came later; a second one kills at once.
+func TestSignalsEndEverythingInHardPlaces(t *testing.T) {
+	t.Parallel()
+	for name, place := range hardPlaces {
+		for _, replaced := range []bool{false, true} {
+			for _, twice := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/worker replaced %v/second signal %v", name, replaced, twice), func(t *testing.T) {
+					t.Parallel()
+					d := newDaemon(t, place.setup)
+					d.setup.Args = []string{"-runtime", d.dir + "/run"}
+					d.launch()
+					d.start(process.Spec{Name: "polite", Log: true, Command: `trap 'touch ended; exit 0' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1000 & wait; done`})
+					d.start(process.Spec{Name: "deaf", StopTimeout: new(time.Hour), Command: `trap 'touch asked' TERM; (setsid sleep 1000 &); echo up; until [ -e "ended" -a ! -e twice ]; do sleep 0.05; done`})
+					if twice {
+						touchFile(t, d.dir+"/twice")
+					}
+					d.said("polite", "up")
+					d.said("deaf", "up")
+					place.happen(d)
+					if replaced {
+						d.killWorker()
+						d.list() // it has taken over
+					}
+					d.hangUp()
+					if err := d.cmd.Process.Signal(unix.SIGTERM); err != nil {
+						t.Fatal(err)
+					}
+					eventually(t, "the trees are asked to end", func() bool { return !gone(d.dir+"/ended") && !gone(d.dir+"/asked") })
+					want := 0
+					if twice {
+						want = 1
+						if err := d.cmd.Process.Signal(unix.SIGTERM); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if code := d.wait(); code != want {
+						t.Errorf("exit code %d, want %d", code, want)
+					}
+					if left, _ := os.ReadDir(d.dir + "/run/fifo"); len(left) > 0 {
+						t.Errorf("FIFOs are left: %v", left)
+					}
+				})
+			}
+		}
+	}
 }

@@ -41,11 +41,12 @@ type origin struct {
 // store keeps the records in one file. A write is on disk when put or remove
 // returns; those that wait at the same time share one sync.
 type store struct {
-	path string
-	log  *log.Logger // nil: says nothing
-	db   *bolt.DB    // belongs to commit
-	ops  chan op
-	done chan struct{}
+	path  string
+	log   *log.Logger // nil: says nothing
+	db    *bolt.DB    // belongs to commit
+	guard *guard      // of the file
+	ops   chan op
+	done  chan struct{}
 
 	failing bool // writing, as was said; belongs to commit
 }
@@ -88,7 +89,8 @@ func openStore(path string, log *log.Logger) (*store, []record, error) {
 		db.Close()
 		return nil, nil, &StoreError{path, err}
 	}
-	s := &store{path: path, log: log, db: db, ops: make(chan op), done: make(chan struct{})}
+	s := &store{path: path, log: log, db: db, guard: newGuard(), ops: make(chan op), done: make(chan struct{})}
+	s.guard.follow(path)
 	if db.IsReadOnly() {
 		s.note(unix.EROFS)
 	}
@@ -203,8 +205,20 @@ func (s *store) wait(o op) error {
 // commit writes all that waits in one transaction, again and again.
 func (s *store) commit() {
 	defer close(s.done)
-	for first := range s.ops {
-		batch := []op{first}
+	for {
+		var batch []op
+		select {
+		case first, ok := <-s.ops:
+			if !ok {
+				return
+			}
+			batch = append(batch, first)
+		case <-s.guard.touched:
+			if err := s.renew(); err != nil {
+				s.note(err)
+			}
+			continue
+		}
 		for more := true; more; {
 			select {
 			case o, ok := <-s.ops:
@@ -293,6 +307,7 @@ func (s *store) restore() error {
 	if err != nil {
 		return err
 	}
+	s.guard.follow(s.path)
 	s.say("somebody has deleted the store %s: it was written anew", s.path)
 	s.db, db = db, s.db
 	return db.Close()
@@ -320,5 +335,6 @@ func openDB(path string) (*bolt.DB, error) {
 func (s *store) close() error {
 	close(s.ops)
 	<-s.done
+	s.guard.close()
 	return s.db.Close()
 }
