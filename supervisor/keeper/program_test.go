@@ -17,6 +17,7 @@ type programNotes struct {
 	Name     string
 	Protocol int    // 0: as it was compiled
 	Check    string // what it does with CheckArg: "exit", "hang", "garbage"
+	Checked  string // a file that it makes then
 	Files    uint64 // how many its worker may open; 0: the usual number
 	Worker   string // what its worker does instead of READY: "die", "hang", "fail"
 }
@@ -44,6 +45,9 @@ func readProgram() (n programNotes) {
 }
 
 func playCheck() int {
+	if this.Checked != "" {
+		os.WriteFile(this.Checked, nil, 0o600)
+	}
 	switch this.Check {
 	case "exit":
 		return 3
