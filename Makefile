@@ -11,7 +11,7 @@ GUEST_RUN = ^Test(Memory|ThreadsAreNotPids|BytesFromAndToTheDisk|OutOfMemory|NoP
 # No version is stamped into the programs, so a checkout of another user will do.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo test lint test-guest bench storm
+.PHONY: build demo test lint test-guest bench storm storm-guest
 
 build: # bin/processmanager and bin/pmclient, static: they start faster, and run anywhere
 	CGO_ENABLED=0 go build -o bin/ ./cmd/processmanager ./cmd/pmclient
@@ -50,3 +50,6 @@ bench: # each figure beside the least that the kernel could be asked for
 
 storm: # kill worker and keeper at random for an hour; SEED=n repeats one
 	go run ./integration/storm -duration 1h $(if $(SEED),-seed $(SEED))
+
+storm-guest: build # the same on other kernels, DURATION=3m unless told otherwise
+	go run ./integration/guest -limit 3h -file processmanager=bin/processmanager ./integration/storm -- -test.run=TestStorm -duration=$(or $(DURATION),3m)

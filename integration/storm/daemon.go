@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 )
 
@@ -44,7 +45,7 @@ func newDaemon(bin, dir, cgroup string) *daemon {
 func (d *daemon) launch() error {
 	cmd := exec.Command(d.bin, "-state", d.state, "-socket", d.socket, "-cgroup", d.cgroup)
 	cmd.Dir, cmd.Stderr = d.dir, &d.log
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.dir, "TMPDIR=" + d.dir, client.SecretEnv + "=" + d.secret}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.dir, "TMPDIR=" + d.dir, client.SecretEnv + "=" + d.secret, "PROCESSMANAGER_CRASH_FILE=" + d.trap()}
 	cmd.WaitDelay = time.Second // a worker that outlives it has the pipe of its stderr
 	ended := make(chan struct{})
 	from := len(d.log.text())
@@ -72,6 +73,17 @@ func (d *daemon) launch() error {
 		}
 	}
 }
+
+// trap is the file that names the point at which a worker is to kill itself.
+func (d *daemon) trap() string { return d.dir + "/trap" }
+
+// arm has the next worker that comes to a point kill itself there.
+func (d *daemon) arm(p supervisor.Point) error {
+	return errors.Join(os.WriteFile(d.trap()+".new", []byte(p), 0o600), os.Rename(d.trap()+".new", d.trap()))
+}
+
+// disarm reports whether a worker has come to the point, and died.
+func (d *daemon) disarm() bool { return os.Remove(d.trap()) != nil }
 
 func (d *daemon) keeper() (pid int, ended <-chan struct{}) {
 	d.mu.Lock()
@@ -151,6 +163,14 @@ func (d *daemon) left() error {
 	}
 	if _, err := os.Lstat(d.socket); err == nil {
 		errs = append(errs, errors.New("the socket"))
+	}
+	for dir, may := range map[string][]string{d.state: {"instance.json", "lock", "logs", "processes.db", "run"}, d.state + "/run": {"fifo"}} {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if !slices.Contains(may, e.Name()) {
+				errs = append(errs, fmt.Errorf("the file %s/%s", dir, e.Name()))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }

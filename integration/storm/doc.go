@@ -8,8 +8,9 @@
 //
 // A [player] owns one name: it asks for one thing after another and knows what must
 // be so after each answer, and what may be so when the answer was lost. The [killer]
-// sends SIGKILL to the worker, to the keeper, or to both and then starts the daemon
-// anew.
+// sends SIGKILL to the worker at any moment, has it die at one of the points between two
+// steps (supervisor.Points), or sends it to the keeper, or to both, and then starts the
+// daemon anew.
 //
 // What really happened is told by the trees, not by the daemon: each command appends
 // to a file of its own what only it can know (see [facts]): that run n has started,

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 )
 
@@ -21,8 +23,9 @@ const longestAnswer = 5 * time.Second
 type killer struct {
 	storm   *storm
 	random  *rand.Rand
-	kills   weights         // done
-	early   int             // of those of workers: before they were ready
+	kills   weights // done
+	early   int     // of those of workers: before they were ready
+	points  map[supervisor.Point]int
 	answers []time.Duration // from the death of a worker to the answer of the next one
 
 	mu   sync.Mutex
@@ -87,6 +90,12 @@ func (k *killer) killWorker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if k.random.IntN(3) == 0 {
+		p := supervisor.Points[k.random.IntN(len(supervisor.Points))]
+		if reached, err := k.killAt(ctx, p); reached || err != nil {
+			return err
+		}
+	}
 	began := time.Now()
 	syscall.Kill(worker, syscall.SIGKILL)
 	k.kills.worker++
@@ -111,6 +120,29 @@ func (k *killer) killWorker(ctx context.Context) error {
 		k.answers = append(k.answers, took)
 	}
 	return nil
+}
+
+// pointLimit is how long a point may keep the killer waiting.
+const pointLimit = 500 * time.Millisecond
+
+// killAt has the worker die at a point. It reports false if none came there in time.
+func (k *killer) killAt(ctx context.Context, p supervisor.Point) (reached bool, err error) {
+	d := k.storm.daemon
+	if err := d.arm(p); err != nil {
+		return false, err
+	}
+	for end := time.Now().Add(pointLimit); time.Now().Before(end) && k.wait(ctx, 2*time.Millisecond); {
+		if _, err := os.Stat(d.trap()); err != nil {
+			break
+		}
+	}
+	if !d.disarm() {
+		return false, nil
+	}
+	k.kills.worker++
+	k.points[p]++
+	k.storm.journal.notef("worker killed at the point %q", p)
+	return true, k.answered(ctx)
 }
 
 // nextWorker waits for another worker than the one that is dead.
@@ -215,6 +247,11 @@ func (k *killer) nag() {
 
 func (k *killer) figures() string {
 	text := fmt.Sprintf("%d workers killed (%d before they were ready), %d keepers, %d times both;\n", k.kills.worker, k.early, k.kills.keeper, k.kills.both)
+	died := 0
+	for _, n := range k.points {
+		died += n
+	}
+	text += fmt.Sprintf("%d of the workers died at %d of the %d points between two steps;\n", died, len(k.points), len(supervisor.Points))
 	if n := len(k.answers); n > 0 {
 		slices.Sort(k.answers)
 		at := func(percent int) time.Duration {

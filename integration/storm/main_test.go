@@ -2,14 +2,19 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"os"
 	"testing"
+	"time"
 )
 
-// A storm that is over soon. Long ones are run by hand.
-func TestShortStorm(t *testing.T) {
+// duration is of TestStorm: make storm-guest makes it longer.
+var duration = flag.Duration("duration", 15*time.Second, "how long to kill")
+
+// A storm that is over soon, unless more is asked for.
+func TestStorm(t *testing.T) {
 	var out bytes.Buffer
-	args := []string{"storm", "-duration", "15s", "-processes", "30", "-kill", "worker=20,keeper=1,both=1", "-bin", os.Getenv("PM_BIN"),
+	args := []string{"storm", "-duration", duration.String(), "-processes", "30", "-kill", "worker=20,keeper=1,both=1", "-bin", os.Getenv("PM_BIN"),
 		"-median", "3s"} // other tests run beside it, and guests are slow
 	if code := run(t.Context(), args, &out, &out); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out.String())

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -31,7 +32,7 @@ type storm struct {
 
 func newStorm(o options, dir string) (*storm, error) {
 	s := &storm{options: o, dir: dir, daemon: newDaemon(o.bin, dir, o.cgroup), journal: journal{began: time.Now()}}
-	s.killer = killer{storm: s, random: rand.New(rand.NewPCG(o.seed, 0))}
+	s.killer = killer{storm: s, random: rand.New(rand.NewPCG(o.seed, 0)), points: map[supervisor.Point]int{}}
 	for i := range o.processes {
 		s.players = append(s.players, &player{
 			storm: s, name: fmt.Sprintf("p%d", i), random: rand.New(rand.NewPCG(o.seed, uint64(i+1))),
