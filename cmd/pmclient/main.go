@@ -23,6 +23,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/telnet"
+	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 )
 
 func main() {
@@ -133,6 +134,7 @@ func runVerb(ctx context.Context, conn connection, command string, args []string
 	if answer.Err != nil {
 		return answer.Err
 	}
+	answer.Width = lineedit.Columns(stdout)
 	out := bufio.NewWriter(stdout) // a table is many small writes
 	return errors.Join(answer.Write(out), out.Flush())
 }

@@ -50,7 +50,9 @@ func shell(ctx context.Context, conn connection, args []string, stdin io.Reader,
 		io.Writer
 	}{tty, stdout}, lineedit.Options{
 		Execute: func(ctx context.Context, action string, out io.Writer) error {
-			return verbs.RunText(ctx, c, action).Write(out)
+			answer := verbs.RunText(ctx, c, action)
+			answer.Width = lineedit.Columns(tty)
+			return answer.Write(out)
 		},
 		Complete: func(line string, pos int) []string {
 			return verbs.Complete(line, pos, func() []string { return names(ctx, c) })

@@ -26,6 +26,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 )
 
 // What makes the program something else than the keeper. They are the keeper's to
@@ -131,7 +132,7 @@ func check(o options, w io.Writer) error {
 	report := doctor.Examine(doctor.Config{
 		Proc: "/proc", Root: root, State: o.State, Runtime: o.Runtime, Socket: o.Socket, Listen: o.Listen,
 	})
-	if err := verbs.WriteReport(w, report); err != nil {
+	if err := verbs.WriteReport(w, report, lineedit.Columns(w)); err != nil {
 		return err
 	}
 	if !report.OK() {

@@ -198,8 +198,10 @@ func upgrade(ctx context.Context, link *keeper.Link, last keeper.Upgrade, number
 // handler carries out what arrives on the wire.
 type handler struct{ manager verbs.Manager }
 
-func (h handler) Handle(ctx context.Context, script string, _ telnet.SessionInfo) telnet.Reply {
-	return reply(verbs.RunText(ctx, h.manager, script))
+func (h handler) Handle(ctx context.Context, script string, session telnet.SessionInfo) telnet.Reply {
+	answer := verbs.RunText(ctx, h.manager, script)
+	answer.Width = session.Width
+	return reply(answer)
 }
 
 func (h handler) Error(script, code, message string) telnet.Reply {

@@ -13,30 +13,36 @@ type reported process.Report
 
 func (r reported) json() any { return process.Report(r) }
 
-func (r reported) text(w io.Writer) error { return WriteReport(w, process.Report(r)) }
+func (r reported) text(w io.Writer) error { return r.fit(w, 0) }
 
-// WriteReport writes a report for people: a finding a line, and below it the
-// command that mends it, once where several findings share it.
-func WriteReport(w io.Writer, r process.Report) error {
-	const indent = "                            "
+func (r reported) fit(w io.Writer, width int) error { return WriteReport(w, process.Report(r), width) }
+
+// WriteReport writes a report for people, in a window of width columns, 0 for any
+// number: a finding a line, and below it the command that mends it, once where several
+// findings share it.
+func WriteReport(w io.Writer, r process.Report, width int) error {
+	const indent, most, least = "                            ", 80, 20
+	room := most
+	if width > 0 {
+		room = min(max(width-len(indent), least), most)
+	}
 	for i, f := range r.Findings {
-		fmt.Fprintf(w, "%-8s %-18s %s\n", f.Level, f.Subject, wrapped(f.Found, indent))
+		fmt.Fprintf(w, "%-8s %-18s %s\n", f.Level, f.Subject, wrapped(f.Found, indent, room))
 		shared := i+1 < len(r.Findings) && r.Findings[i+1].Mend == f.Mend
 		if f.Mend != "" && !shared {
-			fmt.Fprintf(w, "%27s %s\n", "mend:", wrapped(f.Mend, indent))
+			fmt.Fprintf(w, "%27s %s\n", "mend:", wrapped(f.Mend, indent, room))
 		}
 	}
-	if r.OK() {
-		_, err := fmt.Fprintln(w, "\nno problem was found")
-		return err
+	end := "no problem was found"
+	if !r.OK() {
+		end = "there are problems: the daemon cannot start, or cannot keep its promises"
 	}
-	_, err := fmt.Fprintln(w, "\nthere are problems: the daemon cannot start, or cannot keep its promises")
+	_, err := fmt.Fprintln(w, "\n"+wrapped(end, "", room+len(indent)))
 	return err
 }
 
-// wrapped breaks text into lines of at most 80 characters, the later ones indented.
-func wrapped(text, indent string) string {
-	const width = 80
+// wrapped breaks text into lines of at most width characters, the later ones indented.
+func wrapped(text, indent string, width int) string {
 	var b strings.Builder
 	column := 0
 	for i, word := range strings.Fields(text) {

@@ -62,38 +62,6 @@ func (u upgraded) text(w io.Writer) (err error) {
 	return err
 }
 
-// list is the result of list.
-type list []process.Status
-
-func (l list) json() any {
-	if l == nil {
-		return []process.Status{}
-	}
-	return []process.Status(l)
-}
-
-func (l list) text(w io.Writer) error {
-	if len(l) == 0 {
-		_, err := fmt.Fprintln(w, "no processes")
-		return err
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tSTATUS\tRUN\tPID\tPIDS\tCPU%\tCPU TIME\tMEMORY\tUPTIME\tRESULT\tCOMMAND")
-	for _, s := range l {
-		shown, result := s.Run, outcome(s.Run)
-		if s.Number == 0 && s.LastRun != nil {
-			shown, result = *s.LastRun, outcome(*s.LastRun)
-		}
-		if s.State == process.Scheduled {
-			result = orDash(result) + ", next " + Time(s.NextTime)
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.State, number(shown.Number), number(s.PID),
-			optional(s.Pids, strconv.Itoa), optional(s.CPUPercent, percent), optional(shown.CPU, cpuTime), optional(s.Memory, Size),
-			uptime(shown), orDash(result), firstLine(s.Command, 40))
-	}
-	return t.Flush()
-}
-
 // status1 is the result of status.
 type status1 process.Status
 

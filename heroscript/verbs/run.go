@@ -17,6 +17,7 @@ import (
 type Answer struct {
 	JobID string
 	JSON  bool  // the format that was asked for
+	Width int   // columns of the window that text is for; 0 is any number
 	Err   error // the action failed
 	body  result
 }
@@ -139,6 +140,9 @@ func (a Answer) Write(w io.Writer) error {
 		}
 		return writeJSON(w, a.body.json())
 	case a.Err == nil:
+		if b, ok := a.body.(interface{ fit(io.Writer, int) error }); ok {
+			return b.fit(w, a.Width)
+		}
 		return a.body.text(w)
 	case a.JSON:
 		return writeJSON(w, failure(a.Err))

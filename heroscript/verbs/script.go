@@ -10,10 +10,10 @@ import (
 )
 
 // RunScript carries out every action of a script, one after another, and writes
-// the answers to w. Nothing is carried out when the script does not parse or an
+// the answers to w, for a window of width columns. Nothing is carried out when the script does not parse or an
 // action could not be: the error says line and column. It stops at the first
 // action that fails; the error says its line.
-func RunScript(ctx context.Context, m Manager, text string, w io.Writer) error {
+func RunScript(ctx context.Context, m Manager, text string, w io.Writer, width int) error {
 	script, err := heroscript.Parse(text)
 	if err != nil {
 		return process.Errorf(process.CodeSyntax, "%v; nothing was carried out", err)
@@ -28,6 +28,7 @@ func RunScript(ctx context.Context, m Manager, text string, w io.Writer) error {
 		if answer.Err != nil {
 			return fmt.Errorf("line %d: %s: %w; %d of %d actions were carried out", a.Pos.Line, a.Verb(), answer.Err, i, len(script))
 		}
+		answer.Width = width
 		if err := answer.Write(w); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 func TestScriptsAreCarriedOutInOrder(t *testing.T) {
 	m := &recorder{all: []process.Status{}}
 	var out strings.Builder
-	err := RunScript(context.Background(), m, "# all of them\n!!process.delete name:a\n\n!!process.list\n!!process.delete name:b format:json\n", &out)
+	err := RunScript(context.Background(), m, "# all of them\n!!process.delete name:a\n\n!!process.list\n!!process.delete name:b format:json\n", &out, 0)
 	if want := []string{"delete a", "list", "delete b"}; err != nil || !slices.Equal(m.asked, want) {
 		t.Errorf("asked %q, %v", m.asked, err)
 	}
@@ -30,7 +30,7 @@ func TestScriptsWithAFaultDoNothing(t *testing.T) {
 		"!!process.list\n!!process.start name:a command:'b\n": "line 2, column 32: quote opened here is never closed; nothing was carried out",
 	} {
 		m := &recorder{}
-		err := RunScript(context.Background(), m, script, new(strings.Builder))
+		err := RunScript(context.Background(), m, script, new(strings.Builder), 0)
 		if err == nil || err.Error() != want || len(m.asked) > 0 {
 			t.Errorf("%q: asked %q\ngot  %v\nwant %s", script, m.asked, err, want)
 		}
@@ -39,7 +39,7 @@ func TestScriptsWithAFaultDoNothing(t *testing.T) {
 
 func TestScriptsStopAtTheFirstFailure(t *testing.T) {
 	m := &recorder{err: process.ErrNotFound}
-	err := RunScript(context.Background(), m, "\n!!process.stop name:a\n!!process.stop name:b", new(strings.Builder))
+	err := RunScript(context.Background(), m, "\n!!process.stop name:a\n!!process.stop name:b", new(strings.Builder), 0)
 	if !errors.Is(err, process.ErrNotFound) || err.Error() != "line 2: process.stop: no such process; 0 of 2 actions were carried out" {
 		t.Errorf("got %v", err)
 	}

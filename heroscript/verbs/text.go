@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -99,11 +98,8 @@ func firstLine(text string, width int) string {
 		}
 		return r
 	}, line)
-	if utf8.RuneCountInString(line) > width {
-		line, more = string([]rune(line)[:width-1]), true
+	if more && cells(line) <= width {
+		return line + "…"
 	}
-	if more {
-		line += "…"
-	}
-	return line
+	return shorten(line, width)
 }
