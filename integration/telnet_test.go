@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"io"
 	"net"
 	"os"
@@ -10,9 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/freeflowuniverse/processmanager/telnet"
-	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 )
 
 // telnetClient is one of those that people have. Each is a Debian package.
@@ -132,28 +128,13 @@ func TestTelnetSessionsEndAsAsked(t *testing.T) {
 	}
 }
 
-// The limit of the daemon is long, so this is a server of our own.
 func TestTelnetClientIsCutOffWhenNothingIsTyped(t *testing.T) {
 	t.Parallel()
 	for _, c := range telnetClients {
 		t.Run(c.pkg, func(t *testing.T) {
 			t.Parallel()
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := &telnet.Server{Secret: []byte(theSecret), Idle: 100 * time.Millisecond, Edit: lineedit.Serve(nil)}
-			served := make(chan error)
-			ctx, stop := context.WithCancel(context.Background())
-			go func() { served <- s.Serve(ctx, l) }()
-			defer func() {
-				stop()
-				if err := <-served; err != nil {
-					t.Error(err)
-				}
-			}()
-			_, port, _ := net.SplitHostPort(l.Addr().String())
-			p := c.dialIn(t, t.TempDir(), port)
+			d, port := startTelnet(t, "-listen", "127.0.0.1:0", "-idle", "100ms")
+			p := c.dialIn(t, d.dir, port)
 			p.types(theSecret, enter)
 			p.sees("Nothing was typed for 100ms. Goodbye.")
 			p.ends()

@@ -26,6 +26,8 @@ const (
 
 	// DefaultIdle is how long a person may be silent.
 	DefaultIdle = 30 * time.Minute
+	// NoIdle lets a person be silent for ever.
+	NoIdle time.Duration = -1
 	// DefaultDrain is how long a shutdown waits for running requests.
 	DefaultDrain = 30 * time.Second
 )
@@ -98,7 +100,7 @@ type Server struct {
 	// Handler carries out the actions.
 	Handler Handler
 	// Idle is how long a session over TCP, or one that negotiated, may send
-	// nothing while no request runs; 0 is DefaultIdle, below 0 is no limit.
+	// nothing while no request runs; 0 is DefaultIdle, NoIdle is no limit.
 	// Plain sessions on a Unix socket are programs and may wait for ever.
 	Idle time.Duration
 	// Drain is how long a shutdown waits for running requests; 0 is

@@ -186,3 +186,17 @@ func TestIdleLimitIsForNegotiatedSessions(t *testing.T) {
 		plain.Close()
 	})
 }
+
+func TestWithoutAnIdleLimitAPersonMayBeSilent(t *testing.T) {
+	inBubble(t, &Server{Idle: NoIdle}, func(t *testing.T, dial func() net.Conn, _ func()) {
+		conn := dial()
+		readString(t, conn, bannerAsk+"\n")
+		io.WriteString(conn, "secret\n")
+		readString(t, conn, bannerOK+"\n")
+		io.WriteString(conn, "\xff\xf1") // NOP
+		time.Sleep(365 * 24 * time.Hour)
+		io.WriteString(conn, "!!quit\n")
+		readString(t, conn, " ** Goodbye.\r\n")
+		conn.Close()
+	})
+}

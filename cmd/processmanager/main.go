@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
@@ -26,6 +27,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 )
 
@@ -147,6 +149,7 @@ type options struct {
 	secret      string
 	secretFile  string
 	allowRemote bool
+	idle        time.Duration // as telnet.Server has it
 	resetStore  bool
 	check       bool
 }
@@ -162,6 +165,16 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.secretFile, "secret-file", "", "`FILE` whose first line is the secret")
 	f.StringVar(&o.Listen, "listen", "", "`HOST:PORT` to listen on for telnet clients too, such as 127.0.0.1:2323")
 	f.BoolVar(&o.allowRemote, "allow-remote", false, "let -listen be other than a loopback address, although telnet is clear text")
+	f.Func("idle", "end a telnet session in which nothing was typed for this `TIME`, such as 2h; 0: never (default 30m)", func(text string) (err error) {
+		o.idle, err = time.ParseDuration(text)
+		switch {
+		case err != nil || o.idle < 0:
+			return errors.New("a length of time is expected, such as 90s or 2h, or 0 for none")
+		case o.idle == 0:
+			o.idle = telnet.NoIdle
+		}
+		return nil
+	})
 	f.BoolVar(&o.check, "check", false, "examine this host for a daemon with these flags, print what was found, and end")
 	f.BoolVar(&o.resetStore, "reset-store", false, "move the definitions aside and start with none")
 	f.Usage = func() {

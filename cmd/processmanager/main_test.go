@@ -8,6 +8,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
 // The program looks at a store in a second process of itself, which is this
@@ -30,13 +33,16 @@ func words(args ...string) []string {
 
 func TestFlags(t *testing.T) {
 	o, err := parseOptions(words("-socket", "/s", "--runtime=/r", "-state=/st", "-cgroup", "c", "-secret", "x", "-secret-file", "f",
-		"-listen", "[::1]:2323", "-allow-remote", "-reset-store"), io.Discard)
+		"-listen", "[::1]:2323", "-allow-remote", "-idle", "1h30m", "-reset-store"), io.Discard)
 	want := options{
 		places: places{Socket: "/s", Runtime: "/r", State: "/st", Cgroup: "c", Listen: "[::1]:2323"},
-		secret: "x", secretFile: "f", allowRemote: true, resetStore: true,
+		secret: "x", secretFile: "f", allowRemote: true, resetStore: true, idle: 90 * time.Minute,
 	}
 	if err != nil || o != want {
 		t.Errorf("got %+v, %v", o, err)
+	}
+	if o, err := parseOptions(words("-idle=0"), io.Discard); err != nil || o.idle != telnet.NoIdle {
+		t.Errorf("-idle=0: %+v, %v", o, err)
 	}
 	if o, err := parseOptions(words(), io.Discard); err != nil || o != (options{}) {
 		t.Errorf("without flags: %+v, %v", o, err)
@@ -48,6 +54,8 @@ func TestUsageErrorsSayWhatIsWrong(t *testing.T) {
 		"-sokcet x": "flag provided but not defined: -sokcet",
 		"-socket":   "flag needs an argument: -socket",
 		"start":     `unexpected argument "start": it takes flags only; -help lists them`,
+		"-idle 10":  `invalid value "10" for flag -idle: a length of time is expected, such as 90s or 2h, or 0 for none`,
+		"-idle -1s": "a length of time is expected",
 		"-worker x": "flag provided but not defined: -worker",
 	} {
 		var stderr strings.Builder
@@ -59,7 +67,7 @@ func TestUsageErrorsSayWhatIsWrong(t *testing.T) {
 	if _, err := parseOptions(words("-h"), &stderr); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("-h: got %v", err)
 	}
-	for _, flag := range []string{"-socket PATH", "-secret-file FILE", "-state DIR", "-runtime DIR", "-cgroup DIR", "-reset-store", "-listen HOST:PORT"} {
+	for _, flag := range []string{"-socket PATH", "-secret-file FILE", "-state DIR", "-runtime DIR", "-cgroup DIR", "-reset-store", "-listen HOST:PORT", "-idle TIME"} {
 		if !strings.Contains(stderr.String(), "  "+flag) {
 			t.Errorf("-h does not tell of %s:\n%s", flag, stderr.String())
 		}

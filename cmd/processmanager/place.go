@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +32,7 @@ type place struct {
 	places
 	secret     []byte
 	secretFile string // made by us; empty if not
+	idle       time.Duration
 	listeners  []*os.File
 	locks      []*os.File
 	groups     *groups
@@ -76,7 +78,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	p = &place{places: o.places}
+	p = &place{places: o.places, idle: o.idle}
 	var made []string
 	defer func() {
 		if err != nil {

@@ -33,6 +33,7 @@ type hello struct {
 	Runs   string // the group that holds those of the runs
 	Dir    string // working directory
 	Secret []byte
+	Idle   time.Duration // as telnet.Server has it
 	Keeper takeover
 }
 
@@ -41,7 +42,7 @@ func (p *place) hello() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret, Keeper: p.takeover()})
+	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret, Idle: p.idle, Keeper: p.takeover()})
 }
 
 // work is the worker: the supervisor and the wire. When the keeper dies it ends
@@ -168,6 +169,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*superv
 	return sup, &telnet.Server{
 		Secret:  h.Secret,
 		Handler: handler{sup},
+		Idle:    h.Idle,
 		Drain:   24 * time.Hour, // requests end when their trees do
 		Log:     logger.Printf,
 		Edit: lineedit.Serve(func(line string, pos int) []string {
