@@ -70,6 +70,27 @@ func TestSecretComesFromEachOfItsSources(t *testing.T) {
 	}
 }
 
+func TestClientHidesItsSecret(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "talks", Log: true, Command: "echo up; exec sleep 1000"})
+	for _, args := range [][]string{
+		{"-secret", theSecret, "logs", "-f", "talks"},
+		{"--secret=" + theSecret, "logs", "-f", "talks"},
+		{"logs", "-f", "talks", "-secret", theSecret},
+	} {
+		p := openTerminal(t, d.dir, append([]string{programs.client, "-socket", d.socket}, args...)...)
+		p.sees("up")
+		if line := cmdline(p.cmd.Process.Pid); !strings.Contains(line, "talks") || strings.Contains(line, theSecret) {
+			t.Errorf("others read %q", line)
+		}
+		p.types(ctrlC)
+		if code := p.ends(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	}
+}
+
 func TestEmptySecretFileIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, content := range []string{"", "\n", "\nsecret\n"} {

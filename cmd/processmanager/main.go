@@ -25,6 +25,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/telnet"
@@ -181,7 +182,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		fmt.Fprintln(stderr, "usage: processmanager [flags]")
 		f.PrintDefaults()
 	}
-	hideSecret(args)
+	client.HideSecret(args)
 	if err := f.Parse(args[1:]); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return o, err

@@ -8,24 +8,8 @@ import (
 	"os"
 	"strings"
 
-	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 )
-
-// hideSecret overwrites the value of -secret in the argument list that others can
-// read in /proc, and gives args a copy in its place.
-func hideSecret(args []string) {
-	for i, arg := range args {
-		name, _, inOne := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		switch {
-		case !strings.HasPrefix(arg, "-") || name != "secret":
-		case inOne:
-			args[i] = proc.ClearArg(arg)
-		case i+1 < len(args):
-			args[i+1] = proc.ClearArg(args[i+1])
-		}
-	}
-}
 
 // withoutSecret is the environment that the worker gets: the secret reaches it
 // another way.
