@@ -14,31 +14,39 @@ import (
 const maxNap = time.Minute
 
 // parseSchedule reads a cron expression: five fields, a descriptor (@daily), or
-// @every, with a zone (CRON_TZ=Europe/Brussels) in front of it if need be.
+// @every, with a zone (CRON_TZ=Europe/Brussels) in front of it if need be. What the
+// parser would read as something else than is written is refused.
 func parseSchedule(expr string, now time.Time) (s cron.Schedule, err error) {
 	refuse := func(why string) (cron.Schedule, error) {
-		return nil, process.Errorf(process.CodeInvalid, "cron: %s: %s: five fields such as '0 3 * * *', @every 10s, or @daily are expected",
-			process.Printable(expr), why)
+		return nil, process.Errorf(process.CodeInvalid, "cron: %s: %s", process.Printable(expr), why)
 	}
 	spec := expr
 	if strings.HasPrefix(expr, "TZ=") || strings.HasPrefix(expr, "CRON_TZ=") {
-		_, rest, found := strings.Cut(expr, " ")
-		if !found { // the parser would panic
+		zone, rest, found := strings.Cut(expr, " ")
+		switch {
+		case strings.HasSuffix(zone, "="):
+			return refuse("the zone is empty: name one, such as UTC or Europe/Brussels")
+		case !found: // the parser would panic
 			return refuse("a zone without a schedule")
 		}
 		spec = strings.TrimSpace(rest)
 	}
 	if every, ok := strings.CutPrefix(spec, "@every "); ok {
 		d, err := time.ParseDuration(strings.TrimSpace(every))
-		if err == nil && d < time.Second { // rounded up to one without a word, or accepted below zero
-			return refuse("an interval is at least 1s")
+		if err == nil && (d < time.Second || d%time.Second != 0) {
+			return refuse("an interval has whole seconds, at least one")
+		}
+	}
+	for _, field := range strings.Fields(spec) {
+		if strings.Contains(","+field+",", ",,") {
+			return refuse("there is a value missing beside a comma in " + process.Printable(field))
 		}
 	}
 	if s, err = cron.ParseStandard(expr); err != nil {
-		return refuse(strings.ReplaceAll(err.Error(), "\n", " "))
+		return refuse(strings.ReplaceAll(err.Error(), "\n", " ") + "; five fields such as '0 3 * * *', @every 10s, or @daily are expected")
 	}
 	if s.Next(now).IsZero() {
-		return refuse("there is no such day")
+		return refuse("that day never comes")
 	}
 	return s, nil
 }

@@ -18,12 +18,23 @@ func TestScheduleIsReadOrRefused(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
+		"TZ= 0 0 * * *", "CRON_TZ= @daily", "1,,2 * * * *", ",1 * * * *", "0 1, * * *", ", * * * *", "CRON_TZ=UTC 0 0 1,,2 * *", "@every 1500ms", "@every 0.5s",
 		"", "x", "* * * *", "* * * * * *", "61 * * * *", "0 0 * * 7", "TZ=UTC", "CRON_TZ=UTC", "CRON_TZ=UTC ", "TZ=", "TZ=Nowhere/At 0 0 * * *",
 		"@every -5s", "@every 0s", "@every 1ms", "@every", "@never", "@reboot", "0 0 31 2 *", "0 0 30 2 *", "\x00", "@every 1h\n* * * * *",
 	} {
 		_, err := parseSchedule(bad, noon)
 		if !errors.Is(err, process.ErrInvalid) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	for bad, want := range map[string]string{
+		"TZ= 0 0 * * *": "cron: \"TZ= 0 0 * * *\": the zone is empty: name one, such as UTC or Europe/Brussels",
+		"1,,2 * * * *":  "cron: \"1,,2 * * * *\": there is a value missing beside a comma in \"1,,2\"",
+		"@every -5s":    "cron: \"@every -5s\": an interval has whole seconds, at least one",
+		"0 0 31 2 *":    "cron: \"0 0 31 2 *\": that day never comes",
+	} {
+		if _, err := parseSchedule(bad, noon); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
 }
