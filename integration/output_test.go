@@ -73,6 +73,54 @@ func TestWithoutLogTheLast64KiBOfARunAreKept(t *testing.T) {
 	}
 }
 
+// All of them together keep 16 MiB: what was quiet longest is forgotten.
+func TestOutputInMemoryIsLimitedOverAll(t *testing.T) {
+	t.Parallel()
+	const processes, each, all = 280, 64 << 10, 16 << 20
+	d := startDaemon(t, setup{})
+	before := anonymous(t, d.worker())
+	for i := range processes {
+		d.start(process.Spec{Name: fmt.Sprintf("p%03d", i), Command: "yes 'a line of some length' | head -c 100000"})
+	}
+	for i := range processes {
+		d.rest(fmt.Sprintf("p%03d", i))
+	}
+	total, kept := 0, 0
+	for i := range processes {
+		if n := len(d.logs(fmt.Sprintf("p%03d", i), 1<<20)); n > 0 {
+			total, kept = total+n, kept+1
+			if n > each || n < each-100 {
+				t.Errorf("%d bytes of p%03d", n, i)
+			}
+		}
+	}
+	if total > all || total < all*3/4 {
+		t.Errorf("%d bytes of %d are kept, of %d processes", total, all, kept)
+	}
+	grown := anonymous(t, d.worker()) - before
+	t.Logf("%d bytes of %d processes are kept, the worker has grown by %d", total, kept, grown)
+	if grown > 4*all && !raceEnabled { // twice for the garbage collector, and what it knows of the processes
+		t.Errorf("the worker has grown by %d bytes", grown)
+	}
+}
+
+// anonymous is how many bytes of memory a pid has that are no file's.
+func anonymous(t testing.TB, pid int) (bytes int) {
+	t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+			fmt.Sscan(rest, &bytes)
+			return bytes << 10
+		}
+	}
+	t.Fatalf("no RssAnon in %s", data)
+	return 0
+}
+
 func TestLogIsKeptOverRunsAndForgottenByDelete(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})

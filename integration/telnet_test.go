@@ -9,6 +9,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // telnetClient is one of those that people have. Each is a Debian package.
@@ -94,7 +98,7 @@ func TestTelnetClients(t *testing.T) {
 			}
 			p.fits(100)
 			if c.resizes {
-				p.resize(60, 24)
+				p.resize(60, 24) // the kernel sends it SIGWINCH
 				p.fits(60)
 				p.resize(100, 40)
 				p.fits(100)
@@ -126,6 +130,108 @@ func TestTelnetSessionsEndAsAsked(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The two that know a line mode tell of Ctrl-C by a command there, and show nothing
+// until its timing mark is answered.
+func TestTelnetClientsInLineMode(t *testing.T) {
+	t.Parallel()
+	for _, c := range telnetClients[:2] {
+		t.Run(c.pkg, func(t *testing.T) {
+			t.Parallel()
+			d, port := startTelnet(t)
+			d.start(process.Spec{Name: "talks", Log: true, Command: "echo up; until [ -e next ]; do sleep 0.02; done; echo again; exec sleep 1000"})
+			p := c.dialIn(t, d.dir, port)
+			p.types("\x1d") // the escape character
+			p.sees("telnet")
+			p.types("mode line", enter)
+			p.sees("\n")
+			eventually(t, "it is in line mode", func() bool { return p.modes().Lflag&unix.ICANON != 0 && p.modes().Lflag&unix.ECHO != 0 })
+			p.types(theSecret, enter)
+			p.sees(bannerOK)
+
+			p.types("!!process.log name:talks follow:true", enter, enter)
+			p.sees("**RESULT**")
+			p.sees("up")
+			if err := os.WriteFile(d.dir+"/next", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p.sees("again")
+			p.types(ctrlC)
+			p.sees("^C")
+			p.sees("**ENDRESULT**")
+
+			p.types("!!process.start name:dropped command:'never", enter)
+			p.sees("never")
+			p.types(ctrlC)
+			p.sees("^C")
+			p.types("!!process.list jobid:e42", enter, enter)
+			p.sees("**RESULT** e42")
+			if all := p.sees("**ENDRESULT**"); strings.Contains(all, "dropped") || !strings.Contains(all, "talks") {
+				t.Errorf("%q", all)
+			}
+			p.types("!!process.delete name:talks", enter)
+			p.types(ctrlD) // ends the input, which ends an action
+			p.sees("deleted")
+			p.ends()
+			p.restored()
+		})
+	}
+}
+
+func TestTelnetClientIsGivenUpBeforeTheSecret(t *testing.T) {
+	t.Parallel()
+	_, port := startTelnet(t)
+	for _, c := range telnetClients {
+		t.Run(c.pkg, func(t *testing.T) {
+			t.Parallel()
+			for _, key := range []string{ctrlC, ctrlD} {
+				p := c.dialIn(t, t.TempDir(), port)
+				p.types("half a sec", key)
+				if key == ctrlD { // behind text it sends only that
+					p.types(key)
+				}
+				p.ends()
+				p.restored()
+			}
+		})
+	}
+}
+
+// Busybox tells of its window once. A person who makes it narrower must not lose more
+// than the folding.
+func TestTelnetClientThatTellsItsWindowOnce(t *testing.T) {
+	t.Parallel()
+	once := telnetClients[2]
+	d, port := startTelnet(t)
+	names := d.ofAllKinds()
+	p := once.dialIn(t, d.dir, port)
+	p.logIn()
+	p.lists(100, names)
+	p.resize(60, 24)
+	p.fits(100)
+	p.lists(100, names)
+	// A line that is longer than either window is edited in its middle all the same.
+	p.types("!!process.start name:edited cron:'@yearly' command:'echo ", strings.Repeat("word ", 20), "ed'")
+	p.types(strings.Repeat(left, len("ed'")), "add", strings.Repeat(left, 60), del, "X", enter)
+	p.sees("is scheduled")
+	want := []byte("echo " + strings.Repeat("word ", 20) + "added")
+	want[len(want)-len("ed")-60-1] = 'X'
+	if got := d.status("edited").Command; got != string(want) {
+		t.Errorf("the command is %q, want %q", got, want)
+	}
+	d.mustClient("delete", "edited")
+	p.types(ctrlD)
+	p.ends()
+	p.restored()
+
+	p = openTerminal(t, d.dir, "/bin/sh", "-c", `stty cols 60; exec "$0" "$@"`, once.command[0], once.command[1], "127.0.0.1", port)
+	p.sees("provide secret.")
+	p.hidden()
+	p.logIn()
+	p.lists(60, names)
+	p.types("exit", enter)
+	p.ends()
 }
 
 func TestTelnetClientIsCutOffWhenNothingIsTyped(t *testing.T) {

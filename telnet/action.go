@@ -22,6 +22,7 @@ func (s *Session) lines() {
 			timer := time.NewTimer(limit)
 			idle, stop = timer.C, timer.Stop
 		}
+		s.quoted = f.InQuote()
 		line, err := s.readLine(MaxPending-f.Len()+len("\r\n"), closing, idle)
 		stop()
 		switch err {

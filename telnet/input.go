@@ -130,7 +130,7 @@ func (s *Session) readLine(limit int, closing <-chan struct{}, expired <-chan ti
 			case c.interrupt, s.keyPressed(c.text, ctrlC):
 				s.takeLine()
 				return "", errInterrupt
-			case s.keyPressed(c.text, ctrlD):
+			case s.keyPressed(c.text, ctrlD), s.endOfLines(c.text):
 				s.takeLine()
 				return "", io.EOF
 			}
@@ -147,6 +147,12 @@ func (s *Session) takeLine() string {
 	line := string(s.line)
 	s.line = s.line[:0]
 	return line
+}
+
+// endOfLines reports whether this is how a telnet client in line mode tells of
+// Ctrl-D: alone, where a line could begin.
+func (s *Session) endOfLines(text []byte) bool {
+	return string(text) == string(rune(ctrlD)) && len(s.line) == 0 && !s.quoted && s.understands()
 }
 
 // keyPressed finds a control key of a client that sends every key. In lines

@@ -38,6 +38,8 @@ type Session struct {
 	left []byte        // of the last chunk
 	line []byte        // what has come of the next line
 
+	quoted bool // the next line begins within a quote
+
 	mu            sync.Mutex // guards the next group
 	decoder       decoder
 	authenticated bool
