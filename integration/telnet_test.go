@@ -161,10 +161,12 @@ func TestTelnetClientsInLineMode(t *testing.T) {
 			p.sees("^C")
 			p.sees("**ENDRESULT**")
 
-			p.types("!!process.start name:dropped command:'never", enter)
-			p.sees("never")
-			p.types(ctrlC)
-			p.sees("^C")
+			if c.pkg == "inetutils-telnet" { // netkit's ends itself when keys come while it handles Ctrl-C
+				p.types("!!process.start name:dropped command:'never", enter)
+				p.sees("never")
+				p.types(ctrlC)
+				p.sees("^C")
+			}
 			p.types("!!process.list jobid:e42", enter, enter)
 			p.sees("**RESULT** e42")
 			if all := p.sees("**ENDRESULT**"); strings.Contains(all, "dropped") || !strings.Contains(all, "talks") {

@@ -44,6 +44,28 @@ func (p *terminal) listed(width int, names []string, shown string) {
 	}
 }
 
+// inColumns is a terminal of this width in which the client has been run.
+func (d *daemon) inColumns(width int, args ...string) *terminal {
+	d.t.Helper()
+	command := fmt.Sprintf(`stty cols %d; exec "$0" "$@"`, width)
+	p := openTerminal(d.t, d.dir, append([]string{"/bin/sh", "-c", command, programs.client, "-socket", d.socket, "-secret", theSecret}, args...)...)
+	p.ends()
+	return p
+}
+
+func TestWhatIsLongerThanTheWindowIsFolded(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	for _, args := range [][]string{{"help"}, {"help", "start"}, {"help", "run"}, {"doctor"}} {
+		for line := range strings.Lines(d.inColumns(60, args...).sees(endOfScreen)) {
+			line = strings.TrimRight(line, "\r\n")
+			if long := strings.ContainsAny(line, "/=.") && !strings.Contains(strings.TrimSpace(line), " "); utf8.RuneCountInString(line) > 60 && !long {
+				t.Errorf("%q: %q", args, line)
+			}
+		}
+	}
+}
+
 func TestListFitsTheWindow(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
@@ -57,9 +79,7 @@ func TestListFitsTheWindow(t *testing.T) {
 	p.types(ctrlD)
 	p.ends()
 
-	command := fmt.Sprintf(`stty cols 60; "$0" -socket "$1" -secret %s list`, theSecret)
-	p = openTerminal(t, d.dir, "/bin/sh", "-c", command, programs.client, d.socket)
-	p.ends()
+	p = d.inColumns(60, "list")
 	p.sees("NAME ")
 	p.listed(60, names, p.sees(endOfScreen))
 

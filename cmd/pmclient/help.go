@@ -1,39 +1,50 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 )
 
-// help prints the usage, or that of one command, from the verb table.
+// extras are the commands that are no verbs.
+var extras = []struct{ name, args, help, more string }{
+	{"run", "FILE", "Carry out a script of actions; - is standard input.",
+		"Nothing is carried out when the script has a fault. It stops at the first action that fails, and says its line."},
+	{"shell", "", "A session with history and completion; !!help in it.",
+		"Where standard input is no terminal, it is carried out as a script."},
+	{"help", "[COMMAND]", "Show this, or the flags of a command.", ""},
+}
+
+// help prints the usage, or that of one command, from the verb table, as wide as the
+// window.
 func help(w io.Writer, args []string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if len(args) > 0 && args[0] != "run" && args[0] != "shell" {
-		v, ok := verbs.Lookup(alias(args[0]))
-		if !ok {
-			return noCommand(args[0])
-		}
-		fmt.Fprintf(t, "usage: pmclient %s [flags]", args[0])
-		if v.Takes("name") {
-			fmt.Fprint(t, " NAME")
-		}
-		fmt.Fprintf(t, "\n\n%s\n\n", v.Help)
-		for _, p := range v.AllParams() {
-			fmt.Fprintf(t, "  -%s %s\t%s\n", p.Name, p.Value, p.Help)
-		}
-		return t.Flush()
+	var b bytes.Buffer
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	if len(args) == 0 || args[0] == "help" {
+		helpAll(t)
+	} else if err := helpOne(t, args[0]); err != nil {
+		return err
 	}
+	t.Flush()
+	_, err := io.WriteString(w, lineedit.Fold(b.String(), lineedit.Columns(w)))
+	return err
+}
+
+func helpAll(t io.Writer) {
 	fmt.Fprint(t, "usage: pmclient [flags] COMMAND [flags] [NAME]\n\n")
 	for _, v := range verbs.All() {
 		fmt.Fprintf(t, "  %s\t%s\n", v.Short(), v.Help)
 	}
-	fmt.Fprint(t, "  run FILE\tCarry out a script of actions; - is standard input.\n")
-	fmt.Fprint(t, "  shell\tA session with history and completion; !!help in it.\n")
-	fmt.Fprint(t, "  help [COMMAND]\tShow this, or the flags of a command.\n\nflags:\n")
+	for _, e := range extras {
+		fmt.Fprintf(t, "  %s %s\t%s\n", e.name, e.args, e.help)
+	}
+	fmt.Fprint(t, "\nflags:\n")
 	f := quietFlags("pmclient")
 	new(connection).register(f)
 	f.VisitAll(func(f *flag.Flag) {
@@ -41,5 +52,33 @@ func help(w io.Writer, args []string) error {
 		fmt.Fprintf(t, "  -%s %s\t%s\n", f.Name, value, text)
 	})
 	fmt.Fprint(t, "\nexit codes: 0 done, 1 the action failed, 2 usage, 3 no daemon there, 4 not authenticated\n")
-	return t.Flush()
+}
+
+func helpOne(t io.Writer, command string) error {
+	for _, e := range extras {
+		if e.name == command {
+			fmt.Fprintf(t, "usage: %s\n\n%s\n%s\n", strings.TrimSpace("pmclient "+e.name+" "+e.args), e.help, e.more)
+			return nil
+		}
+	}
+	v, ok := verbs.Lookup(alias(command))
+	if !ok {
+		return noCommand(command)
+	}
+	fmt.Fprintf(t, "usage: pmclient %s [flags]", command)
+	switch {
+	case v.Name == logVerb:
+		fmt.Fprint(t, " NAME…")
+	case v.Takes("name"):
+		fmt.Fprint(t, " NAME")
+	}
+	fmt.Fprintf(t, "\n\n%s\n\n", v.Help)
+	for _, p := range v.AllParams() {
+		name := "-" + p.Name
+		if short := shortFlag(v, p); short != "" {
+			name = "-" + short + ", " + name
+		}
+		fmt.Fprintf(t, "  %s %s\t%s\n", name, p.Value, p.Help)
+	}
+	return nil
 }

@@ -17,28 +17,36 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
+const logVerb = "process.log"
+
 // shortFlags of logs stand for parameters of process.log.
-var shortFlags = map[string]string{"f": "follow", "n": "limit", "t": "times"}
+var shortFlags = map[string]string{"follow": "f", "limit": "n", "times": "t"}
+
+// shortFlag is the short form of a flag, or empty.
+func shortFlag(v *verbs.Verb, p verbs.Param) string {
+	if v.Name != logVerb {
+		return ""
+	}
+	return shortFlags[p.Name]
+}
 
 // logsCommand writes the output of one process, or of several at once: then each
 // line has its process's name in front.
 func logsCommand(ctx context.Context, conn connection, args []string, stdout io.Writer) error {
-	verb, _ := verbs.Lookup("process.log")
+	verb, _ := verbs.Lookup(logVerb)
 	a := verbs.NewAction(verb.Name)
 	f := quietFlags("logs")
 	conn.register(f)
 	for _, p := range verb.AllParams() {
 		f.Var(&param{Param: p, to: &a}, p.Name, p.Help)
-		for short, long := range shortFlags {
-			if long == p.Name {
-				f.Var(&param{Param: p, to: &a}, short, p.Help)
-			}
+		if short := shortFlag(verb, p); short != "" {
+			f.Var(&param{Param: p, to: &a}, short, p.Help)
 		}
 	}
 	var names []string
 	for len(args) > 0 {
 		if err := f.Parse(args); err != nil {
-			return flagError(err)
+			return flagError(f, err)
 		}
 		if args = f.Args(); len(args) > 0 {
 			names, args = append(names, args[0]), args[1:]

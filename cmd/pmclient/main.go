@@ -117,14 +117,8 @@ func runVerb(ctx context.Context, conn connection, command string, args []string
 		return noCommand(command)
 	}
 	action, err := parseVerb(verb, &conn, args)
-	if errors.Is(err, flag.ErrHelp) {
-		return err
-	}
-	if err == nil {
-		err = verbs.Check(action)
-	}
 	if err != nil {
-		return usageOf(command, "%w", err)
+		return err
 	}
 	c, err := conn.dial(ctx)
 	if err != nil {
@@ -167,20 +161,26 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 	}
 	for len(args) > 0 {
 		if err := f.Parse(args); err != nil {
-			return a, err
+			return a, flagError(f, err)
 		}
 		if args = f.Args(); len(args) == 0 {
 			break
 		}
 		if !v.Takes("name") {
-			return a, fmt.Errorf("%s takes no name, %s was given", v.Short(), process.Printable(args[0]))
+			return a, usageOf(v.Short(), "%s takes no name, %s was given", v.Short(), process.Printable(args[0]))
 		}
 		if name, given := a.Get("name"); given {
-			return a, fmt.Errorf("%s takes one name: after %s, %s was given; several words make one value in quotes",
+			return a, usageOf(v.Short(), "%s takes one name: after %s, %s was given; several words make one value in quotes",
 				v.Short(), process.Printable(name.Value), process.Printable(args[0]))
 		}
 		a.Params = append(a.Params, heroscript.Param{Key: "name", Value: args[0]})
 		args = args[1:]
+	}
+	if _, given := a.Get("name"); v.Takes("name") && !given {
+		return a, usageOf(v.Short(), "%s needs the name of a process", v.Short())
+	}
+	if err := verbs.Check(a); err != nil {
+		return a, usageOf(v.Short(), "%w", err)
 	}
 	return a, nil
 }
@@ -209,10 +209,10 @@ func (c *connection) register(f *flag.FlagSet) {
 
 // parse reads the flags before the command.
 func (c *connection) parse(args []string) (command string, rest []string, err error) {
-	f := quietFlags("pmclient")
+	f := quietFlags("")
 	c.register(f)
 	if err := f.Parse(args); err != nil {
-		return "", nil, flagError(err)
+		return "", nil, flagError(f, err)
 	}
 	if f.NArg() == 0 {
 		return "", nil, usagef("a command is missing")
@@ -241,9 +241,16 @@ func quietFlags(name string) *flag.FlagSet {
 	return f
 }
 
-func flagError(err error) error {
+// flagError is what package flag found, with a hint at the flag that was meant.
+func flagError(f *flag.FlagSet, err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return err
 	}
-	return usagef("%w", err)
+	hint := ""
+	if given, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
+		var known []string
+		f.VisitAll(func(f *flag.Flag) { known = append(known, "-"+f.Name) })
+		hint = verbs.DidYouMean("-"+given, known)
+	}
+	return usageOf(f.Name(), "%w%s", err, hint)
 }

@@ -199,11 +199,11 @@ func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
 		"strat web":                         `there is no command "strat": did you mean start?; 'pmclient help' shows the usage`,
 		"zfs":                               `there is no command "zfs"; 'pmclient help' shows the usage`,
 		"help strat":                        `there is no command "strat": did you mean start?; 'pmclient help' shows the usage`,
-		"-sokcet x list":                    "flag provided but not defined: -sokcet; 'pmclient help' shows the usage",
+		"-sokcet x list":                    "flag provided but not defined: -sokcet: did you mean -socket?; 'pmclient help' shows the usage",
 		"-socket":                           "flag needs an argument: -socket; 'pmclient help' shows the usage",
 		"list -nonsense":                    "flag provided but not defined: -nonsense; 'pmclient help list' shows the usage",
 		"list web":                          `list takes no name, "web" was given; 'pmclient help list' shows the usage`,
-		"stop":                              "process.stop needs the parameter name:NAME; 'pmclient help stop' shows the usage",
+		"stop":                              "stop needs the name of a process; 'pmclient help stop' shows the usage",
 		"stop a b":                          `stop takes one name: after "a", "b" was given; several words make one value in quotes; 'pmclient help stop' shows the usage`,
 		"start a -command sleep 5":          `start takes one name: after "a", "5" was given; several words make one value in quotes; 'pmclient help start' shows the usage`,
 		"start -name a -name b":             "parameter name is given twice; 'pmclient help start' shows the usage",
@@ -213,10 +213,10 @@ func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
 		"start a -command b -deadline soon": `deadline: "soon" is not a number of seconds; 'pmclient help start' shows the usage`,
 		"logs -limit 0 a":                   `limit: "0" is not a number of lines: 1 or more; 'pmclient help logs' shows the usage`,
 		"list -format yaml":                 `format: "yaml" is not a format: json or text; 'pmclient help list' shows the usage`,
-		"run":                               "run takes one file, or - for standard input; 'pmclient help' shows the usage",
-		"run a b":                           "run takes one file, or - for standard input; 'pmclient help' shows the usage",
+		"run":                               "run takes one file, or - for standard input; 'pmclient help run' shows the usage",
+		"run a b":                           "run takes one file, or - for standard input; 'pmclient help run' shows the usage",
 		"run /nonexistent.hero":             "open /nonexistent.hero: no such file or directory",
-		"shell x":                           "shell takes no arguments; 'pmclient help' shows the usage",
+		"shell x":                           "shell takes no arguments; 'pmclient help shell' shows the usage",
 	} {
 		code, stdout, stderr := pmclient(t, strings.Fields(args)...)
 		if code != exitUsage || stdout != "" || stderr != "pmclient: "+want+"\n" {
@@ -307,7 +307,7 @@ func TestFormats(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"-h"}, {"--help"}, {"help", "run"}, {"run", "-h"}, {"shell", "-help"}} {
+	for _, args := range [][]string{{"help"}, {"-h"}, {"--help"}, {"help", "help"}} {
 		code, stdout, _ := pmclient(t, args...)
 		if code != exitDone || !strings.HasPrefix(stdout, "usage: pmclient [flags] COMMAND") || !strings.Contains(stdout, "exit codes: 0 done") {
 			t.Errorf("%q: code %d, %s", args, code, stdout)
@@ -324,7 +324,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s: code %d, %s", v.Short(), code, stdout)
 		}
 		for _, p := range v.AllParams() {
-			if !strings.Contains(stdout, "  -"+p.Name+" ") {
+			if !strings.Contains(stdout, " -"+p.Name+" ") {
 				t.Errorf("%s: -%s is missing in\n%s", v.Short(), p.Name, stdout)
 			}
 		}
@@ -332,6 +332,17 @@ func TestHelp(t *testing.T) {
 			if _, got, _ := pmclient(t, v.Short(), flag); got != stdout {
 				t.Errorf("%s %s: got %s", v.Short(), flag, got)
 			}
+		}
+	}
+	for _, command := range []string{"run", "shell"} {
+		_, stdout, _ := pmclient(t, "help", command)
+		if _, got, _ := pmclient(t, command, "-h"); got != stdout || !strings.HasPrefix(stdout, "usage: pmclient "+command) {
+			t.Errorf("%s: %s, and with -h %s", command, stdout, got)
+		}
+	}
+	for command, want := range map[string]string{"logs": "\n  -n, -limit LINES ", "start": "\n  -log  ", "run": "pmclient run FILE\n"} {
+		if _, stdout, _ := pmclient(t, "help", command); !strings.Contains(stdout, want) {
+			t.Errorf("%s: %q is missing in\n%s", command, want, stdout)
 		}
 	}
 }

@@ -15,10 +15,10 @@ func runScript(ctx context.Context, conn connection, args []string, stdin io.Rea
 	f := quietFlags("run")
 	conn.register(f)
 	if err := f.Parse(args); err != nil {
-		return flagError(err)
+		return flagError(f, err)
 	}
 	if f.NArg() != 1 {
-		return usagef("run takes one file, or - for standard input")
+		return usageOf("run", "run takes one file, or - for standard input")
 	}
 	file, name := stdin, "standard input"
 	if f.Arg(0) != "-" {

@@ -22,10 +22,10 @@ func shell(ctx context.Context, conn connection, args []string, stdin io.Reader,
 	f := quietFlags("shell")
 	conn.register(f)
 	if err := f.Parse(args); err != nil {
-		return flagError(err)
+		return flagError(f, err)
 	}
 	if f.NArg() > 0 {
-		return usagef("shell takes no arguments")
+		return usageOf("shell", "shell takes no arguments")
 	}
 	tty, ok := stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(tty.Fd())) {

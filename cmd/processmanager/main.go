@@ -157,7 +157,7 @@ type options struct {
 
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("processmanager", flag.ContinueOnError)
-	f.SetOutput(stderr)
+	f.SetOutput(io.Discard)
 	f.StringVar(&o.Socket, "socket", "", "Unix `PATH` to listen on (default: pm.sock in the runtime directory)")
 	f.StringVar(&o.Runtime, "runtime", "", "runtime `DIR`ectory, gone after a restart of the machine")
 	f.StringVar(&o.State, "state", "", "state `DIR`ectory: definitions, logs; another one is another instance")
@@ -178,19 +178,19 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	})
 	f.BoolVar(&o.check, "check", false, "examine this host for a daemon with these flags, print what was found, and end")
 	f.BoolVar(&o.resetStore, "reset-store", false, "move the definitions aside and start with none")
-	f.Usage = func() {
-		fmt.Fprintln(stderr, "usage: processmanager [flags]")
-		f.PrintDefaults()
-	}
 	client.HideSecret(args)
 	if err := f.Parse(args[1:]); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(stderr, "usage: processmanager [flags]")
+			f.SetOutput(stderr)
+			f.PrintDefaults()
 			return o, err
 		}
+		fmt.Fprintf(stderr, "processmanager: %v; -help lists the flags\n", err)
 		return o, errUsage
 	}
 	if f.NArg() > 0 {
-		fmt.Fprintf(stderr, "processmanager: unexpected argument %q: it takes flags only; -help lists them\n", f.Arg(0))
+		fmt.Fprintf(stderr, "processmanager: unexpected argument %q: it takes flags only; -help lists the flags\n", f.Arg(0))
 		return o, errUsage
 	}
 	return o, nil

@@ -53,7 +53,7 @@ func TestUsageErrorsSayWhatIsWrong(t *testing.T) {
 	for args, want := range map[string]string{
 		"-sokcet x": "flag provided but not defined: -sokcet",
 		"-socket":   "flag needs an argument: -socket",
-		"start":     `unexpected argument "start": it takes flags only; -help lists them`,
+		"start":     `unexpected argument "start": it takes flags only; -help lists the flags`,
 		"-idle 10":  `invalid value "10" for flag -idle: a length of time is expected, such as 90s or 2h, or 0 for none`,
 		"-idle -1s": "a length of time is expected",
 		"-worker x": "flag provided but not defined: -worker",
@@ -61,6 +61,9 @@ func TestUsageErrorsSayWhatIsWrong(t *testing.T) {
 		var stderr strings.Builder
 		if _, err := parseOptions(words(strings.Fields(args)...), &stderr); !errors.Is(err, errUsage) || !strings.Contains(stderr.String(), want) {
 			t.Errorf("%s: got %v, %s", args, err, stderr.String())
+		}
+		if said := stderr.String(); strings.Count(said, "\n") != 1 || !strings.HasSuffix(said, "-help lists the flags\n") {
+			t.Errorf("%s: not one line that says what to do: %s", args, said)
 		}
 	}
 	var stderr strings.Builder

@@ -30,18 +30,21 @@ func (g grid) write(w io.Writer) error {
 }
 
 // fit makes every row fit into a line of width characters: columns in which there is
-// nothing go first, then those of yields make room in turn. What is left over at the
-// end goes to the last column, if it was cut.
+// nothing go first, then those of yields make room in turn. Room that is left over at
+// the end goes back to those that were cut, the last of yields first.
 func (g grid) fit(width int, yields []yield) {
 	if g.width() <= width {
 		return
 	}
-	for _, title := range slices.Clone(g[0]) {
-		if !slices.ContainsFunc(g[1:], func(row []string) bool { return row[slices.Index(g[0], title)] != "-" }) {
+	whole := map[string][]string{}
+	for i, title := range g[0] {
+		whole[title] = g.column(i)
+	}
+	for title, column := range whole {
+		if !slices.ContainsFunc(column[1:], func(cell string) bool { return cell != "-" }) {
 			g.drop(title)
 		}
 	}
-	whole := g.column(len(g[0]) - 1)
 	for _, y := range yields {
 		excess, i := g.width()-width, slices.Index(g[0], y.title)
 		switch {
@@ -52,12 +55,14 @@ func (g grid) fit(width int, yields []yield) {
 			g.cut(i, max(y.least, widest(g.column(i))-excess))
 		}
 	}
-	if last := len(g[0]) - 1; g[0][last] == whole[0] {
-		room := widest(g.column(last)) + width - g.width()
-		for i, row := range g {
-			row[last] = whole[i]
+	for _, y := range slices.Backward(yields) {
+		if i := slices.Index(g[0], y.title); i >= 0 {
+			room := widest(g.column(i)) + width - g.width()
+			for r := range g {
+				g[r][i] = whole[y.title][r]
+			}
+			g.cut(i, room)
 		}
-		g.cut(last, room)
 	}
 }
 

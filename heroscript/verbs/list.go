@@ -53,6 +53,6 @@ func (l list) fit(w io.Writer, width int) error {
 // listYields is what makes room in a narrow window. A command tells little more than
 // the name does; what stays is which process, in what state, and why.
 var listYields = []yield{
-	{"COMMAND", 12}, {"CPU TIME", 0}, {"RUN", 0}, {"PIDS", 0}, {"PID", 0}, {"COMMAND", 0},
+	{"COMMAND", 12}, {"CPU TIME", 0}, {"RUN", 0}, {"PIDS", 0}, {"PID", 0}, {"NAME", 24}, {"COMMAND", 0},
 	{"NEXT", 0}, {"CPU%", 0}, {"UPTIME", 0}, {"MEMORY", 0}, {"NAME", 16}, {"RESULT", 0},
 }

@@ -23,6 +23,9 @@ func nearest(name string, known []string) string {
 	return best
 }
 
+// DidYouMean is a hint at the known name that was probably meant, or nothing.
+func DidYouMean(name string, known []string) string { return didYouMean(nearest(name, known)) }
+
 // didYouMean is a hint at a name, nothing for none.
 func didYouMean(name string) string {
 	if name == "" {

@@ -213,7 +213,7 @@ func (v *Verb) bind(a heroscript.Action) (*request, error) {
 	for _, given := range a.Params {
 		p := v.param(given.Key)
 		if p == nil {
-			return r, at(given.Pos, "%s has no parameter %s%s", v.Name, process.Printable(given.Key), didYouMean(nearest(given.Key, v.paramNames())))
+			return r, at(given.Pos, "%s has no parameter %s%s", v.Name, process.Printable(given.Key), DidYouMean(given.Key, v.paramNames()))
 		}
 		if first, twice := seen[p.Name]; twice {
 			where := ""

@@ -57,6 +57,9 @@ func Serve(complete func(line string, pos int) []string) func(context.Context, *
 	}
 }
 
+// minWidth is the narrowest window that lines are folded for.
+const minWidth = 20
+
 // maxLine is where x/term stops taking keys without a word.
 const maxLine = 4096
 
@@ -317,7 +320,7 @@ func (e *editor) resize() {
 		return
 	}
 	if width, height := e.Size(); width > 0 && height > 0 {
-		e.width = min(max(width, 20), 1000)
+		e.width = min(max(width, minWidth), 1000)
 		e.term.SetSize(e.width, min(max(height, 2), 1000))
 	}
 }
