@@ -169,3 +169,26 @@ func TestOutputOfManyWritersIsWhole(t *testing.T) {
 		}
 	}
 }
+
+// What explains a failure is what that run wrote, not an earlier one.
+func TestAFailureIsExplainedByItsOwnRun(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	for _, log := range []bool{true, false} {
+		name := fmt.Sprintf("log-%v", log)
+		d.start(process.Spec{Name: name, Log: log, Command: `
+			[ $PROCESSMANAGER_RUN != 1 ] || { echo begin; printf '\377 no such file %0300d' 0 >&2; }; exit 3`})
+		if s := d.rest(name); !strings.HasPrefix(s.Error, "exit code 3: \ufffd no such file 000") || len(s.Error) > 220 {
+			t.Errorf("%s: run 1: %q", name, s.Error)
+		}
+		if _, err := d.client().Restart(d.context(), name, ""); err != nil {
+			t.Fatal(err)
+		}
+		if s := d.rest(name); s.Error != "exit code 3" {
+			t.Errorf("%s: run 2: %q", name, s.Error)
+		}
+	}
+	if got := d.logs("log-false", 0); got != "" {
+		t.Errorf("in memory the last run has %q", got)
+	}
+}

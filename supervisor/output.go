@@ -1,11 +1,13 @@
 package supervisor
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -13,9 +15,6 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
-
-// maxLast is how much output an answer in one piece holds at the most.
-const maxLast = 16 << 20
 
 // output is where what a process writes is kept: in its log or, without one, in a
 // tail in memory. One of the two is nil.
@@ -39,20 +38,39 @@ func (s *Supervisor) openOutput(spec *process.Spec) (output, error) {
 	return output{log: log}, err
 }
 
-// move begins to move what a run writes from its FIFO.
+// move begins to move what a run writes from its FIFO. A tail is that of one run.
 func (s *Supervisor) move(o output, id keeper.RunID, fifo *os.File) (*logs.Pump, error) {
 	if o.log != nil {
 		return o.log.Move(fifo, id.Run)
 	}
+	o.tail.Remove()
 	return s.mover.Copy(fifo, o.tail, func(err error) { s.log.Printf("%v: %v", id, err) })
 }
 
-// last is the last lines that are kept, all for 0.
-func (o output) last(lines int) ([]byte, error) {
+// lastLine is the last line that a run wrote, or its first 200 bytes.
+func (o output) lastLine(run uint64) string {
+	line := head{left: 200}
 	if o.log != nil {
-		return o.log.Last(lines, maxLast)
+		o.log.Read(context.Background(), logs.Query{Run: run, Lines: 1}, &line) // what came before an error will do
+	} else {
+		line.Write(o.tail.Last(1))
 	}
-	return o.tail.Last(lines), nil
+	return strings.ToValidUTF8(string(bytes.TrimSpace(line.data)), "�")
+}
+
+// head takes the first bytes that are written to it, then no more.
+type head struct {
+	data []byte
+	left int
+}
+
+func (h *head) Write(p []byte) (n int, err error) {
+	n = min(len(p), h.left)
+	h.data, h.left = append(h.data, p[:n]...), h.left-n
+	if n < len(p) {
+		err = io.ErrShortWrite
+	}
+	return n, err
 }
 
 // read writes what q asks for.

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -344,10 +343,8 @@ func explain(r process.Run, spec *process.Spec, o output) string {
 	case 127:
 		text += " (command not found)"
 	}
-	if last, err := o.last(1); err == nil {
-		if last = bytes.TrimSpace(last); len(last) > 0 {
-			text += ": " + strings.ToValidUTF8(string(last[:min(len(last), 200)]), "�")
-		}
+	if last := o.lastLine(r.Number); last != "" {
+		text += ": " + last
 	}
 	return text
 }

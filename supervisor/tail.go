@@ -98,6 +98,7 @@ func (t *tail) Remove() {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
 	t.drop()
+	t.dropped = false
 }
 
 // lastLines is the last n lines of p, all of it for 0. A last line without an

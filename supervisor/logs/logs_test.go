@@ -130,9 +130,6 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 			t.Errorf("%+v: %q, not %q", c.q, got, c.want)
 		}
 	}
-	if got, err := l.Last(2, 7); err != nil || string(got) != "o\nthree" {
-		t.Errorf("the last 7 bytes: %q, %v", got, err)
-	}
 }
 
 func TestRunsAreToldApart(t *testing.T) {

@@ -121,26 +121,6 @@ func (v *view) follow(run uint64, off int64) (from, to int64, ended bool, err er
 	return max(off, from), min(to, next), next < math.MaxInt64, err
 }
 
-// Last is the last lines that are kept, all for 0, at most maxBytes of them.
-func (l *Log) Last(lines, maxBytes int) ([]byte, error) {
-	w := &lastBytes{max: maxBytes}
-	_, err := l.Read(context.Background(), Query{Lines: lines}, w)
-	return w.p, err
-}
-
-type lastBytes struct {
-	p   []byte
-	max int
-}
-
-func (w *lastBytes) Write(p []byte) (int, error) {
-	w.p = append(w.p, p...)
-	if over := len(w.p) - w.max; over > 0 {
-		w.p = w.p[over:]
-	}
-	return len(p), nil
-}
-
 // bounds is the range of bytes that q asks for.
 func (v *view) bounds(q Query) (from, to int64, err error) {
 	if err := v.refresh(); err != nil {
