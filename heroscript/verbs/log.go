@@ -20,7 +20,7 @@ const DefaultLogLines = 100
 
 // logParams are those of process.log behind the name.
 var logParams = []Param{
-	{Name: "limit", Value: "LINES", Help: "this many of the last lines at most (default 100, or all where since, until, run or grep is given)", set: func(r *request, v string) (err error) {
+	{Name: "limit", Value: "LINES", Help: "this many of the last lines at most (default 100, or all where since, until, run, grep or from is given)", set: func(r *request, v string) (err error) {
 		if r.log.Lines, err = strconv.Atoi(v); err != nil || r.log.Lines < 1 {
 			return fmt.Errorf("%s is not a number of lines: 1 or more", process.Printable(v))
 		}
@@ -85,7 +85,7 @@ func LogAction(name string, q process.LogQuery) heroscript.Action {
 	if q.Follow {
 		add("follow", "true")
 	}
-	if q.From > 0 {
+	if q.From > 0 || q.Lines == 0 { // otherwise the default would be fewer than all
 		add("from", strconv.FormatInt(q.From, 10))
 	}
 	return a

@@ -34,7 +34,8 @@ type Manager interface {
 
 	// Log writes what q asks for of a process's output to w, byte for byte,
 	// and returns the offset to go on From. With q.Follow it goes on until
-	// ctx ends.
+	// ctx ends. A w with a method Offset(int64) is told the offset after each
+	// piece; also, when there is nothing yet to follow, where it begins.
 	Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error)
 
 	// Upgrade brings in the program now on disk. With number 0 it begins one;

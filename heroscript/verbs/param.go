@@ -237,7 +237,7 @@ func (v *Verb) bind(a heroscript.Action) (*request, error) {
 		}
 	}
 	if q := &r.log; v.Takes("follow") {
-		if *q == (process.LogQuery{Times: q.Times, Follow: q.Follow}) {
+		if _, from := seen["from"]; !from && *q == (process.LogQuery{Times: q.Times, Follow: q.Follow}) {
 			q.Lines = DefaultLogLines
 		}
 		if q.Follow && !q.Until.IsZero() {

@@ -65,6 +65,7 @@ func TestVerbsAskTheManager(t *testing.T) {
 		"!!doctor":                                 "doctor",
 		"!!process.log name:a":                     "status a, log a 100",
 		"!!process.log name:a limit:7":             "status a, log a 7",
+		"!!process.log name:a from:0":              "status a, log a 0",
 		"!!process.start name:a":                   "start {Name:a Command: Dir: Log:false Deadline:0s Cron: JobID: StopSignal:0 LogMaxSize:0 LogMaxFiles:0 LogMaxAge:0s LogMaxTotal:0 LogBlock:false StopTimeout:<nil>}",
 		"!!process.start name:a jobid:j":           "start {Name:a Command: Dir: Log:false Deadline:0s Cron: JobID:j StopSignal:0 LogMaxSize:0 LogMaxFiles:0 LogMaxAge:0s LogMaxTotal:0 LogBlock:false StopTimeout:<nil>}",
 		"!!process.start NAME:a command:'b\n c'":   "start {Name:a Command:b\n c Dir: Log:false Deadline:0s Cron: JobID: StopSignal:0 LogMaxSize:0 LogMaxFiles:0 LogMaxAge:0s LogMaxTotal:0 LogBlock:false StopTimeout:<nil>}",

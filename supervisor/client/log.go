@@ -18,7 +18,8 @@ import (
 // Log writes what q asks for of a process's output to w, byte for byte, over a
 // connection of its own, and returns the offset to go on From. With q.Follow it goes
 // on until ctx ends. When the connection is lost it is made again, and reading goes
-// on behind the last byte that was written to w, so none is missing or doubled.
+// on behind the last byte that was written to w, so none is missing or doubled. A w
+// with a method Offset(int64) is told the offset after each piece.
 func (c *Client) Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error) {
 	for idle := 1; ; idle++ { // tries without a byte
 		r := &logReader{w: w, next: q.From}
@@ -36,8 +37,11 @@ func (c *Client) Log(ctx context.Context, name string, q process.LogQuery, w io.
 		case !errors.Is(err, ErrConnectionLost) || r.written && r.next == q.From:
 			return r.next, err // what was read has no offset: it cannot be gone on from
 		}
-		if r.written {
-			q.From, q.Lines, idle = r.next, 0, 0
+		if r.next > q.From {
+			idle = 0
+		}
+		if r.begun { // where the last lines began is settled, also if there were none
+			q.From, q.Lines = r.next, 0
 		}
 		if idle == readTries && !q.Follow {
 			return r.next, err
@@ -70,6 +74,7 @@ type logReader struct {
 	w       io.Writer
 	partial bytes.Buffer
 	next    int64
+	begun   bool // the daemon has said where next is
 	written bool
 	failed  error // what the daemon said
 	err     error // of w, or of an answer that makes no sense
@@ -108,8 +113,11 @@ func (r *logReader) line(line []byte) error {
 	if err == nil {
 		_, err = r.w.Write(data)
 	}
-	r.written = r.written || len(data) > 0
+	r.begun, r.written = true, r.written || len(data) > 0
 	r.next, r.err = max(r.next, piece.Next), err
+	if told, ok := r.w.(interface{ Offset(next int64) }); ok && err == nil {
+		told.Offset(r.next)
+	}
 	return err
 }
 

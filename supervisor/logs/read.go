@@ -34,7 +34,8 @@ type Query struct {
 	// Until.
 	Follow bool
 	// Progress is told, after each write of whole lines (of bytes, when neither
-	// Grep nor Times is set), which offset to go on From. Default: nobody is told.
+	// Grep nor Times is set), which offset to go on From; also, when there is
+	// nothing yet to follow, where it begins. Default: nobody is told.
 	Progress func(next int64)
 	// Missing is told when bytes that were asked for are no longer kept, because
 	// the reader is slower than the rotation. Default: nobody is told.
@@ -77,7 +78,7 @@ func (l *Log) Read(ctx context.Context, q Query, w io.Writer) (next int64, err e
 		}
 		return r.next, r.flush()
 	}
-	for {
+	for begun := false; ; begun = true {
 		changed, err := l.nextChange()
 		if err != nil {
 			return r.next, errors.Join(r.flush(), err)
@@ -93,6 +94,11 @@ func (l *Log) Read(ctx context.Context, q Query, w io.Writer) (next int64, err e
 		}
 		if ended {
 			return r.next, r.flush()
+		}
+		if !begun && r.next == from {
+			if err := r.write(nil, len(r.line)); err != nil {
+				return r.next, err
+			}
 		}
 		select {
 		case <-ctx.Done():
