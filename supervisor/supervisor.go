@@ -290,13 +290,16 @@ func (s *Supervisor) Names() []string {
 }
 
 // Log writes what q asks for of a process's output to w, and returns the offset to
-// go on from. A w with a method Offset(int64) is told it after each piece.
+// go on from. See [verbs.Manager].
 func (s *Supervisor) Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error) {
 	p, err := s.lookup(name)
 	if err != nil {
 		return 0, err
 	}
 	next, err = p.output.read(ctx, q, w)
+	if errors.Is(err, logs.ErrRemoved) {
+		return next, process.Errorf(process.CodeNotFound, "process '%s' was deleted", name)
+	}
 	if err != nil && ctx.Err() == nil {
 		if code := new(process.Error); !errors.As(err, &code) {
 			err = process.Errorf(process.CodeInternal, "the log of '%s' cannot be read: %v", name, err)

@@ -89,12 +89,15 @@ func without(params []heroscript.Param, key string) (kept []heroscript.Param) {
 	return kept
 }
 
-// logSeveral writes several logs at once, whole lines each.
+// logSeveral writes several logs at once, whole lines each. Where they are followed,
+// all end with the first one that cannot be.
 func logSeveral(ctx context.Context, c *client.Client, names []string, queries []process.LogQuery, json bool, stdout io.Writer) error {
 	width := 0
 	for _, name := range names {
 		width = max(width, len(name))
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	errs := make([]error, len(names))
@@ -106,6 +109,9 @@ func logSeveral(ctx context.Context, c *client.Client, names []string, queries [
 		all.Go(func() {
 			errs[i] = ended(ctx, queries[i], verbs.WriteLog(ctx, c, name, queries[i], json, w))
 			errs[i] = errors.Join(errs[i], w.(*prefixer).flush())
+			if errs[i] != nil && queries[i].Follow {
+				cancel()
+			}
 		})
 	}
 	all.Wait()

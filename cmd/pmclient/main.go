@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitDone
 	}
 	text, code := explain(err)
-	fmt.Fprintf(stderr, "pmclient: %s\n", strings.ReplaceAll(text, "\n", " "))
+	fmt.Fprintf(stderr, "pmclient: %s\n", strings.ReplaceAll(text, "\n", "; "))
 	return code
 }
 

@@ -211,6 +211,7 @@ func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
 		"start a -command b -log=maybe":     `log: expected true or false (or yes/no, y/n, 1/0, on/off), found "maybe"; 'pmclient help start' shows the usage`,
 		"start a -command b -deadline":      "flag needs an argument: -deadline; 'pmclient help start' shows the usage",
 		"start a -command b -deadline soon": `deadline: "soon" is not a number of seconds; 'pmclient help start' shows the usage`,
+		"logs -nonsense a":                  "flag provided but not defined: -nonsense; 'pmclient help logs' shows the usage",
 		"logs -limit 0 a":                   `limit: "0" is not a number of lines: 1 or more; 'pmclient help logs' shows the usage`,
 		"list -format yaml":                 `format: "yaml" is not a format: json or text; 'pmclient help list' shows the usage`,
 		"run":                               "run takes one file, or - for standard input; 'pmclient help run' shows the usage",
