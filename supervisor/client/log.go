@@ -110,7 +110,7 @@ func (r *logReader) line(line []byte) error {
 		return nil
 	}
 	data, err := piece.Decode()
-	if err == nil {
+	if err == nil && len(data) > 0 {
 		_, err = r.w.Write(data)
 	}
 	r.begun, r.written = true, r.written || len(data) > 0
