@@ -115,7 +115,7 @@ var specParams = []specParam{
 		}
 		return seconds(s.LogMaxAge.Seconds())
 	}},
-	{Param{Name: "log_max_total", Value: "SIZE", Help: "all log files together (default: what size and number come to)", set: func(r *request, v string) (err error) {
+	{Param{Name: "log_max_total", Value: "SIZE", Help: "all log files together, each a quarter at the most (default: what size and number come to)", set: func(r *request, v string) (err error) {
 		r.spec.LogMaxTotal, err = process.ParseSize(v)
 		return err
 	}}, func(s process.Spec) string { return unlessZero(s.LogMaxTotal) }},

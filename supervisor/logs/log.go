@@ -23,9 +23,10 @@ type Options struct {
 	// MaxAge is how old the first bytes of the current file may be when the next
 	// are written. Default: any age.
 	MaxAge time.Duration
-	// MaxTotal is how much all files and indexes may take on the disk, as it was at
-	// the last rotation, in bytes. The current file is never removed. Default: what
-	// MaxSize and MaxFiles come to.
+	// MaxTotal is how much all files and indexes may take on the disk, in bytes (an
+	// old file does so twice while it is compressed). The current file and its index
+	// take a quarter of it at the most, and the rest of a line. Default: what
+	// MaxSize and MaxFiles come to, and the indexes.
 	MaxTotal int64
 	// Block has the writers wait when nothing can be written, instead of dropping
 	// what they write.
@@ -48,6 +49,7 @@ func (o Options) check() (Options, error) {
 	if o.MaxTotal == 0 {
 		o.MaxTotal = math.MaxInt64
 	}
+	o.MaxSize = min(o.MaxSize, max(o.MaxTotal/4, 1))
 	if o.Report == nil {
 		o.Report = func(error) {}
 	}
@@ -85,7 +87,9 @@ func (m *Mover) Open(dir string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{m: m, dir: dir, opt: o}, nil
+	l := &Log{m: m, dir: dir, opt: o}
+	m.pack.add(l) // what a former mover has rotated and not compressed
+	return l, nil
 }
 
 // SetOptions replaces the options. They hold from the next write on.
@@ -103,8 +107,12 @@ func (l *Log) SetOptions(o Options) error {
 // Move begins to move from fifo, which run writes to, to the log. One run at a
 // time may: Finish the one before, then Move the next. Move takes fifo over, also
 // when it fails. It must be a description of its own, opened
-// O_RDONLY|O_NONBLOCK, since O_NONBLOCK is set on it.
+// O_RDONLY|O_NONBLOCK, since O_NONBLOCK is set on it. A log that was removed begins
+// anew.
 func (l *Log) Move(fifo *os.File, run uint64) (*Pump, error) {
+	l.mu.Lock()
+	l.removed = false
+	l.mu.Unlock()
 	p, err := l.m.start(fifo, logSink{l, run})
 	if err == nil {
 		l.mu.Lock()
@@ -246,6 +254,9 @@ func (l *Log) ready(now time.Time) error {
 func (l *Log) room(fd, limit int, now time.Time) (int, error) {
 	c := l.cur
 	left := l.opt.MaxSize - c.size
+	if l.opt.MaxTotal < math.MaxInt64 {
+		left -= c.entries * entrySize
+	}
 	if l.opt.MaxAge > 0 && c.size > 0 && now.Sub(c.born) >= l.opt.MaxAge {
 		left = 0
 	}
@@ -289,14 +300,14 @@ func (l *Log) tidy() {
 		l.opt.Report(err)
 		return
 	}
-	var total int64
-	if l.opt.MaxTotal < math.MaxInt64 {
-		for _, s := range list {
-			total += s.onDisk()
+	var old int64 // the current file may grow to MaxSize beside it
+	if l.opt.MaxTotal < math.MaxInt64 && len(list) > 1 {
+		for _, s := range list[:len(list)-1] {
+			old += s.onDisk()
 		}
 	}
-	for len(list) > 1 && (len(list) > l.opt.MaxFiles || total > l.opt.MaxTotal) {
-		total -= list[0].onDisk()
+	for len(list) > 1 && (len(list) > l.opt.MaxFiles || old > l.opt.MaxTotal-l.opt.MaxSize) {
+		old -= list[0].onDisk()
 		if err := list[0].remove(); err != nil {
 			l.opt.Report(err)
 		}

@@ -177,28 +177,67 @@ func TestNoMoreIsKeptThanAskedFor(t *testing.T) {
 		{MaxSize: 1000, MaxFiles: 3},
 		{MaxSize: 1000, MaxFiles: 1},
 		{MaxSize: 1000, MaxFiles: 100, MaxTotal: 5000},
+		{MaxSize: 4000, MaxFiles: 100, MaxTotal: 5000},
+		{MaxFiles: 100, MaxTotal: 5000},
 	} {
 		dir := t.TempDir() + "/x"
 		l := open(t, newMover(t), dir, o)
 		f := newFIFO(t)
-		p := move(t, l, f, 1)
+		const line = "line %08d\n"
+		most := int64(0)
 		for i := range 1000 {
-			f.say(t, "line %08d\n", i)
-			if i%10 == 0 {
-				p.Flush()
+			p := move(t, l, f, uint64(i)) // an entry in the index for each
+			f.say(t, line, i)
+			p.Finish()
+			list, _ := segments(dir)
+			total := int64(0)
+			for _, s := range list {
+				total += s.onDisk()
+			}
+			if most = max(most, total); len(list) > o.MaxFiles {
+				t.Fatalf("%+v: %d files", o, len(list))
 			}
 		}
-		p.Finish()
-		list, _ := segments(dir)
-		total := int64(0)
-		for _, s := range list {
-			total += s.onDisk()
-		}
-		if len(list) > o.MaxFiles || total > 8000 {
-			t.Errorf("%+v: %d files, %d bytes", o, len(list), total)
+		if limit := o.MaxTotal; limit > 0 && (most > limit+int64(len("line 00000000\n"))+entrySize || most < limit/2) {
+			t.Errorf("%+v: %d bytes at the most", o, most)
 		}
 		if got := query(t, l, Query{Lines: 1}); got != "line 00000999\n" {
 			t.Errorf("%+v: %q", o, got)
+		}
+	}
+}
+
+// A mover that was killed leaves files as it has rotated them. The next one compresses
+// them, also of a log that nobody writes to any more.
+func TestTheNextMoverCompressesWhatTheLastOneRotated(t *testing.T) {
+	dir := t.TempDir() + "/x"
+	now := time.Now()
+	makeLog(t, dir, 1, []batch{{now, 1, "one\n"}, {now, 1, "two\n"}, {now, 1, "three\n"}})
+	m := newMover(t)
+	m.pack.delay = 0
+	l := open(t, m, dir, Options{})
+	until(t, "compressed", func() bool {
+		list, _ := segments(dir)
+		return list[0].packed && !list[0].plain && list[1].packed && !list[1].plain
+	})
+	if got := query(t, l, Query{}); got != "one\ntwo\nthree\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Whoever could not be forgotten after all, because the disk was full, say, goes on.
+func TestALogThatWasRemovedCanBeginAnew(t *testing.T) {
+	l := open(t, newMover(t), t.TempDir()+"/x", Options{})
+	for _, text := range []string{"one\n", "two\n"} {
+		f := newFIFO(t)
+		p := move(t, l, f, 1)
+		f.say(t, "%s", text)
+		p.Finish()
+		if got := query(t, l, Query{}); got != text {
+			t.Errorf("%q, not %q", got, text)
+		}
+		if err := l.Remove(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -37,7 +37,7 @@ type Spec struct {
 	LogMaxSize  int64          `json:",omitzero"` // bytes of a log file before the next is begun; 0: 10 MiB
 	LogMaxFiles int            `json:",omitzero"` // log files that are kept; 0: 5
 	LogMaxAge   time.Duration  `json:",omitzero"` // of a log file before the next is begun; 0: any
-	LogMaxTotal int64          `json:",omitzero"` // bytes that all log files may take; 0: what size and files come to
+	LogMaxTotal int64          `json:",omitzero"` // bytes that all log files may take, each a quarter at the most; 0: what size and files come to
 	LogBlock    bool           `json:",omitzero"` // on a full disk the writers wait; otherwise bytes are dropped and counted
 	StopTimeout *time.Duration `json:",omitzero"` // between the stop signal and SIGKILL; nil: DefaultStopTimeout, 0: SIGKILL at once
 }
