@@ -19,9 +19,9 @@ type parrot struct {
 	in *os.File
 }
 
-func (d *daemon) parrot(name string) parrot {
+func (d *daemon) parrot(spec process.Spec) parrot {
 	d.t.Helper()
-	path := d.dir + "/" + name + ".in"
+	path := d.dir + "/" + spec.Name + ".in"
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		d.t.Fatal(err)
 	}
@@ -30,7 +30,8 @@ func (d *daemon) parrot(name string) parrot {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(func() { in.Close() })
-	d.start(process.Spec{Name: name, Log: true, Command: "exec cat " + name + ".in"})
+	spec.Log, spec.Command = true, "exec cat "+spec.Name+".in"
+	d.start(spec)
 	return parrot{d, in}
 }
 
@@ -41,12 +42,26 @@ func (p parrot) say(text string) {
 	}
 }
 
+// count has it write the numbers from from on, before to.
+func (p parrot) count(from, to int) {
+	for i := from; i < to; i += 1000 {
+		var b strings.Builder
+		for j := i; j < min(i+1000, to); j++ {
+			fmt.Fprintf(&b, "%d\n", j)
+		}
+		if _, err := p.in.WriteString(b.String()); err != nil {
+			p.d.t.Error(err)
+			return
+		}
+	}
+}
+
 // Over the bare wire a log is followed in its frame, which ends when the process is
 // deleted: as text line by line, in JSON in pieces that say where to go on.
 func TestALogIsFollowedOverTheWire(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	p := d.parrot("p")
+	p := d.parrot(process.Spec{Name: "p"})
 	p.say("one\ntwo\n")
 	d.said("p", "two\n")
 
@@ -104,7 +119,7 @@ func TestALogIsFollowedOverTheWire(t *testing.T) {
 func TestSeveralLogsAreToldApart(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	a, web := d.parrot("a"), d.parrot("web")
+	a, web := d.parrot(process.Spec{Name: "a"}), d.parrot(process.Spec{Name: "web"})
 	a.say("old\none\n")
 	web.say("1\n")
 	d.said("a", "one\n")
@@ -160,45 +175,65 @@ func (s *stalled) Write(p []byte) (int, error) {
 func TestASlowFollowerLosesNothingAndSlowsNobody(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	const lines = 1_000_000 // 7 MB, more than lies in sockets and pipes
-	p := d.parrot("p")
+	const lines = 300_000 // 2 MB, more than lies in sockets and pipes
+	p := d.parrot(process.Spec{Name: "p"})
 	p.say("0\n")
 	release := make(chan struct{})
 	slow, quick := &stalled{release: release}, &lineCount{}
 	follower := d.dial(t)
-	for _, w := range []interface {
-		Write([]byte) (int, error)
-		lines() []string
-	}{slow, quick} {
-		go follower.Log(d.context(), "p", process.LogQuery{Follow: true}, w)
-		eventually(t, "the first line", func() bool { return w.lines()[0] == "0" })
-	}
-	go func() {
-		for i := 1; i < lines; i += 1000 {
-			var b strings.Builder
-			for j := i; j < min(i+1000, lines); j++ {
-				fmt.Fprintf(&b, "%d\n", j)
-			}
-			if _, err := p.in.WriteString(b.String()); err != nil {
-				t.Error(err)
-			}
-		}
-	}()
-	whole := func(c interface{ lines() []string }) func() bool {
-		last := fmt.Sprint(lines - 1)
-		return func() bool { l := c.lines(); return l[len(l)-1] == last }
-	}
-	eventually(t, "the one who reads has all", whole(quick))
+	go follower.Log(d.context(), "p", process.LogQuery{Follow: true}, slow)
+	go follower.Log(d.context(), "p", process.LogQuery{Follow: true}, quick)
+	eventually(t, "the first line", func() bool { return slow.endsWith("0\n") && quick.endsWith("0\n") })
+	go p.count(1, lines)
+	last := fmt.Sprintf("\n%d\n", lines-1)
+	eventually(t, "the one who reads has all", func() bool { return quick.endsWith(last) })
 	if n := len(slow.lines()); n > lines/2 {
 		t.Fatalf("the other one has %d lines by then", n)
 	}
 	close(release)
-	eventually(t, "the other one has all too", whole(slow))
-	for _, c := range []interface{ lines() []string }{quick, slow} {
+	eventually(t, "the other one has all too", func() bool { return slow.endsWith(last) })
+	for _, c := range []*lineCount{quick, &slow.lineCount} {
 		for i, line := range c.lines() {
 			if line != fmt.Sprint(i) {
 				t.Fatalf("line %d is %q", i, line)
 			}
 		}
+	}
+}
+
+// What was removed before a slow follower came to it is counted, where it is missing.
+func TestAFollowerIsToldWhatItWasTooSlowFor(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	const lines = 300_000
+	p := d.parrot(process.Spec{Name: "p", LogMaxSize: 64 << 10, LogMaxFiles: 2})
+	p.say("0\n")
+	release := make(chan struct{})
+	slow := &stalled{release: release}
+	go d.dial(t).Log(d.context(), "p", process.LogQuery{Follow: true}, slow)
+	eventually(t, "the first line", func() bool { return slow.endsWith("0\n") })
+	p.count(1, lines)
+	last := fmt.Sprintf("\n%d\n", lines-1)
+	d.said("p", last)
+	close(release)
+	eventually(t, "the last line", func() bool { return slow.endsWith(last) })
+	next, missing, notices := 0, 0, 0
+	for _, line := range slow.lines() {
+		var n, number int
+		if _, err := fmt.Sscanf(line, "processmanager: %d bytes of output are missing here: ", &n); err == nil {
+			missing += n
+			notices++
+			continue
+		}
+		if _, err := fmt.Sscan(line, &number); err != nil || number < next {
+			t.Fatalf("%q where %d is next", line, next)
+		}
+		for ; next < number; next++ {
+			missing -= len(fmt.Sprintln(next))
+		}
+		next++
+	}
+	if missing != 0 || notices == 0 {
+		t.Errorf("%d bytes more were said to be missing than were, in %d notices", missing, notices)
 	}
 }

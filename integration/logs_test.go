@@ -24,6 +24,13 @@ func (c *lineCount) Write(p []byte) (int, error) {
 	return c.data.Write(p)
 }
 
+// endsWith is lines at a glance.
+func (c *lineCount) endsWith(text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.HasSuffix(c.data.Bytes(), []byte(text))
+}
+
 func (c *lineCount) lines() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

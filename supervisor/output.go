@@ -91,6 +91,9 @@ func (o output) read(ctx context.Context, q process.LogQuery, w io.Writer) (next
 	if told, ok := w.(interface{ Offset(next int64) }); ok {
 		query.Progress = told.Offset
 	}
+	query.Missing = func(from, to int64) { // an error shows at the next write
+		fmt.Fprintf(w, "processmanager: %d bytes of output are missing here: they were removed before they were read\n", to-from)
+	}
 	return o.log.Read(ctx, query, w)
 }
 
