@@ -69,7 +69,10 @@ func (p *managed) noteEnd() {
 		return
 	}
 	note := r.noted
-	note.Cause, note.Then, note.Exit = p.state.cause, p.state.then, r.exit
+	note.Cause, note.Then = p.state.cause, p.state.then
+	if r.exit != nil { // what an earlier worker knew of it stands
+		note.Exit = r.exit
+	}
 	if note == r.noted {
 		return
 	}

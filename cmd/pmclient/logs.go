@@ -144,18 +144,17 @@ type prefixer struct {
 }
 
 func (p *prefixer) Write(b []byte) (int, error) {
-	p.partial = append(p.partial, b...)
 	var out []byte
+	n := len(b)
 	for {
-		line, rest, found := bytes.Cut(p.partial, []byte("\n"))
+		line, rest, found := bytes.Cut(b, []byte("\n"))
+		p.partial = append(p.partial, line...)
 		if !found {
-			break
+			return n, p.put(out)
 		}
-		out = append(append(append(out, p.prefix...), line...), '\n')
-		p.partial = rest
+		out = append(append(append(out, p.prefix...), p.partial...), '\n')
+		p.partial, b = p.partial[:0], rest
 	}
-	p.partial = append([]byte(nil), p.partial...)
-	return len(b), p.put(out)
 }
 
 // flush writes a last line that has no end, and ends it.
