@@ -237,3 +237,33 @@ func TestAFollowerIsToldWhatItWasTooSlowFor(t *testing.T) {
 		t.Errorf("%d bytes more were said to be missing than were, in %d notices", missing, notices)
 	}
 }
+
+// Whoever follows when the daemon ends is told so, within the frame.
+func TestAFollowerIsToldOfTheShutdown(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.parrot(process.Spec{Name: "p"}).say("one\n")
+	d.said("p", "one\n")
+	text, pieces := d.session(t), d.session(t)
+	text.send("!!process.log name:p follow:true\n\n")
+	pieces.send("!!process.log name:p follow:true format:json\n\n")
+	for _, line := range []string{"**RESULT** ", "one"} {
+		text.expect(line)
+	}
+	for _, line := range []string{"**RESULT** ", `{"name":"p","data":"one\n","next":4}`} {
+		pieces.expect(line)
+	}
+	follower := openTerminal(t, d.dir, programs.client, "-socket", d.socket, "-secret", theSecret, "logs", "-f", "p")
+	follower.sees("one\r\n")
+	if code := d.end(unix.SIGTERM); code != 0 {
+		t.Errorf("the daemon ended with code %d", code)
+	}
+	text.expect("Error: the daemon is shutting down")
+	text.expect("**ENDRESULT**")
+	pieces.expect(`{"error":"the daemon is shutting down","code":"shutting_down"}`)
+	pieces.expect("**ENDRESULT**")
+	if code := follower.ends(); code != 3 {
+		t.Errorf("pmclient ended with code %d", code)
+	}
+	follower.sees("pmclient: no daemon there: ")
+}

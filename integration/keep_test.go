@@ -109,6 +109,8 @@ func TestOutputOnAFullDiskIsCountedOrWaits(t *testing.T) {
 	d := startDaemon(t, setup{Private: true, Wrap: []string{"/bin/sh", "-c",
 		`mkdir "$TMPDIR/state" && mount -t tmpfs -o size=4m,mode=700 tmpfs "$TMPDIR/state" && exec "$0" "$@"`}})
 	drop, block := d.parrot(process.Spec{Name: "drop"}), d.parrot(process.Spec{Name: "block", LogBlock: true})
+	d.start(process.Spec{Name: "endless", Log: true, LogBlock: true, LogMaxSize: 10_000, LogMaxFiles: 1,
+		Command: "until [ -e full ]; do sleep 0.05; done; exec yes"})
 	drop.say("begin\n")
 	block.say("0\n")
 	d.said("drop", "begin\n")
@@ -120,6 +122,9 @@ func TestOutputOnAFullDiskIsCountedOrWaits(t *testing.T) {
 	defer fill.Close()
 	for err == nil {
 		_, err = fill.Write(make([]byte, 4096))
+	}
+	if err := os.WriteFile(d.dir+"/full", nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	const lines = 100_000 // more than lies in two pipes
 	waited := make(chan struct{})
@@ -133,6 +138,12 @@ func TestOutputOnAFullDiskIsCountedOrWaits(t *testing.T) {
 	case <-waited:
 		t.Error("nobody waited for the disk")
 	default:
+	}
+	eventually(t, "it is said who waits", func() bool {
+		return strings.Contains(d.log.since(0), "process 'endless': the process waits until its output can be written: ")
+	})
+	if s := d.stop("endless"); s.State != process.Stopped || s.LogDropped == 0 { // what it had left is counted
+		t.Errorf("stopped while it waited: %+v", s)
 	}
 	if err := fill.Truncate(0); err != nil {
 		t.Fatal(err)

@@ -37,8 +37,8 @@ func (c *lineCount) lines() []string {
 	return strings.Split(strings.TrimSuffix(c.data.String(), "\n"), "\n")
 }
 
-// A follower sees every line once and in order: over rotations, over the death of
-// the worker, and over a restart of the process, which goes on counting.
+// A follower sees every line once and in order: over rotations, over the death and
+// the upgrade of the worker, and over a restart of the process, which goes on counting.
 func TestFollowerSeesEveryLineOnce(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
@@ -63,11 +63,18 @@ func TestFollowerSeesEveryLineOnce(t *testing.T) {
 		_, err := follower.Log(followed, "count", process.LogQuery{Follow: true}, &seen)
 		ended <- err
 	}()
-	for i := range 4 {
+	for i := range 6 {
 		eventually(t, "some more lines", func() bool { return len(seen.lines()) > (i+1)*last/8 })
-		if i%2 == 0 {
+		var err error
+		switch i % 3 {
+		case 0:
 			d.killWorker()
-		} else if _, err := d.client().Restart(d.context(), "count", ""); err != nil {
+		case 1:
+			_, err = d.client().Restart(d.context(), "count", "")
+		case 2:
+			_, err = d.client().Upgrade(d.context(), 0)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

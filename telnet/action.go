@@ -130,16 +130,17 @@ func (s *Session) framed() writerFor {
 
 func (s *Session) execute(ctx context.Context, script string, to writerFor) error {
 	if s.closing.Err() != nil {
-		return s.answer(to, s.server.Handler.Error(script, CodeShuttingDown, "the daemon is shutting down"), nil)
+		return s.answer(to, s.server.Handler.Error(script, CodeShuttingDown, ErrShuttingDown.Error()), nil)
 	}
-	request, cancel := context.WithCancel(s.work)
+	request, end := context.WithCancelCause(s.work)
+	cancel := func() { end(nil) }
 	defer cancel()
 	reply := s.server.Handler.Handle(request, script, s.Info())
 
 	// From here on nothing is left to do but to answer.
-	for _, end := range []context.Context{ctx, s.closing, s.gone} {
-		defer context.AfterFunc(end, cancel)()
-	}
+	defer context.AfterFunc(ctx, cancel)()
+	defer context.AfterFunc(s.gone, cancel)()
+	defer context.AfterFunc(s.closing, func() { end(ErrShuttingDown) })()
 	s.mu.Lock()
 	s.endBody = cancel
 	s.mu.Unlock()

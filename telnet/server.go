@@ -47,6 +47,9 @@ const (
 	CodeShuttingDown = "shutting_down" // came too late
 )
 
+// ErrShuttingDown is why an answer ends that had more to say.
+var ErrShuttingDown = errors.New("the daemon is shutting down")
+
 // A Handler knows what the actions mean.
 type Handler interface {
 	// Handle carries out one action, and comes back when it is done. The
@@ -60,7 +63,7 @@ type Handler interface {
 	//
 	// From the return of Handle on, while the Body of the reply runs, ctx
 	// also ends when the client hangs up, when a person presses Ctrl-C, and
-	// at the shutdown. So a body without an end (logs that are followed)
+	// at the shutdown, then with the cause [ErrShuttingDown]. So a body without an end (logs that are followed)
 	// waits for ctx, and what must be done to its end is done before Handle
 	// returns. After Body ctx always ends.
 	Handle(ctx context.Context, script string, session SessionInfo) Reply

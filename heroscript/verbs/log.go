@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -172,7 +173,8 @@ type logged struct {
 func (l logged) json() any { return nil }
 
 func (l logged) text(w io.Writer) error {
-	if _, err := l.m.Log(l.ctx, l.name, l.q, w); err != nil && l.ctx.Err() == nil {
+	_, err := l.m.Log(l.ctx, l.name, l.q, w)
+	if err = l.said(err); err != nil {
 		return writeError(w, err)
 	}
 	return nil
@@ -182,8 +184,19 @@ func (l logged) text(w io.Writer) error {
 // behind it; a failure is the last one.
 func (l logged) streamJSON(w io.Writer) error {
 	err := WriteLog(l.ctx, l.m, l.name, l.q, true, w)
-	if err != nil && l.ctx.Err() == nil {
+	if err = l.said(err); err != nil {
 		return writeJSON(w, failure(err))
+	}
+	return nil
+}
+
+// said is what is said of an error: nothing to somebody who has heard enough.
+func (l logged) said(err error) error {
+	if err == nil || l.ctx.Err() == nil {
+		return err
+	}
+	if cause := context.Cause(l.ctx); !errors.Is(cause, context.Canceled) { // the daemon's own end
+		return process.Errorf(process.CodeShuttingDown, "%v", cause)
 	}
 	return nil
 }

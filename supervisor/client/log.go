@@ -24,16 +24,9 @@ func (c *Client) Log(ctx context.Context, name string, q process.LogQuery, w io.
 	for idle := 1; ; idle++ { // tries without a byte
 		r := &logReader{w: w, next: q.From}
 		err := c.readLog(ctx, verbs.LogAction(name, q), r)
-		if err == nil {
-			err = r.err
-		}
 		switch {
-		case r.failed != nil:
-			return r.next, r.failed
-		case err == nil || ctx.Err() != nil:
+		case err == nil || ctx.Err() != nil || r.err != nil:
 			return r.next, err
-		case r.err != nil: // w takes no more
-			return r.next, r.err
 		case !errors.Is(err, ErrConnectionLost) || r.written && r.next == q.From:
 			return r.next, err // what was read has no offset: it cannot be gone on from
 		}
@@ -63,7 +56,14 @@ func (c *Client) readLog(ctx context.Context, a heroscript.Action, r *logReader)
 	defer own.Close()
 	a.Params = append([]heroscript.Param{{Key: "format", Value: "json"}}, a.Params...)
 	err = own.conn.Stream(ctx, heroscript.Format(heroscript.Script{a}), r)
-	if err != nil && r.err == nil && r.failed == nil && ctx.Err() == nil && !errors.Is(err, telnet.ErrNotOneAction) {
+	switch {
+	case r.err != nil:
+		return r.err
+	case errors.Is(r.failed, process.ErrShuttingDown): // another worker may take over
+		return fmt.Errorf("%w: %w", ErrConnectionLost, r.failed)
+	case r.failed != nil:
+		return r.failed
+	case err != nil && ctx.Err() == nil && !errors.Is(err, telnet.ErrNotOneAction):
 		return fmt.Errorf("%w while the log was read (%w)", ErrConnectionLost, err)
 	}
 	return err

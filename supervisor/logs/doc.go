@@ -49,7 +49,8 @@
 // # A full disk
 //
 // When the disk is full the oldest archive is removed, then the next. When there
-// is none left bytes are counted and dropped, unless [Options.Block] is set. The
+// is none left bytes are counted and dropped, unless [Options.Block] is set. (Then
+// too what a run has left in its FIFO when it ends: nobody is there to wait.) The
 // first thing written after that is a line that says how many bytes are missing,
 // also when another mover writes it (a killed one may have dropped more, in its last
 // second, than it had noted).
