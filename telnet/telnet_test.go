@@ -413,6 +413,9 @@ func TestShutdownEndsStreams(t *testing.T) {
 			io.WriteString(w, "line\n")
 			close(begun)
 			<-ctx.Done()
+			if cause := context.Cause(ctx); cause != ErrShuttingDown {
+				t.Errorf("it ends because of %v", cause)
+			}
 			return nil
 		}}
 	}}})
