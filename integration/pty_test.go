@@ -447,6 +447,10 @@ func TestScriptsAreAllOrNothing(t *testing.T) {
 	if r.code != 1 || !strings.Contains(r.stdout, "process 'a' started") || !strings.Contains(r.stderr, "line 4: process.stop: ") || !strings.Contains(r.stderr, "1 of 3 actions") {
 		t.Errorf("%+v", r)
 	}
+	r = d.executeWith("!!process.log name:a since:1m\n!!process.delete name:a\n", "run", "-")
+	if r.code != 1 || r.stdout != "" || !strings.Contains(r.stderr, "line 1: process.log: only the last lines are kept") {
+		t.Errorf("a log that is not kept: %+v", r)
+	}
 	if r := d.executeWith("!!process.delete name:a\n!!process.list", "shell"); r.code != 0 || r.stdout != "process 'a' deleted\nno processes\n" {
 		t.Errorf("a script for the shell: %+v", r)
 	}

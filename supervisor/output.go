@@ -76,8 +76,8 @@ func (h *head) Write(p []byte) (n int, err error) {
 // read writes what q asks for.
 func (o output) read(ctx context.Context, q process.LogQuery, w io.Writer) (next int64, err error) {
 	if o.log == nil {
-		if q.NeedsFile() {
-			return 0, process.Errorf(process.CodeInvalid, "only the last lines are kept, in memory: times, runs, offsets, grep and follow need a process that was started with log:true")
+		if err := q.WithoutFile(); err != nil {
+			return 0, err
 		}
 		_, err := w.Write(o.tail.Last(q.Lines))
 		return 0, err

@@ -106,9 +106,14 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s is not a time: 10m (ago), 2026-01-31, 2026-01-31T15:04:05, or that with a zone such as Z", process.Printable(text))
 }
 
-// readLog is process.log. It is read when the answer is written, as it comes.
+// readLog is process.log. What cannot be is refused here; the log is read when the
+// answer is written, as it comes.
 func readLog(ctx context.Context, m Manager, name string, q process.LogQuery) (result, error) {
-	if _, err := m.Status(ctx, name); err != nil {
+	s, err := m.Status(ctx, name)
+	if err == nil && !s.Log {
+		err = q.WithoutFile()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return logged{ctx, m, name, q}, nil

@@ -15,7 +15,10 @@ type LogQuery struct {
 	From   int64     // begin at this offset, as an earlier answer gave it
 }
 
-// NeedsFile reports whether q asks for what only a log in a file can tell.
-func (q LogQuery) NeedsFile() bool {
-	return !q.Since.IsZero() || !q.Until.IsZero() || q.Run != 0 || q.Grep != "" || q.Times || q.Follow || q.From != 0
+// WithoutFile is the error of a q that asks for what only a log in a file can tell.
+func (q LogQuery) WithoutFile() error {
+	if q == (LogQuery{Lines: q.Lines}) {
+		return nil
+	}
+	return Errorf(CodeInvalid, "only the last lines are kept, in memory: times, runs, offsets, grep and follow need a process that was started with log:true")
 }
