@@ -83,7 +83,7 @@ type Supervisor struct {
 
 var errShuttingDown = &process.Error{Code: process.CodeShuttingDown, Message: "the daemon is shutting down"}
 
-// Open loads what is in the state directory, ends what a former daemon left
+// Open loads what is in the state directory, goes on with what a former worker left
 // running, and resumes the schedules.
 func Open(c Config) (*Supervisor, error) {
 	s := &Supervisor{
