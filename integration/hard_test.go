@@ -338,3 +338,40 @@ func TestSignalsEndEverythingInHardPlaces(t *testing.T) {
 		}
 	}
 }
+
+// TestClockThatIsSteppedHarmsNothing sets the machine's clock an hour forward and back,
+// under the worker and between two.
+func TestClockThatIsSteppedHarmsNothing(t *testing.T) {
+	if os.Getenv("GUEST") == "" {
+		t.Skip("the clock of this machine is not ours; guests run it")
+	}
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "tree", Command: "setsid sleep 1000 & exec sleep 1000"})
+	d.start(process.Spec{Name: "timed", Command: "exit 3", Cron: "@every 1s"})
+	before := d.status("tree")
+	deadline := paced(8 * time.Second)
+	d.start(process.Spec{Name: "limited", Command: "exec sleep 1000", Deadline: deadline})
+	for _, step := range []time.Duration{time.Hour, -2 * time.Hour, time.Hour} {
+		stepClock(t, step)
+		runs := d.status("timed").Number
+		d.await("timed", "run by its schedule", func(s process.Status) bool { return s.Number > runs })
+		d.killWorker()
+		runs = d.status("timed").Number
+		d.await("timed", "run by its schedule", func(s process.Status) bool { return s.Number > runs })
+		s := d.status("tree")
+		if s.State != process.Running || s.PID != before.PID || s.Number != 1 || s.Uptime < before.Uptime || s.Uptime > 600 {
+			t.Errorf("was %+v\nis %+v", before, s)
+		}
+	}
+	if s := d.rest("limited"); s.Cause != process.CauseDeadline || s.Uptime < deadline.Seconds() {
+		t.Errorf("%+v", s)
+	}
+}
+
+func stepClock(t *testing.T, by time.Duration) {
+	t.Helper()
+	now := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
+	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -168,7 +168,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 		g := s.groups.Child(groupName(id))
 		group = &g
 	}
-	r := &run{id: id, group: *group, made: true, jobID: p.rec.Spec.JobID, leader: leader.ID, start: leader.Started}
+	r := &run{id: id, group: *group, made: true, jobID: p.rec.Spec.JobID, leader: leader.ID, start: leader.Started, boot: leader.Boot}
 	if held != nil {
 		r.leader = held.ID
 	}
@@ -177,7 +177,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 			r.leader = s.oldest(*group)
 		}
 		leader = leaderAttr{r.leader, time.Now(), proc.BootTime()}
-		r.start = leader.Started
+		r.start, r.boot = leader.Started, leader.Boot
 		if err := r.attr(attrLeader, leader); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.log.Printf("%v: %v", id, err)
 		}
@@ -186,7 +186,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 	p.state = state{at: process.Running, cron: p.schedule != nil, up: p.rec.Up}
 	p.adoptAttrs(leader)
 	p.adoptOutput(held)
-	r.meter = newMeter(s.proc, r.group, r.start)
+	r.meter = newMeter(s.proc, r.group, r.age())
 	var err error
 	if r.unwatch, err = s.watch.Add(r.group, p.lookAgain); err != nil {
 		s.log.Printf("%v: %v", id, err)

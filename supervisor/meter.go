@@ -36,8 +36,9 @@ type sample struct {
 	cpu time.Duration
 }
 
-func newMeter(proc string, group cgroup.Group, start time.Time) *meter {
-	begin := sample{at: start}
+// newMeter is for a run that started so long ago.
+func newMeter(proc string, group cgroup.Group, age time.Duration) *meter {
+	begin := sample{at: time.Now().Add(-age)}
 	return &meter{proc: proc, group: group, older: begin, newer: begin}
 }
 

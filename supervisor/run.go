@@ -37,10 +37,11 @@ type run struct {
 	meter   *meter
 	orphan  *os.File // pidfd of a leader that the keeper cannot wait for
 	leader  proc.ID
-	start   time.Time
-	noted   endAttr    // what attrEnd says
-	ended   bool       // the leader
-	exit    *proc.Exit // how; nil: nobody could see it
+	start   time.Time     // by the wall clock, which can be stepped; zero: it has not started
+	boot    time.Duration // the same by proc.BootTime
+	noted   endAttr       // what attrEnd says
+	ended   bool          // the leader
+	exit    *proc.Exit    // how; nil: nobody could see it
 	left    *process.LeftBehind
 	error   string
 }
@@ -102,7 +103,7 @@ func (r *run) begin(p *managed) error {
 	}
 	p.s.at(PointPiped)
 	spec := &p.rec.Spec
-	r.start = time.Now()
+	r.start, r.boot = time.Now(), proc.BootTime()
 	r.leader, err = p.s.keeper.Spawn(p.s.life, r.id, proc.Command{
 		Argv: []string{"/bin/sh", "-c", spec.Command},
 		Env: proc.Environment(p.s.environ, "PROCESSMANAGER_NAME="+spec.Name,
@@ -119,7 +120,7 @@ func (r *run) begin(p *managed) error {
 		return err
 	}
 	p.s.at(PointSpawned)
-	r.meter = newMeter(p.s.proc, r.group, r.start)
+	r.meter = newMeter(p.s.proc, r.group, r.age())
 	if err := r.attr(attrLeader, leaderAttr{r.leader, r.start, proc.BootTime()}); err != nil {
 		p.s.log.Printf("%v: %v", r.id, err)
 	}
@@ -290,12 +291,15 @@ func (r *run) describe() process.Run {
 	return process.Run{Number: r.id.Run, JobID: r.jobID, Start: r.start.UTC(), LeftBehind: r.left}
 }
 
+// age is how long ago it started.
+func (r *run) age() time.Duration { return proc.BootTime() - r.boot }
+
 // result is the run as it ended.
 func (r *run) result(cause process.Cause, p *managed) process.Run {
 	res := r.describe()
 	res.End, res.Error = time.Now().UTC(), r.error
 	if !r.start.IsZero() {
-		res.Uptime = time.Since(r.start).Seconds()
+		res.Uptime = r.age().Seconds()
 	}
 	var oomKills uint64
 	if r.meter != nil {

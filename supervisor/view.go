@@ -3,6 +3,7 @@ package supervisor
 import (
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -13,7 +14,8 @@ type view struct {
 	pid    int
 	next   time.Time
 	missed time.Time
-	run    process.Run // the current one; Number 0: none
+	run    process.Run   // the current one; Number 0: none
+	boot   time.Duration // when it started, by proc.BootTime
 	last   *process.Run
 	meter  *meter // of the current run
 }
@@ -24,7 +26,7 @@ func (p *managed) name() string { return p.view.Load().spec.Name }
 func (p *managed) publish() {
 	v := &view{spec: p.rec.Spec, state: p.state.at, next: p.next, missed: p.rec.Missed, last: p.rec.Last}
 	if r := p.run; r != nil {
-		v.run, v.meter = r.describe(), r.meter
+		v.run, v.boot, v.meter = r.describe(), r.boot, r.meter
 		if !r.ended {
 			v.pid = r.leader.PID
 		}
@@ -57,7 +59,7 @@ func (v *view) status() (status process.Status, ok bool) {
 	case v.run.Number != 0:
 		status.Run = v.run
 		if !v.run.Start.IsZero() {
-			status.Uptime = time.Since(v.run.Start).Seconds()
+			status.Uptime = (proc.BootTime() - v.boot).Seconds()
 		}
 	case v.state.AtRest() && v.last != nil:
 		status.Run = *v.last
