@@ -56,13 +56,13 @@ var kinds = []kind{
 		spec: func(r *rand.Rand, s *process.Spec) { s.Cron, s.Log = "@every 1s", true }},
 	{name: "burst", ends: true, script: func(r *rand.Rand) string { // more than a pipe holds, most of the time
 		return fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); echo line $R $i 0123456789012345678901234567890123456789012345678901234567890123456789; done
-			say lines $R $i; say exit $R 0; exit 0`, 1+r.IntN(3000))
+			say lines $R $i; say exit $R 0; exit 0`, 1+r.IntN(3000/slowdown))
 	}, spec: func(r *rand.Rand, s *process.Spec) { s.Log = true }},
 	{name: "drip", script: text(`i=0; trap 'say lines $R $i; say exit $R 7; exit 7' TERM
 		while :; do for k in 1 2 3 4 5; do echo line $R $((i+1)); i=$((i+1)); done; sleep 0.1; done`),
 		spec: func(r *rand.Rand, s *process.Spec) { s.Log = true }},
 	{name: "burns", ends: true, script: func(r *rand.Rand) string {
-		return fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); done; times >"$S.cpu.$R"; say exit $R 0; exit 0`, r.IntN(300_000))
+		return fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); done; times >"$S.cpu.$R"; say exit $R 0; exit 0`, r.IntN(300_000/slowdown))
 	}},
 }
 

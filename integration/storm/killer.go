@@ -17,7 +17,7 @@ import (
 
 // longestAnswer is what no worker may take: it leaves room for a machine that does
 // something else for a while. What they are held to is options.median.
-const longestAnswer = 5 * time.Second
+var longestAnswer = 5 * time.Second * time.Duration(slowdown)
 
 // killer ends the daemon's kernel processes.
 type killer struct {
@@ -123,7 +123,7 @@ func (k *killer) killWorker(ctx context.Context) error {
 }
 
 // pointLimit is how long a point may keep the killer waiting.
-const pointLimit = 500 * time.Millisecond
+var pointLimit = 500 * time.Millisecond * time.Duration(slowdown)
 
 // killAt has the worker die at a point. It reports false if none came there in time.
 func (k *killer) killAt(ctx context.Context, p supervisor.Point) (reached bool, err error) {

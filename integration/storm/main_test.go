@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -14,8 +15,8 @@ var duration = flag.Duration("duration", 15*time.Second, "how long to kill")
 // A storm that is over soon, unless more is asked for.
 func TestStorm(t *testing.T) {
 	var out bytes.Buffer
-	args := []string{"storm", "-duration", duration.String(), "-processes", "30", "-kill", "worker=20,keeper=1,both=1", "-bin", os.Getenv("PM_BIN"),
-		"-median", "3s"} // other tests run beside it, and guests are slow
+	args := []string{"storm", "-duration", duration.String(), "-processes", strconv.Itoa(30 / min(slowdown, 3)), "-kill", "worker=20,keeper=1,both=1", "-bin", os.Getenv("PM_BIN"),
+		"-median", (3 * time.Second * time.Duration(slowdown)).String()} // other tests run beside it
 	if code := run(t.Context(), args, &out, &out); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out.String())
 	}

@@ -18,7 +18,16 @@ import (
 
 // patience is how long something may take that has to happen. It is generous: a
 // machine without spare processors is slow, not wrong.
-const patience = 60 * time.Second
+var patience = 60 * time.Second * time.Duration(min(slowdown, 4))
+
+// slowdown is how much longer programs compute here than on a host: guests are mostly
+// emulated.
+var slowdown = func() int {
+	if os.Getenv("GUEST") != "" {
+		return 10
+	}
+	return 1
+}()
 
 // storm is one run of this program.
 type storm struct {
