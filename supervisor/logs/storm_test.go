@@ -98,35 +98,7 @@ func storm(t *testing.T, maxSize int64, lines int, pause time.Duration) {
 		})
 	}
 	go func() { work.Wait(); close(done) }()
-	kills := 0
-	for running := true; running; kills++ {
-		var out bytes.Buffer
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), playMover+"="+dir, moverFIFO+"="+f.path, fmt.Sprintf("%s=%d", moverSize, maxSize))
-		child.Stderr = &out
-		stdout, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		said := bufio.NewReader(stdout)
-		if line, err := said.ReadString('\n'); line != "moving\n" {
-			t.Fatalf("the mover says %q (%v)\n%s", line, err, out.String())
-		}
-		select {
-		case <-done:
-			running = false
-		case <-time.After(time.Duration(rand.IntN(40_000)) * time.Microsecond):
-		}
-		child.Process.Kill()
-		rest, _ := said.ReadString(0)
-		child.Wait()
-		if rest != "" || out.Len() > 0 {
-			t.Errorf("the mover says:\n%s%s", rest, out.String())
-		}
-	}
+	kills := killMovers(t, dir, f, maxSize, done)
 	l := open(t, newMover(t), dir, Options{MaxSize: maxSize, MaxFiles: 1 << 30})
 	move(t, l, f, 2).Finish()
 	next := [writers]int{}
@@ -176,6 +148,41 @@ func storm(t *testing.T, maxSize int64, lines int, pause time.Duration) {
 	t.Logf("%d kills, %d files, %d compressed", kills, len(list), packed)
 }
 
+// killMovers has one mover after the other move from f, each for a moment, until
+// done is closed. The last one is killed too.
+func killMovers(t *testing.T, dir string, f *fifo, maxSize int64, done <-chan struct{}) (kills int) {
+	t.Helper()
+	for running := true; running; kills++ {
+		var out bytes.Buffer
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), playMover+"="+dir, moverFIFO+"="+f.path, fmt.Sprintf("%s=%d", moverSize, maxSize))
+		child.Stderr = &out
+		stdout, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		said := bufio.NewReader(stdout)
+		if line, err := said.ReadString('\n'); line != "moving\n" {
+			t.Fatalf("the mover says %q (%v)\n%s", line, err, out.String())
+		}
+		select {
+		case <-done:
+			running = false
+		case <-time.After(time.Duration(rand.IntN(40_000)) * time.Microsecond):
+		}
+		child.Process.Kill()
+		rest, _ := said.ReadString(0)
+		child.Wait()
+		if rest != "" || out.Len() > 0 {
+			t.Errorf("the mover says:\n%s%s", rest, out.String())
+		}
+	}
+	return kills
+}
+
 // lineWriter gives whole lines to f.
 type lineWriter struct {
 	f    func(string)
@@ -192,4 +199,36 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 		w.f(string(w.rest[:i+1]))
 		w.rest = w.rest[i+1:]
 	}
+}
+
+// TestKilledMoversKeepEqualBlocks: what repeats itself cannot be told apart by what
+// it is, and a fast writer gives a kill the most to meet.
+func TestKilledMoversKeepEqualBlocks(t *testing.T) {
+	blocks := 3000
+	if testing.Short() {
+		blocks /= 10
+	}
+	dir := t.TempDir() + "/x"
+	f := newFIFO(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		block := bytes.Repeat([]byte("0123456789abcde\n"), 4096)
+		for range blocks {
+			if _, err := f.tree.Write(block); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	const size = 8 << 20
+	kills := killMovers(t, dir, f, size, done)
+	l := open(t, newMover(t), dir, Options{MaxSize: size, MaxFiles: 1 << 30})
+	move(t, l, f, 1).Finish()
+	v := &view{dir: dir}
+	defer v.close()
+	v.refresh()
+	if end, err := v.end(); err != nil || end != int64(blocks)<<16 {
+		t.Errorf("%d bytes, not %d: %v", end, blocks<<16, err)
+	}
+	t.Logf("%d kills", kills)
 }
