@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -198,5 +201,42 @@ func TestRunsThatAMachineRestartEndedAreLost(t *testing.T) {
 	d.await("timed", "run again", func(s process.Status) bool { return s.LastRun != nil && s.LastRun.Cause == process.CauseExit })
 	if s, err := d.client().Start(d.context(), process.Spec{Name: "ran"}); err != nil || s.Number != 2 {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestTreesOfNoProcessAreEnded: what nobody knows of would run for ever.
+func TestTreesOfNoProcessAreEnded(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "known", Command: "exec sleep 1000"})
+	groups := []string{"unknown.1", "known.7", "nameless", "of.nobody"}
+	for _, name := range groups {
+		dir := filepath.Join(d.runs(), name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		stray := exec.Command("sleep", "1000")
+		group, err := os.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer group.Close()
+		stray.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd())}
+		if err := stray.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer stray.Wait()
+	}
+	d.killWorker()
+	if s := d.status("known"); s.State != process.Running || s.Number != 1 {
+		t.Errorf("%+v", s)
+	}
+	for _, name := range groups {
+		if !gone(filepath.Join(d.runs(), name)) {
+			t.Errorf("the group %s is still there", name)
+		}
+		if text := d.log.since(0); !strings.Contains(text, name+" belonged to no process") {
+			t.Errorf("it does not say what it did with %s: %s", name, text)
+		}
 	}
 }

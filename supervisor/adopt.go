@@ -84,7 +84,10 @@ func (s *Supervisor) groupsByRun() (map[keeper.RunID]*cgroup.Group, error) {
 	}
 	groups := map[keeper.RunID]*cgroup.Group{}
 	for _, g := range children {
-		id, _ := parseGroupName(g.Name())
+		id, ok := parseGroupName(g.Name())
+		if !ok {
+			id = keeper.RunID{Name: g.Name()} // somebody else's; runs count from 1
+		}
 		groups[id] = &g
 	}
 	return groups, nil

@@ -28,6 +28,7 @@ type managed struct {
 	owed     bool   // the former worker was about to start a run
 	waiting  []request
 	unkept   []keeper.RunID // ended, and not on disk: the disk was full, say
+	unsaved  error          // why the record is not on disk as it is
 
 	phase      *time.Timer // of the end of a run
 	phaseEvent event
@@ -238,6 +239,9 @@ func (p *managed) carryOut(a action) {
 
 func (p *managed) settle(g goal, code process.Code) {
 	err := p.failure(code)
+	if err == nil { // done, but the next daemon would not know of it
+		err = p.unsaved
+	}
 	kept := p.waiting[:0]
 	for _, r := range p.waiting {
 		if r.goal == g {
@@ -314,9 +318,9 @@ func (p *managed) save() error {
 	if p.state.at.AtRest() {
 		p.rec.At = p.state.at
 	}
-	err := p.s.store.put(p.rec)
-	if err != nil {
-		return err
+	p.unsaved = p.s.store.put(p.rec)
+	if p.unsaved != nil {
+		return p.unsaved
 	}
 	p.stored = true
 	for _, id := range p.unkept {
