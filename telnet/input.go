@@ -110,6 +110,9 @@ func (s *Session) put(c chunk) bool {
 // After errShutdown the same line can be read on.
 func (s *Session) readLine(limit int, closing <-chan struct{}, expired <-chan time.Time) (string, error) {
 	for {
+		if s.endOfLines() {
+			return "", io.EOF
+		}
 		end := bytes.IndexByte(s.left, '\n') + 1
 		took := cmp.Or(end, len(s.left))
 		s.line = append(s.line, s.left[:took]...)
@@ -130,7 +133,7 @@ func (s *Session) readLine(limit int, closing <-chan struct{}, expired <-chan ti
 			case c.interrupt, s.keyPressed(c.text, ctrlC):
 				s.takeLine()
 				return "", errInterrupt
-			case s.keyPressed(c.text, ctrlD), s.endOfLines(c.text):
+			case s.keyPressed(c.text, ctrlD):
 				s.takeLine()
 				return "", io.EOF
 			}
@@ -149,10 +152,10 @@ func (s *Session) takeLine() string {
 	return line
 }
 
-// endOfLines reports whether this is how a telnet client in line mode tells of
-// Ctrl-D: alone, where a line could begin.
-func (s *Session) endOfLines(text []byte) bool {
-	return string(text) == string(rune(ctrlD)) && len(s.line) == 0 && !s.quoted && s.understands()
+// endOfLines reports whether what has come is how a telnet client in line mode tells
+// of Ctrl-D: the key where a line could begin, and nothing behind it.
+func (s *Session) endOfLines() bool {
+	return len(s.left) == 1 && s.left[0] == ctrlD && len(s.line) == 0 && !s.quoted && s.understands()
 }
 
 // keyPressed finds a control key of a client that sends every key. In lines

@@ -100,6 +100,33 @@ func TestPlainTCPGetsLines(t *testing.T) {
 	}
 }
 
+// A client in line mode sends Ctrl-D by itself, at once; in a quote, and within a line,
+// the byte is data.
+func TestCtrlDInLineModeEndsTheInput(t *testing.T) {
+	addr := startTCP(t, &Server{})
+	greeting := will + echo + crlf(welcome) + wont + echo
+	for _, c := range []struct {
+		pieces  []string
+		answers string
+	}{
+		{[]string{"!!a\r\n\x04"}, frame("!!a\n")},
+		{[]string{"!!a\r\n", "\x04"}, frame("!!a\n")},
+		{[]string{"\x04"}, ""},
+		{[]string{"!!a x:'\r\n", "\x04", "\r\n'\r\n\r\n!!quit\r\n"}, frame("!!a x:'\n\x04\n'\n") + " ** Goodbye.\n"},
+		{[]string{"!!a \x04\r\n\r\n!!quit\r\n"}, frame("!!a \x04\n") + " ** Goodbye.\n"},
+	} {
+		conn := dial(t, addr)
+		io.WriteString(conn, "secret\r\n")
+		readString(t, conn, greeting)
+		for _, piece := range c.pieces {
+			io.WriteString(conn, piece)
+		}
+		if got, err := io.ReadAll(conn); err != nil || string(got) != crlf(c.answers) {
+			t.Errorf("%q: got %q, %v, want %q", c.pieces, got, err, crlf(c.answers))
+		}
+	}
+}
+
 func TestClientOverTCP(t *testing.T) {
 	addr := startTCP(t, &Server{Handler: handler{func(context.Context, string) Reply {
 		return text("", "a\r\nb\rc\xff\n**x\n")
