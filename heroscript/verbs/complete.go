@@ -8,7 +8,8 @@ import (
 )
 
 // Complete returns what the word could become that ends at byte pos of line:
-// verbs, then parameters, then their values. names gives those of the processes.
+// verbs, then parameters, then their values. names gives those of the processes. A verb
+// is found without its "!!process." too.
 func Complete(line string, pos int, names func() []string) []string {
 	words := strings.Fields(line[:pos])
 	if len(words) == 0 || line[pos-1] == ' ' {
@@ -18,9 +19,7 @@ func Complete(line string, pos int, names func() []string) []string {
 	var all []string
 	switch verb, ok := Lookup(strings.TrimPrefix(words[0], "!!")); {
 	case len(words) == 1:
-		for _, name := range append(verbNames(), "help", "interactive", "quit", "exit") {
-			all = append(all, "!!"+name+" ")
-		}
+		return verbsLike(word)
 	case words[0] == "!!help" && len(words) == 2:
 		all = verbNames()
 	case !ok:
@@ -34,6 +33,18 @@ func Complete(line string, pos int, names func() []string) []string {
 	for _, candidate := range all {
 		if strings.HasPrefix(candidate, word) {
 			fitting = append(fitting, candidate)
+		}
+	}
+	sort.Strings(fitting)
+	return fitting
+}
+
+// verbsLike is the verbs, as they are typed, that word could become.
+func verbsLike(word string) (fitting []string) {
+	for _, name := range append(verbNames(), "help", "interactive", "quit", "exit") {
+		short := name[strings.IndexByte(name, '.')+1:]
+		if strings.HasPrefix("!!"+name, word) || strings.HasPrefix(name, word) || strings.HasPrefix(short, word) {
+			fitting = append(fitting, "!!"+name+" ")
 		}
 	}
 	sort.Strings(fitting)

@@ -54,6 +54,11 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                                 "!!doctor |!!exit |!!help |!!interactive |!!process.delete |!!process.list |!!process.log |!!process.restart |!!process.start |!!process.status |!!process.stop |!!quit |!!upgrade ",
 		"!!process.st":                     "!!process.start |!!process.status |!!process.stop ",
+		"sta":                              "!!process.start |!!process.status ",
+		"process.sto":                      "!!process.stop ",
+		"up":                               "!!upgrade ",
+		"!!sta":                            "",
+		"zfs":                              "",
 		"!!zfs":                            "",
 		"!!zfs ":                           "",
 		"!!process.list ":                  "format:|jobid:",

@@ -165,7 +165,7 @@ func (e *editor) run() error {
 		}
 		if e.framer.Len() == 0 && !pasted {
 			if line = bang(line); strayText(line) {
-				e.say("Error: an action begins with !!, as !!process.list does; !!help lists them all")
+				e.say("Error: an action begins with !!%s; !!help lists them all", e.meant(line))
 				continue
 			}
 		}
@@ -215,6 +215,17 @@ func strayText(line string) bool {
 		}
 	}
 	return strings.TrimSpace(line) != ""
+}
+
+// meant is a hint at the action that a line without its !! was probably meant to be.
+func (e *editor) meant(line string) string {
+	word, _, _ := strings.Cut(line, " ")
+	if e.Complete != nil {
+		if words := e.Complete(word, len(word)); len(words) == 1 {
+			return ": did you mean " + strings.TrimSpace(words[0]) + "?"
+		}
+	}
+	return ", as !!process.list does"
 }
 
 // act carries out one action and reports whether the session goes on.

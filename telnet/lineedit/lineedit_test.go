@@ -87,6 +87,24 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+func TestStrayTextHasAHint(t *testing.T) {
+	known := func(line string, pos int) []string {
+		if strings.HasPrefix("list", line[:pos]) {
+			return []string{"!!process.list "}
+		}
+		return nil
+	}
+	for line, want := range map[string]string{
+		"list":     "Error: an action begins with !!: did you mean !!process.list?; !!help lists them all",
+		"list x:1": "Error: an action begins with !!: did you mean !!process.list?; !!help lists them all",
+		"zfs":      "Error: an action begins with !!, as !!process.list does; !!help lists them all",
+	} {
+		if _, screen := session(t, line+"\r\x04", known); !strings.Contains(strings.ReplaceAll(screen, "\r\n", " "), want) {
+			t.Errorf("%s: the screen shows %q", line, screen)
+		}
+	}
+}
+
 func TestCtrlCEndsAnAnswer(t *testing.T) {
 	ours, theirs := net.Pipe()
 	ours.SetDeadline(time.Now().Add(patience))
