@@ -114,7 +114,7 @@ func TestShutdownEndsEverythingInParallel(t *testing.T) {
 			const n = 50
 			grace := paced(10 * time.Second)
 			for i := range n {
-				d.start(process.Spec{Name: fmt.Sprint("slow", i), StopTimeout: &grace, Command: "trap 'sleep 1; touch ended$PROCESSMANAGER_NAME; exit 0' TERM; echo up; while :; do sleep 0.2; done"})
+				d.start(process.Spec{Name: fmt.Sprint("slow", i), StopTimeout: &grace, Command: "trap 'sleep 1; touch ended$PROCESSMANAGER_NAME; exit 0' TERM; echo up; while :; do sleep 100; done"})
 			}
 			for i := range n {
 				d.said(fmt.Sprint("slow", i), "up")

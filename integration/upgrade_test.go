@@ -88,7 +88,7 @@ func TestUpgradesCostNothing(t *testing.T) {
 	name := func(i int) string { return fmt.Sprint("p", i) }
 	for i := range count {
 		d.start(process.Spec{Name: name(i), Log: true, Command: fmt.Sprintf(
-			`n=0; while [ ! -e go%d ]; do n=$((n+1)); echo line $n; sleep 0.1; done; echo last $n; exit %d`, i%4, i)})
+			`n=0; while [ ! -e go%d ]; do n=$((n+1)); echo line $n; sleep 1; done; echo last $n; exit %d`, i%4, i)})
 	}
 	leaders := map[string]int{}
 	for _, s := range d.list() {
