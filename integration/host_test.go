@@ -19,7 +19,11 @@ import (
 )
 
 // patience is how long something may take that has to happen, on a busy host too.
-var patience = 30 * time.Second * time.Duration(min(slowdown(), 4))
+// It is not a promise of the daemon's: those have bounds of their own.
+var patience = time.Minute * time.Duration(min(slowdown(), 2))
+
+// late is how much later than it is due something may happen, on a busy host too.
+var late = 5 * time.Second * time.Duration(min(slowdown(), 4))
 
 // eventually asks until ok; what it waits for is in the failure.
 func eventually(t testing.TB, what string, ok func() bool) {

@@ -97,10 +97,10 @@ func TestDeadlineCountsWhileNobodyLooks(t *testing.T) {
 	time.Sleep(time.Until(began.Add(deadline))) // it is the time itself that must pass
 	d.launch()
 	up := time.Now()
-	if s := d.rest("passed"); s.Cause != process.CauseDeadline || s.State != process.Failed || s.End.Sub(up) > patience/6 {
+	if s := d.rest("passed"); s.Cause != process.CauseDeadline || s.State != process.Failed || s.End.Sub(up) > late {
 		t.Errorf("%+v", s)
 	}
-	if s := d.rest("later"); s.Cause != process.CauseDeadline || s.End.Sub(s.Start) < 3*deadline || s.End.Sub(s.Start) > 3*deadline+patience/6 {
+	if s := d.rest("later"); s.Cause != process.CauseDeadline || s.End.Sub(s.Start) < 3*deadline || s.End.Sub(s.Start) > 3*deadline+late {
 		t.Errorf("%+v", s)
 	}
 }
@@ -122,7 +122,7 @@ func TestStopUnderWayIsFinished(t *testing.T) {
 			replace(d)
 			s := d.rest("x")
 			took := s.End.Sub(began)
-			if s.State != process.Stopped || s.Cause != process.CauseStop || took < grace || took > grace+patience/6 {
+			if s.State != process.Stopped || s.Cause != process.CauseStop || took < grace || took > grace+late {
 				t.Errorf("after %v: %+v", took, s)
 			}
 			d.nobodyLeft("x", 1)
