@@ -34,7 +34,7 @@ type managed struct {
 	phaseEvent event
 	deadline   *time.Timer
 	alarm      *time.Timer // of the schedule
-	retry      *time.Timer // to put on disk what is unkept
+	retry      *time.Timer // to put on disk what is unsaved
 
 	requests chan request
 	exits    chan leaderExit
@@ -157,7 +157,9 @@ func (p *managed) loop() {
 		case <-p.alarm.C:
 			p.ring()
 		case <-p.retry.C:
-			p.keep()
+			if p.unsaved != nil {
+				p.save()
+			}
 		case <-shutdown:
 			shutdown = nil
 			p.handle(evShutdown)
@@ -306,13 +308,6 @@ func (p *managed) ring() {
 // retryDelay is when what could not be put on disk is tried again.
 const retryDelay = 5 * time.Second
 
-// keep tries again to put on disk how runs have ended.
-func (p *managed) keep() {
-	if len(p.unkept) > 0 && p.save() != nil {
-		p.retry.Reset(retryDelay)
-	}
-}
-
 func (p *managed) save() error {
 	p.rec.Up, p.rec.Next = p.state.up, p.next.UTC()
 	if p.state.at.AtRest() {
@@ -320,6 +315,7 @@ func (p *managed) save() error {
 	}
 	p.unsaved = p.s.store.put(p.rec)
 	if p.unsaved != nil {
+		p.retry.Reset(retryDelay)
 		return p.unsaved
 	}
 	p.stored = true
@@ -346,7 +342,7 @@ func (p *managed) remove() {
 		return
 	}
 	p.s.at(PointForgotten)
-	p.state.at = removed
+	p.state.at, p.unsaved = removed, nil
 	p.s.forget(p)
 	p.settle(goalRemoved, "")
 }

@@ -273,7 +273,6 @@ func (p *managed) finish(cause process.Cause) {
 		p.drop(r.id)
 	} else { // the keeper remembers how it ended until that is on disk
 		p.unkept = append(p.unkept, r.id)
-		p.retry.Reset(retryDelay)
 	}
 	p.s.at(PointDropped)
 	p.run = nil
