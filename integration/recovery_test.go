@@ -130,6 +130,30 @@ func TestStopUnderWayIsFinished(t *testing.T) {
 	}
 }
 
+// stored is what the store of a daemon that runs has of a process. It is read from a
+// copy; one that was made while the daemon wrote may have nothing.
+func (d *daemon) stored(name string) (record string) {
+	d.t.Helper()
+	data, err := os.ReadFile(d.state + "/processes.db")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	path := filepath.Join(d.t.TempDir(), "copy")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
+	if err != nil {
+		return ""
+	}
+	defer db.Close()
+	db.View(func(tx *bolt.Tx) error {
+		record = string(tx.Bucket([]byte("processes")).Get([]byte(name)))
+		return nil
+	})
+	return record
+}
+
 // edit changes what the store of a daemon that does not run has of a process.
 func (d *daemon) edit(name string, change func(record map[string]any)) {
 	d.t.Helper()
