@@ -63,8 +63,19 @@ func TestFollowerSeesEveryLineOnce(t *testing.T) {
 		_, err := follower.Log(followed, "count", process.LogQuery{Follow: true}, &seen)
 		ended <- err
 	}()
+	await := func(what string, ok func() bool) {
+		t.Helper()
+		eventually(t, what, func() bool {
+			select {
+			case err := <-ended:
+				t.Fatalf("following has ended: %v", err)
+			default:
+			}
+			return ok()
+		})
+	}
 	for i := range 6 {
-		eventually(t, "some more lines", func() bool { return len(seen.lines()) > (i+1)*last/8 })
+		await("some more lines", func() bool { return len(seen.lines()) > (i+1)*last/8 })
 		var err error
 		switch i % 3 {
 		case 0:
@@ -78,7 +89,7 @@ func TestFollowerSeesEveryLineOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the last line", func() bool {
+	await("the last line", func() bool {
 		lines := seen.lines()
 		return lines[len(lines)-1] == fmt.Sprintf("line %d", last-1)
 	})

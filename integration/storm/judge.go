@@ -99,13 +99,23 @@ func (p *player) judgeAlive(s process.Status, told story) error {
 // alive reports whether a process of a run lives. One that is just being executed
 // shows no environment.
 func (p *player) alive(pid int, run uint64) bool {
-	for range 20 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if hasEnviron(pid, "TMPDIR="+p.storm.dir, "PROCESSMANAGER_NAME="+p.name, fmt.Sprintf("PROCESSMANAGER_RUN=%d", run)) {
 			return true
 		}
-		time.Sleep(time.Millisecond)
+		if !executing(pid) {
+			return false
+		}
 	}
 	return false
+}
+
+// executing reports whether a process lives and shows no environment.
+func executing(pid int) bool {
+	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, found := strings.Cut(string(stat), ") ")
+	return err == nil && len(environ) == 0 && found && state[0] != 'Z' && state[0] != 'X'
 }
 
 // nobody checks that no run has left anything.
