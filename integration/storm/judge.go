@@ -103,19 +103,18 @@ func (p *player) alive(pid int, run uint64) bool {
 		if hasEnviron(pid, "TMPDIR="+p.storm.dir, "PROCESSMANAGER_NAME="+p.name, fmt.Sprintf("PROCESSMANAGER_RUN=%d", run)) {
 			return true
 		}
-		if !executing(pid) {
+		if hasEnded(pid) {
 			return false
 		}
 	}
 	return false
 }
 
-// executing reports whether a process lives and shows no environment.
-func executing(pid int) bool {
-	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+// hasEnded reports whether nobody has the pid but, perhaps, a zombie.
+func hasEnded(pid int) bool {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, state, found := strings.Cut(string(stat), ") ")
-	return err == nil && len(environ) == 0 && found && state[0] != 'Z' && state[0] != 'X'
+	return !found || state[0] == 'Z' || state[0] == 'X'
 }
 
 // nobody checks that no run has left anything.
