@@ -73,18 +73,26 @@ const flushDelay = 10 * time.Millisecond
 
 func newFrameWriter(w io.Writer, jobID string) *frameWriter {
 	f := newBareWriter(w)
-	f.mu.Lock() // the timer runs
+	f.begin(jobID)
+	return f
+}
+
+// begin writes the result line. The timer starts with it, and no sooner: where
+// something is in the buffer and no timer runs, nothing that is written later
+// starts one.
+func (f *frameWriter) begin(jobID string) {
+	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.bare = false
+	f.timer.Reset(flushDelay)
 	f.w.WriteString(resultMark + " " + jobID + "\n")
-	return f
 }
 
 // newBareWriter writes an answer without its frame.
 func newBareWriter(w io.Writer) *frameWriter {
 	f := &frameWriter{w: bufio.NewWriterSize(w, 16<<10), bare: true}
 	f.timer = time.AfterFunc(time.Hour, f.flush)
-	f.timer.Reset(flushDelay) // not before flush can see the timer
+	f.timer.Stop() // until something is written
 	return f
 }
 

@@ -200,3 +200,32 @@ func TestWithoutAnIdleLimitAPersonMayBeSilent(t *testing.T) {
 		conn.Close()
 	})
 }
+
+// TestWhatABodyWritesArrivesSoon also where the answer begins long after its writer
+// was made, as it can on a busy host.
+func TestWhatABodyWritesArrivesSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		f := newBareWriter(&b)
+		arrives := func(want string) {
+			t.Helper()
+			time.Sleep(2 * flushDelay)
+			synctest.Wait()
+			if b.String() != want {
+				t.Errorf("%q has arrived, not %q", b.String(), want)
+			}
+		}
+		time.Sleep(2 * flushDelay)
+		f.begin("j")
+		arrives("**RESULT** j\n")
+		io.WriteString(f, "one\n")
+		io.WriteString(f, "two\n")
+		arrives("**RESULT** j\none\ntwo\n")
+		io.WriteString(f, "three\n")
+		arrives("**RESULT** j\none\ntwo\nthree\n")
+		if err := f.close(); err != nil {
+			t.Error(err)
+		}
+		arrives("**RESULT** j\none\ntwo\nthree\n**ENDRESULT**\n")
+	})
+}
