@@ -306,7 +306,7 @@ func TestSignalsEndEverythingInHardPlaces(t *testing.T) {
 					d.setup.Args = []string{"-runtime", d.dir + "/run"}
 					d.launch()
 					d.start(process.Spec{Name: "polite", Log: true, Command: `trap 'touch ended; exit 0' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1000 & wait; done`})
-					d.start(process.Spec{Name: "deaf", StopTimeout: new(time.Hour), Command: `trap 'touch asked' TERM; (setsid sleep 1000 &); echo up; until [ -e "ended" -a ! -e twice ]; do sleep 0.05; done`})
+					d.start(process.Spec{Name: "deaf", StopTimeout: new(time.Hour), Command: `trap 'touch asked' TERM; (setsid sleep 1000 &); echo up; until [ -e asked -a -e ended -a ! -e twice ]; do sleep 0.05; done`})
 					if twice {
 						touchFile(t, d.dir+"/twice")
 					}

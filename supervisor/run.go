@@ -156,7 +156,7 @@ func (p *managed) askToEnd(grace time.Duration) {
 		p.lookAgain()
 		return
 	}
-	note("freeze", r.group.Freeze())
+	note("freeze", insist(r.group.Freeze))
 	p.awaitFrozen()
 	p.s.at(PointFrozen)
 	if r.ended || r.noted.Exit != nil {
@@ -164,11 +164,17 @@ func (p *managed) askToEnd(grace time.Duration) {
 		r.noted.Left = r.left
 	}
 	if grace > 0 {
-		_, err = r.group.Signal(unix.Signal(p.rec.Spec.EndSignal()))
-		note("signal", err)
+		note("signal", insist(func() error {
+			sent, err := r.group.Signal(unix.Signal(p.rec.Spec.EndSignal()))
+			if sent > 0 && tooFew(err) {
+				p.s.log.Printf("%v: signal: only %d were sent it: %v", r.id, sent, err)
+				return nil // nobody is sent it twice
+			}
+			return err
+		}))
 	}
 	p.s.at(PointSignalled)
-	note("thaw", r.group.Thaw())
+	note("thaw", insist(r.group.Thaw))
 	p.s.at(PointThawed)
 	r.noted.Sent = true
 	note("record that it was asked", r.attr(attrEnd, r.noted))
@@ -214,8 +220,21 @@ func (r *run) noteLeftBehind(procfs string) {
 	r.left = &process.LeftBehind{Count: len(pids), Names: names[:min(len(names), 16)]}
 }
 
+// insist tries f again while there are too few descriptors: when many trees are ended
+// at once, the others give theirs back in a moment.
+func insist(f func() error) error {
+	err := f()
+	for try := 0; try < 100 && tooFew(err); try++ {
+		time.Sleep(10 * time.Millisecond)
+		err = f()
+	}
+	return err
+}
+
+func tooFew(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
+
 func (p *managed) kill() {
-	if err := p.run.group.Kill(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := insist(p.run.group.Kill); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		p.s.log.Printf("process '%s': %v", p.rec.Spec.Name, err)
 	}
 	p.s.at(PointKilled)
