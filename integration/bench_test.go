@@ -26,6 +26,28 @@ import (
 // the same thing, in one run, so that the ratio holds on any machine:
 //
 //	make bench
+//
+// They fail where a promise about cost does not hold. That takes a quiet machine.
+
+// promised fails where a figure is above what was promised.
+func promised(b *testing.B, what string, got, limit float64) {
+	b.Helper()
+	if got > limit {
+		b.Errorf("%s: %.3g, the promise is at most %.3g", what, got, limit)
+	}
+}
+
+// beside is promised of a sub-benchmark whose bare one took so long a turn. One turn,
+// with which it begins, says too little; without the bare one (-bench) there is nothing.
+func beside(b *testing.B, bare float64, what string, got func(turn float64) float64, limit float64) {
+	b.Helper()
+	if b.N > 1 && bare > 0 {
+		promised(b, what, got(perOp(b)), limit)
+	}
+}
+
+// perOp is the time of one turn until now.
+func perOp(b *testing.B) float64 { return float64(b.Elapsed()) / float64(b.N) }
 
 // bareGroup is a directory for bare loops, and a file for their syncs.
 func bareGroup(b *testing.B) (group string, file *os.File) {
@@ -74,6 +96,7 @@ func bareStart(b *testing.B, group string, file *os.File, command string) *exec.
 // over eight. The bare loop starts, waits and removes the group.
 func BenchmarkStart(b *testing.B) {
 	const command = ":"
+	var bare float64
 	b.Run("bare", func(b *testing.B) {
 		group, file := bareGroup(b)
 		for i := 0; b.Loop(); i++ {
@@ -84,6 +107,7 @@ func BenchmarkStart(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+		bare = perOp(b)
 	})
 	for _, connections := range []int{1, 8} {
 		b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {
@@ -105,6 +129,7 @@ func BenchmarkStart(b *testing.B) {
 				})
 			}
 			all.Wait()
+			beside(b, bare, "a start, in bare ones", func(turn float64) float64 { return turn / bare }, 2)
 		})
 	}
 }
@@ -118,6 +143,7 @@ func BenchmarkKill(b *testing.B) {
 	full := func(group string) func() bool {
 		return func() bool { return len(pidsIn(group)) >= size }
 	}
+	var bare float64
 	b.Run("bare", func(b *testing.B) {
 		group, file := bareGroup(b)
 		for i := 0; b.Loop(); i++ {
@@ -140,6 +166,7 @@ func BenchmarkKill(b *testing.B) {
 			removeGroup(one)
 			b.StartTimer()
 		}
+		bare = perOp(b)
 	})
 	for _, signal := range []process.Signal{process.KILL, process.TERM} {
 		b.Run("stop="+signal.String(), func(b *testing.B) {
@@ -155,6 +182,7 @@ func BenchmarkKill(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+			beside(b, bare, "a stop, in bare kills", func(turn float64) float64 { return turn / bare }, 2)
 		})
 	}
 }
@@ -178,6 +206,7 @@ func awaitEmpty(b *testing.B, events *os.File) {
 // a status, a list, and the daemon itself (keeper and worker): its memory (PSS) per
 // process and in all, and its CPU while nobody asks for anything.
 func BenchmarkGrowth(b *testing.B) {
+	at := map[int]map[string]float64{} // by size and figure
 	for _, size := range []int{10, 100, 1000, 5000} {
 		b.Run(fmt.Sprintf("processes=%d", size), func(b *testing.B) {
 			d := startDaemon(b, setup{})
@@ -207,19 +236,38 @@ func BenchmarkGrowth(b *testing.B) {
 			startTime := time.Since(began)
 			pm := d.dial(b)
 			awaitQuiet(b, d)
-			b.ReportMetric(float64(startTime.Microseconds())/float64(size), "start-µs")
-			b.ReportMetric(median(b, 101, func(ctx context.Context, i int) error {
+			status := median(b, 101, func(ctx context.Context, i int) error {
 				_, err := pm.Status(ctx, fmt.Sprintf("p%d", i*7919%size))
 				return err
-			}), "status-µs")
-			b.ReportMetric(d.listTime(b), "list-µs")
-			full := d.pss(b)
-			b.ReportMetric(full/1024, "daemon-MB")
-			b.ReportMetric((full-empty)/float64(size), "KB/process")
-			b.ReportMetric(d.idlePercent(b, 5*time.Second), "idle-%core")
+			})
+			list, full := d.listTime(b), d.pss(b)
+			figures := map[string]float64{
+				"start-µs":   float64(startTime.Microseconds()) / float64(size),
+				"status-µs":  status,
+				"list-µs":    list,
+				"daemon-MB":  full / 1024,
+				"KB/process": (full - empty) / float64(size),
+				"idle-%core": d.idlePercent(b, 5*time.Second),
+			}
+			for unit, figure := range figures {
+				b.ReportMetric(figure, unit)
+			}
 			b.ReportMetric(0, "ns/op") // the figures are the others; one pass takes seconds, so there is one
+			at[size] = figures
 		})
 	}
+	small, large := at[1000], at[5000]
+	if small == nil || large == nil {
+		return // -bench has left them out
+	}
+	promised(b, "MB with 1,000 processes", small["daemon-MB"], 40)
+	promised(b, "percent of a core with 1,000 processes", small["idle-%core"], 0.2)
+	promised(b, "ms for a list of 1,000", small["list-µs"]/1000, 30)
+	const noise = 1.5
+	for _, each := range []string{"start-µs", "status-µs", "KB/process"} {
+		promised(b, each+" with 5,000 processes, in those with 1,000", large[each]/small[each], noise)
+	}
+	promised(b, "a list of 5,000, in those of 1,000", large["list-µs"]/small["list-µs"], 5*noise)
 }
 
 // median is the median time of a call in µs.
@@ -299,16 +347,20 @@ func awaitQuiet(b *testing.B, d *daemon) {
 func BenchmarkClient(b *testing.B) {
 	d := startDaemon(b, setup{})
 	d.start(process.Spec{Name: "p", Command: "exec sleep 1000"})
-	for name, command := range map[string][]string{
-		"true":   {"/bin/true"},
-		"status": {programs.client, "-socket", d.socket, "-secret", theSecret, "status", "p"},
-	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-					b.Fatalf("%v: %s", err, out)
-				}
+	run := func(b *testing.B, command ...string) {
+		for b.Loop() {
+			if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+				b.Fatalf("%v: %s", err, out)
 			}
-		})
+		}
 	}
+	var bare float64
+	b.Run("true", func(b *testing.B) {
+		run(b, "/bin/true")
+		bare = perOp(b)
+	})
+	b.Run("status", func(b *testing.B) {
+		run(b, programs.client, "-socket", d.socket, "-secret", theSecret, "status", "p")
+		beside(b, bare, "ms more than /bin/true", func(turn float64) float64 { return (turn - bare) / 1e6 }, 3)
+	})
 }
