@@ -179,3 +179,17 @@ func newGroup(t testing.TB) string {
 	}
 	return fmt.Sprintf("%s/pm-test-%d-%d", parent, os.Getpid(), groups.Add(1))
 }
+
+// fillUp writes a file until its file system is full. Truncating it makes room.
+func fillUp(t testing.TB, path string) *os.File {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	return f
+}

@@ -259,18 +259,11 @@ func TestFullDiskIsAnErrorAndLosesNothing(t *testing.T) {
 	d.start(process.Spec{Name: "writer", Log: true, Command: `
 		until [ -e full ]; do sleep 0.05; done
 		head -c 1000000 /dev/zero | tr '\0' '\n'; echo written; exit 3`})
-	fill, err := os.Create(state + "/fill")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer fill.Close()
-	for err == nil {
-		_, err = fill.Write(make([]byte, 4096))
-	}
+	fill := fillUp(t, state+"/fill")
 	if err := os.WriteFile(d.dir+"/full", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = d.client().Start(d.context(), process.Spec{Name: "new", Command: "touch started # " + strings.Repeat("x", 100_000)})
+	_, err := d.client().Start(d.context(), process.Spec{Name: "new", Command: "touch started # " + strings.Repeat("x", 100_000)})
 	if !isCode(err, process.CodeStore) || !strings.Contains(err.Error(), "no space") {
 		t.Errorf("start on a full disk: %v", err)
 	}

@@ -115,14 +115,7 @@ func TestOutputOnAFullDiskIsCountedOrWaits(t *testing.T) {
 	block.say("0\n")
 	d.said("drop", "begin\n")
 	d.said("block", "0\n")
-	fill, err := os.Create(fmt.Sprintf("/proc/%d/root%s/fill", d.keeper(), d.state)) // in its mount namespace
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer fill.Close()
-	for err == nil {
-		_, err = fill.Write(make([]byte, 4096))
-	}
+	fill := fillUp(t, fmt.Sprintf("/proc/%d/root%s/fill", d.keeper(), d.state)) // in its mount namespace
 	if err := os.WriteFile(d.dir+"/full", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
