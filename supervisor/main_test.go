@@ -10,20 +10,13 @@ import (
 // may cost.
 const verifyEnv = "PM_TEST_VERIFY_STORE"
 
-// TestMain has the test binary play the other processes of a test.
+// TestMain has the test binary play that process.
 func TestMain(m *testing.M) {
-	var err error
-	switch dir, plan := os.Getenv(verifyEnv), os.Getenv(startKeeperEnv); {
-	case len(os.Args) == 2 && os.Args[1] == startWorkerArg:
-		err = playStartWorker()
-	case plan != "":
-		err = playStartKeeper(plan)
-	case dir != "":
-		err = VerifyStore(dir)
-	default:
+	dir := os.Getenv(verifyEnv)
+	if dir == "" {
 		os.Exit(m.Run())
 	}
-	if err != nil {
+	if err := VerifyStore(dir); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
