@@ -19,8 +19,19 @@ func openAt(dir int, name string, flags int) (int, error) {
 }
 
 // readAt reads a whole file into buf, which grows on the heap only if the file is
-// longer. Lists (cgroup.procs) come in pieces, so only an empty read is the end.
+// longer. The kernel gives such a file in one piece: what leaves room in buf is all.
+// Lists (cgroup.procs) come in several, see readListAt.
 func readAt(dir int, name string, buf []byte) ([]byte, error) {
+	return readPieces(dir, name, buf, func(n, room int) bool { return n < room })
+}
+
+// readListAt is readAt for a list, where only an empty piece is the end.
+func readListAt(dir int, name string, buf []byte) ([]byte, error) {
+	return readPieces(dir, name, buf, func(n, _ int) bool { return n == 0 })
+}
+
+// readPieces reads until a piece of n bytes, where there was room for more, is the last.
+func readPieces(dir int, name string, buf []byte, last func(n, room int) bool) ([]byte, error) {
 	fd, err := openAt(dir, name, unix.O_RDONLY)
 	if err != nil {
 		return nil, err
@@ -31,15 +42,16 @@ func readAt(dir int, name string, buf []byte) ([]byte, error) {
 		if n == len(buf) {
 			buf = append(buf, make([]byte, len(buf))...)
 		}
+		room := len(buf) - n
 		m, err := unix.Read(fd, buf[n:])
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
 			return nil, err
-		case m == 0:
+		}
+		if n += m; last(m, room) {
 			return buf[:n], nil
-		default:
-			n += m
 		}
 	}
 }

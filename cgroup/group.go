@@ -149,7 +149,7 @@ func (g Group) Pids() ([]int, error) {
 
 func readPids(pids []int, dir int, name string) ([]int, error) {
 	var buf [4096]byte
-	data, err := readAt(dir, name, buf[:])
+	data, err := readListAt(dir, name, buf[:])
 	if err != nil {
 		return pids, err
 	}

@@ -52,6 +52,11 @@ var fileNames = [...]struct {
 // populated: the counter can trail the end of the process.
 func (g Group) Usage() (Usage, error) {
 	var u Usage
+	if files, known := g.h.knownFiles(g); known && files == 0 {
+		var err error
+		u.CPU, u.CPUUser, u.CPUSystem, err = g.CPU()
+		return u, err
+	}
 	dir, err := openAt(unix.AT_FDCWD, g.path, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return u, &Error{Op: "open", Path: g.path, Err: err}
@@ -129,16 +134,26 @@ func single(data []byte) *uint64 {
 	return nil
 }
 
+// knownFiles returns the accounting files of a group, if a sister was looked at.
+func (h *Hierarchy) knownFiles(g Group) (files fileSet, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	files, known = h.files[h.sistersOf(g)]
+	return files, known
+}
+
+// sistersOf is what groups that have the same files as g are filed under.
+func (h *Hierarchy) sistersOf(g Group) string {
+	if g.path == h.Mount {
+		return "" // the topmost group has other files than those below it
+	}
+	return path.Dir(g.path)
+}
+
 // filesOf returns the accounting files of a group, whose directory is open. The
 // first group of a parent is looked at, its sisters are taken to be the same.
 func (h *Hierarchy) filesOf(g Group, dir int) fileSet {
-	parent := path.Dir(g.path)
-	if g.path == h.Mount {
-		parent = "" // the topmost group has other files than those below it
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if files, ok := h.files[parent]; ok {
+	if files, known := h.knownFiles(g); known {
 		return files
 	}
 	var files fileSet
@@ -149,10 +164,12 @@ func (h *Hierarchy) filesOf(g Group, dir int) fileSet {
 	}
 	// Nothing is learnt from a group that was removed while we looked.
 	if unix.Faccessat(dir, "cpu.stat", unix.F_OK, 0) == nil {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if h.files == nil {
 			h.files = map[string]fileSet{}
 		}
-		h.files[parent] = files
+		h.files[h.sistersOf(g)] = files
 	}
 	return files
 }

@@ -267,6 +267,9 @@ func (s *Supervisor) List(ctx context.Context) ([]process.Status, error) {
 	all := slices.Collect(maps.Values(s.names))
 	s.mu.Unlock()
 	slices.SortFunc(all, func(a, b *managed) int { return strings.Compare(a.name(), b.name()) })
+	// To read a group's CPU time the kernel looks for it among all sisters that have
+	// run since theirs was read. One look at the parent brings all up to date first.
+	s.groups.CPU()
 	// Most of it is waiting for the kernel to add up, so all cores take part.
 	list := make([]process.Status, len(all))
 	var next atomic.Int64
