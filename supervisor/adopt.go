@@ -278,6 +278,11 @@ func (p *managed) adoptOutput(held *keeper.Held) {
 			r.pump, err = p.s.move(p.output, r.id, fifo)
 		}
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		if events, err := r.group.Events(); err == nil && !events.Populated {
+			return // a worker that came as far as finish has moved it all
+		}
+	}
 	if err != nil {
 		p.s.log.Printf("%v: its output is lost: %v", r.id, err)
 	}

@@ -199,8 +199,15 @@ func (p *player) judgeEnded(r process.Run, told story) error {
 	if r.Cause != process.CauseLost && r.CPU == nil && seen {
 		return bad("its CPU time is not known")
 	}
-	if burned := told.burned(r.Number); r.CPU != nil && time.Duration(*r.CPU)*time.Microsecond < burned-20*time.Millisecond {
-		return bad("CPU %d µs, it has burned %v", *r.CPU, burned)
+	if r.CPU == nil {
+		return nil
+	}
+	used, burned := time.Duration(*r.CPU)*time.Microsecond, told.burned(r.Number)
+	if used < burned-20*time.Millisecond {
+		return bad("CPU %v, it has burned %v", used, burned)
+	}
+	if burned > 0 && r.ExitCode != nil && used > burned+100*time.Millisecond*time.Duration(slowdown) {
+		return bad("CPU %v, it has burned no more than %v", used, burned)
 	}
 	return nil
 }

@@ -37,6 +37,7 @@ type dark struct{ from, to time.Time }
 
 // play kills until timed ends; what it has begun it finishes within ctx.
 func (k *killer) play(timed, ctx context.Context) {
+	said := time.Now()
 	for k.wait(timed, upTo(k.random, k.storm.pause)) {
 		err := k.kill(ctx)
 		if ctx.Err() != nil {
@@ -48,6 +49,17 @@ func (k *killer) play(timed, ctx context.Context) {
 		}
 		if zombies := k.zombies(); len(zombies) > 0 {
 			k.storm.journal.failf("the keeper leaves zombies: %v", zombies)
+		}
+		if time.Since(said) >= time.Minute {
+			said = time.Now()
+			fmt.Fprintf(k.storm.progress, "%v: %v killed\n", time.Since(k.storm.journal.began).Round(time.Second), &k.kills)
+		}
+	}
+	if k.storm.duration >= time.Hour && k.kills.worker > 0 {
+		for _, p := range supervisor.Points {
+			if k.points[p] == 0 {
+				k.storm.journal.failf("in all this time no worker has died at the point %q", p)
+			}
 		}
 	}
 	slices.Sort(k.answers)

@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	fmt.Fprintf(stdout, "storm -seed %d -duration %v -processes %d -kill %v\n", o.seed, o.duration, o.processes, &o.kills)
-	s, err := newStorm(o, dir)
+	s, err := newStorm(o, dir, stdout)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -32,15 +33,16 @@ var slowdown = func() int {
 // storm is one run of this program.
 type storm struct {
 	options
-	dir     string
-	daemon  *daemon
-	journal journal
-	killer  killer
-	players []*player
+	dir      string
+	progress io.Writer
+	daemon   *daemon
+	journal  journal
+	killer   killer
+	players  []*player
 }
 
-func newStorm(o options, dir string) (*storm, error) {
-	s := &storm{options: o, dir: dir, daemon: newDaemon(o.bin, dir, o.cgroup), journal: journal{began: time.Now()}}
+func newStorm(o options, dir string, progress io.Writer) (*storm, error) {
+	s := &storm{options: o, dir: dir, progress: progress, daemon: newDaemon(o.bin, dir, o.cgroup), journal: journal{began: time.Now()}}
 	s.killer = killer{storm: s, random: rand.New(rand.NewPCG(o.seed, 0)), points: map[supervisor.Point]int{}}
 	for i := range o.processes {
 		s.players = append(s.players, &player{
