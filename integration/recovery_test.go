@@ -68,6 +68,28 @@ func TestTreesOutliveTheKeeper(t *testing.T) {
 	d.nobodyLeft("x", 1)
 }
 
+// A FIFO that is gone with its tree was moved to its end by a worker that died before
+// it could record that: nothing is lost.
+func TestOutputThatWasMovedIsNotCalledLost(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Log: true, Command: "echo up; exec sleep 1000"})
+	d.said("x", "up")
+	pid, group := d.status("x").PID, d.group("x", 1)
+	d.crash()
+	unix.Kill(pid, unix.SIGKILL)
+	eventually(t, "the tree has ended", func() bool { return len(pidsIn(group)) == 0 })
+	if err := os.Remove(d.state + "/run/fifo/x.1"); err != nil {
+		t.Fatal(err)
+	}
+	from := d.log.len()
+	d.launch()
+	d.rest("x")
+	if text := d.log.since(from); strings.Contains(text, "output is lost") {
+		t.Errorf("the daemon says:\n%s", text)
+	}
+}
+
 // How a leader ended while nobody could see it is not known, and not invented.
 func TestRunThatEndedWhileTheKeeperWasDeadIsLost(t *testing.T) {
 	t.Parallel()
