@@ -44,7 +44,12 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 				return err
 			}
 		} else {
-			p.owed = rec.Owed && rec.Origin.Boot == s.origin.Boot
+			if p.owed = rec.Owed && rec.Origin.Boot == s.origin.Boot; p.owed {
+				p.jobID = rec.JobID
+			}
+		}
+		if p.schedule != nil && p.state.up {
+			p.resumeSchedule(time.Now())
 		}
 		s.names[rec.Spec.Name] = p
 	}
@@ -70,7 +75,11 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 }
 
 func isEmpty(g cgroup.Group) bool {
-	events, err := g.Events()
+	var events cgroup.Events
+	err := insist(func() (err error) {
+		events, err = g.Events()
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return true
 	}
@@ -107,28 +116,37 @@ func (s *Supervisor) resume(rec record) (*managed, error) {
 		return nil, err
 	}
 	p.stored = true
-	if schedule != nil && rec.Up {
-		p.resumeSchedule(time.Now())
-	}
 	return p, nil
 }
 
 // lateLimit is how late a run may start because no daemon was there at its time.
 const lateLimit = 10 * time.Second
 
-// resumeSchedule goes on from the wall clock. A time that passed just now, while a
-// worker was replaced, say, runs late; an earlier one is missed, and shown so.
+// resumeSchedule goes on from the wall clock, and from the time that was next: @every
+// would count anew. A time that passed just now, while a worker was replaced, say, runs
+// late; an earlier one is missed, and shown so. While a run goes on times are skipped.
 func (p *managed) resumeSchedule(now time.Time) {
 	next := p.rec.Next
-	if !next.IsZero() && now.Sub(next) > lateLimit {
-		p.rec.Missed = lastBefore(p.schedule, next, now)
-		next = p.rec.Missed
+	if next.IsZero() {
+		p.arm()
+		return
 	}
-	if late := now.Sub(next); late >= 0 && late <= lateLimit {
+	if now.Sub(next) > lateLimit {
+		next = lastBefore(p.schedule, next, now)
+		if p.run == nil {
+			p.rec.Missed = next
+		}
+	}
+	late := now.Sub(next)
+	if late >= 0 && late <= lateLimit && p.run == nil {
 		p.next, p.rec.Missed = next, time.Time{}
 		p.alarm.Reset(0)
 		return
 	}
+	if late >= 0 {
+		next = p.schedule.Next(next)
+	}
+	p.next = next
 	p.arm()
 }
 
@@ -136,15 +154,15 @@ func (p *managed) resumeSchedule(now time.Time) {
 // to start it would know. Then the next one is owed.
 func (p *managed) lose() error {
 	was, is := p.rec.Origin, p.s.origin
-	reason := "it ended while no daemon was there to see it"
+	reason := unseen
 	switch {
 	case was.Boot != is.Boot:
 		reason = "machine restarted"
 	case was.Keeper == is.Keeper:
-		p.owed = p.rec.Up
+		p.owed, p.jobID = p.rec.Up, p.rec.JobID
 		return nil
 	}
-	p.rec.Last = &process.Run{Number: p.rec.Run, JobID: p.rec.Spec.JobID, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
+	p.rec.Last = &process.Run{Number: p.rec.Run, JobID: p.rec.JobID, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
 	p.rec.At = process.Failed
 	p.state.at = atRest(p.rec)
 	return p.s.store.put(p.rec)
@@ -171,7 +189,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 		g := s.groups.Child(groupName(id))
 		group = &g
 	}
-	r := &run{id: id, group: *group, made: true, jobID: p.rec.Spec.JobID, leader: leader.ID, start: leader.Started, boot: leader.Boot}
+	r := &run{id: id, group: *group, made: true, jobID: p.rec.JobID, leader: leader.ID, start: leader.Started, boot: leader.Boot}
 	if held != nil {
 		r.leader = held.ID
 	}
@@ -187,13 +205,13 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 	}
 	p.run = r
 	p.state = state{at: process.Running, cron: p.schedule != nil, up: p.rec.Up}
-	p.adoptAttrs(leader)
-	p.adoptOutput(held)
-	r.meter = newMeter(s.proc, r.group, r.age())
 	var err error
 	if r.unwatch, err = s.watch.Add(r.group, p.lookAgain); err != nil {
 		s.log.Printf("%v: %v", id, err)
 	}
+	p.adoptAttrs(leader)
+	p.adoptOutput(held)
+	r.meter = newMeter(s.proc, r.group, r.age())
 	p.lookAgain()
 	switch {
 	case held == nil && r.noted.Exit != nil: // the former keeper saw it
@@ -251,11 +269,14 @@ func (p *managed) adoptAttrs(leader leaderAttr) {
 	r.left = r.noted.Left
 	switch p.state.then { // the target may not have come to disk
 	case thenStart:
-		p.state.up = true
+		p.state.up, p.jobID = true, r.noted.JobID
 	case thenStop, thenRemove:
 		p.state.up = false
 	}
 	left := max(r.noted.Boot+p.rec.Spec.Grace()-now, 0)
+	if p.rec.Spec.EndSignal() == process.KILL {
+		left = 0
+	}
 	if r.noted.Sent {
 		p.startPhase(left, evGraceOver)
 	} else {

@@ -39,6 +39,7 @@ type endAttr struct {
 	Sent  bool                // the stop signal
 	Exit  *proc.Exit          `json:",omitempty"` // of the leader
 	Left  *process.LeftBehind `json:",omitempty"`
+	JobID string              `json:",omitempty"` // of the run that is to follow
 }
 
 func (r *run) attr(name string, value any) error {
@@ -69,7 +70,7 @@ func (p *managed) noteEnd() {
 		return
 	}
 	note := r.noted
-	note.Cause, note.Then = p.state.cause, p.state.then
+	note.Cause, note.Then, note.JobID = p.state.cause, p.state.then, p.jobID
 	if r.exit != nil { // what an earlier worker knew of it stands
 		note.Exit = r.exit
 	}

@@ -151,7 +151,11 @@ func (p *managed) loop() {
 				p.handle(evEmpty)
 			}
 		case <-p.phase.C:
-			p.handle(p.phaseEvent)
+			if p.run != nil && !p.state.empty && isEmpty(p.run.group) { // the notice of it found no descriptor
+				p.handle(evEmpty)
+			} else {
+				p.handle(p.phaseEvent)
+			}
 		case <-p.deadline.C:
 			p.handle(evDeadline)
 		case <-p.alarm.C:
@@ -165,6 +169,10 @@ func (p *managed) loop() {
 			p.handle(evShutdown)
 		}
 		if p.state.at == removed || shutdown == nil && !p.state.busy() {
+			return
+		}
+		if shutdown == nil && p.state.ending == stuck { // nothing more can be done
+			p.s.log.Print(p.stuck())
 			return
 		}
 	}
@@ -212,8 +220,10 @@ func (p *managed) carryOut(a action) {
 	case doSchedule:
 		p.arm()
 	case doUnschedule:
-		p.next = time.Time{}
 		p.alarm.Stop()
+		if !p.s.isClosing() { // the next daemon tells by it what was missed
+			p.next = time.Time{}
+		}
 	case doSpawn:
 		p.publish()
 		p.handle(p.spawn())
@@ -227,7 +237,7 @@ func (p *managed) carryOut(a action) {
 			break // it has ended, and on a busy machine its exit is late to be told
 		}
 		p.run.error = "the leader had left its group"
-		if err := p.s.keeper.Kill(p.run.id); err != nil {
+		if err := p.run.killLeader(p.s.keeper); err != nil {
 			p.s.log.Printf("process '%s': the leader that left its group could not be ended: %v", p.rec.Spec.Name, err)
 		}
 	case doAwaitLeader:
@@ -339,9 +349,15 @@ func (p *managed) remove() {
 	}
 	if err != nil { // it would be back with the next daemon
 		p.answerAll(err)
+		if p.state.at == process.Scheduled {
+			p.arm()
+		}
 		return
 	}
 	p.s.at(PointForgotten)
+	for _, id := range p.unkept {
+		p.drop(id)
+	}
 	p.state.at, p.unsaved = removed, nil
 	p.s.forget(p)
 	p.settle(goalRemoved, "")

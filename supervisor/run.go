@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,6 +26,10 @@ const (
 	killLimit   = 5 * time.Second        // for a tree to be gone after SIGKILL
 	leaderGrace = time.Second            // for the leader's exit to be seen when its group is empty
 )
+
+// unseen is the error of a run that is lost. Its end is when that was noticed, and how
+// long it lasted is not known.
+const unseen = "it ended while no daemon was there to see it"
 
 // run is the execution under way. It belongs to its process's goroutine.
 type run struct {
@@ -56,6 +61,7 @@ func (p *managed) spawn() event {
 	if p.jobID != "" {
 		p.run.jobID, p.jobID = p.jobID, ""
 	}
+	p.rec.JobID = p.run.jobID
 	if err := p.save(); err != nil {
 		p.startErr = err
 		return evSpawnFailed
@@ -105,9 +111,8 @@ func (r *run) begin(p *managed) error {
 	spec := &p.rec.Spec
 	r.start, r.boot = time.Now(), proc.BootTime()
 	r.leader, err = p.s.keeper.Spawn(p.s.life, r.id, proc.Command{
-		Argv: []string{"/bin/sh", "-c", spec.Command},
-		Env: proc.Environment(p.s.environ, "PROCESSMANAGER_NAME="+spec.Name,
-			"PROCESSMANAGER_RUN="+strconv.FormatUint(r.id.Run, 10), "PROCESSMANAGER_JOBID="+r.jobID),
+		Argv:   []string{"/bin/sh", "-c", spec.Command},
+		Env:    proc.Environment(p.s.environ, r.environ()...),
 		Dir:    spec.Dir,
 		Group:  dir,
 		Output: output,
@@ -126,6 +131,33 @@ func (r *run) begin(p *managed) error {
 	}
 	p.s.at(PointRecorded)
 	return nil
+}
+
+// environ tells a run which it is.
+func (r *run) environ() []string {
+	env := []string{"PROCESSMANAGER_NAME=" + r.id.Name, "PROCESSMANAGER_RUN=" + strconv.FormatUint(r.id.Run, 10)}
+	if r.jobID != "" {
+		env = append(env, "PROCESSMANAGER_JOBID="+r.jobID)
+	}
+	return env
+}
+
+// killLeader sends SIGKILL to the leader alone. The pid of one that is not the keeper's
+// child could be another's by now, its pidfd not.
+func (r *run) killLeader(k Keeper) error {
+	if r.orphan == nil {
+		return k.Kill(r.id)
+	}
+	raw, err := r.orphan.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if controlErr := raw.Control(func(fd uintptr) {
+		err = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0)
+	}); controlErr != nil {
+		return controlErr
+	}
+	return err
 }
 
 // moveFrom begins to move what comes out of a FIFO.
@@ -271,7 +303,7 @@ func (p *managed) finish(cause process.Cause) {
 	result := r.result(cause, p)
 	p.rec.Last = &result
 	if p.state.at == process.Starting {
-		p.rec.At, p.rec.Owed = process.Stopped, true
+		p.rec.At, p.rec.Owed, p.rec.JobID = process.Stopped, true, p.jobID
 	}
 	// What the run has left is needed until its result is on disk.
 	kept := true
@@ -315,9 +347,16 @@ func (r *run) age() time.Duration { return proc.BootTime() - r.boot }
 // result is the run as it ended.
 func (r *run) result(cause process.Cause, p *managed) process.Run {
 	res := r.describe()
-	res.End, res.Error = time.Now().UTC(), r.error
-	if !r.start.IsZero() {
-		res.Uptime = r.age().Seconds()
+	end := proc.BootTime()
+	if r.exit != nil && r.left == nil && !r.noted.Sent { // it ended with its leader, before we looked
+		end = max(min(end, r.exit.Time), r.boot)
+	}
+	res.End, res.Error = time.Now().Add(end-proc.BootTime()).UTC(), r.error
+	switch {
+	case cause == process.CauseLost:
+		res.Error = cmp.Or(res.Error, unseen)
+	case !r.start.IsZero():
+		res.Uptime = (end - r.boot).Seconds()
 	}
 	var oomKills uint64
 	if r.meter != nil {

@@ -1,6 +1,10 @@
 package supervisor
 
-import "github.com/freeflowuniverse/processmanager/supervisor/process"
+import (
+	"slices"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
 
 // state is what the lifecycle of one process depends on, and nothing else.
 type state struct {
@@ -126,7 +130,8 @@ func step(s state, e event) (state, []action) {
 	case evSpawnFailed:
 		s.cause, s.leaderGone, s.empty = process.CauseStart, true, true
 		after, actions := s.finish()
-		return after, append(actions, fail(goalStarted, process.CodeStart))
+		// Before it is at rest: who waits for a scheduled process would be told that all is well.
+		return after, slices.Insert(actions, 1, fail(goalStarted, process.CodeStart))
 	case evCompleted, evExited, evLost:
 		return s.leader(e)
 	case evEmpty:

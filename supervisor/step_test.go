@@ -110,9 +110,9 @@ func TestLifecycle(t *testing.T) {
 
 		// Starting.
 		{"spawned", state{at: process.Starting, up: true}, []event{evSpawned}, process.Running, "started"},
-		{"spawn fails", state{at: process.Starting, up: true}, []event{evSpawnFailed}, process.Failed, "finish start, stopped, started!start_failed"},
+		{"spawn fails", state{at: process.Starting, up: true}, []event{evSpawnFailed}, process.Failed, "finish start, started!start_failed, stopped"},
 		{"scheduled spawn fails", state{at: process.Starting, cron: true, up: true}, []event{evSpawnFailed}, process.Scheduled,
-			"finish start, stopped, schedule, started, started!start_failed"},
+			"finish start, started!start_failed, stopped, schedule, started"},
 
 		// Stopping.
 		{"start is queued", running, []event{evStop, evStart, evExited, evEmpty}, process.Starting,

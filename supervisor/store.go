@@ -22,8 +22,10 @@ type record struct {
 	Up   bool          // the target
 	At   process.State `json:",omitzero"` // where the last run left it
 	Run  uint64        // the last run number that was given out
-	Last *process.Run  `json:",omitempty"` // the last run that ended
-	Owed bool          `json:",omitzero"`  // the next run was to be started at once
+	// JobID is that of the run of this number or, if it is Owed, of the next one.
+	JobID string       `json:",omitempty"`
+	Last  *process.Run `json:",omitempty"` // the last run that ended
+	Owed  bool         `json:",omitzero"`  // the next run was to be started at once
 
 	// Origin is who was about to start the last run: without it nobody could
 	// say whether one that left no trace was ever there.
@@ -104,7 +106,7 @@ func openStore(path string, log *log.Logger) (*store, []record, error) {
 // where the file is too short: run this in a process that can be lost.
 func VerifyStore(stateDir string) error {
 	path := StorePath(stateDir)
-	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+	if storeIsNew(path) {
 		return nil
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 5 * time.Second, ReadOnly: true})
@@ -125,18 +127,37 @@ func VerifyStore(stateDir string) error {
 	return nil
 }
 
-// ResetStore moves the store in a state directory aside and returns where to;
-// empty if there was none.
+// ResetStore moves the store in a state directory aside, and the logs of its processes,
+// and makes an empty one. It returns where to; empty if there was none.
 func ResetStore(stateDir string) (string, error) {
-	from := StorePath(stateDir)
-	to := from + ".broken-" + time.Now().UTC().Format("20060102T150405.000")
-	switch err := os.Rename(from, to); {
-	case errors.Is(err, os.ErrNotExist):
-		return "", nil
-	case err != nil:
-		return "", err
+	moved, err := moveAside(StorePath(stateDir))
+	if err == nil {
+		_, err = moveAside(logsDir(stateDir))
 	}
-	return to, nil
+	if err != nil {
+		return moved, err
+	}
+	s, _, err := openStore(StorePath(stateDir), nil)
+	if err != nil {
+		return moved, err
+	}
+	return moved, s.close()
+}
+
+// moveAside renames what is at path and returns its new name; empty if there is nothing.
+func moveAside(path string) (string, error) {
+	to := path + ".broken-" + time.Now().UTC().Format("20060102T150405.000")
+	err := os.Rename(path, to)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return to, err
+}
+
+// storeIsNew reports whether there is no store yet, or its file is empty.
+func storeIsNew(path string) bool {
+	info, err := os.Stat(path)
+	return errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0
 }
 
 // StorePath is the store in a state directory.

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -127,7 +126,7 @@ func TestResetStoreKeepsTheOldOne(t *testing.T) {
 	if data, err := os.ReadFile(moved); string(data) != "old" {
 		t.Error(string(data), err)
 	}
-	if _, err := os.Stat(StorePath(dir)); !errors.Is(err, os.ErrNotExist) {
-		t.Error("it is still there:", err)
+	if err := verify(dir); err != nil {
+		t.Error("the new one:", err)
 	}
 }

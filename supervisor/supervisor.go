@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"maps"
@@ -41,6 +42,7 @@ type Config struct {
 	Groups  cgroup.Group // the group that holds those of the runs
 	Keeper  Keeper
 	Held    []keeper.Held         // runs that the keeper knows of from a former worker
+	Ending  bool                  // Close follows at once, to finish a shutdown
 	Proc    string                // "/proc"
 	Dir     string                // working directory of processes that are registered now
 	Environ []string              // of the daemon; runs get a part of it
@@ -94,7 +96,12 @@ func Open(c Config) (*Supervisor, error) {
 		closing: make(chan struct{}),
 		names:   map[string]*managed{},
 	}
-	for _, dir := range []string{s.fifoDir(), s.state + "/logs"} {
+	if storeIsNew(StorePath(c.State)) {
+		if err := s.beginAnew(c.Ending); err != nil {
+			return nil, err
+		}
+	}
+	for _, dir := range []string{s.fifoDir(), logsDir(s.state)} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
@@ -125,6 +132,27 @@ func Open(c Config) (*Supervisor, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// beginAnew is for a store that is not there. A store that was lost must not cost the
+// trees of its processes, which are nobody's without it, unless the daemon is about to
+// end; and the logs that it knew of are not those of processes to come.
+func (s *Supervisor) beginAnew(ending bool) error {
+	groups, err := s.groups.Children()
+	if err != nil {
+		return err
+	}
+	if alive := len(slices.DeleteFunc(groups, isEmpty)); alive > 0 && !ending {
+		return &StoreError{StorePath(s.state), fmt.Errorf("it is gone or empty, and %d of its processes run: put it back, or they must end", alive)}
+	}
+	if names, _ := os.ReadDir(logsDir(s.state)); len(names) == 0 {
+		return nil
+	}
+	moved, err := moveAside(logsDir(s.state))
+	if err == nil {
+		s.log.Printf("there is no store: the logs of processes that it may have known were moved to %s", moved)
+	}
+	return err
 }
 
 // closeParts closes what Open has opened.
@@ -343,4 +371,6 @@ func (s *Supervisor) fifoDir() string { return s.runtime + "/fifo" }
 
 func (s *Supervisor) fifoPath(id keeper.RunID) string { return s.fifoDir() + "/" + groupName(id) }
 
-func (s *Supervisor) logDir(name string) string { return s.state + "/logs/" + name }
+func (s *Supervisor) logDir(name string) string { return logsDir(s.state) + "/" + name }
+
+func logsDir(stateDir string) string { return stateDir + "/logs" }

@@ -95,7 +95,14 @@ func keep(ctx context.Context, args []string, logger *log.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, place.leave()) }()
+	defer func() {
+		left := place.leave()
+		var failed *keeper.FailedError
+		if errors.As(err, &failed) && errors.Is(left, cgroup.ErrNotEmpty) {
+			left = nil // trees of an earlier daemon live on
+		}
+		err = errors.Join(err, left)
+	}()
 
 	exe, err := os.Open("/proc/self/exe")
 	if err != nil {

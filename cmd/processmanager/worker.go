@@ -149,6 +149,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*superv
 		Groups:  hierarchy.Group(h.Runs),
 		Keeper:  link,
 		Held:    greeting.Held,
+		Ending:  greeting.Shutdown,
 		Proc:    "/proc",
 		Dir:     h.Dir,
 		Environ: os.Environ(),

@@ -48,7 +48,7 @@ func cpuTime(usec int64) string { return fmt.Sprintf("%.3fs", float64(usec)/1e6)
 func percent(p float64) string { return fmt.Sprintf("%.1f", p) }
 
 func uptime(r process.Run) string {
-	if r.Start.IsZero() {
+	if r.Start.IsZero() || r.Cause == process.CauseLost {
 		return "-"
 	}
 	return Seconds(r.Uptime)

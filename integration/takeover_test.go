@@ -1,0 +1,209 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// running is false for a zombie too.
+func running(pid int) bool {
+	stat := procStat(pid)
+	return len(stat) > 0 && stat[0] != "Z"
+}
+
+// Without their definitions trees would be nobody's, and would be ended.
+func TestLostStoreCostsNoTrees(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Command: "echo old; exec sleep 1000", Log: true})
+	d.said("x", "old")
+	pid := d.status("x").PID
+	d.crash()
+	store := d.state + "/processes.db"
+	whole, err := os.ReadFile(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lose := range []func(string) error{os.Remove, func(path string) error { return os.Truncate(path, 0) }} {
+		if err := lose(store); err != nil {
+			t.Fatal(err)
+		}
+		if said := d.refuse(); !strings.Contains(said, store) || !strings.Contains(said, "1 of its processes run") || strings.Count(said, "\n") != 2 {
+			t.Errorf("it says %q", said)
+		}
+		if !running(pid) {
+			t.Fatal("the tree was ended")
+		}
+		if err := os.WriteFile(store, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.launch()
+	if s := d.status("x"); s.PID != pid || s.State != process.Running {
+		t.Errorf("%+v", s)
+	}
+	d.crash()
+	if err := os.Remove(store); err != nil {
+		t.Fatal(err)
+	}
+	d.launch("-reset-store")
+	if all := d.list(); len(all) != 0 || running(pid) {
+		t.Errorf("%+v, pid %d lives: %v", all, pid, running(pid))
+	}
+	d.start(process.Spec{Name: "x", Command: "echo new", Log: true})
+	d.rest("x")
+	if got := d.logs("x", 10); got != "new\n" {
+		t.Errorf("the log of another process of this name: %q", got)
+	}
+}
+
+func TestScheduleKeepsItsTimeAcrossWorkersAndDaemons(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "idle", Command: "true", Cron: "@every 1h"})
+	d.start(process.Spec{Name: "busy", Command: "exec sleep 1000", Cron: "@every 1s"})
+	d.await("busy", "running", func(s process.Status) bool { return s.State == process.Running })
+	next := d.status("idle").NextTime
+	time.Sleep(1100 * time.Millisecond)
+	d.killWorker()
+	if s := d.status("idle"); !s.NextTime.Equal(next) {
+		t.Errorf("next at %v, was %v", s.NextTime, next)
+	}
+	if s := d.status("busy"); !s.MissedTime.IsZero() || s.Number != 1 {
+		t.Errorf("what was skipped is called missed: %+v", s)
+	}
+	d.end(unix.SIGTERM)
+	d.edit("busy", func(r map[string]any) {
+		if r["Next"] == nil {
+			t.Error("the time of a schedule is lost when the daemon ends during a run")
+		}
+	})
+	d.launch()
+	if s := d.status("idle"); !s.NextTime.Equal(next) {
+		t.Errorf("next at %v, was %v", s.NextTime, next)
+	}
+}
+
+// A leader that has left its group, and that the keeper cannot wait for.
+func TestLeaderOutsideItsGroupIsEndedByTheNextDaemonToo(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000"})
+	pid := d.status("x").PID
+	d.crash()
+	elsewhere := newGroup(t)
+	if err := os.Mkdir(elsewhere, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer removeGroup(elsewhere)
+	if err := os.WriteFile(elsewhere+"/cgroup.procs", fmt.Append(nil, pid), 0); err != nil {
+		t.Fatal(err)
+	}
+	d.launch()
+	d.stop("x")
+	if running(pid) {
+		t.Error("the leader lives")
+	}
+}
+
+// A worker without a free descriptor cannot see that a group is empty. When it has
+// some again it must look again.
+func TestEmptyGroupIsSeenWhenThereAreDescriptorsAgain(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", StopTimeout: new(time.Second)})
+	pid, worker := d.status("x").PID, d.worker()
+	var before unix.Rlimit
+	if err := unix.Prlimit(worker, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 5, Max: 20000}, &before); err != nil {
+		t.Fatal(err)
+	}
+	unix.Kill(pid, unix.SIGKILL)
+	time.Sleep(3 * time.Second) // longer than it is tried at once
+	if err := unix.Prlimit(worker, unix.RLIMIT_NOFILE, &before, nil); err != nil {
+		t.Fatal(err)
+	}
+	if s := d.rest("x"); s.Cause != process.CauseSignal {
+		t.Errorf("%+v", s)
+	}
+	if d.worker() != worker {
+		t.Error("it took another worker")
+	}
+}
+
+// SIGKILL as the stop signal has no grace period, in the next worker neither.
+func TestStopBySIGKILLDoesNotWaitInTheNextWorker(t *testing.T) {
+	t.Parallel()
+	d := startCrashing(t)
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", StopSignal: process.KILL, StopTimeout: new(10 * time.Minute)})
+	d.arm(supervisor.PointAsked)
+	_, err := d.client().Stop(d.context(), "x")
+	d.lost(err)
+	if s := d.rest("x"); s.Cause != process.CauseStop {
+		t.Errorf("%+v", s)
+	}
+}
+
+// The job id of a start or restart is that of its run, whoever carries it out.
+func TestJobIDOutlivesTheWorker(t *testing.T) {
+	t.Parallel()
+	for _, p := range []supervisor.Point{supervisor.PointAsked, supervisor.PointStored, supervisor.PointNumbered, supervisor.PointSpawned} {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			d := startCrashing(t)
+			d.start(process.Spec{Name: "x", Command: "exec sleep 1000", JobID: "first"})
+			d.arm(p)
+			_, err := d.client().Restart(d.context(), "x", "second")
+			d.lost(err)
+			s := d.await("x", "running again", func(s process.Status) bool { return s.State == process.Running && s.Number >= 2 })
+			if s.Run.JobID != "second" || s.LastRun.JobID != "first" {
+				t.Errorf("%+v\nlast: %+v", s, s.LastRun)
+			}
+		})
+	}
+}
+
+// Who restarts a scheduled process whose next run cannot be started is told.
+func TestRestartThatFailsIsToldOfAScheduledProcessToo(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{Wrap: []string{"/bin/sh", "-c", `mkdir "$TMPDIR/dir" && cd "$TMPDIR/dir" && exec "$0" "$@"`}})
+	dir := d.dir + "/dir"
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", Cron: "@every 1s"})
+	d.await("x", "running", func(s process.Status) bool { return s.State == process.Running })
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := d.client().Restart(d.context(), "x", ""); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// The end of a run is when its leader ended, not when a worker could look.
+func TestEndOfARunIsNotWhenItWasNoticed(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Command: "until [ -e enough ]; do sleep 0.02; done; exit 3"})
+	pid, worker := d.status("x").PID, d.worker()
+	unix.Kill(worker, unix.SIGSTOP)
+	if err := os.WriteFile(d.dir+"/enough", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the tree has ended", func() bool { return !running(pid) })
+	ended := time.Now()
+	time.Sleep(2 * time.Second)
+	unix.Kill(worker, unix.SIGCONT)
+	s := d.rest("x")
+	if late := s.End.Sub(ended); late > time.Second {
+		t.Errorf("its end is told %v late", late)
+	}
+	if span := s.End.Sub(s.Start).Seconds(); s.Uptime < span-0.5 || s.Uptime > span+0.5 {
+		t.Errorf("uptime %v, from start to end %v", s.Uptime, span)
+	}
+}
