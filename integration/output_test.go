@@ -192,3 +192,14 @@ func TestAFailureIsExplainedByItsOwnRun(t *testing.T) {
 		t.Errorf("in memory the last run has %q", got)
 	}
 }
+
+// What a process without a log has just said is told at once.
+func TestOutputInMemoryIsUpToDate(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Command: "echo first; : >told; exec sleep 1000"})
+	eventually(t, "it has said it", func() bool { return !gone(d.dir + "/told") })
+	if got := d.logs("x", 10); got != "first\n" {
+		t.Errorf("%q", got)
+	}
+}

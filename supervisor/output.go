@@ -44,7 +44,9 @@ func (s *Supervisor) move(o output, id keeper.RunID, fifo *os.File) (*logs.Pump,
 		return o.log.Move(fifo, id.Run)
 	}
 	o.tail.Remove()
-	return s.mover.Copy(fifo, o.tail, func(err error) { s.log.Printf("%v: %v", id, err) })
+	pump, err := s.mover.Copy(fifo, o.tail, func(err error) { s.log.Printf("%v: %v", id, err) })
+	o.tail.pump.Store(pump)
+	return pump, err
 }
 
 // lastLine is the last line that a run wrote, or its first 200 bytes.
@@ -78,6 +80,9 @@ func (o output) read(ctx context.Context, q process.LogQuery, w io.Writer) (next
 	if o.log == nil {
 		if err := q.WithoutFile(); err != nil {
 			return 0, err
+		}
+		if pump := o.tail.pump.Load(); pump != nil {
+			pump.Flush() // what it says now, not 200 ms ago
 		}
 		_, err := w.Write(o.tail.Last(q.Lines))
 		return 0, err

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"container/list"
 	"sync"
+	"sync/atomic"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 )
 
 const (
@@ -29,6 +32,8 @@ type tail struct {
 	next    int    // where the ring is written next
 	dropped bool   // something stood before
 	place   *list.Element
+
+	pump atomic.Pointer[logs.Pump] // what writes to it; nil: none yet
 }
 
 func (t *tails) add() *tail { return &tail{all: t} }

@@ -10,7 +10,7 @@ import (
 
 // What one running process takes.
 const (
-	workerFiles = 2  // descriptors in the worker: its output, and its log if one is kept; the keeper has one
+	workerFiles = 3  // descriptors in the worker: its output, and its log and index if they are kept; the keeper has one
 	otherFiles  = 64 // and what the worker holds besides: store, sockets, connections
 	fifoPages   = 16 // of its FIFO
 	treePids    = 2  // kernel processes: a shell and what it started

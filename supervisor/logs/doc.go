@@ -25,7 +25,8 @@
 // exactly what the file has got, so a mover can be killed at any instruction: what
 // is not in the file is still in the FIFO. The next mover goes on at the end of
 // the file; the file's size is the truth. On a file system without splice (EINVAL)
-// bytes are read and written, and a kill between the two loses up to 64 KiB.
+// a copy of the bytes (tee) is read and written, then the bytes are taken; a kill between
+// the two doubles up to 64 KiB.
 // Nothing is synced: a machine that loses power loses what the kernel had not
 // written yet.
 //

@@ -235,3 +235,32 @@ func TestTheNextMoverSaysWhatTheLastOneDropped(t *testing.T) {
 		}
 	})
 }
+
+// What has no splice is written from a copy: the FIFO keeps what finds no room.
+func TestFullDiskWithoutSpliceLosesNothing(t *testing.T) {
+	onSmallDisk(t, func(t *testing.T, dir string) {
+		l := open(t, newMover(t), dir+"/x", Options{Block: true, Report: func(error) {}})
+		f := newFIFO(t)
+		p := move(t, l, f, 1)
+		f.say(t, "first\n")
+		p.Flush()
+		l.cur.reads = true
+		fill(t, dir+"/fill")
+		var want strings.Builder
+		want.WriteString("first\n")
+		for i := range 500 { // more than the last block has room for
+			line := fmt.Sprintf("line %d %s\n", i, strings.Repeat("x", 90))
+			f.say(t, "%s", line)
+			want.WriteString(line)
+		}
+		p.Flush()
+		if err := os.Remove(dir + "/fill"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(retryDelay)
+		p.Finish()
+		if got := query(t, l, Query{}); got != want.String() {
+			t.Errorf("%d bytes, want %d", len(got), want.Len())
+		}
+	})
+}

@@ -328,7 +328,10 @@ func (l *Log) dropOldest() bool {
 func (l *Log) fail(err error, now time.Time) {
 	if l.trouble == nil {
 		what := "output is dropped until it can be written"
-		if l.opt.Block {
+		switch {
+		case tooFew(err):
+			what = fmt.Sprintf("the process waits until its output can be written, for %v; then it is dropped", fewLimit)
+		case l.opt.Block:
 			what = "the process waits until its output can be written"
 		}
 		l.since = now
@@ -340,7 +343,8 @@ func (l *Log) fail(err error, now time.Time) {
 
 // refuse is what take does when nothing can be written.
 func (l *Log) refuse(fd, limit int, last bool) (n int, more bool) {
-	if l.opt.Block && !last {
+	waits := l.opt.Block || tooFew(l.trouble) && time.Since(l.since) < fewLimit
+	if waits && !last {
 		return 0, true
 	}
 	n, more = read(fd, limit, func([]byte) {})
@@ -355,6 +359,12 @@ func (l *Log) report(err error) {
 	defer l.mu.Unlock()
 	l.opt.Report(err)
 }
+
+// fewLimit is how long a lack of descriptors, which mostly passes in a moment, may
+// keep a process waiting.
+const fewLimit = 10 * time.Second
+
+func tooFew(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
 
 func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 

@@ -264,3 +264,70 @@ func TestFollowSeesEveryLineOnceAcrossRotationAndRuns(t *testing.T) {
 type writerFunc func([]byte)
 
 func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
+
+// A process may make its pipe larger than it was given.
+func TestFinishMovesAllOfAPipeThatWasMadeLarger(t *testing.T) {
+	l := open(t, newMover(t), t.TempDir()+"/x", Options{})
+	f := newFIFO(t)
+	fd, err := unix.Open(f.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Pump{m: l.m, fd: fd, to: logSink{l, 1}, size: 64 << 10} // the mover does not know it
+	if _, err := unix.FcntlInt(f.tree.Fd(), unix.F_SETPIPE_SZ, 1<<20); err != nil {
+		t.Skip(err)
+	}
+	text := strings.Repeat("0123456789\n", 80_000)
+	f.say(t, "%s", text)
+	p.Finish()
+	if got := query(t, l, Query{}); got != text {
+		t.Errorf("%d bytes of %d", len(got), len(text))
+	}
+}
+
+// A moment without descriptors costs nothing: the FIFO keeps what is written.
+func TestTooFewDescriptorsLoseNothing(t *testing.T) {
+	l := open(t, newMover(t), t.TempDir()+"/x", Options{Report: func(error) {}})
+	f := newFIFO(t)
+	p := move(t, l, f, 1)
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	restrict := func(limit uint64) {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: before.Max}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restrict(5)
+	f.say(t, "one\n")
+	p.Flush()
+	f.say(t, "two\n")
+	go func() {
+		time.Sleep(300 * time.Millisecond)
+		unix.Setrlimit(unix.RLIMIT_NOFILE, &before)
+	}()
+	p.Finish()
+	restrict(before.Cur)
+	if got := query(t, l, Query{}); got != "one\ntwo\n" {
+		t.Errorf("%q", got)
+	}
+	if n, _ := l.Dropped(); n > 0 {
+		t.Errorf("%d bytes were dropped", n)
+	}
+}
+
+func TestTimesFarAwayAreCompared(t *testing.T) {
+	l := open(t, newMover(t), t.TempDir()+"/x", Options{})
+	f := newFIFO(t)
+	p := move(t, l, f, 1)
+	f.say(t, "line\n")
+	p.Finish()
+	far := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	if got := query(t, l, Query{Until: far}); got != "line\n" {
+		t.Errorf("until %v: %q", far, got)
+	}
+	if got := query(t, l, Query{Since: time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)}); got != "line\n" {
+		t.Errorf("since the beginning: %q", got)
+	}
+}

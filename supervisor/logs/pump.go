@@ -147,21 +147,33 @@ func (p *Pump) Flush() {
 
 // Finish moves what is left, and closes the FIFO. It is for a run of which nobody
 // is left to write. Somebody who left the group can write for ever, so it moves at
-// most what the pipe can hold.
+// most what the pipe holds now. Where nothing can be moved it tries for a second.
 func (p *Pump) Finish() {
 	p.m.mu.Lock()
 	delete(p.m.pumps, p.key)
 	p.m.mu.Unlock()
-	p.mu.Lock()
-	for left := p.size; left > 0 && !p.closed; {
-		n, more := p.to.take(p.fd, left, true)
-		if left -= n; n == 0 || !more {
-			break
+	left := buffered(p.fd)
+	for try, more := 1, true; more && left > 0; {
+		last := try == finishTries
+		p.mu.Lock()
+		n := 0
+		if more = !p.closed; more {
+			n, more = p.to.take(p.fd, left, last)
+		}
+		p.mu.Unlock()
+		left -= n
+		if n == 0 && more {
+			if last {
+				break
+			}
+			try++
+			time.Sleep(time.Second / finishTries)
 		}
 	}
-	p.mu.Unlock()
 	p.close()
 }
+
+const finishTries = 100
 
 // close leaves what is in the FIFO there.
 func (p *Pump) close() {

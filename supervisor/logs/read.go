@@ -149,14 +149,14 @@ func (v *view) bounds(q Query) (from, to int64, err error) {
 		return min(off, end), err
 	}
 	if !q.Since.IsZero() {
-		at, err := narrow(func(e entry) bool { return e.at >= q.Since.UnixNano() }, true)
+		at, err := narrow(func(e entry) bool { return !time.Unix(0, e.at).Before(q.Since) }, true)
 		if err != nil {
 			return 0, 0, err
 		}
 		from = max(from, at)
 	}
 	if !q.Until.IsZero() {
-		at, err := narrow(func(e entry) bool { return e.at >= q.Until.UnixNano() }, true)
+		at, err := narrow(func(e entry) bool { return !time.Unix(0, e.at).Before(q.Until) }, true)
 		if err != nil {
 			return 0, 0, err
 		}

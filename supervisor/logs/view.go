@@ -75,16 +75,28 @@ func (v *view) size() (int64, error) { return v.data.Size() }
 // over calls f with each file open, from the newest to the oldest, until it returns
 // false.
 func (v *view) over(f func() (bool, error)) error {
-	for i := len(v.list) - 1; i >= 0; i-- {
-		err := v.use(v.list[i])
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed, and so are those before
+	for try := range 3 {
+		if try > 0 { // all that were listed are removed by now
+			if err := v.refresh(); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
+		opened := len(v.list) == 0
+		for i := len(v.list) - 1; i >= 0; i-- {
+			err := v.use(v.list[i])
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // removed, and so are those before
+			}
+			if err != nil {
+				return err
+			}
+			opened = true
+			if more, err := f(); err != nil || !more {
+				return err
+			}
 		}
-		if more, err := f(); err != nil || !more {
-			return err
+		if opened {
+			break
 		}
 	}
 	return nil

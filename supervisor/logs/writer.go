@@ -175,16 +175,25 @@ func (c *writer) splice(fd, want int) (int, error) {
 	return int(n), nil
 }
 
-// copy is splice by read and write.
+// copy is splice by read and write, of a copy of what the pipe has: the pipe keeps
+// what could not be written.
 func (c *writer) copy(fd, want int) (n int, err error) {
-	read(fd, min(want, 64<<10), func(p []byte) {
-		if err == nil {
-			var k int
-			k, err = c.log.WriteAt(p, c.size)
+	var failed error
+	err = peek(fd, min(want, peekSize), func(p []byte) {
+		for len(p) > 0 && failed == nil {
+			var k int // File.WriteAt does not tell it where there is an error
+			if k, failed = unix.Pwrite(int(c.log.Fd()), p, c.size); failed == unix.EINTR {
+				failed = nil
+			}
+			k = max(k, 0)
 			c.size += int64(k)
-			n += k
+			n, p = n+k, p[k:]
 		}
 	})
+	read(fd, n, func([]byte) {})
+	if failed != nil {
+		err = &os.PathError{Op: "write", Path: c.log.Name(), Err: failed}
+	}
 	return n, err
 }
 
@@ -223,23 +232,7 @@ const peekSize = 64 << 10
 // peekLine is how many bytes of the pipe fd belong to its first line. When no line
 // ends in it, found is false, and n what is there.
 func peekLine(fd int) (n int, found bool) {
-	var pipe [2]int
-	if unix.Pipe2(pipe[:], unix.O_NONBLOCK|unix.O_CLOEXEC) != nil {
-		return peekSize, false
-	}
-	defer unix.Close(pipe[0])
-	defer unix.Close(pipe[1])
-	for {
-		k, err := unix.Tee(fd, pipe[1], peekSize, unix.SPLICE_F_NONBLOCK)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || k == 0 {
-			return 0, false
-		}
-		break
-	}
-	read(pipe[0], peekSize, func(p []byte) {
+	err := peek(fd, peekSize, func(p []byte) {
 		if found {
 			return
 		}
@@ -250,5 +243,28 @@ func peekLine(fd int) (n int, found bool) {
 			n += len(p)
 		}
 	})
+	if err != nil {
+		return peekSize, false
+	}
 	return n, found
+}
+
+// peek gives up to limit bytes of the pipe fd to f, in pieces, and leaves them there.
+func peek(fd, limit int, f func([]byte)) error {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		return os.NewSyscallError("pipe2", err)
+	}
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	for {
+		n, err := unix.Tee(fd, pipe[1], limit, unix.SPLICE_F_NONBLOCK)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == nil && n > 0 {
+			read(pipe[0], int(n), f)
+		}
+		return nil
+	}
 }
