@@ -109,6 +109,8 @@ func (c *Client) connectOnce(ctx context.Context) error {
 		return fmt.Errorf("%w: nobody listens on %s", ErrNoDaemon, c.config.Socket)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %s is another user's", ErrNotAuthenticated, c.config.Socket)
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("connect to %s: %w", c.config.Socket, context.Cause(ctx))
 	case err != nil:
 		return fmt.Errorf("connect to %s: %w", c.config.Socket, err)
 	}
@@ -149,12 +151,21 @@ func (c *Client) read(ctx context.Context, a heroscript.Action, result any) erro
 	return c.call(ctx, a, result, readTries)
 }
 
+// untilClosed is ctx, which Close ends too, with net.ErrClosed.
+func (c *Client) untilClosed(ctx context.Context) (_ context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if c.closed.Err() != nil {
+		cancel(net.ErrClosed)
+	}
+	stop := context.AfterFunc(c.closed, func() { cancel(net.ErrClosed) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
 // call waits for its turn, sends an action and reads its result. It tries again,
 // up to the given number of times, while the connection is lost.
 func (c *Client) call(ctx context.Context, a heroscript.Action, result any, tries int) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(c.closed, func() { cancel(net.ErrClosed) })()
+	ctx, release := c.untilClosed(ctx)
+	defer release()
 	select {
 	case <-c.turn:
 		defer func() { c.turn <- struct{}{} }()

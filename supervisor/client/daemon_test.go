@@ -113,9 +113,13 @@ func (m *memory) Doctor(context.Context) (process.Report, error) {
 	return process.Report{Findings: []process.Finding{{Subject: "kernel", Level: process.LevelOK, Found: "6.1"}}}, nil
 }
 
-func (m *memory) Log(_ context.Context, name string, q process.LogQuery, w io.Writer) (int64, error) {
+func (m *memory) Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (int64, error) {
 	defer m.called("log")()
 	n, err := w.Write(m.output)
+	if q.Follow {
+		w.(interface{ Offset(int64) }).Offset(int64(n))
+		<-ctx.Done()
+	}
 	return int64(n), err
 }
 

@@ -17,10 +17,12 @@ import (
 
 // Log writes what q asks for of a process's output to w, byte for byte, over a
 // connection of its own, and returns the offset to go on From. With q.Follow it goes
-// on until ctx ends. When the connection is lost it is made again, and reading goes
+// on until ctx ends, w fails or Close is called. When the connection is lost it is made again, and reading goes
 // on behind the last byte that was written to w, so none is missing or doubled. A w
 // with a method Offset(int64) is told the offset after each piece.
 func (c *Client) Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error) {
+	ctx, release := c.untilClosed(ctx)
+	defer release()
 	for idle := 1; ; idle++ { // tries without a byte
 		r := &logReader{w: w, next: q.From}
 		err := c.readLog(ctx, verbs.LogAction(name, q), r)
@@ -42,7 +44,7 @@ func (c *Client) Log(ctx context.Context, name string, q process.LogQuery, w io.
 		select {
 		case <-time.After(min(time.Duration(idle)*10*time.Millisecond, time.Second)):
 		case <-ctx.Done():
-			return r.next, ctx.Err()
+			return r.next, context.Cause(ctx)
 		}
 	}
 }
@@ -54,6 +56,8 @@ func (c *Client) readLog(ctx context.Context, a heroscript.Action, r *logReader)
 		return err
 	}
 	defer own.Close()
+	ctx, r.giveUp = context.WithCancel(ctx)
+	defer r.giveUp()
 	a.Params = append([]heroscript.Param{{Key: "format", Value: "json"}}, a.Params...)
 	err = own.conn.Stream(ctx, heroscript.Format(heroscript.Script{a}), r)
 	switch {
@@ -72,6 +76,7 @@ func (c *Client) readLog(ctx context.Context, a heroscript.Action, r *logReader)
 // logReader takes an answer of one JSON object a line to pieces.
 type logReader struct {
 	w       io.Writer
+	giveUp  func() // breaks the answer off, which may have no end
 	partial bytes.Buffer
 	next    int64
 	begun   bool // the daemon has said where next is
@@ -89,6 +94,7 @@ func (r *logReader) Write(p []byte) (int, error) {
 			return n, nil
 		}
 		if err := r.line(r.partial.Bytes()); err != nil {
+			r.giveUp()
 			return 0, err
 		}
 		r.partial.Reset()

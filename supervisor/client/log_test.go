@@ -3,10 +3,14 @@ package client_test
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net"
 	"path/filepath"
 	"slices"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
@@ -16,44 +20,53 @@ import (
 )
 
 // breaking is a daemon that gives one answer after another, each over a connection
-// that it then closes, and keeps what it was asked.
+// that it then closes, and keeps what it was asked until nobody is connected.
 func breaking(t *testing.T, answers ...string) (socket string, asked func() []process.LogQuery) {
 	socket = filepath.Join(t.TempDir(), "pm.sock")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var mu sync.Mutex // guards queries and answers
 	var queries []process.LogQuery
-	done := make(chan struct{})
-	t.Cleanup(func() { l.Close(); <-done })
-	go func() {
-		defer close(done)
+	serve := func(conn net.Conn) {
+		defer conn.Close()
+		in := bufio.NewScanner(conn)
+		io.WriteString(conn, " ** Welcome: you are not authenticated, provide secret.\n")
+		in.Scan()
+		io.WriteString(conn, " ** Welcome: you are authenticated.\n")
+		if !in.Scan() { // who only dials
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if len(answers) == 0 {
+			return
+		}
+		var q process.LogQuery
+		script, err := heroscript.Parse(in.Text())
+		if err == nil {
+			q, _, err = verbs.LogQuery(script[0])
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		queries = append(queries, q)
+		io.WriteString(conn, "**RESULT** \n"+answers[0])
+		answers = answers[1:]
+	}
+	var all sync.WaitGroup
+	t.Cleanup(func() { l.Close(); all.Wait() })
+	all.Go(func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			in := bufio.NewScanner(conn)
-			io.WriteString(conn, " ** Welcome: you are not authenticated, provide secret.\n")
-			in.Scan()
-			io.WriteString(conn, " ** Welcome: you are authenticated.\n")
-			if in.Scan() && len(answers) > 0 { // not who only dials
-				var q process.LogQuery
-				script, err := heroscript.Parse(in.Text())
-				if err == nil {
-					q, _, err = verbs.LogQuery(script[0])
-				}
-				if err != nil {
-					t.Error(err)
-				}
-				queries = append(queries, q)
-				io.WriteString(conn, "**RESULT** \n"+answers[0])
-				answers = answers[1:]
-			}
-			conn.Close()
+			all.Go(func() { serve(conn) })
 		}
-	}()
-	return socket, func() []process.LogQuery { l.Close(); <-done; return queries }
+	})
+	return socket, func() []process.LogQuery { l.Close(); all.Wait(); return queries }
 }
 
 // offsets keeps what is written to it, and where it could go on.
@@ -91,17 +104,55 @@ func TestFollowingGoesOnWhereItEnded(t *testing.T) {
 		},
 	} {
 		socket, asked := breaking(t, c.answers...)
-		pm, err := client.Dial(inTime(t), client.Config{Socket: socket, Secret: []byte(secret)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		pm.Close()
+		pm := dial(t, socket)
 		var got offsets
 		if _, err := pm.Log(inTime(t), "a", process.LogQuery{Follow: true, Lines: 2}, &got); err != nil {
 			t.Errorf("%q: %v", c.answers, err)
 		}
+		pm.Close()
 		if q := asked(); got.String() != c.want || !slices.Equal(q, c.asked) || !slices.Equal(got.told, c.told) {
 			t.Errorf("%q: %q, asked %+v, told %v", c.answers, got.String(), q, got.told)
 		}
+	}
+}
+
+// writerFunc is what happens to what is read.
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// following is a client of a daemon that has a line of output of a, and no more.
+func following(t *testing.T) *client.Client {
+	m := newMemory()
+	m.all["a"] = process.NewStatus(process.Spec{Name: "a", Log: true}, process.Running)
+	m.output = []byte("1\n")
+	return dial(t, daemon(t, m))
+}
+
+func TestFollowingEndsWithItsWriter(t *testing.T) {
+	c := following(t)
+	ctx := inTime(t)
+	full := writerFunc(func([]byte) (int, error) { return 0, syscall.ENOSPC })
+	if _, err := c.Log(ctx, "a", process.LogQuery{Follow: true}, full); err != syscall.ENOSPC || ctx.Err() != nil {
+		t.Errorf("got %v, and the time: %v", err, ctx.Err())
+	}
+}
+
+func TestFollowingEndsWithClose(t *testing.T) {
+	c := following(t)
+	closing := writerFunc(func(p []byte) (int, error) { return len(p), c.Close() })
+	for _, when := range []string{"under way", "after Close"} {
+		if _, err := c.Log(inTime(t), "a", process.LogQuery{Follow: true}, closing); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: got %v", when, err)
+		}
+	}
+}
+
+func TestFollowingEndsWithItsContext(t *testing.T) {
+	c := following(t)
+	ctx, cancel := context.WithCancel(inTime(t))
+	ending := writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })
+	if next, err := c.Log(ctx, "a", process.LogQuery{Follow: true}, ending); !errors.Is(err, context.Canceled) || next != 2 {
+		t.Errorf("got %d, %v", next, err)
 	}
 }
