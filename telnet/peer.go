@@ -66,27 +66,34 @@ func checkServer(conn net.Conn) error {
 // A TCP client that goes away looks like one that still reads until something
 // is sent to it; keep-alive probes do that in the end.
 func awaitHangup(conn net.Conn) {
-	sc, ok := conn.(syscall.Conn)
-	if !ok {
-		return
+	if raw := rawConn(conn); raw != nil {
+		// The runtime's poller wakes us on each change of state.
+		raw.Read(func(fd uintptr) bool { return hungUp(fd, 0) })
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return
-	}
-	// The runtime's poller wakes us on each change of state.
-	raw.Read(hungUp)
 }
 
-// hungUp asks poll(2), which the standard library does not have by name: clients
+// rawConn is nil for what is no socket, or is closed.
+func rawConn(conn net.Conn) syscall.RawConn {
+	if sc, ok := conn.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			return raw
+		}
+	}
+	return nil
+}
+
+// pollRDHup is for the end of the other end's output, see poll(2).
+const pollRDHup = 0x2000
+
+// hungUp reports whether the other end is gone, or one of the events is there. It
+// asks poll(2), which the standard library does not have by name: clients
 // pull this package in and are to need nothing beyond it.
-func hungUp(fd uintptr) bool {
-	const pollErr, pollHup = 0x8, 0x10
+func hungUp(fd uintptr, events int16) bool {
 	asked := struct {
 		fd              int32
 		events, revents int16
-	}{fd: int32(fd)}
+	}{fd: int32(fd), events: events} // errors and hang-ups are told unasked
 	var now syscall.Timespec // no wait
-	_, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&asked)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
-	return errno == 0 && asked.revents&(pollErr|pollHup) != 0
+	n, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&asked)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return errno == 0 && n > 0
 }

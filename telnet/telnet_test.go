@@ -570,6 +570,30 @@ func TestClientRefusesWhatIsNotOneAction(t *testing.T) {
 	}
 }
 
+// A server that lingers has ended its output only; what it said before is unread.
+func TestClientSeesThatItsServerHungUp(t *testing.T) {
+	path, _ := start(t, &Server{})
+	for _, address := range []string{path, startTCP(t, &Server{})} {
+		conn := dial(t, address)
+		c := NewClient(conn)
+		if err := c.Authenticate(t.Context(), []byte("secret")); err != nil {
+			t.Fatal(err)
+		}
+		if c.HungUp() {
+			t.Errorf("%s: a server that is there has hung up", address)
+		}
+		if err := c.send([]byte("!!quit\n")); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(patience); !c.HungUp(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: it is not seen", address)
+			}
+		}
+		readString(t, c.r, " ** Goodbye.\n")
+	}
+}
+
 func TestClientKeepsItsContext(t *testing.T) {
 	release := make(chan struct{})
 	path, _ := start(t, &Server{Handler: handler{func(context.Context, string) Reply {

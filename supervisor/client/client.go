@@ -84,8 +84,13 @@ func (c *Client) hangUp() error {
 }
 
 // connect makes the connection, unless there is one. Nothing has been asked for
-// yet, so it tries again when the daemon is replaced meanwhile.
+// yet, so it tries again when the daemon is replaced meanwhile. A connection that
+// the daemon has ended since the last call is found now: once a request is sent,
+// nobody knows whether it was read.
 func (c *Client) connect(ctx context.Context) (err error) {
+	if c.conn != nil && c.conn.HungUp() {
+		c.hangUp()
+	}
 	for range 10 {
 		if c.conn != nil {
 			return nil

@@ -226,6 +226,24 @@ func TestANewDaemonIsFoundByTheNextRead(t *testing.T) {
 	}
 }
 
+func TestANewDaemonIsFoundByTheNextChange(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "pm.sock")
+	stop, err := serve(socket, newMemory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, socket)
+	stop()
+	m := newMemory()
+	if stop, err = serve(socket, m); err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if _, err := c.Start(inTime(t), process.Spec{Name: "a", Command: "b"}); err != nil || m.count("start") != 1 {
+		t.Errorf("%v, started %d times", err, m.count("start"))
+	}
+}
+
 // rude takes the secret and hangs up at each request, after as many bytes of an
 // answer as it is told.
 type rude struct {
