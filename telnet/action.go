@@ -55,6 +55,9 @@ func (s *Session) lines() {
 			return
 		}
 		for _, action := range f.Line(line) {
+			if s.interrupted() {
+				break
+			}
 			if !s.act(action) {
 				return
 			}

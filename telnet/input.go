@@ -79,7 +79,10 @@ func (s *Session) decode(src []byte) (text []byte, n int, interrupt bool) {
 }
 
 // interrupt ends an answer that has no end, and drops what was typed ahead.
+// The goroutine that carries out may have a part of that already: the count tells it,
+// before the answer ends and it goes on.
 func (s *Session) interrupt() bool {
+	s.interrupts.Add(1)
 	s.mu.Lock()
 	if s.endBody != nil {
 		s.endBody()
@@ -95,7 +98,12 @@ func (s *Session) interrupt() bool {
 	}
 }
 
+// interrupted reports whether an interrupt came behind the last chunk: what is left
+// of that is dropped.
+func (s *Session) interrupted() bool { return s.after != s.interrupts.Load() }
+
 func (s *Session) put(c chunk) bool {
+	c.after = s.interrupts.Load()
 	select {
 	case s.in <- c:
 		return true
@@ -110,6 +118,9 @@ func (s *Session) put(c chunk) bool {
 // After errShutdown the same line can be read on.
 func (s *Session) readLine(limit int, closing <-chan struct{}, expired <-chan time.Time) (string, error) {
 	for {
+		if s.interrupted() {
+			s.left = nil
+		}
 		if s.endOfLines() {
 			return "", io.EOF
 		}
@@ -137,7 +148,7 @@ func (s *Session) readLine(limit int, closing <-chan struct{}, expired <-chan ti
 				s.takeLine()
 				return "", io.EOF
 			}
-			s.left = c.text
+			s.left, s.after = c.text, c.after
 		case <-expired:
 			return s.takeLine(), errTime
 		case <-closing:

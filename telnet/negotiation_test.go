@@ -223,6 +223,29 @@ func TestInterruptEndsAStream(t *testing.T) {
 	readString(t, conn, crlf("**ENDRESULT**\n"))
 }
 
+// What was typed ahead is dropped also where it arrived in one piece with what runs.
+func TestInterruptDropsWhatWasTypedAhead(t *testing.T) {
+	addr := startTCP(t, &Server{Handler: handler{func(ctx context.Context, script string) Reply {
+		return Reply{Body: func(w io.Writer) error {
+			io.WriteString(w, script)
+			if script == "!!follow\n" {
+				<-ctx.Done()
+			}
+			return nil
+		}}
+	}}})
+	conn := dial(t, addr)
+	readString(t, conn, will+echo+bannerAsk+"\r\n")
+	io.WriteString(conn, "secret\r\n")
+	readString(t, conn, crlf(bannerOK+"\n")+wont+echo)
+	for _, ahead := range []string{"\r\n!!dropped\r\n\r\n!!too", "!!help\r\n", "\r\n"} {
+		io.WriteString(conn, "!!follow\r\n"+ahead)
+		readString(t, conn, crlf("**RESULT** \n!!follow\n"))
+		io.WriteString(conn, ip+"!!kept\r\n\r\n")
+		readString(t, conn, crlf("**ENDRESULT**\n"+frame("!!kept\n")))
+	}
+}
+
 // FuzzSession throws bytes at a server from before the secret on.
 func FuzzSession(f *testing.F) {
 	f.Add([]byte("secret\r\n!!a\r\n\r\n"), true)

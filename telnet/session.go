@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,11 +33,14 @@ type Session struct {
 	gone    context.Context // ends when the client has hung up
 	hangUp  context.CancelFunc
 
-	in   chan chunk    // decoded input; closed at its end
-	done chan struct{} // closed when nobody takes from in any more
-	eof  bool          // set before in is closed: the input ended cleanly
-	left []byte        // of the last chunk
-	line []byte        // what has come of the next line
+	in    chan chunk    // decoded input; closed at its end
+	done  chan struct{} // closed when nobody takes from in any more
+	eof   bool          // set before in is closed: the input ended cleanly
+	left  []byte        // of the last chunk
+	after int32         // how many interrupts the last chunk came
+	line  []byte        // what has come of the next line
+
+	interrupts atomic.Int32 // that have come
 
 	quoted bool // the next line begins within a quote
 
@@ -61,6 +65,7 @@ type Session struct {
 type chunk struct {
 	text      []byte
 	interrupt bool
+	after     int32 // how many interrupts it came
 }
 
 // Reasons why no line comes, besides io.EOF.
