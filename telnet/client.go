@@ -116,12 +116,7 @@ func (c *Client) Stream(ctx context.Context, script string, w io.Writer) error {
 
 // HungUp reports, without a wait, whether the server has hung up, or ended its
 // output: it would answer no further request.
-func (c *Client) HungUp() (hasHungUp bool) {
-	if raw := rawConn(c.conn); raw != nil {
-		raw.Control(func(fd uintptr) { hasHungUp = hungUp(fd, pollRDHup) })
-	}
-	return hasHungUp
-}
+func (c *Client) HungUp() bool { return isHungUp(c.conn, pollRDHup) }
 
 // Close hangs up. A request under way ends with an error; its action goes on.
 func (c *Client) Close() error { return c.conn.Close() }

@@ -102,13 +102,29 @@ func (s *Session) interrupt() bool {
 // of that is dropped.
 func (s *Session) interrupted() bool { return s.after != s.interrupts.Load() }
 
+// put hands input over. While the queue is full nothing is read that could tell of
+// a hang-up, so it is looked for: an answer without an end would keep the queue full.
+// What was sent is carried out all the same.
 func (s *Session) put(c chunk) bool {
 	c.after = s.interrupts.Load()
 	select {
 	case s.in <- c:
 		return true
-	case <-s.done:
-		return false
+	default:
+	}
+	look := time.NewTicker(lookTime)
+	defer look.Stop()
+	for {
+		select {
+		case s.in <- c:
+			return true
+		case <-s.done:
+			return false
+		case <-look.C:
+			if isHungUp(s.conn, 0) {
+				s.hangUp()
+			}
+		}
 	}
 }
 

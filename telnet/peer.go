@@ -72,6 +72,14 @@ func awaitHangup(conn net.Conn) {
 	}
 }
 
+// isHungUp is hungUp of a connection.
+func isHungUp(conn net.Conn, events int16) (is bool) {
+	if raw := rawConn(conn); raw != nil {
+		raw.Control(func(fd uintptr) { is = hungUp(fd, events) })
+	}
+	return is
+}
+
 // rawConn is nil for what is no socket, or is closed.
 func rawConn(conn net.Conn) syscall.RawConn {
 	if sc, ok := conn.(syscall.Conn); ok {

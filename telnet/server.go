@@ -20,6 +20,7 @@ const (
 	authTries        = 3
 	wrongSecretDelay = time.Second
 	writeTime        = 30 * time.Second       // for a reader that takes nothing
+	lookTime         = time.Second            // between looks for a hang-up that cannot be read
 	lingerTime       = time.Second            // for the other end to close after us
 	shutdownInput    = 100 * time.Millisecond // to read what was sent before the shutdown
 	agreeTime        = 2 * time.Second        // for a telnet client to agree to editing

@@ -343,6 +343,45 @@ func TestHalfCloseDoesNotEndAStream(t *testing.T) {
 	}
 }
 
+// A hang-up ends a stream also where it stands behind input that nobody takes.
+func TestHangingUpBehindMuchInputEndsAStream(t *testing.T) {
+	before := runtime.NumGoroutine()
+	begun, ended, did := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s := &Server{Handler: handler{func(ctx context.Context, script string) Reply {
+		if script != "!!follow\n" {
+			close(did)
+			return Reply{}
+		}
+		return Reply{Body: func(w io.Writer) error {
+			close(begun)
+			<-ctx.Done()
+			close(ended)
+			return ctx.Err()
+		}}
+	}}}
+	path, stop := start(t, s)
+	conn := dial(t, path)
+	io.WriteString(conn, "secret\n!!follow\n\n")
+	<-begun
+	io.WriteString(conn, strings.Repeat("// x\n", 25_000)+"!!b\n\n") // over 64 KiB read ahead
+	conn.(*net.UnixConn).CloseWrite()
+	select { // a client that reads on has not hung up
+	case <-ended:
+		t.Error("a half-closed connection has hung up")
+	case <-time.After(lookTime + lookTime/2):
+	}
+	conn.Close()
+	for _, c := range []chan struct{}{ended, did} {
+		select {
+		case <-c:
+		case <-time.After(patience):
+			t.Fatal("it is not seen, or what was sent is not carried out")
+		}
+	}
+	stop()
+	noneLeft(t, before)
+}
+
 func TestHangingUpCancelsNothing(t *testing.T) {
 	did := make(chan string, 10)
 	begun, goOn := make(chan struct{}), make(chan struct{})
