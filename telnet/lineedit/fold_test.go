@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 )
 
@@ -78,5 +79,24 @@ func TestErrorsAreFolded(t *testing.T) {
 		if b.String() != want {
 			t.Errorf("in steps of %d: got %q, want %q", step, b.String(), fmt.Sprint(want))
 		}
+	}
+}
+
+// A line without an end is shown as it comes: it is not kept.
+func TestWhatIsTooLongToFoldIsShown(t *testing.T) {
+	var b bytes.Buffer
+	v := &visible{w: &b, width: 20}
+	long := "Error: " + strings.Repeat("word ", maxFold)
+	io.WriteString(v, long[:maxFold])
+	for i, c := range []byte(long[maxFold:]) {
+		v.Write([]byte{c})
+		if i > 0 && b.String() != long[:maxFold+i+1] {
+			t.Fatalf("of %d bytes %d are shown", maxFold+i+1, b.Len())
+		}
+	}
+	io.WriteString(v, "\nError: this does not fit a line\n")
+	v.close()
+	if want := long + "\nError: this does not\nfit a line\n"; b.String() != want {
+		t.Errorf("got %d bytes, %q at the end", b.Len(), b.String()[max(0, b.Len()-50):])
 	}
 }

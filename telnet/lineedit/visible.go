@@ -11,8 +11,8 @@ import (
 // visible shows text on a terminal: control bytes, and bytes that are not
 // UTF-8, are escaped as in Go strings. Line ends and tabs stay, a CR before a
 // line end is dropped. Errors are folded and, with colours, red. Prose is folded
-// as a whole; all else is left to the terminal, so that it can be copied from
-// there as it is.
+// as a whole; all else, and what is longer than maxFold, is left to the terminal, so
+// that it can be copied from there as it is.
 type visible struct {
 	w      io.Writer
 	color  bool
@@ -24,6 +24,10 @@ type visible struct {
 	fold   bool   // the line is kept until its end, to be folded
 	line   []byte
 }
+
+// maxFold is how many bytes of a line are kept to be folded. A line that is followed
+// may have no end.
+const maxFold = 4 << 10
 
 const (
 	red   = "\x1b[31m"
@@ -48,7 +52,10 @@ func (v *visible) Write(p []byte) (int, error) {
 			out = v.end(out)
 		case r == '\r' && text[1] == '\n':
 		case v.fold:
-			v.line = appendVisible(v.line, r, text[:size])
+			if v.line = appendVisible(v.line, r, text[:size]); len(v.line) > maxFold {
+				out = append(out, v.line...)
+				v.line, v.fold = v.line[:0], false
+			}
 		default:
 			out = appendVisible(out, r, text[:size])
 		}
