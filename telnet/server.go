@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -167,6 +168,10 @@ func (s *Server) accept(ctx context.Context, l net.Listener, start func(net.Conn
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return err
+		case errors.Is(err, syscall.EINVAL):
+			// It was shut down, for a daemon that is about to end ctx.
+			<-ctx.Done()
+			return nil
 		}
 		// Out of descriptors, most likely: others will be closed.
 		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
