@@ -65,7 +65,7 @@ type Session struct {
 type chunk struct {
 	text      []byte
 	interrupt bool
-	after     int32 // how many interrupts it came
+	after     int32 // how many interrupts it came behind
 }
 
 // Reasons why no line comes, besides io.EOF.
