@@ -97,7 +97,7 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout io.Wri
 	switch command {
 	case "run":
 		err = runScript(ctx, conn, args, stdin, stdout)
-	case "log", "logs":
+	case "log", "logs", logVerb:
 		err = logsCommand(ctx, conn, args, stdout)
 	case "shell":
 		err = shell(ctx, conn, args, stdin, stdout)

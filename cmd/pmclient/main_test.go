@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ import (
 type known struct {
 	asked  []string
 	output string
+	logErr error
 }
 
 func (k *known) do(name, format string, args ...any) (process.Status, error) {
@@ -79,7 +81,7 @@ func (k *known) Log(_ context.Context, name string, q process.LogQuery, w io.Wri
 		return 0, err
 	}
 	n, err := io.WriteString(w, k.output)
-	return int64(n), err
+	return int64(n), cmp.Or(err, k.logErr)
 }
 
 type handler struct{ verbs.Manager }
@@ -370,6 +372,18 @@ func TestScripts(t *testing.T) {
 		code, _, stderr := pmclientWith(t, "!!process.stop name:web\n!!process.delete nam:web", args...)
 		if code == exitDone || len(k.asked) > 0 || !strings.Contains(stderr, "standard input: line 2, column 18: ") {
 			t.Errorf("%s: code %d, asked %q, %s", command, code, k.asked, stderr)
+		}
+	}
+}
+
+// However a log is asked for, one that cannot be read to its end is a failure.
+func TestABrokenLogIsAFailure(t *testing.T) {
+	k := &known{logErr: process.Errorf(process.CodeInternal, "it is damaged")}
+	socket := daemon(t, k)
+	for _, command := range []string{"logs web", "log web", "process.log web", "process.log -format json web", "run -"} {
+		code, stdout, stderr := pmclientWith(t, "!!process.log name:web", append([]string{"-socket", socket, "-secret", secret}, strings.Fields(command)...)...)
+		if code != exitFailed || stdout != "" || !strings.Contains(stderr, "it is damaged") {
+			t.Errorf("%s: code %d, %q, %q", command, code, stdout, stderr)
 		}
 	}
 }

@@ -195,6 +195,16 @@ func (l logged) streamJSON(w io.Writer) error {
 	return nil
 }
 
+// write writes the log for somebody who must know whether it could be read to its end,
+// and does not look for that in the answer. One that is followed ends with ctx.
+func (l logged) write(json bool, w io.Writer) error {
+	err := WriteLog(l.ctx, l.m, l.name, l.q, json, w)
+	if l.q.Follow && l.ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
 // said is what is said of an error: nothing to somebody who has heard enough.
 func (l logged) said(err error) error {
 	if err == nil || l.ctx.Err() == nil {

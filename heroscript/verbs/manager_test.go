@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ type recorder struct {
 	output []byte
 	report process.Report
 	err    error
+	logErr error // of a log, behind output
 }
 
 func (r *recorder) note(format string, args ...any) {
@@ -66,5 +68,5 @@ func (r *recorder) Doctor(context.Context) (process.Report, error) {
 func (r *recorder) Log(_ context.Context, name string, q process.LogQuery, w io.Writer) (int64, error) {
 	r.note("log %s %d", name, q.Lines)
 	n, err := w.Write(r.output)
-	return int64(n), err
+	return int64(n), cmp.Or(err, r.logErr)
 }

@@ -25,8 +25,16 @@ func RunScript(ctx context.Context, m Manager, text string, w io.Writer, width i
 	}
 	for i, a := range script {
 		answer := Run(ctx, m, a)
-		if answer.Err != nil {
-			return fmt.Errorf("line %d: %s: %w; %d of %d actions were carried out", a.Pos.Line, a.Verb(), answer.Err, i, len(script))
+		failed := answer.Err
+		log, isLog := answer.body.(logged)
+		if isLog { // it is read only now
+			failed = log.write(answer.JSON, w)
+		}
+		if failed != nil {
+			return fmt.Errorf("line %d: %s: %w; %d of %d actions were carried out", a.Pos.Line, a.Verb(), failed, i, len(script))
+		}
+		if isLog {
+			continue
 		}
 		answer.Width = width
 		if err := answer.Write(w); err != nil {

@@ -48,6 +48,39 @@ func TestScriptsStopAtTheFirstFailure(t *testing.T) {
 	}
 }
 
+// A log is read when it is written: what fails then is a failure of the action too.
+func TestScriptsStopAtALogThatCannotBeRead(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		m := &recorder{output: []byte("half\n"), logErr: process.Errorf(process.CodeInternal, "it is damaged")}
+		var out strings.Builder
+		err := RunScript(context.Background(), m, "!!process.list\n!!process.log name:a format:"+format+"\n!!process.stop name:a", &out, 0)
+		if !errors.Is(err, process.ErrInternal) || err.Error() != "line 2: process.log: it is damaged; 1 of 3 actions were carried out" {
+			t.Errorf("%s: got %v", format, err)
+		}
+		if want := []string{"list", "status a", "log a 100"}; !slices.Equal(m.asked, want) || strings.Contains(out.String(), "damaged") {
+			t.Errorf("%s: asked %q, wrote %q", format, m.asked, out.String())
+		}
+	}
+}
+
+func TestAScriptGoesOnBehindALog(t *testing.T) {
+	m := &recorder{output: []byte("all\n")}
+	ctx, cancel := context.WithCancel(context.Background())
+	var out strings.Builder
+	if err := RunScript(ctx, m, "!!process.log name:a\n!!process.delete name:a", &out, 0); err != nil || out.String() != "all\nprocess 'a' deleted\n" {
+		t.Errorf("%v, wrote %q", err, out.String())
+	}
+	// Ctrl-C is how one that is followed ends, and cuts another short.
+	m.status.Log, m.logErr = true, context.Canceled
+	cancel()
+	if err := RunScript(ctx, m, "!!process.log name:a follow:true", &out, 0); err != nil {
+		t.Errorf("followed: %v", err)
+	}
+	if err := RunScript(ctx, m, "!!process.log name:a", &out, 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("cut short: %v", err)
+	}
+}
+
 // The words that Complete gives replace the one before the cursor.
 func TestComplete(t *testing.T) {
 	names := func() []string { return []string{"web", "job.1"} }
