@@ -81,7 +81,7 @@ func TestRandomSpecsArriveAsTheyWereSent(t *testing.T) {
 				spec.Deadline = duration()
 			}
 			if rnd.IntN(2) == 0 {
-				spec.Cron = text("* 0,/-@dail'\"\\\n", 20)
+				spec.Cron = text("*0,/-", 10) + " * 1\n* " + text("?0monSUN", 5)
 			}
 			if rnd.IntN(2) == 0 {
 				spec.StopTimeout = new(duration())
