@@ -189,7 +189,15 @@ func upgrade(ctx context.Context, link *keeper.Link, last keeper.Upgrade, number
 		}
 		return process.Upgrade{Number: number}, nil
 	case number > last.Number:
-		return process.Upgrade{Number: number}, nil // this is the worker that is handing over
+		select {
+		case <-link.HandOver(): // by this worker: the next one knows how it ended
+			return process.Upgrade{Number: number}, nil
+		default:
+		}
+		if last.Number == 0 {
+			return u, process.Errorf(process.CodeInvalid, "there was no upgrade %d: there was none yet", number)
+		}
+		return u, process.Errorf(process.CodeInvalid, "there was no upgrade %d: %d was the last one", number, last.Number)
 	case number < last.Number:
 		return u, process.Errorf(process.CodeInvalid, "upgrade %d is long past: %d was the last one", number, last.Number)
 	case last.Err != "":
