@@ -183,7 +183,7 @@ func (s *Supervisor) Exited(id keeper.RunID, exit proc.Exit) {
 // its time; with an empty command it starts the process that has the name.
 func (s *Supervisor) Start(ctx context.Context, spec process.Spec) (process.Status, error) {
 	if spec.Command == "" {
-		return s.request(ctx, spec.Name, evStart, goalStarted, spec.JobID)
+		return s.startAgain(ctx, spec.Name, spec.JobID)
 	}
 	if err := spec.Validate(); err != nil {
 		return process.Status{}, err
@@ -204,6 +204,20 @@ func (s *Supervisor) Start(ctx context.Context, spec process.Spec) (process.Stat
 	}
 	err = p.ask(ctx, evStart, goalStarted, "")
 	return s.statusOf(p), err
+}
+
+// startAgain starts the process that has the name. The answer says so if the run that
+// it tells of was under way before.
+func (s *Supervisor) startAgain(ctx context.Context, name, jobID string) (process.Status, error) {
+	p, err := s.lookup(name)
+	if err != nil {
+		return process.Status{}, err
+	}
+	before := p.view.Load().run.Number // 0 without a run
+	err = p.ask(ctx, evStart, goalStarted, jobID)
+	status := s.statusOf(p)
+	status.AlreadyRunning = before != 0 && before == status.Number
+	return status, err
 }
 
 // register gives the name to a new process.

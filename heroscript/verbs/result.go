@@ -15,9 +15,12 @@ type started process.Status
 func (s started) json() any { return process.Status(s) }
 
 func (s started) text(w io.Writer) (err error) {
-	if s.State == process.Scheduled {
+	switch {
+	case s.State == process.Scheduled:
 		_, err = fmt.Fprintf(w, "process '%s' is scheduled, next run at %s\n", s.Name, Time(s.NextTime))
-	} else {
+	case s.AlreadyRunning:
+		_, err = fmt.Fprintf(w, "process '%s' is running already: run %d, pid %d\n", s.Name, s.Number, s.PID)
+	default:
 		_, err = fmt.Fprintf(w, "process '%s' started: run %d, pid %d\n", s.Name, s.Number, s.PID)
 	}
 	return err
@@ -29,6 +32,10 @@ type stopped process.Status
 func (s stopped) json() any { return process.Status(s) }
 
 func (s stopped) text(w io.Writer) error {
+	if !s.State.AtRest() { // a start came behind the stop
+		_, err := fmt.Fprintf(w, "process '%s' was stopped, and is being started again\n", s.Name)
+		return err
+	}
 	_, err := fmt.Fprintf(w, "process '%s' is %s, nobody is left\n", s.Name, s.State)
 	return err
 }

@@ -139,6 +139,9 @@ func TestJSONIsTheContract(t *testing.T) {
 			t.Errorf("the answer of %s is not a status: %s", verb, got)
 		}
 	}
+	there := running()
+	there.AlreadyRunning = true
+	golden(t, "start.json", indented(t, answer(t, &recorder{status: there}, "!!process.start name:web format:json")))
 	if got := answer(t, m, "!!process.delete name:web format:json"); got != `{"name":"web","deleted":true}`+"\n" {
 		t.Errorf("got %s", got)
 	}
@@ -148,9 +151,13 @@ func TestJSONIsTheContract(t *testing.T) {
 }
 
 func TestEveryFieldOfTheContractIsInTheGoldenFile(t *testing.T) {
-	data, err := os.ReadFile("testdata/list.json")
-	if err != nil {
-		t.Fatal(err)
+	var data []byte
+	for _, file := range []string{"list.json", "start.json"} {
+		one, err := os.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = append(data, one...)
 	}
 	var walk func(reflect.Type)
 	walk = func(typ reflect.Type) {
@@ -198,6 +205,14 @@ func TestTextForPeople(t *testing.T) {
 		if got := answer(t, &recorder{status: running()}, script); got != want {
 			t.Errorf("%s: %q", script, got)
 		}
+	}
+	there, again := running(), running()
+	there.AlreadyRunning, again.State = true, process.Starting
+	if got := answer(t, &recorder{status: there}, "!!process.start name:web"); got != "process 'web' is running already: run 8, pid 4711\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := answer(t, &recorder{status: again}, "!!process.stop name:web"); got != "process 'web' was stopped, and is being started again\n" {
+		t.Errorf("got %q", got)
 	}
 	if got := answer(t, &recorder{status: scheduled()}, "!!process.start name:backup"); got != "process 'backup' is scheduled, next run at 2030-05-02 00:00:00\n" {
 		t.Errorf("got %q", got)

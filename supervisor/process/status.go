@@ -34,6 +34,10 @@ type Status struct {
 	CPUPercent *float64 `json:"cpu_percent,omitempty"`
 
 	LastRun *Run `json:"last_run,omitempty"` // the last one that ended
+
+	// AlreadyRunning is in the answer to a start that found this run under way, and
+	// started nothing.
+	AlreadyRunning bool `json:"already_running,omitempty"`
 }
 
 // NewStatus is the part of a status that comes from the spec.
