@@ -247,6 +247,11 @@ func (v *Verb) bind(a heroscript.Action) (*request, error) {
 	if r.given > 0 && r.spec.Command == "" {
 		return r, at(a.Pos, "%s without a command starts a process that is there, and takes no other parameter: give command:COMMAND, or the name alone", v.Name)
 	}
+	for _, given := range a.Params {
+		if p := v.param(given.Key); strings.HasPrefix(p.Name, "log_") && !r.spec.Log {
+			return r, at(given.Pos, "%s is of a log in a file: give log:true too", p.Name)
+		}
+	}
 	return r, nil
 }
 

@@ -84,6 +84,9 @@ func (s *Spec) Validate() error {
 	if s.LogMaxSize < 0 || s.LogMaxFiles < 0 || s.LogMaxTotal < 0 {
 		return Errorf(CodeInvalid, "log_max_size, log_max_files, log_max_total: less than nothing cannot be kept")
 	}
+	if !s.Log && (s.LogMaxSize != 0 || s.LogMaxFiles != 0 || s.LogMaxAge != 0 || s.LogMaxTotal != 0 || s.LogBlock) {
+		return Errorf(CodeInvalid, "log_max_size, log_max_files, log_max_age, log_max_total, log_full: they are of a log in a file: give log:true too")
+	}
 	if s.StopSignal != 0 && !s.StopSignal.valid() {
 		return Errorf(CodeInvalid, "stop_signal: no signal %d: 1 to 64", s.StopSignal)
 	}

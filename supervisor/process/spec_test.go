@@ -40,6 +40,14 @@ func TestValidateHoldsEachLimit(t *testing.T) {
 		{"a negative grace", func(s *Spec) { s.StopTimeout = new(-time.Second) }, "stop_timeout: -1s"},
 		{"the longest grace", func(s *Spec) { s.StopTimeout = new(MaxTime) }, ""},
 		{"a longer grace", func(s *Spec) { s.StopTimeout = new(MaxTime + 1) }, "stop_timeout: "},
+		{"limits of a log", func(s *Spec) {
+			s.Log, s.LogMaxSize, s.LogMaxFiles, s.LogMaxAge, s.LogMaxTotal, s.LogBlock = true, 1, 1, 1, 1, true
+		}, ""},
+		{"a size of no log", func(s *Spec) { s.LogMaxSize = 1 }, "give log:true"},
+		{"a number of no log", func(s *Spec) { s.LogMaxFiles = 1 }, "give log:true"},
+		{"an age of no log", func(s *Spec) { s.LogMaxAge = 1 }, "give log:true"},
+		{"a total of no log", func(s *Spec) { s.LogMaxTotal = 1 }, "give log:true"},
+		{"a full disk and no log", func(s *Spec) { s.LogBlock = true }, "give log:true"},
 		{"the first signal", func(s *Spec) { s.StopSignal = 1 }, ""},
 		{"the last signal", func(s *Spec) { s.StopSignal = 64 }, ""},
 		{"a signal too high", func(s *Spec) { s.StopSignal = 65 }, "stop_signal: "},
