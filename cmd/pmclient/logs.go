@@ -43,14 +43,9 @@ func logsCommand(ctx context.Context, conn connection, args []string, stdout io.
 			f.Var(&param{Param: p, to: &a}, short, p.Help)
 		}
 	}
-	var names []string
-	for len(args) > 0 {
-		if err := f.Parse(args); err != nil {
-			return flagError(f, err)
-		}
-		if args = f.Args(); len(args) > 0 {
-			names, args = append(names, args[0]), args[1:]
-		}
+	names, err := parseWords(f, args)
+	if err != nil {
+		return err
 	}
 	if p, given := a.Get("name"); given {
 		names = append(names, p.Value)

@@ -159,22 +159,19 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 	for _, p := range v.AllParams() {
 		f.Var(&param{Param: p, to: &a}, p.Name, p.Help)
 	}
-	for len(args) > 0 {
-		if err := f.Parse(args); err != nil {
-			return a, flagError(f, err)
-		}
-		if args = f.Args(); len(args) == 0 {
-			break
-		}
+	words, err := parseWords(f, args)
+	if err != nil {
+		return a, err
+	}
+	for _, word := range words {
 		if !v.Takes("name") {
-			return a, usageOf(v.Short(), "%s takes no name, %s was given", v.Short(), process.Printable(args[0]))
+			return a, usageOf(v.Short(), "%s takes no name, %s was given", v.Short(), process.Printable(word))
 		}
 		if name, given := a.Get("name"); given {
 			return a, usageOf(v.Short(), "%s takes one name: after %s, %s was given; several words make one value in quotes",
-				v.Short(), process.Printable(name.Value), process.Printable(args[0]))
+				v.Short(), process.Printable(name.Value), process.Printable(word))
 		}
-		a.Params = append(a.Params, heroscript.Param{Key: "name", Value: args[0]})
-		args = args[1:]
+		a.Params = append(a.Params, heroscript.Param{Key: "name", Value: word})
 	}
 	if _, given := a.Get("name"); v.Takes("name") && !given {
 		return a, usageOf(v.Short(), "%s needs the name of a process", v.Short())
@@ -183,6 +180,19 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 		return a, usageOf(v.Short(), "%w", err)
 	}
 	return a, nil
+}
+
+// parseWords reads flags, wherever they stand, and returns the bare words between them.
+func parseWords(f *flag.FlagSet, args []string) (words []string, err error) {
+	for {
+		if err := f.Parse(args); err != nil {
+			return nil, flagError(f, err)
+		}
+		if f.NArg() == 0 {
+			return words, nil
+		}
+		words, args = append(words, f.Arg(0)), f.Args()[1:]
+	}
 }
 
 // param is a flag that becomes a parameter of an action.

@@ -187,6 +187,16 @@ func TestFlagsStandAnywhere(t *testing.T) {
 			t.Errorf("%s: code %d, %s\nasked %q\nwant  %q", c.args, code, stderr, k.asked, c.want)
 		}
 	}
+	for _, args := range []string{"run - -socket SOCKET -secret SECRET", "run -socket SOCKET - -secret SECRET", "-secret SECRET run -- - -socket SOCKET", "shell -socket SOCKET -secret SECRET"} {
+		k.asked = nil
+		var line []string
+		for _, arg := range strings.Fields(args) {
+			line = append(line, strings.NewReplacer("SOCKET", socket, "SECRET", secret).Replace(arg))
+		}
+		if code, _, stderr := pmclientWith(t, "!!process.list", line...); code != exitDone || !slices.Equal(k.asked, []string{"list"}) {
+			t.Errorf("%s: code %d, %s, asked %q", args, code, stderr, k.asked)
+		}
+	}
 	k.asked = nil
 	pmclient(t, "-socket", socket, "-secret", secret, "start", "web", "-command", "echo 'a\n!!b' \\")
 	if want := fmt.Sprintf("start web %q log=false %s", "echo 'a\n!!b' \\", plain); !slices.Equal(k.asked, []string{want}) {

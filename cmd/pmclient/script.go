@@ -14,15 +14,16 @@ import (
 func runScript(ctx context.Context, conn connection, args []string, stdin io.Reader, stdout io.Writer) error {
 	f := quietFlags("run")
 	conn.register(f)
-	if err := f.Parse(args); err != nil {
-		return flagError(f, err)
+	words, err := parseWords(f, args)
+	if err != nil {
+		return err
 	}
-	if f.NArg() != 1 {
+	if len(words) != 1 {
 		return usageOf("run", "run takes one file, or - for standard input")
 	}
 	file, name := stdin, "standard input"
-	if f.Arg(0) != "-" {
-		name = f.Arg(0)
+	if words[0] != "-" {
+		name = words[0]
 		opened, err := os.Open(name)
 		if err != nil {
 			return usageError{err}

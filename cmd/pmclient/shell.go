@@ -21,10 +21,11 @@ import (
 func shell(ctx context.Context, conn connection, args []string, stdin io.Reader, stdout io.Writer) error {
 	f := quietFlags("shell")
 	conn.register(f)
-	if err := f.Parse(args); err != nil {
-		return flagError(f, err)
+	words, err := parseWords(f, args)
+	if err != nil {
+		return err
 	}
-	if f.NArg() > 0 {
+	if len(words) > 0 {
 		return usageOf("shell", "shell takes no arguments")
 	}
 	tty, ok := stdin.(*os.File)
