@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -96,7 +97,7 @@ func (s status1) text(w io.Writer) error {
 		row("missed", Time(s.MissedTime)+", no daemon ran")
 	}
 	row("stop", fmt.Sprintf("SIG%s, SIGKILL after %s", s.StopSignal, Seconds(s.StopTimeoutSeconds)))
-	row("log", map[bool]string{true: "in a file", false: "last lines in memory"}[s.Log])
+	row("log", keptLog(process.Status(s)))
 	if s.LogDropped > 0 {
 		row("log dropped", Size(s.LogDropped)+" could not be written")
 	}
@@ -111,6 +112,34 @@ func (s status1) text(w io.Writer) error {
 			span(*s.LastRun), orDash(optional(s.LastRun.CPU, cpuTime))))
 	}
 	return t.Flush()
+}
+
+// keptLog is where the output is kept, with the limits that were asked for.
+func keptLog(s process.Status) string {
+	if !s.Log {
+		return "last lines in memory"
+	}
+	var limits []string
+	if s.LogMaxSize != 0 {
+		limits = append(limits, Size(uint64(s.LogMaxSize))+" each")
+	}
+	if s.LogMaxAge != 0 {
+		limits = append(limits, Seconds(s.LogMaxAge)+" each")
+	}
+	if s.LogMaxFiles != 0 {
+		limits = append(limits, fmt.Sprintf("%d files", s.LogMaxFiles))
+	}
+	if s.LogMaxTotal != 0 {
+		limits = append(limits, Size(uint64(s.LogMaxTotal))+" together")
+	}
+	text := "in a file"
+	if len(limits) > 0 {
+		text += ", at most " + strings.Join(limits, ", ")
+	}
+	if s.LogFull == "block" {
+		text += "; a full disk blocks the writers"
+	}
+	return text
 }
 
 func runRows(row func(name, value string), r process.Run, cpuPercent *float64) {

@@ -29,6 +29,7 @@ func running() process.Status {
 	s := process.NewStatus(process.Spec{
 		Name: "web", Command: "exec ./web \\\n  -port 80", Dir: "/srv", Log: true, Deadline: 90*time.Second + 1,
 		Cron: "0 3 * * *", StopSignal: 2, StopTimeout: new(1500 * time.Millisecond),
+		LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 22, LogBlock: true,
 	}, process.Running)
 	s.LogDropped = 4096
 	s.PID, s.NextTime, s.MissedTime = 4711, noon.Add(15*time.Hour), noon.Add(-9*time.Hour)
@@ -204,6 +205,17 @@ func TestTextForPeople(t *testing.T) {
 	} {
 		if got := answer(t, &recorder{status: running()}, script); got != want {
 			t.Errorf("%s: %q", script, got)
+		}
+	}
+	for want, s := range map[string]process.Status{
+		"last lines in memory":                            {},
+		"in a file":                                       {Log: true},
+		"in a file, at most 7 files":                      {Log: true, LogMaxFiles: 7},
+		"in a file; a full disk blocks the writers":       {Log: true, LogFull: "block"},
+		"in a file, at most 1.50s each, 1.0 KiB together": {Log: true, LogMaxAge: 1.5, LogMaxTotal: 1024},
+	} {
+		if got := keptLog(s); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 	there, again := running(), running()

@@ -19,6 +19,13 @@ type Status struct {
 	StopSignal         Signal  `json:"stop_signal"`
 	StopTimeoutSeconds float64 `json:"stop_timeout_seconds"`
 
+	// The limits of the log that were asked for; zero for the default.
+	LogMaxSize  int64   `json:"log_max_size,omitempty"` // bytes
+	LogMaxFiles int     `json:"log_max_files,omitempty"`
+	LogMaxAge   float64 `json:"log_max_age,omitempty"`   // seconds
+	LogMaxTotal int64   `json:"log_max_total,omitempty"` // bytes
+	LogFull     string  `json:"log_full,omitempty"`      // "block", or empty for drop
+
 	LogDropped uint64 `json:"log_dropped_bytes,omitempty"` // that could not be written, since the daemon's start
 
 	NextTime   time.Time `json:"next_time,omitzero"`   // of the schedule
@@ -42,12 +49,21 @@ type Status struct {
 
 // NewStatus is the part of a status that comes from the spec.
 func NewStatus(s Spec, state State) Status {
+	full := ""
+	if s.LogBlock {
+		full = "block"
+	}
 	return Status{
 		Name: s.Name, Command: s.Command, State: state, Dir: s.Dir, Log: s.Log, Cron: s.Cron,
 		Deadline:           int64(math.Ceil(s.Deadline.Seconds())),
 		DeadlineSeconds:    s.Deadline.Seconds(),
 		StopSignal:         s.EndSignal(),
 		StopTimeoutSeconds: s.Grace().Seconds(),
+		LogMaxSize:         s.LogMaxSize,
+		LogMaxFiles:        s.LogMaxFiles,
+		LogMaxAge:          s.LogMaxAge.Seconds(),
+		LogMaxTotal:        s.LogMaxTotal,
+		LogFull:            full,
 		Run:                Run{JobID: s.JobID},
 	}
 }
