@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 
 	"golang.org/x/term"
@@ -102,9 +103,12 @@ func logSeveral(ctx context.Context, c *client.Client, names []string, queries [
 			w.(*prefixer).prefix = prefix(name, width, i, stdout)
 		}
 		all.Go(func() {
-			errs[i] = ended(ctx, queries[i], verbs.WriteLog(ctx, c, name, queries[i], json, w))
-			errs[i] = errors.Join(errs[i], w.(*prefixer).flush())
-			if errs[i] != nil && queries[i].Follow {
+			err := ended(ctx, queries[i], verbs.WriteLog(ctx, c, name, queries[i], json, w))
+			err = errors.Join(err, w.(*prefixer).flush())
+			if err != nil && !strings.Contains(err.Error(), "'"+name+"'") { // it does not say whose
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+			if errs[i] = err; err != nil && queries[i].Follow {
 				cancel()
 			}
 		})

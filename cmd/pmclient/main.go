@@ -52,6 +52,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return code
 }
 
+const interrupted = "interrupted; what was asked for goes on in the daemon"
+
 // explain says what went wrong, and what to do where the error does not say it.
 func explain(err error) (text string, code int) {
 	text = err.Error()
@@ -68,7 +70,7 @@ func explain(err error) (text string, code int) {
 	case errors.Is(err, process.ErrNotFound):
 		return text + "; 'pmclient list' shows the names", exitFailed
 	case errors.Is(err, context.Canceled):
-		return "interrupted; what was asked for goes on in the daemon", exitFailed
+		return interrupted, exitFailed
 	}
 	return text, exitFailed
 }
@@ -126,6 +128,9 @@ func runVerb(ctx context.Context, conn connection, command string, args []string
 	}
 	defer c.Close()
 	answer := verbs.Run(ctx, c, action)
+	if verb.Short() == "start" && errors.Is(answer.Err, process.ErrNotFound) {
+		return fmt.Errorf("%w: give -command to register it", answer.Err)
+	}
 	if answer.Err != nil {
 		return answer.Err
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,12 +24,15 @@ import (
 
 // known is a Manager that knows one process, web, and notes what it is asked.
 type known struct {
+	mu     sync.Mutex
 	asked  []string
 	output string
 	logErr error
 }
 
 func (k *known) do(name, format string, args ...any) (process.Status, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.asked = append(k.asked, fmt.Sprintf(format, args...))
 	if name != "web" {
 		return process.Status{}, process.Errorf(process.CodeNotFound, "no process '%s'", name)
@@ -39,6 +43,9 @@ func (k *known) do(name, format string, args ...any) (process.Status, error) {
 }
 
 func (k *known) Start(_ context.Context, s process.Spec) (process.Status, error) {
+	if s.Name == "nobody" {
+		return k.do(s.Name, "start nobody")
+	}
 	text := fmt.Sprintf("start %s %q log=%v cron=%q deadline=%v job=%q signal=%v", s.Name, s.Command, s.Log, s.Cron, s.Deadline, s.JobID, s.EndSignal())
 	if s.StopTimeout != nil {
 		text += fmt.Sprintf(" grace=%v", s.Grace())
@@ -249,6 +256,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{[]string{"-socket", socket, "-secret", secret, "list"}, exitDone, ""},
 		{[]string{"-socket", socket, "-secret", secret, "stop", "nobody"}, exitFailed, "no process 'nobody'; 'pmclient list' shows the names"},
+		{[]string{"-socket", socket, "-secret", secret, "start", "nobody"}, exitFailed, "no process 'nobody': give -command to register it; 'pmclient list' shows the names"},
 		{[]string{"-socket", socket, "-secret", secret, "stop", "a/b"}, exitUsage, "'pmclient help stop'"},
 		{[]string{"-socket", empty + "/pm.sock", "-secret", secret, "list"}, exitNoDaemon, "start processmanager, or give its socket with -socket"},
 		{[]string{"-socket", socket, "-secret", "wrong", "list"}, exitNotAuthenticated, "refused the secret: give the one"},
@@ -398,6 +406,14 @@ func TestABrokenLogIsAFailure(t *testing.T) {
 	}
 }
 
+func TestTheLogThatCannotBeReadIsNamed(t *testing.T) {
+	socket := daemon(t, &known{logErr: process.LogQuery{Follow: true}.WithoutFile()})
+	code, _, stderr := pmclient(t, "-socket", socket, "-secret", secret, "logs", "web", "web")
+	if code != exitFailed || !strings.HasPrefix(stderr, "pmclient: web: only the last lines are kept") {
+		t.Errorf("code %d, %q", code, stderr)
+	}
+}
+
 func TestCtrlCSaysThatItGoesOn(t *testing.T) {
 	socket := daemon(t, &known{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -406,6 +422,20 @@ func TestCtrlCSaysThatItGoesOn(t *testing.T) {
 	code := run(ctx, []string{"-socket", socket, "-secret", secret, "list"}, strings.NewReader(""), &stdout, &stderr)
 	if want := "pmclient: interrupted; what was asked for goes on in the daemon\n"; code != exitFailed || stderr.String() != want {
 		t.Errorf("code %d, %q", code, stderr.String())
+	}
+}
+
+func TestCtrlCInASessionSaysItToo(t *testing.T) {
+	c, err := client.Dial(t.Context(), client.Config{Socket: daemon(t, &known{}), Secret: []byte(secret)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out strings.Builder
+	if err := execute(ctx, c, "!!process.stop name:web", 80, &out); err != nil || out.String() != "Error: interrupted; what was asked for goes on in the daemon\n" {
+		t.Errorf("%v, %q", err, out.String())
 	}
 }
 

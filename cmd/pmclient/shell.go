@@ -51,9 +51,7 @@ func shell(ctx context.Context, conn connection, args []string, stdin io.Reader,
 		io.Writer
 	}{tty, stdout}, lineedit.Options{
 		Execute: func(ctx context.Context, action string, out io.Writer) error {
-			answer := verbs.RunText(ctx, c, action)
-			answer.Width = lineedit.Columns(tty)
-			return answer.Write(out)
+			return execute(ctx, c, action, lineedit.Columns(tty), out)
 		},
 		Complete: func(line string, pos int) []string {
 			return verbs.Complete(line, pos, func() []string { return names(ctx, c) })
@@ -68,6 +66,16 @@ func shell(ctx context.Context, conn connection, args []string, stdin io.Reader,
 		return nil
 	}
 	return err
+}
+
+// execute carries out an action of a session. ctx ends at Ctrl-C.
+func execute(ctx context.Context, m verbs.Manager, action string, width int, out io.Writer) error {
+	answer := verbs.RunText(ctx, m, action)
+	answer.Width = width
+	if errors.Is(answer.Err, context.Canceled) {
+		answer.Err = errors.New(interrupted)
+	}
+	return answer.Write(out)
 }
 
 // resizes returns a channel that has a token when the terminal's size changed.
