@@ -43,7 +43,7 @@ var common = []Param{
 		}
 		return nil
 	}},
-	{Name: "jobid", Value: "ID", Help: "echoed with the answer, and recorded on the run it starts", set: func(r *request, v string) error {
+	{Name: "jobid", Value: "ID", Help: "given back with the answer over the wire; start and restart record it on the run", set: func(r *request, v string) error {
 		r.spec.JobID = v
 		return process.ValidateJobID(v)
 	}},
