@@ -121,7 +121,7 @@ func readLog(ctx context.Context, m Manager, name string, q process.LogQuery) (r
 
 // LogQuery is what an action of process.log asks for, and whether it wants JSON.
 func LogQuery(a heroscript.Action) (q process.LogQuery, json bool, err error) {
-	verb, err := find(a)
+	verb, err := find(a, "'pmclient help'")
 	if err != nil {
 		return q, false, err
 	}

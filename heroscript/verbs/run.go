@@ -43,9 +43,10 @@ func RunText(ctx context.Context, m Manager, script string) Answer {
 	return Run(ctx, m, actions[0])
 }
 
-// Check reports what is wrong with an action, without carrying it out.
+// Check reports what is wrong with an action outside of a session, without carrying it
+// out.
 func Check(a heroscript.Action) error {
-	verb, err := find(a)
+	verb, err := find(a, "'pmclient help'")
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func Check(a heroscript.Action) error {
 
 // Run carries out one action.
 func Run(ctx context.Context, m Manager, a heroscript.Action) Answer {
-	verb, err := find(a)
+	verb, err := find(a, "!!help")
 	if err != nil {
 		return Answer{Err: err, JSON: wantsJSON(a)}
 	}
@@ -109,11 +110,12 @@ func before(text string, pos heroscript.Pos) string {
 	return text
 }
 
-func find(a heroscript.Action) (*Verb, error) {
+// find is the verb of an action. lister is what lists them all where it is read.
+func find(a heroscript.Action, lister string) (*Verb, error) {
 	if verb, ok := Lookup(a.Verb()); ok && verb.Name == a.Verb() {
 		return verb, nil
 	}
-	return nil, at(a.Pos, "no verb %s%s; !!help lists them", process.Printable(a.Verb()), didYouMeanVerb(a.Verb()))
+	return nil, at(a.Pos, "no verb %s%s; %s lists them", process.Printable(a.Verb()), didYouMeanVerb(a.Verb()), lister)
 }
 
 // wantsJSON and jobID look into an action that could not be read as a whole,

@@ -24,6 +24,8 @@ func TestScriptsAreCarriedOutInOrder(t *testing.T) {
 
 func TestScriptsWithAFaultDoNothing(t *testing.T) {
 	for script, want := range map[string]string{
+		"!!process.list\n!!help":                                       `line 2, column 1: no verb "help"; 'pmclient help' lists them; nothing was carried out`,
+		"!!process.lst":                                                `line 1, column 1: no verb "process.lst": did you mean process.list?; 'pmclient help' lists them; nothing was carried out`,
 		"!!process.list\n!!process.list x":                             `line 2, column 16: process.list has no parameter "x"; nothing was carried out`,
 		"!!process.list\n!!process.start name:a log":                   "line 2, column 1: process.start without a command starts a process that is there, and takes no other parameter: give command:COMMAND, or the name alone; nothing was carried out",
 		"!!process.list\n!!process.start name:a command:b cron:@often": `line 2, column 39: cron: "@often" is not a schedule: @every and a length of time, or one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually; nothing was carried out`,
