@@ -325,6 +325,7 @@ func TestSignalsEndEverythingInHardPlaces(t *testing.T) {
 					want := 0
 					if twice {
 						want = 1
+						time.Sleep(notTheSame)
 						if err := d.cmd.Process.Signal(unix.SIGTERM); err != nil {
 							t.Fatal(err)
 						}

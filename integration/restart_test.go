@@ -164,6 +164,9 @@ func TestShutdownAnswersWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+// notTheSame is after how long a signal is another one, not the one before told again.
+const notTheSame = 20 * time.Millisecond
+
 func TestSecondSignalEndsTheDaemonAtOnce(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
@@ -174,6 +177,7 @@ func TestSecondSignalEndsTheDaemonAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the shutdown has begun", func() bool { return !gone(d.dir + "/asked") })
+	time.Sleep(notTheSame)
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

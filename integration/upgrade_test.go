@@ -158,6 +158,7 @@ func TestSecondSignalLeavesNobody(t *testing.T) {
 	d.hangUp()
 	d.cmd.Process.Signal(syscall.SIGTERM)
 	eventually(t, "the tree is asked", func() bool { return !gone(d.dir + "/asked") })
+	time.Sleep(notTheSame)
 	if code := d.end(unix.SIGTERM); code != 1 {
 		t.Errorf("exit code %d", code)
 	}

@@ -43,7 +43,14 @@ func parseSchedule(expr string, now time.Time) (s cron.Schedule, err error) {
 		}
 	}
 	if s, err = cron.ParseStandard(expr); err != nil {
-		return refuse(strings.ReplaceAll(err.Error(), "\n", " ") + "; five fields such as '0 3 * * *', @every 10s, or @daily are expected")
+		why := strings.ReplaceAll(err.Error(), "\n", " ")
+		for _, words := range []string{": strconv.", ": time: "} { // the library's library, in words of Go
+			why, _, _ = strings.Cut(why, words)
+		}
+		if fields := strings.Fields(spec); len(fields) == 5 && strings.Contains(fields[4], "7") {
+			why += " (Sunday is 0)"
+		}
+		return refuse(why + "; five fields such as '0 3 * * *', @every 10s, or @daily are expected")
 	}
 	if s.Next(now).IsZero() {
 		return refuse("that day never comes")

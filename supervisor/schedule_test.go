@@ -32,6 +32,8 @@ func TestScheduleIsReadOrRefused(t *testing.T) {
 		"1,,2 * * * *":  "cron: \"1,,2 * * * *\": there is a value missing beside a comma in \"1,,2\"",
 		"@every -5s":    "cron: \"@every -5s\": an interval has whole seconds, at least one",
 		"0 0 31 2 *":    "cron: \"0 0 31 2 *\": that day never comes",
+		"0 0 * * 7":     "cron: \"0 0 * * 7\": end of range (7) above maximum (6): 7 (Sunday is 0); five fields such as '0 3 * * *', @every 10s, or @daily are expected",
+		"0 0 * * FOO":   "cron: \"0 0 * * FOO\": failed to parse int from FOO; five fields such as '0 3 * * *', @every 10s, or @daily are expected",
 	} {
 		if _, err := parseSchedule(bad, noon); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)

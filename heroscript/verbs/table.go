@@ -52,7 +52,7 @@ var table = []Verb{
 			status, err := m.Stop(ctx, r.spec.Name)
 			return stopped(status), err
 		}},
-	{"process.restart", "End the whole tree, then start the next run.", []Param{nameParam},
+	{"process.restart", "End the whole tree, then start the next run; one that waits for its schedule waits on.", []Param{nameParam},
 		func(ctx context.Context, m Manager, r *request) (result, error) {
 			status, err := m.Restart(ctx, r.spec.Name, r.spec.JobID)
 			return started(status), err

@@ -50,6 +50,10 @@ type Config struct {
 // wanted are the signals that mean something to a keeper, besides SIGCHLD.
 var wanted = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}
 
+// sameSignal is within which a signal is the one before, told again: timeout(1), sudo
+// and others send what they get to the process and to its group.
+const sameSignal = 10 * time.Millisecond
+
 // ErrKilled is what Run returns after a second signal. The worker has been sent
 // SIGKILL; trees may still be there.
 var ErrKilled = errors.New("killed by a second signal before shutdown was done")
@@ -80,6 +84,8 @@ type keeper struct {
 	failures int     // deaths in a row before READY
 	proven   bool    // a worker was ready once
 	shutdown bool
+	asked    os.Signal // the first for it
+	askedAt  time.Time
 
 	upgrade *upgrade // nil: none under way
 	last    Upgrade  // how the last one went
@@ -197,9 +203,13 @@ func (k *keeper) loop(ctx context.Context) error {
 				k.beginUpgrade(nil)
 				continue
 			}
+			if k.shutdown && s == k.asked && time.Since(k.askedAt) < sameSignal {
+				continue
+			}
 			if k.shutdown {
 				return ErrKilled
 			}
+			k.asked, k.askedAt = s, time.Now()
 			k.beginShutdown(restart)
 		case <-cancelled:
 			cancelled = nil

@@ -219,6 +219,16 @@ func TestSecondSignalKillsAtOnce(t *testing.T) {
 	k.waitOutput("ended: "+ErrKilled.Error(), 1)
 }
 
+// timeout(1) tells its child twice that its time is over.
+func TestSignalThatIsToldTwiceIsOne(t *testing.T) {
+	k := startKeeper(t, behaviour{})
+	k.hello(0)
+	k.signal(unix.SIGTERM)
+	k.signal(unix.SIGTERM)
+	k.waitEnd()
+	k.waitOutput("ended\n", 1)
+}
+
 func TestShutdownIsFinishedByTheNextWorker(t *testing.T) {
 	k := startKeeper(t, behaviour{DieInTheEnd: true})
 	k.hello(0)
