@@ -46,7 +46,7 @@ test-guest: build # tests of what the kernel does, on other kernels with all con
 	exit $$status
 
 bench: # each figure beside the least that the kernel could be asked for
-	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor ./supervisor/keeper ./supervisor/logs
+	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor/keeper ./supervisor/logs
 
 storm: # kill worker and keeper at random for an hour; SEED=n repeats one
 	go run ./integration/storm -duration 1h $(if $(SEED),-seed $(SEED))
