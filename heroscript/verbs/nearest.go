@@ -42,23 +42,25 @@ func didYouMeanVerb(name string) string {
 	return ""
 }
 
-// distance is the number of bytes to insert, delete or replace to make b of a
-// (Levenshtein).
+// distance is the number of bytes to insert, delete or replace, or of neighbours to
+// swap, to make b of a (optimal string alignment).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		left, diagonal := i+1, i
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, left, row[j+1])
+	d := make([][]int, len(a)+1) // d[i][j]: of the first i bytes of a and j of b
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		for j := range d[i] {
+			switch {
+			case i == 0 || j == 0:
+				d[i][j] = i + j
+			case a[i-1] == b[j-1]:
+				d[i][j] = d[i-1][j-1]
+			default:
+				d[i][j] = 1 + min(d[i-1][j-1], d[i][j-1], d[i-1][j])
+				if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+					d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+				}
 			}
-			row[j], diagonal, left = left, row[j+1], cost
 		}
-		row[len(b)] = left
 	}
-	return row[len(b)]
+	return d[len(a)][len(b)]
 }

@@ -138,10 +138,13 @@ func TestNearest(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"abc", "acb", 2}, {"kitten", "sitting", 3}, {"cron", "corn", 2}} {
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"abc", "acb", 1}, {"kitten", "sitting", 3}, {"cron", "corn", 1}, {"stauts", "start", 2}} {
 		if got := distance(c.a, c.b); got != c.want {
 			t.Errorf("%q to %q: got %d, want %d", c.a, c.b, got, c.want)
 		}
+	}
+	if got := Nearest("stauts").Short(); got != "status" {
+		t.Errorf("stauts: %s", got)
 	}
 	if got := nearest("zzzz", []string{"name", "log"}); got != "" {
 		t.Errorf("nothing is near, got %q", got)
