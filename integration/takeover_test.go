@@ -1,8 +1,12 @@
 package integration
 
 import (
+	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -206,4 +210,53 @@ func TestEndOfARunIsNotWhenItWasNoticed(t *testing.T) {
 	if span := s.End.Sub(s.Start).Seconds(); s.Uptime < span-0.5 || s.Uptime > span+0.5 {
 		t.Errorf("uptime %v, from start to end %v", s.Uptime, span)
 	}
+}
+
+func init() { roles["seize"] = seize }
+
+// seize traces a process so that it stops in its exit, where SIGKILL does not end it,
+// for as long as this one lives.
+func seize(args []string) {
+	pid, _ := strconv.Atoi(args[0])
+	runtime.LockOSThread()
+	if _, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(pid), 0, unix.PTRACE_O_TRACEEXIT, 0, 0); errno != 0 {
+		fmt.Println(errno)
+		return
+	}
+	fmt.Println("seized")
+	time.Sleep(time.Hour)
+}
+
+// A tree that SIGKILL does not end must not keep the daemon from ending.
+func TestShutdownEndsThoughATreeIsStuck(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", StopTimeout: new(100 * time.Millisecond)})
+	pid := d.status("x").PID
+	tracer := exec.Command(programs.self, "role", "seize", strconv.Itoa(pid))
+	out, err := tracer.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tracer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	free := func() {
+		tracer.Process.Kill()
+		tracer.Wait()
+	}
+	defer free()
+	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "seized\n" {
+		t.Skipf("cannot trace: %s", line)
+	}
+	if code := d.end(unix.SIGTERM); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if said := d.log.since(0); !strings.Contains(said, "process 'x' is stuck") {
+		t.Errorf("it says %q", said)
+	}
+	free()
+	eventually(t, "the tree has ended", func() bool { return !running(pid) })
+	d.launch()
+	d.rest("x")
 }
