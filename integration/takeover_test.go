@@ -260,3 +260,31 @@ func TestShutdownEndsThoughATreeIsStuck(t *testing.T) {
 	d.launch()
 	d.rest("x")
 }
+
+// What could not be stored leaves nothing behind when it can be.
+func TestDeleteThatCouldNotBeStored(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, setup{Private: true})
+	d.setup.Args = []string{"-runtime", d.dir + "/run"}
+	d.launch()
+	d.start(process.Spec{Name: "timed", Command: "true", Cron: "@every 1h"})
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000"})
+	d.turnReadOnly()
+	d.killWorker()
+	if err := d.client().Delete(d.context(), "timed"); !isCode(err, process.CodeStore) {
+		t.Errorf("delete: %v", err)
+	}
+	if s := d.status("timed"); s.State != process.Scheduled || s.NextTime.IsZero() {
+		t.Errorf("its schedule is off: %+v", s)
+	}
+	unix.Kill(d.status("x").PID, unix.SIGKILL)
+	d.rest("x")
+	d.turnWritable()
+	if err := d.client().Delete(d.context(), "x"); err != nil {
+		t.Fatal(err)
+	}
+	// A new process of this name counts its runs from 1 again.
+	if s := d.start(process.Spec{Name: "x", Command: "exec sleep 1000"}); s.Number != 1 || s.State != process.Running {
+		t.Errorf("%+v", s)
+	}
+}
