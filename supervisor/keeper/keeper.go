@@ -47,13 +47,6 @@ type Config struct {
 	resumed *state // from Resume
 }
 
-// wanted are the signals that mean something to a keeper, besides SIGCHLD.
-var wanted = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}
-
-// sameSignal is within which a signal is the one before, told again: timeout(1), sudo
-// and others send what they get to the process and to its group.
-const sameSignal = 10 * time.Millisecond
-
 // ErrKilled is what Run returns after a second signal. The worker has been sent
 // SIGKILL; trees may still be there.
 var ErrKilled = errors.New("killed by a second signal before shutdown was done")
@@ -323,15 +316,6 @@ func (k *keeper) becameReady(w *worker) {
 	}
 	w.ready = true
 }
-
-// Listen begins to take the signals that mean something to a keeper.
-func Listen() chan os.Signal {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, wanted...)
-	return signals
-}
-
-func (k *keeper) listen() { signal.Notify(k.signals, wanted...) }
 
 // spawn starts a run, unless it is held, and answers. An error is a packet that
 // makes no sense.

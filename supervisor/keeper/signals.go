@@ -1,0 +1,25 @@
+package keeper
+
+import (
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// wanted are the signals that mean something to a keeper, besides SIGCHLD.
+var wanted = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}
+
+// sameSignal is within which a signal is the one before, told again: timeout(1), sudo
+// and others send what they get to the process and to its group.
+const sameSignal = 10 * time.Millisecond
+
+// Listen begins to take the signals that mean something to a keeper.
+func Listen() chan os.Signal {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, wanted...)
+	return signals
+}
+
+func (k *keeper) listen() { signal.Notify(k.signals, wanted...) }
