@@ -127,10 +127,12 @@ func Run(ctx context.Context, c Config) error {
 }
 
 // beSmall tunes the runtime for a process that lives long and does little, in one
-// goroutine: one processor has one set of caches and wakes no second thread for
-// nothing, and garbage is collected when there are hundreds of kilobytes, not megabytes.
+// goroutine: garbage is collected when there are hundreds of kilobytes, not megabytes.
+// Two processors are the fewest that do not cost time: an only one is taken away from
+// every system call longer than 20 µs, such as the wait for an exec, and given to
+// another thread, which finds nothing to do and has to give it back.
 func beSmall() {
-	runtime.GOMAXPROCS(1)
+	runtime.GOMAXPROCS(2)
 	debug.SetGCPercent(10)
 	debug.FreeOSMemory()
 }
