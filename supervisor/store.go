@@ -128,14 +128,16 @@ func VerifyStore(stateDir string) error {
 }
 
 // ResetStore moves the store in a state directory aside, and the logs of its processes,
-// and makes an empty one. It returns where to; empty if there was none.
-func ResetStore(stateDir string) (string, error) {
-	moved, err := moveAside(StorePath(stateDir))
-	if err == nil {
-		_, err = moveAside(logsDir(stateDir))
-	}
-	if err != nil {
-		return moved, err
+// and makes an empty one. It returns where to, without what was not there.
+func ResetStore(stateDir string) (moved []string, err error) {
+	for _, path := range []string{StorePath(stateDir), logsDir(stateDir)} {
+		to, err := moveAside(path)
+		if err != nil {
+			return moved, err
+		}
+		if to != "" {
+			moved = append(moved, to)
+		}
 	}
 	s, _, err := openStore(StorePath(stateDir), nil)
 	if err != nil {
@@ -148,10 +150,13 @@ func ResetStore(stateDir string) (string, error) {
 func moveAside(path string) (string, error) {
 	to := path + ".broken-" + time.Now().UTC().Format("20060102T150405.000")
 	err := os.Rename(path, to)
-	if errors.Is(err, os.ErrNotExist) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return "", nil
+	case err != nil:
+		return "", err
 	}
-	return to, err
+	return to, nil
 }
 
 // storeIsNew reports whether there is no store yet, or its file is empty.

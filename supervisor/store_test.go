@@ -113,18 +113,27 @@ func TestDamagedStoreIsRefused(t *testing.T) {
 
 func TestResetStoreKeepsTheOldOne(t *testing.T) {
 	dir := t.TempDir()
-	if moved, err := ResetStore(dir); moved != "" || err != nil {
+	if moved, err := ResetStore(dir); moved != nil || err != nil {
 		t.Fatal(moved, err)
 	}
 	if err := os.WriteFile(StorePath(dir), []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	moved, err := ResetStore(dir)
-	if err != nil {
+	log := filepath.Join("web", "log")
+	if err := os.MkdirAll(filepath.Join(logsDir(dir), filepath.Dir(log)), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if data, err := os.ReadFile(moved); string(data) != "old" {
-		t.Error(string(data), err)
+	if err := os.WriteFile(filepath.Join(logsDir(dir), log), []byte("said"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	moved, err := ResetStore(dir)
+	if err != nil || len(moved) != 2 {
+		t.Fatal(moved, err)
+	}
+	for path, want := range map[string]string{moved[0]: "old", filepath.Join(moved[1], log): "said"} {
+		if data, err := os.ReadFile(path); string(data) != want {
+			t.Errorf("%s: %q, %v", path, data, err)
+		}
 	}
 	if err := verify(dir); err != nil {
 		t.Error("the new one:", err)

@@ -184,7 +184,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		return nil
 	})
 	f.BoolVar(&o.check, "check", false, "examine this host for a daemon with these flags, print what was found, and end")
-	f.BoolVar(&o.resetStore, "reset-store", false, "move the definitions aside and start with none")
+	f.BoolVar(&o.resetStore, "reset-store", false, "move the definitions and the logs aside and start with none")
 	client.HideSecret(args)
 	if err := f.Parse(args[1:]); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -207,8 +207,8 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 func (o *options) prepareStore(logger *log.Logger) error {
 	if o.resetStore {
 		moved, err := supervisor.ResetStore(o.State)
-		if moved != "" {
-			logger.Printf("the store was moved to %s", moved)
+		for _, path := range moved {
+			logger.Printf("moved aside to %s", path)
 		}
 		return err
 	}

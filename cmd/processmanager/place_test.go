@@ -239,7 +239,7 @@ func TestResetMovesTheStoreAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	moved, _ := filepath.Glob(dir + "/processes.db.broken-*")
-	if len(moved) != 1 || said.String() != "the store was moved to "+moved[0]+"\n" {
+	if len(moved) != 1 || said.String() != "moved aside to "+moved[0]+"\n" {
 		t.Errorf("moved %q, said %q", moved, said.String())
 	}
 	if data, _ := os.ReadFile(moved[0]); string(data) != "damaged" {
