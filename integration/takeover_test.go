@@ -156,6 +156,22 @@ func TestStopBySIGKILLDoesNotWaitInTheNextWorker(t *testing.T) {
 }
 
 // The job id of a start or restart is that of its run, whoever carries it out.
+func TestScheduleOutlivesAShutdownThatWasCutShort(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Cron: "@every 1s", StopTimeout: new(time.Second),
+		Command: `trap 'touch asked' TERM; while [ ! -e through ]; do sleep 0.05; done`})
+	d.await("x", "in its first run", func(s process.Status) bool { return s.State == process.Running })
+	d.cmd.Process.Signal(unix.SIGTERM)
+	eventually(t, "its tree is asked", func() bool { return !gone(d.dir + "/asked") })
+	d.crash()
+	touchFile(t, d.dir+"/through")
+	d.launch()
+	if s := d.await("x", "in its second run", func(s process.Status) bool { return s.LastRun != nil && s.LastRun.Number >= 2 }); s.LastRun.Cause != process.CauseExit {
+		t.Errorf("%+v", s.LastRun)
+	}
+}
+
 func TestJobIDOutlivesTheWorker(t *testing.T) {
 	t.Parallel()
 	for _, p := range []supervisor.Point{supervisor.PointAsked, supervisor.PointStored, supervisor.PointNumbered, supervisor.PointSpawned} {

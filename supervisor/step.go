@@ -11,6 +11,7 @@ type state struct {
 	at   process.State
 	cron bool // the spec has a schedule
 	up   bool // the target: false once stop was asked for
+	over bool // the daemon ends
 
 	// Of the current run, while at is Starting, Running or Stopping.
 	then       then          // what follows when it has ended
@@ -184,7 +185,7 @@ func (s state) start() (state, []action) {
 // spawn begins the next run; its number, and the target with it, are stored
 // on the way.
 func (s state) spawn(first ...action) (state, []action) {
-	s = state{at: process.Starting, cron: s.cron, up: s.up}
+	s = state{at: process.Starting, cron: s.cron, up: s.up, over: s.over}
 	return s, append(first, action{do: doSpawn})
 }
 
@@ -230,6 +231,7 @@ func (s state) remove() (state, []action) {
 
 // shutdown ends the tree and leaves the target alone.
 func (s state) shutdown() (state, []action) {
+	s.over = true
 	first := []action{{do: doUnschedule}, fail(goalStarted, process.CodeShuttingDown)}
 	if s.then == thenStart {
 		s.then = thenRest
@@ -293,7 +295,7 @@ func (s state) giveUp() (state, []action) {
 func (s state) finish() (state, []action) {
 	next := s.then
 	actions := []action{{do: doFinish, cause: s.cause}, settle(goalStopped)}
-	s = state{at: s.rest(), cron: s.cron, up: s.up}
+	s = state{at: s.rest(), cron: s.cron, up: s.up, over: s.over}
 	switch {
 	case next == thenRemove:
 		return s, append(actions, action{do: doRemove})
@@ -311,11 +313,11 @@ func (s state) rest() process.State {
 	switch {
 	case s.then == thenStop, s.then == thenRemove:
 		return process.Stopped
-	case s.cause == process.CauseShutdown:
+	case s.over && s.cause == process.CauseShutdown:
 		return process.Stopped
-	case s.cron && s.up:
+	case s.cron && s.up: // after the shutdown of a daemon that was killed meanwhile too
 		return process.Scheduled
-	case s.cause == process.CauseStop:
+	case s.cause == process.CauseStop, s.cause == process.CauseShutdown:
 		return process.Stopped
 	case s.completed:
 		return process.Completed
