@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -124,7 +125,14 @@ func (o output) remove() error {
 // finds it. The end that the tree gets is open for reading too: for it there is no
 // broken pipe as long as it lives.
 func makeFIFO(path string) (tree *os.File, err error) {
-	if err := unix.Mkfifo(path, 0o600); err != nil {
+	err = unix.Mkfifo(path, 0o600)
+	if err == unix.ENOENT { // somebody has deleted the directory
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, err
+		}
+		err = unix.Mkfifo(path, 0o600)
+	}
+	if err != nil {
 		return nil, &os.PathError{Op: "mkfifo", Path: path, Err: err}
 	}
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0) // os.OpenFile makes it non-blocking
