@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -113,6 +114,13 @@ var crashes = map[string]func(d crashing, name string, p supervisor.Point){
 		if !found || s.State != process.Running {
 			d.t.Errorf("lost %v: found %v, %+v", lost, found, s)
 		}
+		if p == supervisor.PointSpawned { // nobody could note when that was
+			id, err := proc.Identify("/proc", s.PID)
+			began := time.Now().Add(id.Boot() - proc.BootTime())
+			if off := s.Start.Sub(began).Abs(); err != nil || off > 50*time.Millisecond {
+				d.t.Errorf("start time is %v off, %v", off, err)
+			}
+		}
 		d.once(name, 1)
 	},
 	"exit": func(d crashing, name string, p supervisor.Point) {
@@ -175,19 +183,11 @@ var crashes = map[string]func(d crashing, name string, p supervisor.Point){
 		d.start(deaf(name, "wait"))
 		d.said(name, "up")
 		d.arm(p)
-		err := d.client().Delete(d.context(), name)
-		if !d.lost(err) {
-			if _, found := d.settled(name); found {
-				d.t.Error("it was deleted and is there")
-			}
-		} else if s, found := d.settled(name); found { // not quite done
-			if s.State != process.Stopped || s.Cause != process.CauseStop {
-				d.t.Errorf("%+v", s)
-			}
-			if err := d.client().Delete(d.context(), name); err != nil && !errors.Is(err, process.ErrNotFound) {
-				d.t.Error(err)
-			}
-		}
+		d.lost(d.client().Delete(d.context(), name))
+		eventually(d.t, "what was begun is finished", func() bool {
+			_, found := d.settled(name)
+			return !found
+		})
 		d.nobodyLeft(name, 1)
 		if !gone(d.state + "/logs/" + name) {
 			d.t.Error("its log is left")

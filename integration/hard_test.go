@@ -40,23 +40,23 @@ func TestFIFOThatIsDeletedCostsNothing(t *testing.T) {
 	}
 }
 
-func TestRuntimeDirectoryThatIsDeletedIsAClearError(t *testing.T) {
+func TestRuntimeDirectoryThatIsDeletedIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	d.start(process.Spec{Name: "before", Command: "exec sleep 1000"})
-	if err := os.RemoveAll(d.state + "/run/fifo"); err != nil {
-		t.Fatal(err)
-	}
+	d.client() // its socket is gone with the directory
+	d.removeAll(d.state + "/run")
+	touchFile(t, d.state+"/run")
 	_, err := d.client().Start(d.context(), process.Spec{Name: "x", Command: "exec sleep 1000"})
-	if !isCode(err, process.CodeStart) || !strings.Contains(err.Error(), d.state+"/run/fifo") {
+	if !isCode(err, process.CodeStart) || !strings.Contains(err.Error(), d.state+"/run") {
 		t.Errorf("start: %v", err)
+	}
+	d.removeAll(d.state + "/run")
+	if s, err := d.client().Start(d.context(), process.Spec{Name: "x"}); err != nil || s.State != process.Running {
+		t.Errorf("%+v, %v", s, err)
 	}
 	if s := d.status("before"); s.State != process.Running {
 		t.Errorf("%+v", s)
-	}
-	d.killWorker() // it makes what it needs
-	if s, err := d.client().Start(d.context(), process.Spec{Name: "x"}); err != nil || s.State != process.Running {
-		t.Errorf("%+v, %v", s, err)
 	}
 }
 
@@ -73,6 +73,37 @@ func TestStoreThatIsDeletedIsWrittenAnew(t *testing.T) {
 		}
 	}
 	d.deleteStore()
+	d.killWorker()
+	for _, name := range []string{"before", "after"} {
+		if s := d.status(name); s.State != process.Running || s.Number != 1 {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// Nobody is told that what goes to a file without a name was stored.
+func TestStoreThatIsReplacedIsNotWrittenTo(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "before", Command: "exec sleep 1000"})
+	store := d.state + "/processes.db"
+	data, err := os.ReadFile(store)
+	if err == nil {
+		err = os.WriteFile(store+".copy", data, 0o600)
+	}
+	from := d.log.len()
+	if err := errors.Join(err, os.Rename(store+".copy", store)); err != nil {
+		t.Fatal(err)
+	}
+	const why = "another file was put in its place"
+	if !d.log.await(from, why, d.ended) {
+		t.Fatalf("it does not say so: %s", d.log.since(0))
+	}
+	if _, err := d.client().Start(d.context(), process.Spec{Name: "after", Command: "exec sleep 1000"}); !isCode(err, process.CodeStore) || !strings.Contains(err.Error(), why) {
+		t.Errorf("start: %v", err)
+	}
+	d.removeAll(store)
+	d.start(process.Spec{Name: "after", Command: "exec sleep 1000"})
 	d.killWorker()
 	for _, name := range []string{"before", "after"} {
 		if s := d.status(name); s.State != process.Running || s.Number != 1 {
@@ -251,6 +282,39 @@ func TestStateDirectoryThatTurnsReadOnlyHarmsNoTree(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	d.start(process.Spec{Name: "new", Command: "exec sleep 1000"})
+}
+
+// What is known of a run that has ended is not known less by the next worker, though
+// it could not be stored.
+func TestResultThatCouldNotBeStoredOutlivesTheWorker(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, setup{Private: true})
+	d.setup.Args = []string{"-runtime", d.dir + "/run"}
+	d.launch()
+	d.start(process.Spec{Name: "x", Command: "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done; echo up; exec sleep 1000"})
+	d.said("x", "up")
+	d.turnReadOnly()
+	d.killWorker() // the next one cannot open the store for writing
+	if _, err := d.client().Stop(d.context(), "x"); !isCode(err, process.CodeStore) {
+		t.Errorf("stop: %v", err)
+	}
+	before := d.status("x")
+	time.Sleep(time.Second) // it did not end when that was noticed
+	d.killWorker()
+	now := d.rest("x")
+	if now.State != process.Stopped || now.Cause != process.CauseStop || now.Signal != before.Signal || !now.Start.Equal(before.Start) {
+		t.Errorf("was %+v\nis %+v", before, now)
+	}
+	if off := now.End.Sub(before.End).Abs(); off > 500*time.Millisecond {
+		t.Errorf("its end is %v off", off)
+	}
+	if before.CPU == nil || now.CPU == nil || *now.CPU < *before.CPU {
+		t.Errorf("CPU was %+v\nis %+v", before.Usage, now.Usage)
+	}
+	d.turnWritable()
+	eventually(t, "the result is on disk and the group gone", func() bool {
+		return strings.Contains(d.stored("x"), `"cause":"stop"`) && gone(d.group("x", 1))
+	})
 }
 
 // hardPlaces are what can happen to a daemon's surroundings. Each leaves it so.

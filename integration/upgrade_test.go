@@ -168,6 +168,17 @@ func TestSecondSignalLeavesNobody(t *testing.T) {
 	d.checkNothingLeft() // groups and FIFOs
 }
 
+// leaveWorkerStopped kills the keeper while the worker, whose pid it returns, does nothing.
+func (d *daemon) leaveWorkerStopped() int {
+	d.t.Helper()
+	worker, keeper := d.worker(), d.keeper()
+	unix.Kill(worker, unix.SIGSTOP)
+	d.hangUp()
+	unix.Kill(keeper, unix.SIGKILL)
+	eventually(d.t, "the keeper is dead", func() bool { return !running(keeper) })
+	return worker
+}
+
 // TestStartWaitsForTheWorkerOfADeadKeeper has a worker that is still there, and holds
 // the store, when the next daemon starts.
 func TestStartWaitsForTheWorkerOfADeadKeeper(t *testing.T) {
@@ -176,18 +187,29 @@ func TestStartWaitsForTheWorkerOfADeadKeeper(t *testing.T) {
 	d.start(process.Spec{Name: "p", Command: "echo up; exec sleep 1000"})
 	d.said("p", "up")
 	before := d.status("p")
-	worker := d.worker()
-	unix.Kill(worker, unix.SIGSTOP)
-	d.hangUp()
-	keeper := d.keeper()
-	unix.Kill(keeper, unix.SIGKILL)
-	eventually(t, "the keeper is dead", func() bool {
-		stat := procStat(keeper)
-		return len(stat) == 0 || stat[0] == "Z"
-	})
+	worker := d.leaveWorkerStopped()
 	time.AfterFunc(time.Second, func() { unix.Kill(worker, unix.SIGCONT) })
 	d.launch()
 	if s := d.status("p"); s.State != process.Running || s.PID != before.PID {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A store that a worker without a keeper has locked is not damaged, and not moved away.
+func TestStoreInUseIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "p", Command: "exec sleep 1000"})
+	pid := d.status("p").PID
+	worker := d.leaveWorkerStopped()
+	for _, args := range [][]string{nil, {"-reset-store"}} {
+		if said := d.refuse(args...); !strings.Contains(said, "in use") || strings.Contains(said, "-reset-store") {
+			t.Errorf("%q: it says %q", args, said)
+		}
+	}
+	unix.Kill(worker, unix.SIGCONT)
+	d.launch()
+	if s := d.status("p"); s.State != process.Running || s.PID != pid {
 		t.Errorf("%+v", s)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,12 @@ import (
 type ID struct {
 	PID   int    `json:"pid"`
 	Start uint64 `json:"start"` // clock ticks since boot, field 22 of /proc/PID/stat
+}
+
+// Boot is when it was started, by BootTime, to a clock tick.
+func (id ID) Boot() time.Duration {
+	const tick = time.Second / 100 // USER_HZ, on every machine that Go runs on
+	return time.Duration(id.Start) * tick
 }
 
 // Identify reads the start time of pid from /proc/PID/stat. A zombie has one too.

@@ -31,6 +31,9 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 		holds[held[i].Run] = &held[i]
 	}
 	for _, rec := range records {
+		if rec.Removed && s.erase(&rec) {
+			continue
+		}
 		id := keeper.RunID{Name: rec.Spec.Name, Run: rec.Run}
 		p, err := s.resume(rec)
 		if err != nil {
@@ -72,6 +75,19 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 		s.loops.Go(p.loop)
 	}
 	return nil
+}
+
+// erase forgets a process that a former worker was about to forget: its run has ended.
+func (s *Supervisor) erase(rec *record) (done bool) {
+	err := os.RemoveAll(s.logDir(rec.Spec.Name))
+	if err == nil {
+		err = s.store.remove(rec.Spec.Name)
+	}
+	if err != nil {
+		s.log.Printf("process '%s' was to be deleted: %v", rec.Spec.Name, err)
+		rec.Removed = false
+	}
+	return err == nil
 }
 
 func isEmpty(g cgroup.Group) bool {
@@ -198,6 +214,9 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 			r.leader = s.oldest(*group)
 		}
 		leader = leaderAttr{r.leader, time.Now(), proc.BootTime()}
+		if age := leader.Boot - r.leader.Boot(); r.leader.PID != 0 {
+			leader.Started, leader.Boot = leader.Started.Add(-age), leader.Boot-age
+		}
 		r.start, r.boot = leader.Started, leader.Boot
 		if err := r.attr(attrLeader, leader); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.log.Printf("%v: %v", id, err)

@@ -1,8 +1,10 @@
 package supervisor
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"log"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
@@ -40,6 +42,7 @@ type endAttr struct {
 	Exit  *proc.Exit          `json:",omitempty"` // of the leader
 	Left  *process.LeftBehind `json:",omitempty"`
 	JobID string              `json:",omitempty"` // of the run that is to follow
+	Over  time.Duration       `json:",omitzero"`  // when nobody was left, if the store could not be told
 }
 
 func (r *run) attr(name string, value any) error {
@@ -60,6 +63,17 @@ func readAttr(g cgroup.Group, name string, value any) (bool, error) {
 		return false, err
 	}
 	return true, json.Unmarshal(data, value)
+}
+
+// noteOver records when the run that was being ended was over.
+func (r *run) noteOver(log *log.Logger) {
+	if r.noted.Boot == 0 { // it ended by itself: with its leader
+		return
+	}
+	r.noted.Over = cmp.Or(r.noted.Over, proc.BootTime())
+	if err := r.attr(attrEnd, r.noted); err != nil {
+		log.Printf("%v: %v", r.id, err)
+	}
 }
 
 // noteEnd records why the run is being ended, and what is to follow, before

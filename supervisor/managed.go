@@ -8,7 +8,6 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"github.com/freeflowuniverse/processmanager/proc"
-	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -27,8 +26,8 @@ type managed struct {
 	startErr error  // why the last spawn failed
 	owed     bool   // the former worker was about to start a run
 	waiting  []request
-	unkept   []keeper.RunID // ended, and not on disk: the disk was full, say
-	unsaved  error          // why the record is not on disk as it is
+	unkept   []*run // ended, and not on disk: the disk was full, say
+	unsaved  error  // why the record is not on disk as it is
 
 	phase      *time.Timer // of the end of a run
 	phaseEvent event
@@ -123,6 +122,7 @@ func (p *managed) loop() {
 		for _, t := range []*time.Timer{p.phase, p.deadline, p.alarm, p.retry} {
 			t.Stop()
 		}
+		p.letGoAll() // the keeper ends too
 	}()
 	shutdown := p.s.closing
 	if p.owed {
@@ -329,11 +329,16 @@ func (p *managed) save() error {
 		return p.unsaved
 	}
 	p.stored = true
-	for _, id := range p.unkept {
-		p.drop(id)
+	p.letGoAll()
+	return nil
+}
+
+// letGoAll lets go of all runs that were not on disk.
+func (p *managed) letGoAll() {
+	for _, r := range p.unkept {
+		p.letGo(r)
 	}
 	p.unkept = nil
-	return nil
 }
 
 func (p *managed) remove() {
@@ -348,6 +353,7 @@ func (p *managed) remove() {
 		err = p.s.store.remove(name)
 	}
 	if err != nil { // it would be back with the next daemon
+		p.rec.Removed = false
 		p.answerAll(err)
 		if p.state.at == process.Scheduled {
 			p.arm()
@@ -355,9 +361,7 @@ func (p *managed) remove() {
 		return
 	}
 	p.s.at(PointForgotten)
-	for _, id := range p.unkept {
-		p.drop(id)
-	}
+	p.letGoAll()
 	p.state.at, p.unsaved = removed, nil
 	p.s.forget(p)
 	p.settle(goalRemoved, "")

@@ -305,7 +305,7 @@ func (p *managed) finish(cause process.Cause) {
 	if p.state.at == process.Starting {
 		p.rec.At, p.rec.Owed, p.rec.JobID = process.Stopped, true, p.jobID
 	}
-	// What the run has left is needed until its result is on disk.
+	p.rec.Removed = r.noted.Then == thenRemove
 	kept := true
 	if p.stored { // a process that could not be stored is none
 		kept = p.save() == nil
@@ -314,19 +314,25 @@ func (p *managed) finish(cause process.Cause) {
 	if r.unwatch != nil {
 		r.unwatch()
 	}
+	if kept {
+		p.letGo(r)
+	} else { // the group and the keeper remember how it ended until that is on disk
+		r.noteOver(p.s.log)
+		p.unkept = append(p.unkept, r)
+	}
+	p.run = nil
+}
+
+// letGo removes what is left of a run whose result is on disk.
+func (p *managed) letGo(r *run) {
 	if r.made {
 		if err := r.group.Remove(); err != nil {
 			p.s.log.Printf("%v: its group stays: %v", r.id, err)
 		}
 	}
 	p.s.at(PointRemoved)
-	if kept {
-		p.drop(r.id)
-	} else { // the keeper remembers how it ended until that is on disk
-		p.unkept = append(p.unkept, r.id)
-	}
+	p.drop(r.id)
 	p.s.at(PointDropped)
-	p.run = nil
 }
 
 // drop tells the keeper to forget a run.
@@ -348,7 +354,10 @@ func (r *run) age() time.Duration { return proc.BootTime() - r.boot }
 func (r *run) result(cause process.Cause, p *managed) process.Run {
 	res := r.describe()
 	end := proc.BootTime()
-	if r.exit != nil && r.left == nil && !r.noted.Sent { // it ended with its leader, before we looked
+	switch {
+	case r.noted.Over != 0: // a former worker saw it
+		end = r.noted.Over
+	case r.exit != nil && r.left == nil && !r.noted.Sent: // it ended with its leader, before we looked
 		end = max(min(end, r.exit.Time), r.boot)
 	}
 	res.End, res.Error = time.Now().Add(end-proc.BootTime()).UTC(), r.error

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/proc"
@@ -26,6 +27,9 @@ type record struct {
 	JobID string       `json:",omitempty"`
 	Last  *process.Run `json:",omitempty"` // the last run that ended
 	Owed  bool         `json:",omitzero"`  // the next run was to be started at once
+
+	// Removed says that it was to be forgotten when that run had ended.
+	Removed bool `json:",omitzero"`
 
 	// Origin is who was about to start the last run: without it nobody could
 	// say whether one that left no trace was ever there.
@@ -46,6 +50,7 @@ type store struct {
 	path  string
 	log   *log.Logger // nil: says nothing
 	db    *bolt.DB    // belongs to commit
+	file  os.FileInfo // of db
 	guard *guard      // of the file
 	ops   chan op
 	done  chan struct{}
@@ -75,6 +80,9 @@ type StoreError struct {
 }
 
 func (e *StoreError) Error() string {
+	if errors.Is(e.Err, bolterrors.ErrTimeout) {
+		return fmt.Sprintf("the store %s is in use: another process, a worker whose keeper was killed perhaps, has locked it and must end first", e.Path)
+	}
 	return fmt.Sprintf("the store %s cannot be read: %v; -reset-store moves it aside and starts empty", e.Path, e.Err)
 }
 
@@ -91,13 +99,26 @@ func openStore(path string, log *log.Logger) (*store, []record, error) {
 		db.Close()
 		return nil, nil, &StoreError{path, err}
 	}
-	s := &store{path: path, log: log, db: db, guard: newGuard(), ops: make(chan op), done: make(chan struct{})}
-	s.guard.follow(path)
+	s := &store{path: path, log: log, guard: newGuard(), ops: make(chan op), done: make(chan struct{})}
+	if err := s.use(db); err != nil {
+		db.Close()
+		return nil, nil, &StoreError{path, err}
+	}
 	if db.IsReadOnly() {
 		s.note(unix.EROFS)
 	}
 	go s.commit()
 	return s, records, nil
+}
+
+// use makes db, which is what is at the path now, the one that is written to.
+func (s *store) use(db *bolt.DB) (err error) {
+	if s.file, err = os.Stat(s.path); err != nil {
+		return err
+	}
+	s.db = db
+	s.guard.follow(s.path)
+	return nil
 }
 
 // VerifyStore checks the store in a state directory page by page. None is fine.
@@ -109,7 +130,7 @@ func VerifyStore(stateDir string) error {
 	if storeIsNew(path) {
 		return nil
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 5 * time.Second, ReadOnly: true})
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockLimit, ReadOnly: true})
 	if err != nil {
 		return &StoreError{path, err}
 	}
@@ -128,8 +149,12 @@ func VerifyStore(stateDir string) error {
 }
 
 // ResetStore moves the store in a state directory aside, and the logs of its processes,
-// and makes an empty one. It returns where to, without what was not there.
+// and makes an empty one. It returns where to, without what was not there. A store that
+// is in use is left alone.
 func ResetStore(stateDir string) (moved []string, err error) {
+	if err := notInUse(StorePath(stateDir)); err != nil {
+		return nil, &StoreError{StorePath(stateDir), err}
+	}
 	for _, path := range []string{StorePath(stateDir), logsDir(stateDir)} {
 		to, err := moveAside(path)
 		if err != nil {
@@ -144,6 +169,27 @@ func ResetStore(stateDir string) (moved []string, err error) {
 		return moved, err
 	}
 	return moved, s.close()
+}
+
+// lockLimit is how long to wait for whoever has locked the store: a worker that ends.
+const lockLimit = 5 * time.Second
+
+// notInUse waits until nobody has locked the file at path, as the library does.
+func notInUse(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil // what is there shows later
+	}
+	defer f.Close()
+	for limit := time.Now().Add(lockLimit); ; time.Sleep(50 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err != unix.EWOULDBLOCK {
+			return err
+		}
+		if time.Now().After(limit) {
+			return bolterrors.ErrTimeout
+		}
+	}
 }
 
 // moveAside renames what is at path and returns its new name; empty if there is nothing.
@@ -285,10 +331,17 @@ func (s *store) write(batch []op) error {
 	})
 }
 
+// errReplaced is a store that the next worker would not read.
+var errReplaced = errors.New("another file was put in its place; when that is moved away this one is written anew")
+
 // renew makes the store fit to be written to, if it is not.
 func (s *store) renew() error {
-	if _, err := os.Lstat(s.path); errors.Is(err, os.ErrNotExist) {
+	now, err := os.Stat(s.path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return s.restore()
+	case err == nil && !os.SameFile(now, s.file):
+		return errReplaced
 	}
 	if !s.db.IsReadOnly() {
 		return nil
@@ -303,8 +356,7 @@ func (s *store) renew() error {
 	if err != nil {
 		return err
 	}
-	s.db = db
-	return nil
+	return s.use(db)
 }
 
 // note says when writing begins to fail, and when that is over.
@@ -333,10 +385,13 @@ func (s *store) restore() error {
 	if err != nil {
 		return err
 	}
-	s.guard.follow(s.path)
+	former := s.db
+	if err := s.use(db); err != nil {
+		db.Close()
+		return err
+	}
 	s.say("somebody has deleted the store %s: it was written anew", s.path)
-	s.db, db = db, s.db
-	return db.Close()
+	return former.Close()
 }
 
 func (s *store) say(format string, args ...any) {
@@ -348,7 +403,7 @@ func (s *store) say(format string, args ...any) {
 // openDB opens a file that cannot be written to as well, for reading: what runs is
 // looked after all the same.
 func openDB(path string) (*bolt.DB, error) {
-	o := bolt.Options{Timeout: 5 * time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType}
+	o := bolt.Options{Timeout: lockLimit, NoFreelistSync: true, FreelistType: bolt.FreelistMapType}
 	db, err := bolt.Open(path, 0o600, &o)
 	if errors.Is(err, unix.EROFS) {
 		o.ReadOnly = true
