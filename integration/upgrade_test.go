@@ -168,6 +168,37 @@ func TestSecondSignalLeavesNobody(t *testing.T) {
 	d.checkNothingLeft() // groups and FIFOs
 }
 
+// What a process without a log has said is handed on, even by way of a worker that
+// is not ready.
+func TestLastLinesOutliveAnUpgrade(t *testing.T) {
+	t.Parallel()
+	d, replace := ownProgram(t)
+	d.start(process.Spec{Name: "runs", Command: "echo one; until [ -e go ]; do sleep 0.02; done; echo two; exec sleep 1000"})
+	d.said("runs", "one")
+	if s := d.finished("ended", "echo last; exit 3"); s.Error != "exit code 3: last" {
+		t.Errorf("%+v", s)
+	}
+	for _, program := range []string{programs.daemon, otherProgram(t)} {
+		replace(program)
+		d.upgraded()
+		if runs, ended := d.logs("runs", 10), d.logs("ended", 10); runs != "one\n" || ended != "last\n" {
+			t.Errorf("kept are %q and %q", runs, ended)
+		}
+	}
+	replace("/bin/false")
+	from := d.log.len()
+	d.cmd.Process.Signal(syscall.SIGHUP)
+	d.log.await(from, "the upgrade was not done", d.ended)
+	touchFile(t, d.dir+"/go")
+	d.said("runs", "two")
+	if runs := d.logs("runs", 10); runs != "one\ntwo\n" {
+		t.Errorf("kept is %q", runs)
+	}
+	if !gone(d.state + "/run/tails") {
+		t.Error("what was handed over is still there")
+	}
+}
+
 // leaveWorkerStopped kills the keeper while the worker, whose pid it returns, does nothing.
 func (d *daemon) leaveWorkerStopped() int {
 	d.t.Helper()

@@ -30,6 +30,7 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 	for i := range held {
 		holds[held[i].Run] = &held[i]
 	}
+	tails := s.handedOver()
 	for _, rec := range records {
 		if rec.Removed && s.erase(&rec) {
 			continue
@@ -38,6 +39,9 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 		p, err := s.resume(rec)
 		if err != nil {
 			return err
+		}
+		if k := tails[rec.Spec.Name]; p.output.tail != nil && k.Run == rec.Run {
+			p.output.tail.resume(k)
 		}
 		if rec.Run > 0 && (rec.Last == nil || rec.Last.Number < rec.Run) {
 			if p.adopt(id, groups[id], holds[id]) {

@@ -39,12 +39,18 @@ func (s *Supervisor) openOutput(spec *process.Spec) (output, error) {
 	return output{log: log}, err
 }
 
-// move begins to move what a run writes from its FIFO. A tail is that of one run.
+// begin is called before anything of a new run is moved. A tail is that of one run.
+func (o output) begin(run uint64) {
+	if o.tail != nil {
+		o.tail.Begin(run)
+	}
+}
+
+// move begins to move what a run writes from its FIFO.
 func (s *Supervisor) move(o output, id keeper.RunID, fifo *os.File) (*logs.Pump, error) {
 	if o.log != nil {
 		return o.log.Move(fifo, id.Run)
 	}
-	o.tail.Remove()
 	pump, err := s.mover.Copy(fifo, o.tail, func(err error) { s.log.Printf("%v: %v", id, err) })
 	o.tail.pump.Store(pump)
 	return pump, err

@@ -104,6 +104,7 @@ func (r *run) begin(p *managed) error {
 		return err
 	}
 	defer output.Close()
+	p.output.begin(r.id.Run)
 	if err := r.moveFrom(p, output); err != nil {
 		return err
 	}

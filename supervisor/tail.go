@@ -3,6 +3,7 @@ package supervisor
 import (
 	"bytes"
 	"container/list"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -28,6 +29,7 @@ type tails struct {
 // by tails.mu.
 type tail struct {
 	all     *tails
+	run     uint64 // whose it is
 	data    []byte // a ring once it is full
 	next    int    // where the ring is written next
 	dropped bool   // something stood before
@@ -81,16 +83,43 @@ func (t *tail) drop() {
 	}
 }
 
+// Begin makes it the tail of a new run.
+func (t *tail) Begin(run uint64) {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	t.drop()
+	t.run, t.dropped = run, false
+}
+
+// keptTail is a tail on its way to the next worker.
+type keptTail struct {
+	Name    string
+	Run     uint64
+	Data    []byte
+	Dropped bool `json:",omitzero"`
+}
+
+// keep is all of it.
+func (t *tail) keep() keptTail {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	return keptTail{Run: t.run, Data: slices.Concat(t.data[t.next:], t.data[:t.next]), Dropped: t.dropped}
+}
+
+// resume goes on with what a former worker kept.
+func (t *tail) resume(k keptTail) {
+	t.Begin(k.Run)
+	t.Write(k.Data)
+	t.all.mu.Lock()
+	t.dropped = t.dropped || k.Dropped
+	t.all.mu.Unlock()
+}
+
 // Last is the last lines, all that are kept for 0.
 func (t *tail) Last(lines int) []byte {
-	t.all.mu.Lock()
-	whole := append(t.data[t.next:len(t.data):len(t.data)], t.data[:t.next]...)
-	if t.next == 0 {
-		whole = bytes.Clone(t.data)
-	}
-	dropped := t.dropped
-	t.all.mu.Unlock()
-	if dropped { // the first line has lost its beginning
+	kept := t.keep()
+	whole := kept.Data
+	if kept.Dropped { // the first line has lost its beginning
 		if _, rest, found := bytes.Cut(whole, []byte("\n")); found {
 			whole = rest
 		}

@@ -82,6 +82,7 @@ func work(logger *log.Logger) error {
 	if err := link.Ready(); err != nil { // nobody is answered before
 		return err
 	}
+	sup.TookOver()
 	var serving sync.WaitGroup
 	for _, l := range listeners {
 		serving.Go(func() {
@@ -102,9 +103,19 @@ func work(logger *log.Logger) error {
 		}()
 	case <-link.HandOver():
 		shutdown()
-		time.AfterFunc(keeper.HandOverTime, func() { ended <- errHandedOver })
+		served := make(chan struct{})
 		go func() {
 			serving.Wait()
+			close(served)
+		}()
+		go func() {
+			select {
+			case <-served:
+			case <-time.After(keeper.HandOverTime):
+			}
+			if err := sup.HandOver(); err != nil {
+				logger.Printf("the last lines of what has no log are lost: %v", err)
+			}
 			ended <- errHandedOver
 		}()
 	case <-link.Done():

@@ -175,6 +175,14 @@ func (p *Pump) Finish() {
 
 const finishTries = 100
 
+// Leave stops moving. What is in the FIFO stays there, for the next mover.
+func (p *Pump) Leave() {
+	p.m.mu.Lock()
+	delete(p.m.pumps, p.key)
+	p.m.mu.Unlock()
+	p.close()
+}
+
 // close leaves what is in the FIFO there.
 func (p *Pump) close() {
 	p.mu.Lock()

@@ -1,0 +1,71 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+)
+
+// What only this process has and the worker of an upgrade goes on with: the tails. They
+// wait for it in a file of the runtime directory.
+
+func (s *Supervisor) tailsPath() string { return s.runtime + "/tails" }
+
+// HandOver leaves for the next worker what only this one has. Trees go on; what they
+// write from now on stays in their FIFOs. This process must end right afterwards.
+func (s *Supervisor) HandOver() error {
+	s.mu.Lock()
+	all := maps.Clone(s.names)
+	s.mu.Unlock()
+	var kept []keptTail
+	for name, p := range all {
+		t := p.output.tail
+		if t == nil {
+			continue
+		}
+		if pump := t.pump.Load(); pump != nil {
+			pump.Leave()
+		}
+		if k := t.keep(); len(k.Data) > 0 {
+			k.Name = name
+			kept = append(kept, k)
+		}
+	}
+	data, err := json.Marshal(kept)
+	if err == nil {
+		err = os.WriteFile(s.tailsPath()+".new", data, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(s.tailsPath()+".new", s.tailsPath())
+	}
+	return err
+}
+
+// handedOver is what a former worker has left, by name.
+func (s *Supervisor) handedOver() map[string]keptTail {
+	data, err := os.ReadFile(s.tailsPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var list []keptTail
+	if err == nil {
+		err = json.Unmarshal(data, &list)
+	}
+	if err != nil {
+		s.log.Printf("the last lines of what has no log are lost: %v", err)
+	}
+	byName := map[string]keptTail{}
+	for _, k := range list {
+		byName[k.Name] = k
+	}
+	return byName
+}
+
+// TookOver is called when no worker before this one will go on.
+func (s *Supervisor) TookOver() {
+	if err := os.Remove(s.tailsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Print(err)
+	}
+}
