@@ -68,6 +68,27 @@ func TestTreesOutliveTheKeeper(t *testing.T) {
 	d.nobodyLeft("x", 1)
 }
 
+// The FIFO of an adopted run outlives its worker, and its tree.
+func TestLastLineOfAnAdoptedRunIsKept(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Log: true, Command: "echo up; until [ -e enough ]; do sleep 0.02; done; echo last"})
+	d.said("x", "up")
+	pid := d.status("x").PID
+	d.crash()
+	d.launch()
+	worker := d.worker()
+	unix.Kill(worker, unix.SIGSTOP)
+	touchFile(t, d.dir+"/enough")
+	eventually(t, "the tree has ended", func() bool { return !running(pid) })
+	d.killWorker()
+	d.rest("x")
+	if got := d.logs("x", 10); got != "up\nlast\n" {
+		t.Errorf("its log is %q", got)
+	}
+	d.nobodyLeft("x", 1)
+}
+
 // A FIFO that is gone with its tree was moved to its end by a worker that died before
 // it could record that: nothing is lost.
 func TestOutputThatWasMovedIsNotCalledLost(t *testing.T) {

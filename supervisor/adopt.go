@@ -94,6 +94,23 @@ func (s *Supervisor) erase(rec *record) (done bool) {
 	return err == nil
 }
 
+// Former are the runs that a daemon has left alive, by their FIFOs. Held by the keeper
+// these keep what is written to them, whoever dies.
+func Former(runtime string, groups cgroup.Group) (list []keeper.Held) {
+	children, _ := groups.Children() // the worker says what is wrong
+	for _, g := range children {
+		id, ok := parseGroupName(g.Name())
+		if !ok || isEmpty(g) {
+			continue
+		}
+		fifo, err := os.OpenFile(fifoDir(runtime)+"/"+g.Name(), unix.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err == nil {
+			list = append(list, keeper.Held{Run: id, Output: fifo})
+		}
+	}
+	return list
+}
+
 func isEmpty(g cgroup.Group) bool {
 	var events cgroup.Events
 	err := insist(func() (err error) {
@@ -192,6 +209,13 @@ func (p *managed) lose() error {
 // when there is none: it was never started.
 func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held) bool {
 	s := p.s
+	var output *os.File
+	if held != nil {
+		output = held.Output
+		if held.SpawnErr == nil && held.ID == (proc.ID{}) { // a former keeper started it
+			held = nil
+		}
+	}
 	var leader leaderAttr
 	known := false
 	if group != nil {
@@ -233,7 +257,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 		s.log.Printf("%v: %v", id, err)
 	}
 	p.adoptAttrs(leader)
-	p.adoptOutput(held)
+	p.adoptOutput(output)
 	r.meter = newMeter(s.proc, r.group, r.age())
 	p.lookAgain()
 	switch {
@@ -309,13 +333,13 @@ func (p *managed) adoptAttrs(leader leaderAttr) {
 
 // adoptOutput goes on moving where the former worker stopped: from the end that the
 // keeper holds, or from the FIFO by its name.
-func (p *managed) adoptOutput(held *keeper.Held) {
+func (p *managed) adoptOutput(output *os.File) {
 	r := p.run
 	var err error
 	switch {
-	case held != nil && held.Output != nil:
-		defer held.Output.Close()
-		err = r.moveFrom(p, held.Output)
+	case output != nil:
+		defer output.Close()
+		err = r.moveFrom(p, output)
 	default:
 		var fifo *os.File
 		if fifo, err = os.OpenFile(p.s.fifoPath(r.id), unix.O_RDONLY|unix.O_NONBLOCK, 0); err == nil {

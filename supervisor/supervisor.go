@@ -381,7 +381,9 @@ func (s *Supervisor) isClosing() bool {
 	}
 }
 
-func (s *Supervisor) fifoDir() string { return s.runtime + "/fifo" }
+func (s *Supervisor) fifoDir() string { return fifoDir(s.runtime) }
+
+func fifoDir(runtimeDir string) string { return runtimeDir + "/fifo" }
 
 func (s *Supervisor) fifoPath(id keeper.RunID) string { return s.fifoDir() + "/" + groupName(id) }
 

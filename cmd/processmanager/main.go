@@ -125,6 +125,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger) (err error) {
 		Hello:     hello,
 		Listeners: place.listeners,
 		Signals:   signals,
+		Former:    supervisor.Former(place.Runtime, place.groups.runs()),
 		Locks:     place.locks,
 	}, logger)
 }

@@ -38,6 +38,10 @@ type Config struct {
 	// it; nil: Run listens by itself.
 	Signals chan os.Signal
 
+	// Former are runs that a former keeper has started. Nothing but their Output is
+	// looked at: it is held, and handed to each worker with an ID of zero, until Drop.
+	Former []Held
+
 	// Locks are held and never looked at.
 	Locks []*os.File
 
@@ -115,6 +119,13 @@ func Run(ctx context.Context, c Config) error {
 		runs:    make(map[RunID]*run),
 		leaders: make(map[int]*run),
 		signals: c.Signals,
+	}
+	for _, h := range c.Former {
+		if affordable(h.Output) {
+			k.runs[h.Run] = &run{RunID: h.Run, output: h.Output}
+		} else {
+			h.Output.Close()
+		}
 	}
 	takeName()
 	if c.resumed != nil {

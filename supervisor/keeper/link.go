@@ -41,7 +41,8 @@ type Hello struct {
 type Held struct {
 	Run RunID
 
-	// ID is the leader. It is zero when the start failed; SpawnErr says why.
+	// ID is the leader. It is zero when the start failed, SpawnErr says why, and when
+	// another keeper has started it.
 	ID       proc.ID
 	SpawnErr error
 

@@ -193,7 +193,7 @@ func (k *keeper) resume(s *state) {
 	for i := range s.Runs {
 		r := s.Runs[i].run()
 		k.runs[r.RunID] = r
-		if r.err == nil && r.exit == nil {
+		if r.err == nil && r.exit == nil && r.id.PID != 0 {
 			k.leaders[r.id.PID] = r
 		}
 	}
