@@ -47,19 +47,21 @@ func main() {
 var errUsage = errors.New("usage")
 
 func run(ctx context.Context, args []string, stderr io.Writer) int {
-	logger := log.New(stderr, "processmanager: ", 0)
+	out := &backlog{w: stderr}
+	defer out.flush()
+	logger := log.New(out, "processmanager: ", 0)
 	var err error
 	switch {
 	case len(args) == 2 && args[1] == workerArg:
-		err = work(logger)
+		err = work(logger, out.flush)
 	case len(args) == 2 && args[1] == keeper.CheckArg:
 		err = keeper.WriteCheck(os.Stdout)
 	case len(args) == 3 && args[1] == keeper.ResumeArg:
-		err = resume(ctx, args[2], logger)
+		err = resume(ctx, args[2], logger, out.flush)
 	case len(args) == 3 && args[1] == verifyArg:
 		err = supervisor.VerifyStore(args[2])
 	default:
-		err = keep(ctx, args, logger)
+		err = keep(ctx, args, logger, out.flush)
 	}
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
@@ -75,7 +77,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 
 // keep is the keeper: it finds and locks the places where the daemon works, and
 // looks after the worker until that has ended everything.
-func keep(ctx context.Context, args []string, logger *log.Logger) (err error) {
+func keep(ctx context.Context, args []string, logger *log.Logger, flush func()) (err error) {
 	if err := proc.Prepare(); err != nil {
 		return err
 	}
@@ -85,12 +87,12 @@ func keep(ctx context.Context, args []string, logger *log.Logger) (err error) {
 		return err
 	}
 	if o.check {
-		return check(o, os.Stdout)
+		return check(o, os.Stdout, lineedit.Columns(os.Stdout))
 	}
 	signals := keeper.Listen() // to the very end: what was begun is cleaned up
 	place, err := openPlace(o, logger)
 	if errors.Is(err, cgroup.ErrNoHierarchy) || errors.Is(err, cgroup.ErrReadOnly) {
-		check(o, logger.Writer()) // says more, and what to do
+		check(o, logger.Writer(), lineedit.Columns(os.Stderr)) // says more, and what to do
 	}
 	if err != nil {
 		return err
@@ -127,11 +129,12 @@ func keep(ctx context.Context, args []string, logger *log.Logger) (err error) {
 		Signals:   signals,
 		Former:    supervisor.Former(place.Runtime, place.groups.runs()),
 		Locks:     place.locks,
-	}, logger)
+	}, logger, flush)
 }
 
-// check examines the host without a daemon. A problem is an error.
-func check(o options, w io.Writer) error {
+// check examines the host without a daemon, and says so to w, folded at width. A
+// problem is an error.
+func check(o options, w io.Writer, width int) error {
 	if err := o.defaults(); err != nil {
 		return err
 	}
@@ -143,7 +146,7 @@ func check(o options, w io.Writer) error {
 	report := doctor.Examine(doctor.Config{
 		Proc: "/proc", Root: root, State: o.State, Runtime: o.Runtime, Socket: o.Socket, Listen: o.Listen,
 	})
-	if err := verbs.WriteReport(w, report, lineedit.Columns(w)); err != nil {
+	if err := verbs.WriteReport(w, report, width); err != nil {
 		return err
 	}
 	if !report.OK() {

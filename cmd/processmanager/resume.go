@@ -31,7 +31,7 @@ func (p *place) takeover() takeover {
 
 // resume is keep in a process that was the keeper before and has replaced its
 // program: it holds the places already.
-func resume(ctx context.Context, state string, logger *log.Logger) (err error) {
+func resume(ctx context.Context, state string, logger *log.Logger, flush func()) (err error) {
 	if err := proc.Prepare(); err != nil {
 		return err
 	}
@@ -56,13 +56,13 @@ func resume(ctx context.Context, state string, logger *log.Logger) (err error) {
 		},
 	}
 	defer func() { err = errors.Join(err, p.leave()) }()
-	return p.keep(ctx, c, logger)
+	return p.keep(ctx, c, logger, flush)
 }
 
 // keep looks after the worker until that has ended everything. After a second signal
 // nobody has: then what is left is killed here.
-func (p *place) keep(ctx context.Context, c keeper.Config, logger *log.Logger) error {
-	c.Args, c.Log = []string{workerArg}, logger.Printf
+func (p *place) keep(ctx context.Context, c keeper.Config, logger *log.Logger, flush func()) error {
+	c.Args, c.Log, c.Flush = []string{workerArg}, logger.Printf, flush
 	err := keeper.Run(ctx, c)
 	if errors.Is(err, keeper.ErrKilled) {
 		err = errors.Join(err, p.killAll())

@@ -47,7 +47,7 @@ func (p *place) hello() ([]byte, error) {
 
 // work is the worker: the supervisor and the wire. When the keeper dies it ends
 // without touching a tree.
-func work(logger *log.Logger) error {
+func work(logger *log.Logger, flush func()) error {
 	if err := proc.Prepare(); err != nil {
 		return err
 	}
@@ -125,7 +125,8 @@ func work(logger *log.Logger) error {
 		return err
 	case <-link.Done():
 		logger.Print("the keeper is gone: trees live on until the next start")
-		os.Exit(1) // at once: nobody must be told of a shutdown that is none
+		flush()
+		os.Exit(1) // and does not return: nobody must be told of a shutdown that is none
 		return nil
 	}
 }

@@ -45,8 +45,13 @@ type Config struct {
 	// Locks are held and never looked at.
 	Locks []*os.File
 
-	// Log is told of deaths and restarts, one line each. Nil means nobody is.
+	// Log is told of deaths and restarts, one line each. Nil means nobody is. It must
+	// not wait: the keeper does nothing else meanwhile.
 	Log func(format string, args ...any)
+
+	// Flush is called before this process replaces its program, for what Log has not
+	// written yet. It may wait for a second. Nil: there is nothing to do.
+	Flush func()
 
 	resumed *state // from Resume
 }
@@ -101,6 +106,9 @@ type keeper struct {
 func Run(ctx context.Context, c Config) error {
 	if c.Log == nil {
 		c.Log = func(string, ...any) {}
+	}
+	if c.Flush == nil {
+		c.Flush = func() {}
 	}
 	if len(c.Listeners) >= maxFiles || len(c.Hello) >= maxBody {
 		return fmt.Errorf("%d listeners, %d bytes of configuration: %w", len(c.Listeners), len(c.Hello), unix.EMSGSIZE)

@@ -85,6 +85,7 @@ func (k *keeper) become(u *upgrade) error {
 	}
 	defer memory.Close()
 
+	k.Flush()
 	syscall.ForkLock.Lock() // no child gets what is open across exec
 	defer syscall.ForkLock.Unlock()
 	fds := append(s.descriptors(), int(memory.Fd()))
@@ -154,7 +155,7 @@ func (s *runState) run() *run {
 }
 
 // Resume returns the Config that the keeper had which this program has replaced.
-// Args and Log are the caller's to fill in. descriptor is what stands behind
+// Args, Log and Flush are the caller's to fill in. descriptor is what stands behind
 // ResumeArg. Call it after proc.Prepare.
 func Resume(descriptor string) (c Config, err error) {
 	fd, err := strconv.Atoi(descriptor)
