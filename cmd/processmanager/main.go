@@ -17,6 +17,7 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -111,7 +112,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, flush func()) 
 		return err
 	}
 	defer exe.Close()
-	path, err := os.Executable() // later it may read "… (deleted)"
+	path, err := ownPath(args[0])
 	if err != nil {
 		return err
 	}
@@ -130,6 +131,24 @@ func keep(ctx context.Context, args []string, logger *log.Logger, flush func()) 
 		Former:    supervisor.Former(place.Runtime, place.groups.runs()),
 		Locks:     place.locks,
 	}, logger, flush)
+}
+
+// ownPath is where an upgrade finds the next program: the path by which this one was
+// started, which may be a link that is switched. Where argv[0] is another name, it is
+// the file itself.
+func ownPath(arg0 string) (string, error) {
+	path, err := exec.LookPath(arg0)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err == nil {
+		given, _ := os.Stat(path)
+		running, _ := os.Stat("/proc/self/exe")
+		if os.SameFile(given, running) {
+			return path, nil
+		}
+	}
+	return os.Executable() // now: later it may read "… (deleted)"
 }
 
 // check examines the host without a daemon, and says so to w, folded at width. A

@@ -49,6 +49,26 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+func TestThePathOfAnUpgradeIsTheOneOfTheStart(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("PATH", dir)
+	os.Symlink(exe, dir+"/link")
+	os.Symlink("/bin/sh", dir+"/other")
+	for arg0, want := range map[string]string{
+		exe: exe, dir + "/link": dir + "/link", "./link": dir + "/link", "link": dir + "/link",
+		"other": exe, "./other": exe, "none": exe, "./none": exe, "": exe,
+	} {
+		if got, err := ownPath(arg0); got != want || err != nil {
+			t.Errorf("%q: got %s, %v, want %s", arg0, got, err, want)
+		}
+	}
+}
+
 func TestUsageErrorsSayWhatIsWrong(t *testing.T) {
 	for args, want := range map[string]string{
 		"-sokcet x": "flag provided but not defined: -sokcet",
