@@ -218,7 +218,7 @@ type connection struct{ socket, secret, secretFile string }
 
 func (c *connection) register(f *flag.FlagSet) {
 	f.StringVar(&c.socket, "socket", c.socket, "the daemon's socket `PATH` (default "+client.DefaultSocket()+")")
-	f.StringVar(&c.secret, "secret", c.secret, "the daemon's `SECRET`; others can see it for a moment: prefer -secret-file")
+	f.Func("secret", "the daemon's `SECRET`; others can see it for a moment: prefer -secret-file", client.SecretFlag(&c.secret))
 	f.StringVar(&c.secretFile, "secret-file", c.secretFile, "`FILE` whose first line is the secret")
 }
 

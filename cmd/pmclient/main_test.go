@@ -220,6 +220,8 @@ func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
 		"help strat":                        `there is no command "strat": did you mean start?; 'pmclient help' shows the usage`,
 		"-sokcet x list":                    "flag provided but not defined: -sokcet: did you mean -socket?; 'pmclient help' shows the usage",
 		"-socket":                           "flag needs an argument: -socket; 'pmclient help' shows the usage",
+		"-secret= list":                     `invalid value "" for flag -secret: -secret is empty; 'pmclient help' shows the usage`,
+		"list -secret=":                     `invalid value "" for flag -secret: -secret is empty; 'pmclient help list' shows the usage`,
 		"list -nonsense":                    "flag provided but not defined: -nonsense; 'pmclient help list' shows the usage",
 		"list web":                          `list takes no name, "web" was given; 'pmclient help list' shows the usage`,
 		"stop":                              "stop needs the name of a process; 'pmclient help stop' shows the usage",

@@ -192,7 +192,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.Runtime, "runtime", "", "runtime `DIR`ectory, gone after a restart of the machine")
 	f.StringVar(&o.State, "state", "", "state `DIR`ectory: definitions, logs; another one is another instance")
 	f.StringVar(&o.Cgroup, "cgroup", "", "cgroup `DIR`ectory to work below (default: the daemon's own group)")
-	f.StringVar(&o.secret, "secret", "", "the `SECRET` that clients must send; others can see it for a moment: prefer -secret-file")
+	f.Func("secret", "the `SECRET` that clients must send; others can see it for a moment: prefer -secret-file", client.SecretFlag(&o.secret))
 	f.StringVar(&o.secretFile, "secret-file", "", "`FILE` whose first line is the secret")
 	f.StringVar(&o.Listen, "listen", "", "`HOST:PORT` to listen on for telnet clients too, such as 127.0.0.1:2323")
 	f.BoolVar(&o.allowRemote, "allow-remote", false, "let -listen be other than a loopback address, although telnet is clear text")

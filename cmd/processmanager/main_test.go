@@ -76,6 +76,7 @@ func TestUsageErrorsSayWhatIsWrong(t *testing.T) {
 		"start":     `unexpected argument "start": it takes flags only; -help lists the flags`,
 		"-idle 10":  `invalid value "10" for flag -idle: a length of time is expected, such as 90s or 2h, or 0 for none`,
 		"-idle -1s": "a length of time is expected",
+		"-secret=":  `invalid value "" for flag -secret: -secret is empty`,
 		"-worker x": "flag provided but not defined: -worker",
 	} {
 		var stderr strings.Builder

@@ -38,6 +38,7 @@ func forgetSecrets(t *testing.T) {
 
 func TestAMadeSecretIsWhereClientsFindIt(t *testing.T) {
 	forgetSecrets(t)
+	t.Setenv(client.SecretEnv, "") // as if it was not set
 	o := options{places: places{Socket: t.TempDir() + "/pm.sock"}}
 	os.WriteFile(client.SecretBeside(o.Socket), []byte("of a dead daemon\n"), 0o666)
 	secret, made, err := findSecret(o)

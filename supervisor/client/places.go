@@ -33,6 +33,18 @@ func SocketIn(runtimeDir string) string { return runtimeDir + "/pm.sock" }
 // secret keeps the one it made.
 func SecretBeside(socket string) string { return socket + ".secret" }
 
+// SecretFlag is what sets secret to the value of -secret. An empty one, such as that of
+// a variable that is not set, is an error, and not as if none was given.
+func SecretFlag(secret *string) func(string) error {
+	return func(text string) error {
+		if text == "" {
+			return errors.New("-secret is empty")
+		}
+		*secret = text
+		return nil
+	}
+}
+
 // ErrNoSecret is a secret that was looked for and not found.
 var ErrNoSecret = errors.New("no secret")
 
