@@ -122,6 +122,9 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if p.secret, p.secretFile, err = findSecret(o); err != nil {
 		return p, err
 	}
+	if p.secretFile != "" {
+		logger.Printf("the secret was made: %s", p.secretFile)
+	}
 	if err := unix.Listen(int(listener.Fd()), unix.SOMAXCONN); err != nil {
 		return p, fmt.Errorf("listen on %s: %w", p.Socket, err)
 	}

@@ -283,9 +283,13 @@ func TestAPlaceIsTakenAndLeft(t *testing.T) {
 	forgetSecrets(t)
 	quiet := log.New(io.Discard, "", 0)
 	o := options{places: places{State: t.TempDir(), Cgroup: ground(t)}}
-	p, err := openPlace(o, quiet)
+	var said strings.Builder
+	p, err := openPlace(o, log.New(&said, "", 0))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if want := "the secret was made: " + client.SecretBeside(p.Socket) + "\n"; strings.Count(said.String(), want) != 1 {
+		t.Errorf("said %q", said.String())
 	}
 	if found, err := client.FindSecret(p.Socket); err != nil || string(found) != string(p.secret) {
 		t.Errorf("a client finds %q, %v", found, err)
