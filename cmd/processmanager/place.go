@@ -36,6 +36,7 @@ type place struct {
 	listeners  []*os.File
 	locks      []*os.File
 	groups     *groups
+	made       []string // directories, while the start may fail
 }
 
 // defaults fills in what was not given. Another state directory is another
@@ -79,29 +80,31 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		return nil, err
 	}
 	p = &place{places: o.places, idle: o.idle}
-	var made []string
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.leave())
-			for _, dir := range slices.Backward(made) { // what a failed start has made
-				os.Remove(dir + "/lock")
-				os.Remove(dir)
-			}
 		}
+		p.made = nil
 	}()
-	for _, dir := range []string{p.State, p.Runtime} {
-		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-			made = append(made, dir)
-		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return p, err
-		}
-	}
-	lock, err := lockState(p.State)
+	madeState, err := makeDir(p.State)
 	if err != nil {
 		return p, err
 	}
+	lock, err := lockState(p.State)
+	if err != nil {
+		return p, err // the directory is another's now, whoever made it
+	}
 	p.locks = append(p.locks, lock)
+	if madeState {
+		p.made = append(p.made, p.State)
+	}
+	madeRuntime, err := makeDir(p.Runtime)
+	if err != nil {
+		return p, err
+	}
+	if madeRuntime {
+		p.made = append(p.made, p.Runtime)
+	}
 	if err := o.prepareStore(logger); err != nil {
 		return p, err
 	}
@@ -137,6 +140,12 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	return p, nil
 }
 
+// makeDir makes a directory, and says whether it was not there.
+func makeDir(dir string) (made bool, err error) {
+	_, err = os.Stat(dir)
+	return errors.Is(err, fs.ErrNotExist), os.MkdirAll(dir, 0o700)
+}
+
 // lockState makes sure that this is the only daemon of a state directory.
 func lockState(dir string) (*os.File, error) {
 	path := dir + "/lock"
@@ -152,6 +161,14 @@ func lockState(dir string) (*os.File, error) {
 				dir, strings.TrimSpace(string(holder)))
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	locked, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if there, _ := os.Stat(path); !os.SameFile(locked, there) { // a failed start has removed it
+		f.Close()
+		return lockState(dir)
 	}
 	if err := f.Truncate(0); err != nil {
 		return nil, err
@@ -198,7 +215,8 @@ func (in instance) save(dir string) error {
 	return os.Rename(tmp, dir+"/instance.json")
 }
 
-// leave gives back what was taken, in the reverse order.
+// leave gives back what was taken, in the reverse order. What a failed start has made
+// goes too.
 func (p *place) leave() error {
 	var err error
 	if p.secretFile != "" {
@@ -213,7 +231,11 @@ func (p *place) leave() error {
 	if p.groups != nil {
 		err = errors.Join(err, p.groups.leave())
 	}
-	for _, l := range p.locks {
+	for _, dir := range slices.Backward(p.made) {
+		os.Remove(dir + "/lock")
+		os.Remove(dir)
+	}
+	for _, l := range p.locks { // last: what is locked is ours
 		l.Close()
 	}
 	return err

@@ -89,6 +89,50 @@ func TestTheSecondDaemonIsToldWhoHoldsTheState(t *testing.T) {
 	}
 }
 
+// Of two that start at once in a directory that is not there yet, one makes it and the
+// other may lock it. A start that fails removes no lock that somebody holds.
+func TestAFailedStartLeavesTheLockOfAnother(t *testing.T) {
+	forgetSecrets(t)
+	quiet := log.New(io.Discard, "", 0)
+	for range 20 {
+		dir := t.TempDir() + "/state"
+		over := make(chan struct{})
+		holder := make(chan *os.File)
+		go func() {
+			for {
+				f, err := lockState(dir)
+				select {
+				case <-over:
+					holder <- f
+					return
+				default:
+				}
+				if err == nil {
+					holder <- f
+					return
+				}
+			}
+		}()
+		o := options{places: places{State: dir, Cgroup: "/none/" + strings.Repeat("x", unix.PathMax)}, resetStore: true}
+		if _, err := openPlace(o, quiet); err == nil {
+			t.Fatal("it has started")
+		}
+		close(over)
+		f := <-holder
+		if f == nil {
+			continue
+		}
+		held, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if there, err := os.Stat(dir + "/lock"); !os.SameFile(held, there) {
+			t.Fatalf("the lock is not the one that is held: %v", err)
+		}
+		f.Close()
+	}
+}
+
 func TestAStateKeepsItsInstance(t *testing.T) {
 	dir := t.TempDir()
 	in, err := loadInstance(dir)
