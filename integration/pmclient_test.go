@@ -33,7 +33,6 @@ func TestExitCodesOfPmclient(t *testing.T) {
 		{append(to, "status", "nobody"), 1, "pmclient list"},
 		{append(to, "stop", "nobody"), 1, "nobody"},
 		{append(to, "start", "there", "-command", "true"), 1, "already"},
-		{append(to, "start", "x", "-command", "true", "-cron", "61 * * * *"), 1, "cron"},
 
 		{to, 2, "command"},
 		{append(to, "destroy"), 2, "destroy"},
@@ -46,6 +45,7 @@ func TestExitCodesOfPmclient(t *testing.T) {
 		{append(to, "start", "x", "-command", "true", "-deadline", "-1"), 2, "deadline"},
 		{append(to, "start", "x", "-command", "true", "-cron", "often"), 2, "cron"},
 		{append(to, "start", "x", "-command", "true", "-cron", ""), 2, "cron"},
+		{append(to, "start", "x", "-command", "true", "-cron", "61 * * * *"), 2, "cron"},
 		{append(to, "start", "x", "-command", "true", "-stop_signal", "NONE"), 2, "stop_signal"},
 		{append(to, "start", "x", "-command", ""), 2, "command"},
 		{append(to, "start", "../x", "-command", "true"), 2, "name"},

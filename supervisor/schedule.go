@@ -1,7 +1,7 @@
 package supervisor
 
 import (
-	"strings"
+	"errors"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -13,47 +13,19 @@ import (
 // timers do not follow the wall clock when it is stepped.
 const maxNap = time.Minute
 
-// parseSchedule reads a cron expression: five fields, a descriptor (@daily), or
-// @every, with a zone (CRON_TZ=Europe/Brussels) in front of it if need be. What the
-// parser would read as something else than is written is refused.
-func parseSchedule(expr string, now time.Time) (s cron.Schedule, err error) {
-	refuse := func(why string) (cron.Schedule, error) {
-		return nil, process.Errorf(process.CodeInvalid, "cron: %s: %s", process.Printable(expr), why)
+// parseSchedule reads a cron expression. What one is says process.ValidateCron.
+func parseSchedule(expr string, now time.Time) (cron.Schedule, error) {
+	if err := process.ValidateCron(expr); err != nil {
+		return nil, err
 	}
-	spec := expr
-	if strings.HasPrefix(expr, "TZ=") || strings.HasPrefix(expr, "CRON_TZ=") {
-		zone, rest, found := strings.Cut(expr, " ")
-		switch {
-		case strings.HasSuffix(zone, "="):
-			return refuse("the zone is empty: name one, such as UTC or Europe/Brussels")
-		case !found: // the parser would panic
-			return refuse("a zone without a schedule")
-		}
-		spec = strings.TrimSpace(rest)
+	s, err := cron.ParseStandard(expr)
+	// A time may be one that the clocks of a zone leave out each year, or 29 February
+	// when the next is that of 2104.
+	if err == nil && s.Next(now).IsZero() {
+		err = errors.New("that time does not come within five years")
 	}
-	if every, ok := strings.CutPrefix(spec, "@every "); ok {
-		d, err := time.ParseDuration(strings.TrimSpace(every))
-		if err == nil && (d < time.Second || d%time.Second != 0) {
-			return refuse("an interval has whole seconds, at least one")
-		}
-	}
-	for _, field := range strings.Fields(spec) {
-		if strings.Contains(","+field+",", ",,") {
-			return refuse("there is a value missing beside a comma in " + process.Printable(field))
-		}
-	}
-	if s, err = cron.ParseStandard(expr); err != nil {
-		why := strings.ReplaceAll(err.Error(), "\n", " ")
-		for _, words := range []string{": strconv.", ": time: "} { // the library's library, in words of Go
-			why, _, _ = strings.Cut(why, words)
-		}
-		if fields := strings.Fields(spec); len(fields) == 5 && strings.Contains(fields[4], "7") {
-			why += " (Sunday is 0)"
-		}
-		return refuse(why + "; five fields such as '0 3 * * *', @every 10s, or @daily are expected")
-	}
-	if s.Next(now).IsZero() {
-		return refuse("that day never comes")
+	if err != nil {
+		return nil, process.Errorf(process.CodeInvalid, "cron: %s: %v", process.Printable(expr), err)
 	}
 	return s, nil
 }

@@ -96,7 +96,7 @@ var specParams = []specParam{
 	}},
 	{Param{Name: "cron", Value: "SCHEDULE", Help: "run at these times: five fields, @every 10s, @daily …", set: func(r *request, v string) error {
 		r.spec.Cron = v
-		return checkCron(v)
+		return process.ValidateCron(v)
 	}}, func(s process.Spec) string { return s.Cron }},
 	{Param{Name: "log_max_size", Value: "SIZE", Help: "begin the next log file at this size: bytes, or with K, M, G (default 10M)", set: func(r *request, v string) (err error) {
 		r.spec.LogMaxSize, err = process.ParseSize(v)

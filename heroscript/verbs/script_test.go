@@ -40,6 +40,23 @@ func TestScriptsWithAFaultDoNothing(t *testing.T) {
 	}
 }
 
+// What the daemon would refuse is seen before the first line is carried out.
+func TestScriptsWithABadScheduleDoNothing(t *testing.T) {
+	for _, expr := range []string{
+		"60 * * * *", "* 24 * * *", "0 0 0 * *", "0 0 * 13 *", "0 0 * * 7", "5-1 * * * *", "*/0 * * * *", "1,,2 * * * *", "* * * *", "often", "@often",
+		"@every 0s", "@every 1ms", "@every -5s", "0 0 31 2 *", "0 0 30 feb ?", "CRON_TZ=Mars/X 0 0 * * *", "CRON_TZ=UTC", "TZ= @daily", "CRON_TZ=UTC 60 * * * *",
+	} {
+		if err := Check(NewAction("process.start", "name", "a", "command", "b", "cron", expr)); !errors.Is(err, process.ErrInvalid) {
+			t.Errorf("%q: %v", expr, err)
+		}
+		m := &recorder{}
+		err := RunScript(context.Background(), m, "!!process.list\n!!process.start name:a command:b cron:'"+expr+"'", new(strings.Builder), 0)
+		if !errors.Is(err, process.ErrInvalid) || !strings.HasPrefix(err.Error(), "line 2, column 39: cron: ") || len(m.asked) > 0 {
+			t.Errorf("%q: asked %q, %v", expr, m.asked, err)
+		}
+	}
+}
+
 func TestScriptsStopAtTheFirstFailure(t *testing.T) {
 	m := &recorder{err: process.ErrNotFound}
 	err := RunScript(context.Background(), m, "\n!!process.stop name:a\n!!process.stop name:b", new(strings.Builder), 0)

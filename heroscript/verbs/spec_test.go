@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -81,7 +82,7 @@ func TestRandomSpecsArriveAsTheyWereSent(t *testing.T) {
 				spec.Deadline = duration()
 			}
 			if rnd.IntN(2) == 0 {
-				spec.Cron = text("*0,/-", 10) + " * 1\n* " + text("?0monSUN", 5)
+				spec.Cron = fmt.Sprintf("*/%d\t%d,0 * 1\n ", 1+rnd.IntN(99), rnd.IntN(24)) + []string{"?", "0", "mon", "SUN-tue"}[rnd.IntN(4)]
 			}
 			if rnd.IntN(2) == 0 {
 				spec.StopTimeout = new(duration())
