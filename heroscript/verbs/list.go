@@ -28,20 +28,20 @@ func (l list) fit(w io.Writer, width int) error {
 		return err
 	}
 	g := grid{{"NAME", "STATUS", "RUN", "PID", "PIDS", "CPU%", "CPU TIME", "MEMORY", "UPTIME", "RESULT", "NEXT", "COMMAND"}}
-	scheduled := false
+	waits := false
 	for _, s := range l {
 		shown, next := s.Run, "-"
 		if s.Number == 0 && s.LastRun != nil {
 			shown = *s.LastRun
 		}
-		if s.State == process.Scheduled {
-			scheduled, next = true, Time(s.NextTime)
+		if !s.NextTime.IsZero() { // also while a run goes on
+			waits, next = true, Time(s.NextTime)
 		}
 		g = append(g, []string{s.Name, s.State.String(), number(shown.Number), number(s.PID),
 			optional(s.Pids, strconv.Itoa), optional(s.CPUPercent, percent), optional(shown.CPU, cpuTime), optional(s.Memory, Size),
 			uptime(shown), orDash(outcome(shown)), next, firstLine(s.Command, 40)})
 	}
-	if !scheduled {
+	if !waits {
 		g.drop("NEXT")
 	}
 	if width > 0 {

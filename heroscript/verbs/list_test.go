@@ -78,6 +78,16 @@ func TestListTakesTheRoomThereIs(t *testing.T) {
 	}
 }
 
+// The next time is shown while a run goes on too, and the column if any has one.
+func TestListShowsTheNextTimeWhereverThereIsOne(t *testing.T) {
+	if got := listIn(t, 0, []process.Status{running()}); !strings.Contains(got, " NEXT ") || !strings.Contains(got, Time(running().NextTime)) {
+		t.Errorf("of one that runs:\n%s", got)
+	}
+	if got := listIn(t, 0, []process.Status{failed()}); strings.Contains(got, "NEXT") {
+		t.Errorf("of one without a schedule:\n%s", got)
+	}
+}
+
 func TestCellsOfATerminal(t *testing.T) {
 	for text, want := range map[string]int{"": 0, "abc": 3, "äöü": 3, "e\u0301": 1, "漢字": 4, "한글": 4, "🙂": 2, "…": 1, "Ａ": 2} {
 		if got := cells(text); got != want {
