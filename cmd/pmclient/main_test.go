@@ -234,11 +234,12 @@ func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
 		"start a -command b -deadline soon": `deadline: "soon" is not a number of seconds; 'pmclient help start' shows the usage`,
 		"logs -nonsense a":                  "flag provided but not defined: -nonsense; 'pmclient help logs' shows the usage",
 		"logs -limit 0 a":                   `limit: "0" is not a number of lines: 1 or more; 'pmclient help logs' shows the usage`,
-		"list -format yaml":                 `format: "yaml" is not a format: json or text; 'pmclient help list' shows the usage`,
-		"run":                               "run takes one file, or - for standard input; 'pmclient help run' shows the usage",
-		"run a b":                           "run takes one file, or - for standard input; 'pmclient help run' shows the usage",
-		"run /nonexistent.hero":             "open /nonexistent.hero: no such file or directory",
-		"shell x":                           "shell takes no arguments; 'pmclient help shell' shows the usage",
+		"logs a -until 2026-01-30T00:00:00Z -since 2026-01-31T00:00:00Z": "since is not before until, so there is nothing between them: 2026-01-31T00:00:00Z and 2026-01-30T00:00:00Z; 'pmclient help logs' shows the usage",
+		"list -format yaml":     `format: "yaml" is not a format: json or text; 'pmclient help list' shows the usage`,
+		"run":                   "run takes one file, or - for standard input; 'pmclient help run' shows the usage",
+		"run a b":               "run takes one file, or - for standard input; 'pmclient help run' shows the usage",
+		"run /nonexistent.hero": "open /nonexistent.hero: no such file or directory",
+		"shell x":               "shell takes no arguments; 'pmclient help shell' shows the usage",
 	} {
 		code, stdout, stderr := pmclient(t, strings.Fields(args)...)
 		if code != exitUsage || stdout != "" || stderr != "pmclient: "+want+"\n" {

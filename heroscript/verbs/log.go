@@ -28,11 +28,11 @@ var logParams = []Param{
 		return nil
 	}},
 	{Name: "since", Value: "TIME", Help: "from this time on: 10m (ago), 2026-01-31, 2026-01-31T15:04:05, or with a zone", set: func(r *request, v string) (err error) {
-		r.log.Since, err = parseTime(v, time.Now())
+		r.log.Since, err = parseTime(v, r.now)
 		return err
 	}},
 	{Name: "until", Value: "TIME", Help: "before this time", set: func(r *request, v string) (err error) {
-		r.log.Until, err = parseTime(v, time.Now())
+		r.log.Until, err = parseTime(v, r.now)
 		return err
 	}},
 	{Name: "run", Value: "NUMBER", Help: "of one run", set: func(r *request, v string) (err error) {
@@ -110,13 +110,32 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 // answer is written, as it comes.
 func readLog(ctx context.Context, m Manager, name string, q process.LogQuery) (result, error) {
 	s, err := m.Status(ctx, name)
-	if err == nil && !s.Log {
+	switch {
+	case err != nil:
+	case !s.Log:
 		err = q.WithoutFile()
+	case !q.Follow: // that waits for a run to come
+		err = hadRun(s, q.Run)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return logged{ctx, m, name, q}, nil
+}
+
+// hadRun is the error of a run that is not there yet; 0 is none in particular.
+func hadRun(s process.Status, run uint64) error {
+	last := s.Number
+	if s.LastRun != nil {
+		last = max(last, s.LastRun.Number)
+	}
+	switch {
+	case run <= last:
+		return nil
+	case last == 0:
+		return process.Errorf(process.CodeInvalid, "process '%s' has had no run yet", s.Name)
+	}
+	return process.Errorf(process.CodeInvalid, "process '%s' has had no run %d: %d was the last one", s.Name, run, last)
 }
 
 // LogQuery is what an action of process.log asks for, and whether it wants JSON.

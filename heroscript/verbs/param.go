@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -27,6 +28,7 @@ type request struct {
 	given int // parameters of the spec that were given
 	json  bool
 	log   process.LogQuery
+	now   time.Time // that lengths of time are counted from
 
 	upgrade uint64 // whose result is asked for
 }
@@ -208,7 +210,7 @@ func NewAction(verb string, keysAndValues ...string) heroscript.Action {
 
 // bind reads an action's parameters by the verb's table.
 func (v *Verb) bind(a heroscript.Action) (*request, error) {
-	r := &request{}
+	r := &request{now: time.Now()}
 	seen := map[string]heroscript.Pos{}
 	for _, given := range a.Params {
 		p := v.param(given.Key)
@@ -240,8 +242,8 @@ func (v *Verb) bind(a heroscript.Action) (*request, error) {
 		if _, from := seen["from"]; !from && *q == (process.LogQuery{Times: q.Times, Follow: q.Follow}) {
 			q.Lines = DefaultLogLines
 		}
-		if q.Follow && !q.Until.IsZero() {
-			return r, at(a.Pos, "until and follow exclude each other")
+		if err := q.Validate(); err != nil {
+			return r, at(a.Pos, "%v", err)
 		}
 	}
 	if r.given > 0 && r.spec.Command == "" {

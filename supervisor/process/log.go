@@ -15,6 +15,18 @@ type LogQuery struct {
 	From   int64     // begin at this offset, as an earlier answer gave it
 }
 
+// Validate reports what in q excludes each other, as an [Error] with code invalid.
+func (q LogQuery) Validate() error {
+	switch bounded := !q.Until.IsZero(); {
+	case bounded && q.Follow:
+		return Errorf(CodeInvalid, "until and follow exclude each other")
+	case bounded && !q.Since.Before(q.Until) && !q.Since.IsZero():
+		return Errorf(CodeInvalid, "since is not before until, so there is nothing between them: %s and %s",
+			q.Since.Format(time.RFC3339), q.Until.Format(time.RFC3339))
+	}
+	return nil
+}
+
 // WithoutFile is the error of a q that asks for what only a log in a file can tell.
 func (q LogQuery) WithoutFile() error {
 	if q == (LogQuery{Lines: q.Lines}) {
