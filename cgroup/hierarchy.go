@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -213,6 +214,27 @@ func (h *Hierarchy) Self(pid int) (string, error) {
 		}
 	}
 	return rel, nil
+}
+
+// GroupAt is Group for a path that somebody gave, who may have meant another file
+// system: one below /sys/fs/cgroup, or one that is there, is taken only if it leads
+// into the mount; any other is relative to the mount. "/" is the topmost group.
+func (h *Hierarchy) GroupAt(p string) (Group, error) {
+	if !path.IsAbs(p) {
+		return h.Group(p), nil
+	}
+	p = path.Clean(p)
+	real, err := filepath.EvalSymlinks(p)
+	if err != nil { // it is not there
+		real = p
+	}
+	if _, ok := below(h.Mount, real); ok || p == "/" {
+		return h.Group(real), nil
+	}
+	if _, ok := below("/sys/fs/cgroup", p); ok || err == nil {
+		return Group{}, fmt.Errorf("%s is not below cgroup v2, which is mounted at %s", p, h.Mount)
+	}
+	return h.Group(p), nil
 }
 
 // Group returns the group at path, which is relative to the mount ("a/b", "/a/b")

@@ -160,6 +160,51 @@ func TestGroupNeverLeadsOut(t *testing.T) {
 	}
 }
 
+func TestAPathOfAnotherFileSystemIsNoGroup(t *testing.T) {
+	h := &Hierarchy{Mount: "/sys/fs/cgroup/unified", root: "/"}
+	for path, want := range map[string]string{
+		"/sys/fs/cgroup/unified":     "",
+		"/sys/fs/cgroup/unified/a/":  "/a",
+		"/":                          "",
+		"/pm-test-none":              "/pm-test-none",
+		"/pm-test-none.slice/a/../b": "/pm-test-none.slice/b",
+		"pm":                         "/pm",
+		"tmp":                        "/tmp", // what is relative names no directory elsewhere
+		"../a":                       "/a",
+	} {
+		if got, err := h.GroupAt(path); err != nil || got.Path() != h.Mount+want {
+			t.Errorf("%s is %s, %v, want %s", path, got, err, h.Mount+want)
+		}
+	}
+	dir := t.TempDir()
+	for path, clean := range map[string]string{
+		"/sys/fs/cgroup":                "/sys/fs/cgroup",
+		"/sys/fs/cgroup/pm":             "/sys/fs/cgroup/pm",
+		"/sys/fs/cgroup/cpu/x":          "/sys/fs/cgroup/cpu/x",
+		"/sys/fs/cgroup/unified/../pm/": "/sys/fs/cgroup/pm",
+		"/sys/fs/cgroup/unified2":       "/sys/fs/cgroup/unified2",
+		"/tmp":                          "/tmp",
+		"/dev/null":                     "/dev/null",
+		dir:                             dir,
+	} {
+		want := clean + " is not below cgroup v2, which is mounted at /sys/fs/cgroup/unified"
+		if got, err := h.GroupAt(path); err == nil || err.Error() != want {
+			t.Errorf("%s is %s, %v, want %s", path, got, err, want)
+		}
+	}
+	// What leads into the mount is in it.
+	h.Mount = dir + "/mount"
+	if err := os.MkdirAll(h.Mount+"/a", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(h.Mount+"/a", dir+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.GroupAt(dir + "/link"); err != nil || got != h.Group("a") {
+		t.Errorf("a link into the mount is %s, %v", got, err)
+	}
+}
+
 func TestSelfOfOthers(t *testing.T) {
 	g := newGroup(t)
 	cmd := spawn(t, g, nil, "sleep", "1000")

@@ -46,7 +46,9 @@ func openGroups(p *places) (g *groups, err error) {
 	if g.origin, err = h.Self(0); err != nil {
 		return nil, err
 	}
-	g.root = g.chooseRoot(p.Cgroup, in.Root)
+	if g.root, err = g.chooseRoot(p.Cgroup, in.Root); err != nil {
+		return nil, err
+	}
 	g.instance = g.root.Child("processmanager-" + in.ID)
 	p.Cgroup = g.root.Path()
 	if err := g.take(); errors.Is(err, cgroup.ErrLocked) {
@@ -89,16 +91,20 @@ func (g *groups) runs() cgroup.Group   { return g.instance.Child("p") }
 
 // chooseRoot is the root that was asked for, else the one of the first start if it
 // is still there, else the group that this process is in.
-func (g *groups) chooseRoot(asked, recorded string) cgroup.Group {
+func (g *groups) chooseRoot(asked, recorded string) (cgroup.Group, error) {
 	if asked != "" {
-		return g.hierarchy.Group(asked)
+		root, err := g.hierarchy.GroupAt(asked)
+		if err != nil {
+			return root, fmt.Errorf("-cgroup %w: give a directory there, or a path relative to it", err)
+		}
+		return root, nil
 	}
 	if recorded != "" {
 		if root := g.hierarchy.Group(recorded); exists(root) {
-			return root
+			return root, nil
 		}
 	}
-	return g.hierarchy.Group(g.origin)
+	return g.hierarchy.Group(g.origin), nil
 }
 
 func exists(g cgroup.Group) bool {

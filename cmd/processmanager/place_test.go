@@ -397,6 +397,9 @@ func TestAPlaceThatCannotBeTakenIsAnError(t *testing.T) {
 		t.Errorf("a group with a long name: %v", err)
 	}
 	dir := t.TempDir()
+	if _, err := openPlace(options{places: places{State: dir, Cgroup: dir}}, quiet); err == nil || !strings.HasPrefix(err.Error(), "-cgroup "+dir+" is not below cgroup v2, which is mounted at /") {
+		t.Errorf("a directory of another file system for a group: %v", err)
+	}
 	os.WriteFile(dir+"/file", nil, 0o600)
 	if _, err := openPlace(options{places: places{State: dir, Cgroup: root, Socket: dir + "/file"}}, quiet); err == nil || !strings.Contains(err.Error(), "not a socket") {
 		t.Errorf("a file for a socket: %v", err)

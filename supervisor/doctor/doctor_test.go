@@ -198,3 +198,12 @@ func TestWithoutProcNothingIsClaimed(t *testing.T) {
 	}
 	travels(t, r)
 }
+
+func TestARootOfAnotherFileSystemIsAProblem(t *testing.T) {
+	dir := t.TempDir()
+	e := exam{tree: look(Config{Root: dir}, unifiedAt("/sys/fs/cgroup/unified"))}
+	want := "no group can be made below " + dir + ": " + dir + " is not below cgroup v2, which is mounted at /sys/fs/cgroup/unified"
+	if got := e.root(); len(got) != 1 || got[0].Level != process.LevelProblem || got[0].Found != want {
+		t.Errorf("got  %+v\nwant %s", got, want)
+	}
+}

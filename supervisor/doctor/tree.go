@@ -71,7 +71,11 @@ func look(c Config, find func(proc string) (*cgroup.Hierarchy, error)) (t tree) 
 	own, err := h.Self(0)
 	root := h.Group(own)
 	if c.Root != "" {
-		root = h.Group(c.Root)
+		var wrong error
+		if root, wrong = h.GroupAt(c.Root); wrong != nil {
+			t.root, t.rootErr = c.Root, wrong
+			return t
+		}
 	}
 	if err != nil && (c.Root == "" || errors.Is(err, cgroup.ErrOutside)) {
 		t.rootErr = err
