@@ -165,7 +165,7 @@ func TestShutdownAnswersWhatIsUnderWay(t *testing.T) {
 }
 
 // notTheSame is after how long a signal is another one, not the one before told again.
-const notTheSame = 20 * time.Millisecond
+const notTheSame = 150 * time.Millisecond
 
 func TestSecondSignalEndsTheDaemonAtOnce(t *testing.T) {
 	t.Parallel()

@@ -155,13 +155,13 @@ func TestStopBySIGKILLDoesNotWaitInTheNextWorker(t *testing.T) {
 	}
 }
 
-// The job id of a start or restart is that of its run, whoever carries it out.
+// A shutdown that nobody finished has ended a run, and not the schedule.
 func TestScheduleOutlivesAShutdownThatWasCutShort(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	d.start(process.Spec{Name: "x", Cron: "@every 1s", StopTimeout: new(time.Second),
-		Command: `trap 'touch asked' TERM; while [ ! -e through ]; do sleep 0.05; done`})
-	d.await("x", "in its first run", func(s process.Status) bool { return s.State == process.Running })
+		Command: `trap 'touch asked' TERM; echo up; while [ ! -e through ]; do sleep 0.05; done`})
+	d.said("x", "up")
 	d.cmd.Process.Signal(unix.SIGTERM)
 	eventually(t, "its tree is asked", func() bool { return !gone(d.dir + "/asked") })
 	d.crash()
@@ -172,6 +172,7 @@ func TestScheduleOutlivesAShutdownThatWasCutShort(t *testing.T) {
 	}
 }
 
+// The job id of a start or restart is that of its run, whoever carries it out.
 func TestJobIDOutlivesTheWorker(t *testing.T) {
 	t.Parallel()
 	for _, p := range []supervisor.Point{supervisor.PointAsked, supervisor.PointStored, supervisor.PointNumbered, supervisor.PointSpawned} {

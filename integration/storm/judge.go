@@ -235,9 +235,13 @@ func (p *player) judgeLog(s process.Status) error {
 	if err != nil {
 		return err
 	}
+	sawAll := p.storm.killer.sawAll(p.born, time.Now())
 	lines := map[uint64]int{}
 	var newest uint64
 	for line := range strings.Lines(string(data)) {
+		if next := strings.LastIndex(line, "line "); next > 0 && !sawAll {
+			line = line[next:] // the line before ends where its FIFO went with its last holder
+		}
 		words := strings.Fields(line)
 		if !strings.HasSuffix(line, "\n") {
 			break
@@ -256,7 +260,7 @@ func (p *player) judgeLog(s process.Status) error {
 	if err != nil {
 		return err
 	}
-	if !p.storm.killer.sawAll(p.born, time.Now()) {
+	if !sawAll {
 		return nil // what stood in a FIFO goes with its last holder, where the tree is that
 	}
 	for run, f := range told.runs {

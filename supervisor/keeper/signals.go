@@ -12,8 +12,9 @@ import (
 var wanted = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}
 
 // sameSignal is within which a signal is the one before, told again: timeout(1), sudo
-// and others send what they get to the process and to its group.
-const sameSignal = 10 * time.Millisecond
+// and others send what they get to the process and to its group. A busy machine can
+// take its time between the two; a person takes longer.
+const sameSignal = 100 * time.Millisecond
 
 // Listen begins to take the signals that mean something to a keeper.
 func Listen() chan os.Signal {
