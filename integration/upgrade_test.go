@@ -153,7 +153,7 @@ func TestSecondSignalLeavesNobody(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	hour := time.Hour
-	d.start(process.Spec{Name: "p", StopTimeout: &hour, Command: `trap 'touch asked' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1000; done`})
+	d.start(process.Spec{Name: "p", StopTimeout: &hour, Command: `trap 'touch asked' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1000 & wait; done`})
 	d.said("p", "up")
 	d.hangUp()
 	d.cmd.Process.Signal(syscall.SIGTERM)
