@@ -65,14 +65,6 @@ type FailedError struct{ Text string }
 
 func (e *FailedError) Error() string { return e.Text }
 
-// run is what the keeper knows of one run.
-type run struct {
-	RunID
-	outcome
-	output *os.File
-	exit   *proc.Exit // nil while the leader runs
-}
-
 // keeper is the state of Run, which is its one goroutine.
 type keeper struct {
 	Config
@@ -336,76 +328,6 @@ func (k *keeper) becameReady(w *worker) {
 		k.endUpgrade(nil)
 	}
 	w.ready = true
-}
-
-// spawn starts a run, unless it is held, and answers. An error is a packet that
-// makes no sense.
-func (k *keeper) spawn(p *packet) error {
-	id, c, err := parseSpawn(p)
-	if c.Group != nil {
-		defer c.Group.Close()
-	}
-	if err == nil && c.Output != nil && !affordable(c.Output) {
-		c.Output.Close()
-		c.Output, err = nil, unix.EMFILE
-	}
-	malformed, held := errors.Is(err, errMalformed), k.runs[id] != nil
-	if (malformed || held) && c.Output != nil {
-		c.Output.Close()
-	}
-	switch {
-	case malformed:
-		return err
-	case held:
-		k.answer(id, outcome{err: ErrHeld})
-		return nil
-	}
-	r := &run{RunID: id, output: c.Output}
-	if err != nil { // there are no descriptors left
-		r.err = &proc.SpawnError{Step: proc.StepPrepare, Err: err}
-	} else {
-		r.id, r.err = proc.Spawn(c)
-	}
-	k.runs[id] = r
-	if r.err == nil {
-		k.leaders[r.id.PID] = r
-	}
-	k.answer(id, r.outcome)
-	return nil
-}
-
-// spareFiles is how many descriptors are left for other things than holding runs:
-// starting a worker takes 8 at a time, and a worker has connections.
-const spareFiles = 16
-
-// affordable reports whether f can be held. Descriptors are numbered from below, so
-// that the last ones are handed out when the others are taken.
-func affordable(f *os.File) bool {
-	var limit unix.Rlimit
-	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
-	return err != nil || uint64(f.Fd())+spareFiles < limit.Cur
-}
-
-func (k *keeper) answer(id RunID, o outcome) {
-	var e encoder
-	e.run(id)
-	e.outcome(o)
-	k.worker.out.put(packet{kind: kindSpawned, body: e})
-}
-
-// drop forgets a run. If its leader still runs, reap will find nobody for it.
-func (k *keeper) drop(id RunID) {
-	r := k.runs[id]
-	if r == nil {
-		return
-	}
-	delete(k.runs, id)
-	if k.leaders[r.id.PID] == r {
-		delete(k.leaders, r.id.PID)
-	}
-	if r.output != nil {
-		r.output.Close()
-	}
 }
 
 // reap waits for every child that has ended: the worker, the check of an upgrade,
