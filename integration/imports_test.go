@@ -21,20 +21,21 @@ const module = "github.com/freeflowuniverse/processmanager"
 //
 // Change it when the design has changed, not to make the test pass.
 var mayImport = map[string]string{
-	"supervisor/process": "",
+	"telnet/screen":      "",
+	"supervisor/process": "telnet/screen",
 	"heroscript":         "",
 	"cgroup":             "github.com/containerd/cgroups golang.org/x/sys",
 	"proc":               "github.com/prometheus/procfs golang.org/x/sys",
 
-	"heroscript/verbs": "heroscript supervisor/process",
-	"telnet":           "heroscript",
-	"telnet/lineedit":  "telnet golang.org/x/term",
+	"heroscript/verbs": "heroscript supervisor/process telnet/screen",
+	"telnet":           "heroscript telnet/screen",
+	"telnet/lineedit":  "telnet telnet/screen golang.org/x/term",
 
-	"supervisor":        "cgroup proc supervisor/process supervisor/keeper supervisor/logs github.com/robfig/cron go.etcd.io/bbolt golang.org/x/sys",
+	"supervisor":        "cgroup proc telnet/screen supervisor/process supervisor/keeper supervisor/logs github.com/robfig/cron go.etcd.io/bbolt golang.org/x/sys",
 	"supervisor/doctor": "cgroup supervisor/process github.com/prometheus/procfs golang.org/x/sys",
 	"supervisor/logs":   "supervisor/process github.com/klauspost/compress golang.org/x/sys",
 	"supervisor/keeper": "proc golang.org/x/sys",
-	"supervisor/client": "heroscript heroscript/verbs supervisor/process telnet",
+	"supervisor/client": "heroscript heroscript/verbs supervisor/process telnet telnet/screen",
 
 	"cmd/pmclient":       anything,
 	"cmd/processmanager": anything,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // extras are the commands that are no verbs.
@@ -32,7 +33,7 @@ func help(w io.Writer, args []string) error {
 		return err
 	}
 	t.Flush()
-	_, err := io.WriteString(w, lineedit.Fold(b.String(), lineedit.Columns(w)))
+	_, err := io.WriteString(w, screen.Fold(b.String(), screen.Columns(lineedit.Columns(w))))
 	return err
 }
 

@@ -1,18 +1,17 @@
 package verbs
 
 import (
-	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"unicode"
+
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // A grid is a table for people: rows of cells, the first of which are the titles.
 type grid [][]string
 
-// A yield is a column that makes room for the others: it is cut to so many characters
+// A yield is a column that makes room for the others: it is cut to so many cells
 // at least, or, for 0, left out.
 type yield struct {
 	title string
@@ -21,15 +20,32 @@ type yield struct {
 
 const gap = 2 // blanks between two columns
 
-func (g grid) write(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, gap, ' ', 0)
-	for _, row := range g {
-		fmt.Fprintln(t, strings.Join(row, "\t"))
+// add adds a row. A cell is one line, with nothing that a terminal would act on.
+func (g *grid) add(cells ...string) {
+	for i := range cells {
+		cells[i] = screen.Line(cells[i])
 	}
-	return t.Flush()
+	*g = append(*g, cells)
 }
 
-// fit makes every row fit into a line of width characters: columns in which there is
+func (g grid) write(w io.Writer) error {
+	var widths []int
+	for i := range g[0] {
+		widths = append(widths, widest(g.column(i)))
+	}
+	var b strings.Builder
+	for _, row := range g {
+		last := len(row) - 1
+		for i, cell := range row[:last] {
+			b.WriteString(screen.Pad(cell, widths[i]+gap))
+		}
+		b.WriteString(row[last] + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// fit makes every row fit into a line of width cells: columns in which there is
 // nothing go first, then those of yields make room in turn. Room that is left over at
 // the end goes back to those that were cut, the last of yields first.
 func (g grid) fit(width int, yields []yield) {
@@ -80,10 +96,10 @@ func (g grid) drop(title string) {
 func (g grid) cut(column, width int) {
 	for _, row := range g {
 		end := ""
-		if cell := row[column]; column == 0 && cells(cell) > width {
-			end = cell[len(cell)-width/2:]
+		if cell := row[column]; column == 0 && screen.Cells(cell) > width {
+			end = screen.End(cell, width/2)
 		}
-		row[column] = shorten(row[column], width-len(end)) + end
+		row[column] = screen.Cut(row[column], width-screen.Cells(end)) + end
 	}
 }
 
@@ -94,7 +110,7 @@ func (g grid) column(i int) (column []string) {
 	return column
 }
 
-// width is how many characters the longest row takes.
+// width is how many cells the longest row takes.
 func (g grid) width() int {
 	total := -gap
 	for i := range g[0] {
@@ -105,44 +121,7 @@ func (g grid) width() int {
 
 func widest(column []string) (width int) {
 	for _, cell := range column {
-		width = max(width, cells(cell))
+		width = max(width, screen.Cells(cell))
 	}
 	return width
-}
-
-// shorten is the beginning of a line that takes width cells, with a sign where more
-// would follow.
-func shorten(line string, width int) string {
-	if cells(line) <= width {
-		return line
-	}
-	used := 0
-	for i, r := range line {
-		if used += cell(r); used > width-1 {
-			return line[:i] + "…"
-		}
-	}
-	return line
-}
-
-// cells is how many places of a terminal's line a text takes.
-func cells(text string) (n int) {
-	for _, r := range text {
-		n += cell(r)
-	}
-	return n
-}
-
-// cell is how many places of a terminal's line a character takes.
-func cell(r rune) int {
-	switch {
-	case r < 0x300:
-		return 1
-	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
-		return 0
-	case unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana),
-		r >= 0x3001 && r <= 0x303e, r >= 0xff01 && r <= 0xff60, r >= 0x1f300 && r <= 0x1faff:
-		return 2
-	}
-	return 1
 }

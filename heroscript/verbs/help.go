@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -34,14 +33,14 @@ type overview struct{}
 func (overview) json() any { return nil }
 
 func (overview) text(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var g grid
 	for _, v := range table {
-		fmt.Fprintf(t, "!!%s\t%s\n", v.Name, v.Help)
+		g.add("!!"+v.Name, v.Help)
 	}
-	fmt.Fprintf(t, "!!help [VERB]\tShow this, or one verb with its parameters.\n")
-	fmt.Fprintf(t, "!!interactive\tTurn colours on or off, where the terminal can show them.\n")
-	fmt.Fprintf(t, "!!quit, !!exit\tEnd the session.\n")
-	return t.Flush()
+	g.add("!!help [VERB]", "Show this, or one verb with its parameters.")
+	g.add("!!interactive", "Turn colours on or off, where the terminal can show them.")
+	g.add("!!quit, !!exit", "End the session.")
+	return g.write(w)
 }
 
 type explanation struct{ v *Verb }
@@ -61,9 +60,9 @@ func (e explanation) text(w io.Writer) error {
 		fmt.Fprintf(w, " %s", usage)
 	}
 	fmt.Fprint(w, "\n\n")
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var g grid
 	for _, p := range e.v.AllParams() {
-		fmt.Fprintf(t, "  %s\t%s\n", p.Name, p.Help)
+		g.add("  "+p.Name, p.Help)
 	}
-	return t.Flush()
+	return g.write(w)
 }

@@ -27,7 +27,8 @@ func (l list) fit(w io.Writer, width int) error {
 		_, err := fmt.Fprintln(w, "no processes")
 		return err
 	}
-	g := grid{{"NAME", "STATUS", "RUN", "PID", "PIDS", "CPU%", "CPU TIME", "MEMORY", "UPTIME", "RESULT", "NEXT", "COMMAND"}}
+	var g grid
+	g.add("NAME", "STATUS", "RUN", "PID", "PIDS", "CPU%", "CPU TIME", "MEMORY", "UPTIME", "RESULT", "NEXT", "COMMAND")
 	waits := false
 	for _, s := range l {
 		shown, next := s.Run, "-"
@@ -37,9 +38,9 @@ func (l list) fit(w io.Writer, width int) error {
 		if !s.NextTime.IsZero() { // also while a run goes on
 			waits, next = true, Time(s.NextTime)
 		}
-		g = append(g, []string{s.Name, s.State.String(), number(shown.Number), number(s.PID),
+		g.add(s.Name, s.State.String(), number(shown.Number), number(s.PID),
 			optional(s.Pids, strconv.Itoa), optional(s.CPUPercent, percent), optional(shown.CPU, cpuTime), optional(s.Memory, Size),
-			uptime(shown), orDash(outcome(shown)), next, firstLine(s.Command, 40)})
+			uptime(shown), orDash(outcome(shown)), next, firstLine(s.Command, 40))
 	}
 	if !waits {
 		g.drop("NEXT")
@@ -54,5 +55,5 @@ func (l list) fit(w io.Writer, width int) error {
 // the name does; what stays is which process, in what state, and why.
 var listYields = []yield{
 	{"COMMAND", 12}, {"CPU TIME", 0}, {"RUN", 0}, {"PIDS", 0}, {"PID", 0}, {"NAME", 24}, {"COMMAND", 0},
-	{"NEXT", 0}, {"CPU%", 0}, {"UPTIME", 0}, {"MEMORY", 0}, {"NAME", 16}, {"RESULT", 0},
+	{"NEXT", 0}, {"CPU%", 0}, {"UPTIME", 0}, {"MEMORY", 0}, {"NAME", 16}, {"RESULT", 0}, {"NAME", 6},
 }

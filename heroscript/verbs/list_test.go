@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // crowd is what can stand in a list, with names and commands of all lengths.
@@ -40,14 +41,14 @@ func TestListInAWindow(t *testing.T) {
 
 func TestEveryProcessIsOneLineOfTheWindow(t *testing.T) {
 	for _, statuses := range [][]process.Status{all(), crowd(), all()[:1], all()[5:]} {
-		for width := 40; width < 300; width++ {
+		for width := screen.MinColumns; width < 300; width++ {
 			lines := strings.Split(strings.TrimSuffix(listIn(t, width, statuses), "\n"), "\n")
 			if len(lines) != 1+len(statuses) {
 				t.Fatalf("%d lines in %d columns", len(lines), width)
 			}
 			for i, line := range lines {
-				if cells(line) > width {
-					t.Errorf("%d of %d columns: %s", cells(line), width, line)
+				if screen.Cells(line) > width {
+					t.Errorf("%d of %d columns: %s", screen.Cells(line), width, line)
 				}
 				if i == 0 && !strings.HasPrefix(line, "NAME ") || !strings.Contains(lines[0], " STATUS") {
 					t.Errorf("in %d columns: %s", width, lines[0])
@@ -68,7 +69,7 @@ func TestListTakesTheRoomThereIs(t *testing.T) {
 	}
 	width := 0
 	for line := range strings.Lines(whole) {
-		width = max(width, cells(strings.TrimSuffix(line, "\n")))
+		width = max(width, screen.Cells(strings.TrimSuffix(line, "\n")))
 	}
 	if got := listIn(t, width, all()); got != whole {
 		t.Errorf("in a window that is just wide enough:\n%s", got)
@@ -85,18 +86,5 @@ func TestListShowsTheNextTimeWhereverThereIsOne(t *testing.T) {
 	}
 	if got := listIn(t, 0, []process.Status{failed()}); strings.Contains(got, "NEXT") {
 		t.Errorf("of one without a schedule:\n%s", got)
-	}
-}
-
-func TestCellsOfATerminal(t *testing.T) {
-	for text, want := range map[string]int{"": 0, "abc": 3, "äöü": 3, "e\u0301": 1, "漢字": 4, "한글": 4, "🙂": 2, "…": 1, "Ａ": 2} {
-		if got := cells(text); got != want {
-			t.Errorf("%q: %d", text, got)
-		}
-	}
-	for width, want := range map[int]string{6: "漢字か", 5: "漢字…", 4: "漢…", 3: "漢…", 2: "…"} {
-		if got := shorten("漢字か", width); got != want {
-			t.Errorf("%d: %q", width, got)
-		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // reported is the result of doctor.
@@ -23,11 +24,12 @@ func (r reported) fit(w io.Writer, width int) error { return WriteReport(w, proc
 func WriteReport(w io.Writer, r process.Report, width int) error {
 	const indent, most, least = "                            ", 80, 20
 	room := most
+	width = screen.Columns(width)
 	if width > 0 {
 		room = min(max(width-len(indent), least), most)
 	}
 	for i, f := range r.Findings {
-		fmt.Fprintf(w, "%-8s %-18s %s\n", f.Level, f.Subject, wrapped(f.Found, indent, room))
+		fmt.Fprintf(w, "%s %s %s\n", screen.Pad(f.Level.String(), 8), screen.Pad(screen.Line(f.Subject), 18), wrapped(f.Found, indent, room))
 		shared := i+1 < len(r.Findings) && r.Findings[i+1].Mend == f.Mend
 		if f.Mend != "" && !shared {
 			fmt.Fprintf(w, "%27s %s\n", "mend:", wrapped(f.Mend, indent, room))
@@ -41,12 +43,13 @@ func WriteReport(w io.Writer, r process.Report, width int) error {
 	return err
 }
 
-// wrapped breaks text into lines of at most width characters, the later ones indented.
+// wrapped breaks text into lines of at most width cells where it has blanks, the later
+// ones indented.
 func wrapped(text, indent string, width int) string {
 	var b strings.Builder
 	column := 0
-	for i, word := range strings.Fields(text) {
-		switch n := len([]rune(word)); {
+	for i, word := range strings.Fields(screen.Text(text)) {
+		switch n := screen.Cells(word); {
 		case i == 0:
 			column = n
 		case column+1+n > width:

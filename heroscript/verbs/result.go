@@ -5,9 +5,9 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // started is the result of start and restart.
@@ -76,10 +76,10 @@ type status1 process.Status
 func (s status1) json() any { return process.Status(s) }
 
 func (s status1) text(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var g grid
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(t, "%s:\t%s\n", name, firstLine(value, 400))
+			g.add(name+":", firstLine(value, 400))
 		}
 	}
 	row("name", s.Name)
@@ -111,7 +111,7 @@ func (s status1) text(w io.Writer) error {
 		row("last run", fmt.Sprintf("%d: %s, %s, cpu %s", s.LastRun.Number, orDash(outcome(*s.LastRun)),
 			span(*s.LastRun), orDash(optional(s.LastRun.CPU, cpuTime))))
 	}
-	return t.Flush()
+	return g.write(w)
 }
 
 // keptLog is where the output is kept, with the limits that were asked for.
@@ -146,7 +146,7 @@ func runRows(row func(name, value string), r process.Run, cpuPercent *float64) {
 	row("run", number(r.Number))
 	row("job", r.JobID)
 	row("result", outcome(r))
-	row("error", oneLine(r.Error))
+	row("error", screen.Line(r.Error))
 	if !r.Start.IsZero() {
 		row("time", span(r))
 		row("uptime", uptime(r))

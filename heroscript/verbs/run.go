@@ -11,6 +11,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // Answer is what carrying out one action gave.
@@ -142,18 +143,29 @@ func (a Answer) Write(w io.Writer) error {
 		}
 		return writeJSON(w, a.body.json())
 	case a.Err == nil:
-		if b, ok := a.body.(interface{ fit(io.Writer, int) error }); ok {
-			return b.fit(w, a.Width)
-		}
-		return a.body.text(w)
+		return a.writeText(w)
 	case a.JSON:
 		return writeJSON(w, failure(a.Err))
 	}
 	return writeError(w, a.Err)
 }
 
+// writeText writes the result for people. Whatever others have given in it, nothing goes
+// out that a terminal would act on, but for a log: its bytes are what was asked for.
+func (a Answer) writeText(w io.Writer) error {
+	if log, ok := a.body.(logged); ok {
+		return log.text(w)
+	}
+	shown := screen.NewWriter(w)
+	write := a.body.text
+	if b, ok := a.body.(interface{ fit(io.Writer, int) error }); ok {
+		write = func(w io.Writer) error { return b.fit(w, screen.Columns(a.Width)) }
+	}
+	return errors.Join(write(shown), shown.Flush())
+}
+
 func writeError(w io.Writer, err error) error {
-	_, err = io.WriteString(w, "Error: "+oneLine(err.Error())+"\n")
+	_, err = io.WriteString(w, "Error: "+screen.Line(err.Error())+"\n")
 	return err
 }
 
@@ -179,7 +191,3 @@ func failure(err error) Failure {
 
 // Err is the typed error that f stands for.
 func (f Failure) Err() error { return &process.Error{Code: f.Code, Message: f.Error} }
-
-func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
-}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // Time is a moment for people: local, to the second.
@@ -88,7 +89,7 @@ func orDash(text string) string {
 
 func joined(names []string) string { return orDash(strings.Join(names, ", ")) }
 
-// firstLine is the beginning of text, at most width characters, on one line and
+// firstLine is the beginning of text, at most width cells, on one line and
 // with nothing that a terminal would act on.
 func firstLine(text string, width int) string {
 	line, _, more := strings.Cut(strings.TrimSpace(text), "\n")
@@ -98,8 +99,8 @@ func firstLine(text string, width int) string {
 		}
 		return r
 	}, line)
-	if more && cells(line) <= width {
+	if more && screen.Cells(line) <= width {
 		return line + "…"
 	}
-	return shorten(line, width)
+	return screen.Cut(line, width)
 }

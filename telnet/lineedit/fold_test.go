@@ -8,48 +8,6 @@ import (
 	"testing"
 )
 
-func TestFold(t *testing.T) {
-	for _, test := range []struct {
-		in    string
-		width int
-		want  string
-	}{
-		{"short", 20, "short"},
-		{"exactly twenty wide.", 20, "exactly twenty wide."},
-		{"a line of words and more words", 20, "a line of words and\nmore words"},
-		{"  key  what it is for and why", 20, "  key  what it is\n       for and why"},
-		{"a long first column  and text", 20, "a long first column\nand text"},
-		{"aaaaaaaaaaaaaaaaaaaaaaaaabbb", 20, "aaaaaaaaaaaaaaaaaaaa\naaaaabbb"},
-		{"key  aaaaaaaaaaaaaaaaaaaaaaaaa", 20, "key  aaaaaaaaaaaaaaa\n     aaaaaaaaaa"},
-		{"", 20, ""},
-	} {
-		if got := fold(test.in, test.width); got != test.want {
-			t.Errorf("%q: got %q, want %q", test.in, got, test.want)
-		}
-	}
-}
-
-func FuzzFold(f *testing.F) {
-	f.Add("  key  what it is for and why", uint8(20))
-	f.Fuzz(func(t *testing.T, line string, width uint8) {
-		got := fold(line, int(width%100)+20)
-		if without(got) != without(line) {
-			t.Errorf("%q became %q", line, got)
-		}
-	})
-}
-
-// without is what stays of a text without its blanks and line ends.
-func without(text string) string {
-	var out []rune
-	for _, r := range text {
-		if r != ' ' && r != '\n' {
-			out = append(out, r)
-		}
-	}
-	return string(out)
-}
-
 func TestColumns(t *testing.T) {
 	words := []string{"format: ", "jobid:", "name:"}
 	if got, want := columns(words, 20), "format:  jobid:\nname:\n"; got != want {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/freeflowuniverse/processmanager/telnet"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // Options are what a session needs to know.
@@ -56,9 +57,6 @@ func Serve(complete func(line string, pos int) []string) func(context.Context, *
 		})
 	}
 }
-
-// minWidth is the narrowest window that lines are folded for.
-const minWidth = 20
 
 // maxLine is where x/term stops taking keys without a word.
 const maxLine = 4096
@@ -331,8 +329,8 @@ func (e *editor) resize() {
 		return
 	}
 	if width, height := e.Size(); width > 0 && height > 0 {
-		e.width = min(max(width, minWidth), 1000)
-		e.term.SetSize(e.width, min(max(height, 2), 1000))
+		e.width = screen.Columns(width)
+		e.term.SetSize(e.width, min(max(height, 2), screen.MaxColumns))
 	}
 }
 

@@ -3,12 +3,14 @@ package lineedit
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -179,18 +181,39 @@ func TestControlBytesAreShown(t *testing.T) {
 }
 
 func FuzzRun(f *testing.F) {
-	f.Add([]byte("!!a x:'\r\t\x1b[A\x03\x04"))
-	f.Fuzz(func(t *testing.T, input []byte) {
+	f.Add([]byte("!!a x:'\r\t\x1b[A\x03\x04"), "web:", 0, 0)
+	f.Add([]byte("!!list\r\x1b[A\x1b[A\x1b[B\t\t!!help\r\x0c"), "日本語\xff\x1b", 1, 65535)
+	f.Add([]byte("\x1b[200~!!a b:'c\n d'\x1b[201~\r\t"), "e\u0301", 65535, 1)
+	f.Fuzz(func(t *testing.T, input []byte, given string, width, height int) {
 		before := runtime.NumGoroutine()
 		done := make(chan struct{})
+		resized := make(chan struct{}, 3)
+		for range cap(resized) {
+			resized <- struct{}{}
+		}
+		looks := 0
 		go func() {
 			defer close(done)
 			Run(t.Context(), struct {
 				io.Reader
 				io.Writer
-			}{bytes.NewReader(input), io.Discard}, Options{
-				Execute:  func(context.Context, string, io.Writer) error { return nil },
-				Complete: func(line string, pos int) []string { return []string{line[:pos] + "x", line} },
+			}{iotest.OneByteReader(bytes.NewReader(input)), io.Discard}, Options{
+				Prompt: given,
+				Execute: func(_ context.Context, _ string, out io.Writer) error {
+					io.WriteString(out, "Error: "+given+" "+given+"\n"+given)
+					return errors.New(given)
+				},
+				Complete: func(line string, pos int) []string {
+					if pos%2 == 0 {
+						return []string{given, given + "x", "", line}
+					}
+					return []string{line[:pos] + "x", line}
+				},
+				Size: func() (int, int) { // of a window that changes
+					looks++
+					return width * (looks % 3), height / looks
+				},
+				Resized: resized,
 			})
 		}()
 		select {

@@ -2,15 +2,13 @@ package lineedit
 
 import (
 	"bytes"
-	"fmt"
 	"io"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
-// visible shows text on a terminal: control bytes, and bytes that are not
-// UTF-8, are escaped as in Go strings. Line ends and tabs stay, a CR before a
-// line end is dropped. Errors are folded and, with colours, red. Prose is folded
+// visible shows text on a terminal, with nothing that the terminal would act on (see
+// package screen). Errors are folded and, with colours, red. Prose is folded
 // as a whole; all else, and what is longer than maxFold, is left to the terminal, so
 // that it can be copied from there as it is.
 type visible struct {
@@ -18,7 +16,7 @@ type visible struct {
 	color  bool
 	prose  bool
 	width  int    // to fold at
-	rest   []byte // an unfinished character, or a CR
+	rest   []byte // what cannot be shown yet
 	within bool   // a line
 	red    bool   // the line is
 	fold   bool   // the line is kept until its end, to be folded
@@ -35,51 +33,47 @@ const (
 )
 
 func (v *visible) Write(p []byte) (int, error) {
-	text := append(v.rest, p...)
-	v.rest = nil
+	if err := v.write(p, false); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// close shows what was held back and ends the last line.
+func (v *visible) close() {
+	v.write(nil, true)
+	if v.within {
+		v.w.Write(v.end(nil))
+	}
+}
+
+func (v *visible) write(p []byte, last bool) (err error) {
+	text, rest := screen.AppendVisible(nil, append(v.rest, p...), last)
+	v.rest = rest
 	var out []byte
 	for len(text) > 0 {
 		if !v.within {
 			out = v.begin(out, text)
 		}
-		if !utf8.FullRune(text) || len(text) == 1 && text[0] == '\r' {
-			v.rest = text
-			break
-		}
-		r, size := utf8.DecodeRune(text)
+		line, after, ended := bytes.Cut(text, []byte("\n"))
 		switch {
-		case r == '\n':
-			out = v.end(out)
-		case r == '\r' && text[1] == '\n':
-		case v.fold:
-			if v.line = appendVisible(v.line, r, text[:size]); len(v.line) > maxFold {
-				out = append(out, v.line...)
-				v.line, v.fold = v.line[:0], false
-			}
+		case !v.fold:
+			out = append(out, line...)
+		case len(v.line)+len(line) > maxFold:
+			out = append(append(out, v.line...), line...)
+			v.line, v.fold = v.line[:0], false
 		default:
-			out = appendVisible(out, r, text[:size])
+			v.line = append(v.line, line...)
 		}
-		text = text[size:]
+		if ended {
+			out = v.end(out)
+		}
+		text = after
 	}
 	if len(out) > 0 {
-		if _, err := v.w.Write(out); err != nil {
-			return 0, err
-		}
+		_, err = v.w.Write(out)
 	}
-	return len(p), nil
-}
-
-// appendVisible appends a character, which is raw in the text, to dst.
-func appendVisible(dst []byte, r rune, raw []byte) []byte {
-	switch {
-	case r == utf8.RuneError && len(raw) == 1:
-		return fmt.Appendf(dst, `\x%02x`, raw[0])
-	case r == '\t' || unicode.IsGraphic(r):
-		return append(dst, raw...)
-	case r < utf8.RuneSelf:
-		return fmt.Appendf(dst, `\x%02x`, r)
-	}
-	return fmt.Appendf(dst, `\u%04x`, r)
+	return err
 }
 
 // begin starts a line.
@@ -97,7 +91,7 @@ func (v *visible) begin(out, text []byte) []byte {
 // end ends a line.
 func (v *visible) end(out []byte) []byte {
 	if v.fold {
-		out = append(out, fold(string(v.line), v.width)...)
+		out = append(out, screen.Fold(string(v.line), v.width)...)
 		v.line = v.line[:0]
 	}
 	if v.red {
@@ -105,20 +99,4 @@ func (v *visible) end(out []byte) []byte {
 	}
 	v.within = false
 	return append(out, '\n')
-}
-
-// close shows what was held back and ends the last line.
-func (v *visible) close() {
-	var out []byte
-	for _, c := range v.rest {
-		out = fmt.Appendf(out, `\x%02x`, c)
-	}
-	v.rest = nil
-	if v.fold {
-		v.line = append(v.line, out...)
-		out = nil
-	}
-	if v.within {
-		v.w.Write(v.end(out))
-	}
 }
