@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,14 +30,23 @@ func (s *Supervisor) openOutput(spec *process.Spec) (output, error) {
 		return output{tail: s.tails.add()}, nil
 	}
 	log, err := s.mover.Open(s.logDir(spec.Name), logs.Options{
-		MaxSize:  spec.LogMaxSize,
+		MaxSize:  orLeast(spec.LogMaxSize, process.MinLogSize),
 		MaxFiles: spec.LogMaxFiles,
-		MaxAge:   spec.LogMaxAge,
-		MaxTotal: spec.LogMaxTotal,
+		MaxAge:   orLeast(spec.LogMaxAge, process.MinLogAge),
+		MaxTotal: orLeast(spec.LogMaxTotal, process.MinLogTotal),
 		Block:    spec.LogBlock,
 		Report:   func(err error) { s.log.Printf("process '%s': %v", spec.Name, err) },
 	})
 	return output{log: log}, err
+}
+
+// orLeast is a limit as it holds: definitions that were stored before there was a least
+// one may have less. 0 is the default.
+func orLeast[T int64 | time.Duration](limit, least T) T {
+	if limit == 0 {
+		return 0
+	}
+	return max(limit, least)
 }
 
 // begin is called before anything of a new run is moved. A tail is that of one run.

@@ -100,15 +100,15 @@ var specParams = []specParam{
 		r.spec.Cron = v
 		return process.ValidateCron(v)
 	}}, func(s process.Spec) string { return s.Cron }},
-	{Param{Name: "log_max_size", Value: "SIZE", Help: "begin the next log file at this size: bytes, or with K, M, G (default 10M)", set: func(r *request, v string) (err error) {
+	{Param{Name: "log_max_size", Value: "SIZE", Help: "begin the next log file at this size: bytes, or with K, M, G (default 10M, at least 4K)", set: func(r *request, v string) (err error) {
 		r.spec.LogMaxSize, err = process.ParseSize(v)
 		return err
 	}}, func(s process.Spec) string { return unlessZero(s.LogMaxSize) }},
-	{Param{Name: "log_max_files", Value: "NUMBER", Help: "log files that are kept (default 5)", set: func(r *request, v string) (err error) {
+	{Param{Name: "log_max_files", Value: "NUMBER", Help: "log files that are kept (default 5, at most 10000)", set: func(r *request, v string) (err error) {
 		r.spec.LogMaxFiles, err = positive(v)
 		return err
 	}}, func(s process.Spec) string { return unlessZero(int64(s.LogMaxFiles)) }},
-	{Param{Name: "log_max_age", Value: "SECONDS", Help: "begin the next log file when this one is so old (default: any age)", set: func(r *request, v string) (err error) {
+	{Param{Name: "log_max_age", Value: "SECONDS", Help: "begin the next log file when this one is so old (default: any age, at least 0.1)", set: func(r *request, v string) (err error) {
 		r.spec.LogMaxAge, err = process.ParseSeconds(v)
 		return err
 	}}, func(s process.Spec) string {
@@ -117,7 +117,7 @@ var specParams = []specParam{
 		}
 		return seconds(s.LogMaxAge.Seconds())
 	}},
-	{Param{Name: "log_max_total", Value: "SIZE", Help: "all log files together, each a quarter at the most (default: what size and number come to)", set: func(r *request, v string) (err error) {
+	{Param{Name: "log_max_total", Value: "SIZE", Help: "all log files together, each a quarter at the most (default: what size and number come to, at least 16K)", set: func(r *request, v string) (err error) {
 		r.spec.LogMaxTotal, err = process.ParseSize(v)
 		return err
 	}}, func(s process.Spec) string { return unlessZero(s.LogMaxTotal) }},

@@ -3,8 +3,9 @@
 //
 // # Model
 //
-// A [Mover] is the engine: one thread waits for all FIFOs, one goroutine at most
-// compresses. A [Log] is what one process has written, in one directory; it costs
+// A [Mover] is the engine: one goroutine waits for all FIFOs, and others move in turns
+// what is in them, so that a log with a slow disk or with very small files holds up no
+// other. One goroutine at most compresses, for a second at a time per log. A [Log] is what one process has written, in one directory; it costs
 // nothing but memory while nobody writes or reads. A [Pump] moves one run's FIFO
 // into a Log, or into any other writer.
 //

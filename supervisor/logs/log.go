@@ -189,9 +189,12 @@ func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 		return l.refuse(fd, limit, last)
 	}
 	for n < limit {
-		k, want, err := l.move(fd, s.run, limit-n, now)
+		k, want, err := l.move(fd, s.run, limit-n, now, n == 0)
 		n += k
 		switch {
+		case err == errTurnOver:
+			l.notify()
+			return n, true
 		case err == nil && (k == 0 || k < want && n >= waiting):
 			l.notify()
 			return n, false
@@ -206,13 +209,17 @@ func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 	return n, true
 }
 
+// errTurnOver is that the next file is for the next turn: a turn begins one at most,
+// so that small files cost the others no time.
+var errTurnOver = errors.New("the turn is over")
+
 // move moves what the current file has room for. It is less than wanted only if
 // the pipe is empty, or the disk full.
-func (l *Log) move(fd int, run uint64, limit int, now time.Time) (n, want int, err error) {
+func (l *Log) move(fd int, run uint64, limit int, now time.Time, rotate bool) (n, want int, err error) {
 	if err := l.ready(now); err != nil {
 		return 0, 0, err
 	}
-	want, err = l.room(fd, limit, now)
+	want, err = l.room(fd, limit, now, rotate)
 	if err != nil || want == 0 {
 		return 0, want, err
 	}
@@ -251,7 +258,7 @@ func (l *Log) ready(now time.Time) error {
 
 // room is how many bytes may be written to the current file, which is the next one
 // if it is time. The next one begins with a line.
-func (l *Log) room(fd, limit int, now time.Time) (int, error) {
+func (l *Log) room(fd, limit int, now time.Time, rotate bool) (int, error) {
 	c := l.cur
 	left := l.opt.MaxSize - c.size
 	if l.opt.MaxTotal < math.MaxInt64 {
@@ -272,6 +279,9 @@ func (l *Log) room(fd, limit int, now time.Time) (int, error) {
 		}
 		return min(n, limit), nil
 	}
+	if !rotate {
+		return 0, errTurnOver
+	}
 	if err := l.rotate(); err != nil {
 		return 0, err
 	}
@@ -284,37 +294,51 @@ func (l *Log) rotate() error {
 	if err := create(l.dir, end); err != nil {
 		return err
 	}
+	old, last := append(l.cur.old, l.cur.segment), l.cur.last
 	l.closeFiles()
-	var err error
-	if l.cur, err = openWriter(l.dir, end); err != nil {
+	c := &writer{segment: segment{dir: l.dir, base: end}, old: old, last: last}
+	if err := c.open(); err != nil {
 		return err
 	}
+	l.cur = c
 	l.tidy()
 	return nil
 }
 
 // tidy removes the files that are too many and has the others compressed.
 func (l *Log) tidy() {
-	list, err := segments(l.dir)
-	if err != nil {
-		l.opt.Report(err)
-		return
-	}
-	var old int64 // the current file may grow to MaxSize beside it
-	if l.opt.MaxTotal < math.MaxInt64 && len(list) > 1 {
-		for _, s := range list[:len(list)-1] {
-			old += s.onDisk()
+	old := l.cur.old
+	total := int64(0) // of the old ones; the current file may grow to MaxSize beside them
+	if l.opt.MaxTotal < math.MaxInt64 {
+		for i := range old {
+			if old[i].disk == 0 {
+				old[i].disk = old[i].onDisk()
+			}
+			total += old[i].disk
 		}
 	}
-	for len(list) > 1 && (len(list) > l.opt.MaxFiles || old > l.opt.MaxTotal-l.opt.MaxSize) {
-		old -= list[0].onDisk()
-		if err := list[0].remove(); err != nil {
+	for len(old) > 0 && (len(old) >= l.opt.MaxFiles || total > l.opt.MaxTotal-l.opt.MaxSize) {
+		total -= old[0].disk
+		if err := old[0].remove(); err != nil {
 			l.opt.Report(err)
 		}
-		list = list[1:]
+		old = old[1:]
 	}
-	if len(list) > 1 {
+	l.cur.old = old
+	if len(old) > 0 {
 		l.m.pack.add(l)
+	}
+}
+
+// packed notes that the size of a file on the disk has changed.
+func (l *Log) packed(base int64) {
+	if l.cur == nil {
+		return
+	}
+	for i := range l.cur.old {
+		if s := &l.cur.old[i]; s.base == base {
+			s.disk = 0
+		}
 	}
 }
 

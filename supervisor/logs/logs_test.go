@@ -157,7 +157,7 @@ func TestRunsAreToldApart(t *testing.T) {
 			}
 		}
 	}
-	if err := l.pack(nil); err != nil {
+	if _, err := l.pack(nil, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	for run := uint64(1); run < 22; run++ {

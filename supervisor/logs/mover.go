@@ -33,7 +33,8 @@ type Mover struct {
 	wake   int // eventfd
 	done   chan struct{}
 	closed chan struct{}
-	work   sync.WaitGroup // pumps that are busy, and the packer
+	work   sync.WaitGroup // pumps that are busy, the turns, and the packer
+	turns  turns
 	pack   packer
 
 	mu    sync.Mutex
@@ -41,10 +42,11 @@ type Mover struct {
 	last  int32 // key given
 }
 
-// NewMover starts a mover: one goroutine, in one thread. Close ends it.
+// NewMover starts a mover. Close ends it.
 func NewMover() (*Mover, error) {
 	m := &Mover{epoll: -1, wake: -1, done: make(chan struct{}), closed: make(chan struct{}), pumps: map[int32]*Pump{}}
 	m.pack.m, m.pack.delay = m, packDelay
+	m.turns.m = m
 	var err error
 	if m.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -87,8 +89,7 @@ func (m *Mover) Close() {
 }
 
 // Copy begins to move from fifo to w, without a file between. fifo is as in
-// [Log.Move]. w is written to by one goroutine at a time, and holds up all other
-// pumps while it does not return. failed is told the first time w gives an error;
+// [Log.Move]. w is written to by one goroutine at a time. failed is told the first time w gives an error;
 // what it does not take is dropped.
 func (m *Mover) Copy(fifo *os.File, w io.Writer, failed func(error)) (*Pump, error) {
 	return m.start(fifo, &copier{w: w, failed: failed})
@@ -131,14 +132,19 @@ func (m *Mover) start(fifo *os.File, to sink) (*Pump, error) {
 	return p, nil
 }
 
-// loop looks who was written to. The first time it notes it, and moves when the
-// bytes have waited long enough or the pipe is filling up.
+// loop looks who was written to. The first time it notes it, and has the bytes moved
+// when they have waited long enough or the pipe is filling up. It does not touch a
+// disk: a log that hangs must not keep it from looking.
 func (m *Mover) loop() {
 	defer close(m.done)
 	events := make([]unix.EpollEvent, 512)
 	var waiting []*Pump
 	for sweep := time.Now().Add(idleDelay); ; {
-		n, err := unix.EpollWait(m.epoll, events, untilDue(waiting, sweep))
+		wait := untilDue(waiting, sweep)
+		if m.turns.help() {
+			wait = min(wait, int(tick/time.Millisecond))
+		}
+		n, err := unix.EpollWait(m.epoll, events, wait)
 		if err != nil && err != unix.EINTR {
 			panic(fmt.Sprintf("epoll_wait: %v", err)) // only a descriptor that is none
 		}
@@ -161,13 +167,20 @@ func (m *Mover) loop() {
 			if buffered(p.fd) >= p.size/4 {
 				p.due = now
 			}
+			if p.due.Before(p.retry) {
+				p.due = p.retry
+			}
 		}
 		m.mu.Unlock()
 		keep := waiting[:0]
 		for _, p := range waiting {
-			if p.due.After(now) || !p.moveDue(now) {
+			if p.due.After(now) {
 				keep = append(keep, p)
+				continue
 			}
+			p.waiting = false
+			p.busy.Store(true)
+			m.turns.add(p)
 		}
 		clear(waiting[len(keep):])
 		waiting = keep

@@ -13,6 +13,9 @@ import (
 // several times in that time most files are gone before anybody compresses them.
 const packDelay = 5 * time.Second
 
+// packTurn is how long one log may have the packer before the others have their turn.
+const packTurn = time.Second
+
 // packer compresses rotated files, one at a time. It has a goroutine while there
 // is something to do.
 type packer struct {
@@ -69,19 +72,28 @@ func (k *packer) loop() {
 		k.queue = k.queue[1:]
 		k.mu.Unlock()
 		// A full disk is said by those who write; the file stays as it is.
-		if err := job.log.pack(k.m.closed); err != nil && !errors.Is(err, ErrClosed) && !isFull(err) {
+		rest, err := job.log.pack(k.m.closed, packTurn)
+		if err != nil && !errors.Is(err, ErrClosed) && !isFull(err) {
 			job.log.report(err)
+		}
+		if rest {
+			k.add(job.log)
 		}
 	}
 }
 
-// pack compresses all files but the current one.
-func (l *Log) pack(stop <-chan struct{}) error {
+// pack compresses all files but the current one, as many as it begins within limit,
+// and reports whether there are more.
+func (l *Log) pack(stop <-chan struct{}, limit time.Duration) (rest bool, err error) {
 	list, err := segments(l.dir)
 	if err != nil || len(list) == 0 {
-		return err
+		return false, err
 	}
+	begun := time.Now()
 	for _, s := range list[:len(list)-1] {
+		if s.plain && time.Since(begun) > limit {
+			return true, nil
+		}
 		switch {
 		case s.plain && s.packed: // somebody was killed before he could remove it
 			err = os.Remove(s.path(plainSuffix))
@@ -89,10 +101,10 @@ func (l *Log) pack(stop <-chan struct{}) error {
 			err = l.packOne(s, stop)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // too old by now
-			return fmt.Errorf("cannot compress a log: %w", err)
+			return false, fmt.Errorf("cannot compress a log: %w", err)
 		}
 	}
-	return nil
+	return false, nil
 }
 
 func (l *Log) packOne(s segment, stop <-chan struct{}) error {
@@ -122,5 +134,6 @@ func (l *Log) packOne(s segment, stop <-chan struct{}) error {
 	if err := os.Rename(temp, s.path(packedSuffix)); err != nil {
 		return err
 	}
+	defer l.packed(s.base)
 	return os.Remove(s.path(plainSuffix))
 }

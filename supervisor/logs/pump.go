@@ -13,7 +13,8 @@ import (
 type sink interface {
 	// take moves up to limit bytes from the pipe, and says whether there may be
 	// more. None moved and more left means that it has to be asked again later;
-	// with last set there is no later.
+	// with last set there is no later. Fewer than limit moved and more left means
+	// that others have their turn first.
 	take(fd, limit int, last bool) (n int, more bool)
 	// delay is how long bytes may wait.
 	delay() time.Duration
@@ -28,7 +29,7 @@ type Pump struct {
 	m    *Mover
 	key  int32
 	to   sink
-	busy atomic.Bool // it has a goroutine, and the loop leaves it alone
+	busy atomic.Bool // it waits for its turn, or is moved from: the loop leaves it alone
 
 	mu     sync.Mutex // held while bytes are moved
 	fd     int
@@ -38,7 +39,10 @@ type Pump struct {
 	// The loop's.
 	waiting bool
 	due     time.Time // when the bytes have waited long enough
-	moved   time.Time // last
+
+	// Of whoever moves from it.
+	moved time.Time // last
+	retry time.Time // not before
 }
 
 const (
@@ -53,29 +57,36 @@ func (p *Pump) event() *unix.EpollEvent {
 	return &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: p.key}
 }
 
-// moveDue moves what waits. It reports false when the pump has to wait on.
-func (p *Pump) moveDue(now time.Time) (done bool) {
+// turn moves what waits, or begins to, and reports whether the pump needs another
+// turn.
+func (p *Pump) turn() (again bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiting = false
-	if p.closed || p.busy.Load() {
-		return true
+	if p.closed {
+		return false
 	}
+	now := time.Now()
 	n, more := p.to.take(p.fd, p.size, false)
-	switch {
-	case more && n == 0:
-		p.due = now.Add(retryDelay)
-	case more:
-		p.due = now
-	}
-	if n >= p.size/4 && now.Sub(p.moved) < busySpan {
-		p.busy.Store(true)
-		p.m.work.Go(p.drain)
-		more = false
-	}
+	last := p.moved
 	p.moved = now
-	p.waiting = more
-	return !more
+	switch {
+	case n >= p.size/4 && now.Sub(last) < busySpan:
+		p.m.work.Go(p.drain)
+		return false
+	case more && n > 0:
+		return true
+	case more:
+		p.retry = now.Add(retryDelay)
+	}
+	p.watch()
+	return false
+}
+
+// watch leaves the pump to the loop again. Whoever wrote while it was busy was not
+// noted, so the kernel is asked again.
+func (p *Pump) watch() {
+	p.busy.Store(false)
+	unix.EpollCtl(p.m.epoll, unix.EPOLL_CTL_MOD, p.fd, p.event())
 }
 
 // drain moves for a writer that fills its pipe in a moment. It looks when the pipe
@@ -86,14 +97,13 @@ func (p *Pump) drain() {
 	wait := 100 * time.Microsecond
 	for quiet := 0; quiet < 4; {
 		sleep(wait)
+		n, more := p.takeTurns(takeLimit)
 		p.mu.Lock()
-		if p.closed {
-			p.mu.Unlock()
+		closed, half := p.closed, p.size/2
+		p.mu.Unlock()
+		if closed {
 			return
 		}
-		n, more := p.to.take(p.fd, takeLimit, false)
-		half := p.size / 2
-		p.mu.Unlock()
 		if n == 0 && more {
 			break
 		}
@@ -109,9 +119,7 @@ func (p *Pump) drain() {
 		return
 	}
 	p.resizeLocked(64 << 10)
-	p.busy.Store(false)
-	// Whoever wrote while it was busy was not noted: ask again.
-	unix.EpollCtl(p.m.epoll, unix.EPOLL_CTL_MOD, p.fd, p.event())
+	p.watch()
 }
 
 // sleep is for times shorter than those of Go's timers, which wait in whole ms.
@@ -137,12 +145,23 @@ func (p *Pump) resizeLocked(size int) {
 }
 
 // Flush moves what is in the FIFO now, at most 1 MiB.
-func (p *Pump) Flush() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.closed {
-		p.to.take(p.fd, takeLimit, false)
+func (p *Pump) Flush() { p.takeTurns(takeLimit) }
+
+// takeTurns takes up to limit, in as many turns as it needs. Others can have the pump
+// between two of them.
+func (p *Pump) takeTurns(limit int) (n int, more bool) {
+	for more = true; more && n < limit; {
+		k := 0
+		p.mu.Lock()
+		if more = !p.closed; more {
+			k, more = p.to.take(p.fd, limit-n, false)
+		}
+		p.mu.Unlock()
+		if n += k; k == 0 {
+			break
+		}
 	}
+	return n, more
 }
 
 // Finish moves what is left, and closes the FIFO. It is for a run of which nobody
@@ -198,9 +217,11 @@ func (p *Pump) close() {
 	p.to.end()
 }
 
-// rest closes files that were not written to since then.
+// rest closes files that were not written to since then. What is locked is in use.
 func (p *Pump) rest(since time.Time) {
-	p.mu.Lock()
+	if !p.mu.TryLock() {
+		return
+	}
 	defer p.mu.Unlock()
 	if !p.closed {
 		p.to.rest(since)

@@ -137,7 +137,7 @@ func TestQueriesAnswerWhatAPlainAccountDoes(t *testing.T) {
 		}
 	}
 	ask()
-	if err := l.pack(nil); err != nil {
+	if _, err := l.pack(nil, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	list, _ := segments(dir)

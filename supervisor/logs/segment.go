@@ -14,8 +14,9 @@ import (
 type segment struct {
 	dir    string
 	base   int64
-	plain  bool // there is a .log
-	packed bool // there is a .log.zst
+	plain  bool  // there is a .log
+	packed bool  // there is a .log.zst
+	disk   int64 // what its files have on the disk; 0: not known
 }
 
 const (

@@ -14,6 +14,7 @@ import (
 // byte goes, and the size of the file.
 type writer struct {
 	segment
+	old      []segment // the files before it, as far as is known
 	log, idx *os.File
 	size     int64
 	born     time.Time // when its first bytes were written
@@ -27,7 +28,7 @@ const indexSpan = 10 * time.Millisecond
 
 // openWriter opens the newest file in dir, or the next one if that ends before end
 // or is an archive.
-func openWriter(dir string, end int64) (_ *writer, err error) {
+func openWriter(dir string, end int64) (*writer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -45,34 +46,37 @@ func openWriter(dir string, end int64) (_ *writer, err error) {
 			c.base = last
 			if list[n-1].plain {
 				c.base = list[n-1].base
+				list = list[:n-1]
 			}
 		}
 	}
+	c.old = list
+	for _, s := range list[max(len(list)-2, 0):] {
+		c.last = s.lastEntry() // times do not go back
+	}
+	return c, c.open()
+}
+
+// open opens the files of c, and makes what is missing.
+func (c *writer) open() (err error) {
 	defer func() {
 		if err != nil {
 			c.close()
 		}
 	}()
 	if c.log, err = os.OpenFile(c.path(plainSuffix), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return nil, err
+		return err
 	}
 	if c.idx, err = os.OpenFile(c.path(indexSuffix), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return nil, err
+		return err
 	}
 	if c.size, err = (plainFile{c.log}).Size(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.cutIndex(); err != nil {
-		return nil, err
+		return err
 	}
-	if n := len(list); c.entries == 0 && n > 0 {
-		for _, s := range list[max(n-2, 0):] {
-			if s.base < c.base {
-				c.last = s.lastEntry() // times do not go back
-			}
-		}
-	}
-	return c, c.link()
+	return c.link()
 }
 
 // cutIndex forgets what stands in the index and not in the file.

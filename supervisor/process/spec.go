@@ -21,6 +21,12 @@ const (
 	MaxJobID   = 128                        // bytes
 	MaxCommand = 128<<10 - 1                // bytes: Linux passes at most 128 KiB with a NUL in one argument (MAX_ARG_STRLEN)
 	MaxTime    = 100 * 365 * 24 * time.Hour // for deadline and stop_timeout
+
+	// A log file that holds less, or is begun more often, costs more than it keeps.
+	MinLogSize  = 4 << 10 // bytes
+	MinLogTotal = 4 * MinLogSize
+	MinLogAge   = 100 * time.Millisecond
+	MaxLogFiles = 10_000
 )
 
 // Spec is what was asked for. The zero value of every field but Name and
@@ -81,8 +87,17 @@ func (s *Spec) Validate() error {
 	if err := validateTime("log_max_age", s.LogMaxAge); err != nil {
 		return err
 	}
-	if s.LogMaxSize < 0 || s.LogMaxFiles < 0 || s.LogMaxTotal < 0 {
+	switch {
+	case s.LogMaxSize < 0 || s.LogMaxFiles < 0 || s.LogMaxTotal < 0:
 		return Errorf(CodeInvalid, "log_max_size, log_max_files, log_max_total: less than nothing cannot be kept")
+	case s.Log && s.LogMaxSize != 0 && s.LogMaxSize < MinLogSize:
+		return Errorf(CodeInvalid, "log_max_size: %d bytes are too few for a log file: at least %d (4K); %dM are megabytes", s.LogMaxSize, MinLogSize, s.LogMaxSize)
+	case s.Log && s.LogMaxTotal != 0 && s.LogMaxTotal < MinLogTotal:
+		return Errorf(CodeInvalid, "log_max_total: %d bytes are too few for log files: at least %d (16K); %dM are megabytes", s.LogMaxTotal, MinLogTotal, s.LogMaxTotal)
+	case s.Log && s.LogMaxAge != 0 && s.LogMaxAge < MinLogAge:
+		return Errorf(CodeInvalid, "log_max_age: %v is too short for a log file: at least %v", s.LogMaxAge, MinLogAge)
+	case s.LogMaxFiles > MaxLogFiles:
+		return Errorf(CodeInvalid, "log_max_files: %d are too many: at most %d", s.LogMaxFiles, MaxLogFiles)
 	}
 	if !s.Log && (s.LogMaxSize != 0 || s.LogMaxFiles != 0 || s.LogMaxAge != 0 || s.LogMaxTotal != 0 || s.LogBlock) {
 		return Errorf(CodeInvalid, "log_max_size, log_max_files, log_max_age, log_max_total, log_full: they are of a log in a file: give log:true too")

@@ -41,8 +41,14 @@ func TestValidateHoldsEachLimit(t *testing.T) {
 		{"the longest grace", func(s *Spec) { s.StopTimeout = new(MaxTime) }, ""},
 		{"a longer grace", func(s *Spec) { s.StopTimeout = new(MaxTime + 1) }, "stop_timeout: "},
 		{"limits of a log", func(s *Spec) {
-			s.Log, s.LogMaxSize, s.LogMaxFiles, s.LogMaxAge, s.LogMaxTotal, s.LogBlock = true, 1, 1, 1, 1, true
+			s.Log, s.LogMaxSize, s.LogMaxFiles, s.LogMaxAge, s.LogMaxTotal, s.LogBlock = true, MinLogSize, 1, MinLogAge, MinLogTotal, true
 		}, ""},
+		{"the most log files", func(s *Spec) { s.Log, s.LogMaxFiles = true, MaxLogFiles }, ""},
+		{"more log files", func(s *Spec) { s.Log, s.LogMaxFiles = true, MaxLogFiles+1 }, "log_max_files: 10001"},
+		{"a log file of a line", func(s *Spec) { s.Log, s.LogMaxSize = true, 10 }, "log_max_size: 10 bytes are too few for a log file: at least 4096 (4K); 10M are megabytes"},
+		{"a log file too small", func(s *Spec) { s.Log, s.LogMaxSize = true, MinLogSize-1 }, "log_max_size: "},
+		{"log files too small", func(s *Spec) { s.Log, s.LogMaxTotal = true, MinLogTotal-1 }, "log_max_total: "},
+		{"log files for a moment", func(s *Spec) { s.Log, s.LogMaxAge = true, MinLogAge-1 }, "log_max_age: "},
 		{"a size of no log", func(s *Spec) { s.LogMaxSize = 1 }, "give log:true"},
 		{"a number of no log", func(s *Spec) { s.LogMaxFiles = 1 }, "give log:true"},
 		{"an age of no log", func(s *Spec) { s.LogMaxAge = 1 }, "give log:true"},

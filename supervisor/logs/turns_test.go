@@ -1,0 +1,101 @@
+package logs
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A turn begins one file at most, however small the files are, and leaves the rest to
+// the next turn.
+func TestATurnBeginsOneFileAtMost(t *testing.T) {
+	dir := t.TempDir() + "/x"
+	l := open(t, newMover(t), dir, Options{MaxSize: 10, MaxFiles: 1 << 30})
+	f := newFIFO(t)
+	r := f.reader(t)
+	defer r.Close()
+	text := strings.Repeat("a line of some\n", 4000)
+	f.say(t, "%s", text)
+	s, left := logSink{l, 1}, len(text)
+	for turn := range 3 {
+		n, more := s.take(int(r.Fd()), 1<<20, false)
+		if n == 0 || !more {
+			t.Fatalf("turn %d: %d bytes, more %v", turn, n, more)
+		}
+		left -= n
+		if list, _ := segments(dir); len(list) > turn+2 {
+			t.Fatalf("turn %d: %d files", turn, len(list))
+		}
+	}
+	if got := buffered(int(r.Fd())); got != left {
+		t.Errorf("%d bytes are left in the pipe, not %d", got, left)
+	}
+	s.end()
+}
+
+// waitsFor is a line of a quiet log that must come to its file while others are busy.
+func waitsFor(t *testing.T, m *Mover) {
+	t.Helper()
+	dir := t.TempDir() + "/quiet"
+	f := newFIFO(t)
+	defer move(t, open(t, m, dir, Options{}), f, 1).Leave()
+	for range 3 {
+		os.Remove(dir + "/current")
+		os.RemoveAll(dir)
+		f.say(t, "a quiet line\n")
+		said := time.Now()
+		until(t, "written", func() bool {
+			text, _ := os.ReadFile(dir + "/current")
+			return string(text) == "a quiet line\n"
+		})
+		if took := time.Since(said); took > 3*time.Second {
+			t.Errorf("the line of a quiet process took %v", took)
+		}
+	}
+}
+
+func TestFloodsOfSmallFilesHoldUpNobody(t *testing.T) {
+	dir := t.TempDir()
+	m := newMover(t)
+	for i := range 3 {
+		f := newFIFO(t)
+		l := open(t, m, fmt.Sprintf("%s/flood%d", dir, i), Options{MaxSize: int64(1 + 9*i), MaxFiles: 1000})
+		p := move(t, l, f, 1)
+		stop, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			for text := []byte(strings.Repeat("x\n", 4<<10)); ; {
+				select {
+				case <-stop:
+					return
+				default:
+					f.tree.Write(text)
+				}
+			}
+		}()
+		defer func() { close(stop); <-done; p.Leave() }()
+	}
+	waitsFor(t, m)
+}
+
+// More writers than there may be goroutines for would hold up others; one does not.
+func TestAWriterThatHangsHoldsUpNobody(t *testing.T) {
+	m := newMover(t)
+	release, hangs := make(chan struct{}), make(chan struct{}, 8)
+	for range cap(hangs) {
+		f := newFIFO(t)
+		_, err := m.Copy(f.reader(t), writerFunc(func([]byte) { hangs <- struct{}{}; <-release }), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.say(t, "nobody takes this\n")
+	}
+	defer close(release)
+	for range cap(hangs) {
+		<-hangs
+	}
+	m.rest(time.Now()) // does not wait for them either
+	waitsFor(t, m)
+}
