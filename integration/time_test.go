@@ -120,7 +120,7 @@ func TestBadSchedulesAreRefusedWhenTheyAreGiven(t *testing.T) {
 	for _, expr := range []string{
 		"TZ=UTC", "CRON_TZ=UTC", "TZ=UTC ", "CRON_TZ=Nowhere/At/All 0 0 * * *", "TZ=",
 		"@every -5s", "@every 0s", "@every 10ms", "@every", "@every soon", "@never",
-		"0 0 31 2 *", "0 0 30 2 *", "0 0 * * 7", "60 * * * *", "* 24 * * *", "0 0 0 * *", "0 0 * 13 *",
+		"0 0 31 2 *", "0 0 30 2 *", "0 0 * * 8", "60 * * * *", "* 24 * * *", "0 0 0 * *", "0 0 * 13 *",
 		"* * * *", "* * * * * *", "often", "*/0 * * * *", "5-1 * * * *", "\n", " ",
 		strings.Repeat("*", 1000), "99999999999999999999 * * * *",
 	} {
@@ -129,7 +129,7 @@ func TestBadSchedulesAreRefusedWhenTheyAreGiven(t *testing.T) {
 			t.Errorf("%q: %s", expr, got)
 		}
 	}
-	for _, expr := range []string{"0 0 * * *", "*/5 * * * *", "@daily", "@hourly", "@every 90m", "TZ=UTC 0 3 * * 1-5", "CRON_TZ=UTC @daily"} {
+	for _, expr := range []string{"0 0 * * *", "*/5 * * * *", "@daily", "@hourly", "@every 90m", "0 0 * * 7", "TZ=UTC 0 3 * * 1-5", "CRON_TZ=UTC @daily"} {
 		if got := w.ask("!!process.start format:json name:x command:true cron:'" + expr + "'"); !strings.Contains(got, `"scheduled"`) {
 			t.Errorf("%q: %s", expr, got)
 		}

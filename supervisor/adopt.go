@@ -6,13 +6,13 @@ import (
 	"os"
 	"time"
 
-	"github.com/robfig/cron/v3"
 	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 )
 
 // takeOver goes on where a former worker was stopped, from what it has left: the
@@ -141,14 +141,14 @@ func (s *Supervisor) groupsByRun() (map[keeper.RunID]*cgroup.Group, error) {
 
 // resume takes up a process that was registered before; its loop does not run yet.
 func (s *Supervisor) resume(rec record) (*managed, error) {
-	var schedule cron.Schedule
+	var times *schedule.Schedule
 	if rec.Spec.Cron != "" {
 		var err error
-		if schedule, err = parseSchedule(rec.Spec.Cron, time.Now()); err != nil {
+		if times, err = schedule.Parse(rec.Spec.Cron, time.Now()); err != nil {
 			s.log.Printf("process '%s' has lost its schedule: %v", rec.Spec.Name, err)
 		}
 	}
-	p, err := s.newManaged(rec, schedule)
+	p, err := s.newManaged(rec, times)
 	if err != nil {
 		return nil, err
 	}
@@ -156,35 +156,21 @@ func (s *Supervisor) resume(rec record) (*managed, error) {
 	return p, nil
 }
 
-// lateLimit is how late a run may start because no daemon was there at its time.
-const lateLimit = 10 * time.Second
-
-// resumeSchedule goes on from the wall clock, and from the time that was next: @every
-// would count anew. A time that passed just now, while a worker was replaced, say, runs
-// late; an earlier one is missed, and shown so. While a run goes on times are skipped.
+// resumeSchedule goes on from the wall clock, and from the time that was next.
 func (p *managed) resumeSchedule(now time.Time) {
-	next := p.rec.Next
-	if next.IsZero() {
-		p.arm()
-		return
-	}
-	if now.Sub(next) > lateLimit {
-		next = lastBefore(p.schedule, next, now)
-		if p.run == nil {
-			p.rec.Missed = next
-		}
-	}
-	late := now.Sub(next)
-	if late >= 0 && late <= lateLimit && p.run == nil {
-		p.next, p.rec.Missed = next, time.Time{}
-		p.alarm.Reset(0)
-		return
-	}
-	if late >= 0 {
-		next = p.schedule.Next(next)
-	}
+	next, missed := p.schedule.Resume(p.rec.Next, now, p.run != nil)
 	p.next = next
-	p.arm()
+	switch {
+	case next.IsZero():
+	case !next.After(now): // it runs late
+		p.rec.Missed = time.Time{}
+		p.alarm.Reset(0)
+	default:
+		if !missed.IsZero() {
+			p.rec.Missed = missed
+		}
+		p.alarm.Reset(schedule.Nap(next, now))
+	}
 }
 
 // lose records a run that left no trace, unless it never was: the keeper that was

@@ -5,10 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 )
 
 // managed is one process under management. One goroutine, loop, owns every field
@@ -18,8 +17,8 @@ type managed struct {
 	rec      record
 	stored   bool // the store has it
 	state    state
-	schedule cron.Schedule // nil: none
-	next     time.Time     // of the schedule; zero: none
+	schedule *schedule.Schedule // nil: none
+	next     time.Time          // of the schedule; zero: none
 	output   output
 	run      *run   // the current one; nil at rest
 	jobID    string // for the next run, instead of the spec's
@@ -51,16 +50,16 @@ type request struct {
 	answer chan error // holds one
 }
 
-func (s *Supervisor) newManaged(rec record, schedule cron.Schedule) (*managed, error) {
+func (s *Supervisor) newManaged(rec record, times *schedule.Schedule) (*managed, error) {
 	p := &managed{
-		s: s, rec: rec, schedule: schedule,
+		s: s, rec: rec, schedule: times,
 		phase: stoppedTimer(), deadline: stoppedTimer(), alarm: stoppedTimer(), retry: stoppedTimer(),
 		requests: make(chan request),
 		exits:    make(chan leaderExit, 4), // one a run, and that of an earlier one that is told again
 		changed:  make(chan struct{}, 1),
 		done:     make(chan struct{}),
 	}
-	p.state = state{at: atRest(rec), cron: schedule != nil, up: rec.Up}
+	p.state = state{at: atRest(rec), cron: times != nil, up: rec.Up}
 	var err error
 	if p.output, err = s.openOutput(&p.rec.Spec); err != nil {
 		return nil, err
@@ -300,8 +299,8 @@ func (p *managed) arm() {
 	if !p.next.After(now) {
 		p.next = time.Time{}
 	}
-	if p.next = due(p.schedule, p.next, now); !p.next.IsZero() {
-		p.alarm.Reset(nap(p.next, now))
+	if p.next = p.schedule.Due(p.next, now); !p.next.IsZero() {
+		p.alarm.Reset(schedule.Nap(p.next, now))
 	}
 }
 

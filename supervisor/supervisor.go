@@ -15,13 +15,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 )
 
 // Keeper is what the supervisor needs of the keeper: it clones and it reaps.
@@ -188,17 +187,17 @@ func (s *Supervisor) Start(ctx context.Context, spec process.Spec) (process.Stat
 	if err := spec.Validate(); err != nil {
 		return process.Status{}, err
 	}
-	var schedule cron.Schedule
+	var times *schedule.Schedule
 	if spec.Cron != "" {
 		var err error
-		if schedule, err = parseSchedule(spec.Cron, time.Now()); err != nil {
+		if times, err = schedule.Parse(spec.Cron, time.Now()); err != nil {
 			return process.Status{}, err
 		}
 	}
 	if spec.Dir == "" {
 		spec.Dir = s.dir
 	}
-	p, err := s.register(spec, schedule)
+	p, err := s.register(spec, times)
 	if err != nil {
 		return process.Status{}, err
 	}
@@ -221,7 +220,7 @@ func (s *Supervisor) startAgain(ctx context.Context, name, jobID string) (proces
 }
 
 // register gives the name to a new process.
-func (s *Supervisor) register(spec process.Spec, schedule cron.Schedule) (*managed, error) {
+func (s *Supervisor) register(spec process.Spec, times *schedule.Schedule) (*managed, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isClosing() {
@@ -230,7 +229,7 @@ func (s *Supervisor) register(spec process.Spec, schedule cron.Schedule) (*manag
 	if s.names[spec.Name] != nil {
 		return nil, process.Errorf(process.CodeExists, "there is a process '%s' already: give its name alone to start it again, or delete it first", spec.Name)
 	}
-	p, err := s.newManaged(record{Spec: spec}, schedule)
+	p, err := s.newManaged(record{Spec: spec}, times)
 	if err != nil {
 		return nil, err
 	}

@@ -281,7 +281,7 @@ func TestBadSchedulesAreUsage(t *testing.T) {
 	withoutSecrets(t)
 	k := &known{}
 	socket := daemon(t, k)
-	for _, expr := range []string{"", "often", "* * * *", "60 * * * *", "0 0 * * 7", "1,,2 * * * *", "@every 0s", "@every 1ms", "0 0 31 2 *", "CRON_TZ=Mars/X 0 0 * * *", "TZ=UTC"} {
+	for _, expr := range []string{"", "often", "* * * *", "60 * * * *", "0 0 * * 8", "1,,2 * * * *", "@every 0s", "@every 1ms", "0 0 31 2 *", "TZ=UTC", "CRON_TZ=UTC 60 0 * * *"} {
 		code, stdout, stderr := pmclient(t, "-socket", socket, "-secret", secret, "start", "web", "-command", "true", "-cron", expr)
 		if code != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "pmclient: cron: ") || len(k.asked) > 0 {
 			t.Errorf("%q: code %d, asked %q, %s%s", expr, code, k.asked, stdout, stderr)

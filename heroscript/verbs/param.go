@@ -8,6 +8,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 )
 
 // Param is a parameter of a verb.
@@ -98,7 +99,7 @@ var specParams = []specParam{
 	}},
 	{Param{Name: "cron", Value: "SCHEDULE", Help: "run at these times: five fields, @every 10s, @daily …", set: func(r *request, v string) error {
 		r.spec.Cron = v
-		return process.ValidateCron(v)
+		return schedule.Validate(v)
 	}}, func(s process.Spec) string { return s.Cron }},
 	{Param{Name: "log_max_size", Value: "SIZE", Help: "begin the next log file at this size: bytes, or with K, M, G (default 10M, at least 4K)", set: func(r *request, v string) (err error) {
 		r.spec.LogMaxSize, err = process.ParseSize(v)

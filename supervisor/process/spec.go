@@ -65,7 +65,7 @@ func (s *Spec) Grace() time.Duration {
 }
 
 // Validate reports the first thing in s that cannot be, as an [Error] with
-// code invalid. It does not look at Cron: that does [ValidateCron].
+// code invalid. It does not look at Cron: that does package schedule.
 func (s *Spec) Validate() error {
 	if err := ValidateName(s.Name); err != nil {
 		return err

@@ -1,28 +1,30 @@
-package process
+package schedule
 
 import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 func TestSchedulesAreReadAsTheyAreWritten(t *testing.T) {
 	for _, good := range []string{
 		"0 0 * * *", "*/5 1-3 * * mon", "0 9-17/2 1,15 JAN ?", " 0\t0 * * *\n", "+5 0 * * *", "CRON_TZ=UTC 0 3 * * *", "5/20 */100 */9223372036854775807 * *",
 		"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually", "TZ=Europe/Brussels  @daily ", "@every 1s", "@every 1h30m", "CRON_TZ=UTC @every 10s",
+		"0 0 * * 7", "0 0 * * 5-7", "0 0 * * sat-7", "0 0 * * 0-7/2", "CRON_TZ=Mars/X 0 0 * * *", // whether the zone is known is for the daemon to say
 		"0 0 29 2 *", "0 0 31 2,3 *", "0 0 30,1 2 *", "0 0 31 2 mon", "0 0 31 2 0-6", // a day of the week comes too
 	} {
-		if err := ValidateCron(good); err != nil {
+		if err := Validate(good); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
 	const five = " is not a schedule: five fields (minute, hour, day of month, month, day of week) such as '0 3 * * *', @every 10s, or @daily"
 	const at = " is not a schedule: @every and a length of time, or one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually"
 	const never, interval, zone = ": that day never comes", ": an interval has whole seconds, at least one", "name one, such as UTC or Europe/Brussels"
-	const weekday = ` is not a day of the week: 0 to 6, or sun to sat (Sunday is 0)`
+	const weekday = ` is not a day of the week: 0 to 7, or sun to sat (Sunday is 0 and 7)`
 	for bad, want := range map[string]string{
 		"":                         "is empty: leave it out, or give a schedule",
 		" \n":                      "is empty: leave it out, or give a schedule",
@@ -36,7 +38,6 @@ func TestSchedulesAreReadAsTheyAreWritten(t *testing.T) {
 		"TZ=":                      `"TZ=": the zone is empty: ` + zone,
 		"TZ= 0 0 * * *":            `"TZ= 0 0 * * *": the zone is empty: ` + zone,
 		"CRON_TZ= @daily":          `"CRON_TZ= @daily": the zone is empty: ` + zone,
-		"CRON_TZ=Mars/X 0 0 * * *": `"CRON_TZ=Mars/X 0 0 * * *": "Mars/X" is not a time zone that is known here: ` + zone,
 		"@reboot":                  `"@reboot"` + at,
 		"@Daily":                   `"@Daily"` + at,
 		"@every":                   `"@every"` + at,
@@ -58,7 +59,7 @@ func TestSchedulesAreReadAsTheyAreWritten(t *testing.T) {
 		"0 24 * * *":               `"0 24 * * *": "24" is not an hour: 0 to 23`,
 		"0 0 0 * *":                `"0 0 0 * *": "0" is not a day of the month: 1 to 31`,
 		"0 0 1 13 *":               `"0 0 1 13 *": "13" is not a month: 1 to 12, or jan to dec`,
-		"0 0 * * 7":                `"0 0 * * 7": "7"` + weekday,
+		"0 0 * * 8":                `"0 0 * * 8": "8"` + weekday,
 		"0 0 * * FOO":              `"0 0 * * FOO": "FOO"` + weekday,
 		"0 0 * * 1-2-3":            `"0 0 * * 1-2-3": "2-3"` + weekday,
 		"0 0 * * 1-":               `"0 0 * * 1-": ""` + weekday,
@@ -70,42 +71,42 @@ func TestSchedulesAreReadAsTheyAreWritten(t *testing.T) {
 		"0 0 31 2 *":               `"0 0 31 2 *"` + never,
 		"0 0 30,31 feb ?":          `"0 0 30,31 feb ?"` + never,
 		"0 0 31 2,4,6,9,11 */1":    `"0 0 31 2,4,6,9,11 */1"` + never,
+		strings.Repeat("0,", 600):  `"` + strings.Repeat("0,", 32) + `"… has 1200 bytes, at most 1024`,
 		"CRON_TZ=UTC 0 0 30/1 2 *": `"CRON_TZ=UTC 0 0 30/1 2 *"` + never,
 	} {
-		err := ValidateCron(bad)
-		if !errors.Is(err, ErrInvalid) || err.Error() != "cron: "+want {
+		err := Validate(bad)
+		if !errors.Is(err, process.ErrInvalid) || err.Error() != "cron: "+want {
 			t.Errorf("%q:\ngot  %v\nwant cron: %s", bad, err, want)
 		}
 	}
 }
 
-// FuzzCron: what is let pass, the daemon's parser takes, and it comes one day. What is
-// refused, that refuses as well, but for what it would read as something else.
-func FuzzCron(f *testing.F) {
-	for _, seed := range []string{"0 0 * * *", "*/5 1-3,+7 ? JAN sun", "TZ=UTC @daily", "@every 1h", "@annually", "\v0\u2003* * * *", "5/9 ?/1 31 2/3 0-6", "*/1,4 1-1 30 feb ?"} {
+// FuzzText: what is let pass, the parser takes, and it comes one day. What is refused,
+// that refuses as well, but for what it would read as something else.
+func FuzzText(f *testing.F) {
+	for _, seed := range []string{"0 0 * * *", "*/5 1-3,+7 ? JAN sun", "TZ=UTC @daily", "TZ=UTC", "CRON_TZ=", "@every 1h", "@every -1s", "@every 9999999h", "@annually", "\v0\u2003* * * *", "5/9 ?/1 31 2/3 0-6", "*/1,4 1-1 30 feb ?", "0 0 * * 1-7/3,sun"} {
 		f.Add(seed)
 	}
-	noon := time.Date(2026, 3, 1, 12, 0, 30, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, expr string) {
-		refused := ValidateCron(expr)
-		if strings.Contains(expr, "TZ=") && !strings.Contains(expr, " ") {
-			return // the parser panics
-		}
-		schedule, err := cron.ParseStandard(expr)
-		never := err == nil && schedule.Next(noon).IsZero()
-		if refused == nil {
-			if err != nil || never && !strings.Contains(expr, "TZ=") { // a zone can leave a time out
-				t.Errorf("%q: never: %v, %v", expr, never, err)
+		if refused := Validate(expr); refused == nil {
+			s, err := Parse(expr, noon)
+			switch {
+			case strings.Contains(expr, "TZ="): // the zone may be unknown, or leave a time out
+			case err != nil:
+				t.Errorf("%q: %v", expr, err)
+			case !s.Next(noon).After(noon):
+				t.Errorf("%q: the next time is %v", expr, s.Next(noon))
 			}
-			return
-		}
-		for _, ours := range []string{"beside a comma", "begins with a star", "whole seconds", "zone is empty"} {
-			if strings.Contains(refused.Error(), ours) {
-				return
+		} else if !strings.Contains(expr, "TZ=") { // there the parser panics
+			for _, ours := range []string{"bytes, at most", "beside a comma", "begins with a star", "whole seconds"} {
+				if strings.Contains(refused.Error(), ours) {
+					return
+				}
 			}
-		}
-		if err == nil && never != strings.Contains(refused.Error(), "never comes") {
-			t.Errorf("%q: never: %v, %v", expr, never, refused)
+			schedule, err := cron.ParseStandard(expr)
+			if err == nil && schedule.Next(noon).IsZero() != strings.Contains(refused.Error(), "never comes") {
+				t.Errorf("%q: %v", expr, refused)
+			}
 		}
 	})
 }

@@ -1,0 +1,175 @@
+package schedule
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Schedule is an expression that was read.
+type Schedule struct {
+	every  time.Duration // 0: by fields
+	fields fields
+	zone   zone
+}
+
+// Parse reads an expression. An error is a [process.Error] with code invalid: of the
+// text, see [Validate]; of a zone that is not known on this host; or of times that
+// never come after now.
+func Parse(expr string, now time.Time) (*Schedule, error) {
+	s, err := parse(expr)
+	if err == nil && s.Next(now).IsZero() {
+		err = fmt.Errorf(": that time does not come within %d years", lookAhead/12)
+	}
+	if err != nil {
+		return nil, invalid(expr, err)
+	}
+	return s, nil
+}
+
+func parse(expr string) (*Schedule, error) {
+	t, err := read(expr)
+	if err != nil {
+		return nil, err
+	}
+	s := &Schedule{zone: zone{time.Local}}
+	if t.zone != "" {
+		if s.zone.Location, err = time.LoadLocation(t.zone); err != nil {
+			return nil, fmt.Errorf(": %s is not a time zone that this host knows: name one, such as UTC or Europe/Brussels, or install its zone data (tzdata)", process.Printable(t.zone))
+		}
+	}
+	parsed, err := cron.ParseStandard(t.spec)
+	switch p := parsed.(type) {
+	case cron.ConstantDelaySchedule:
+		s.every = p.Delay
+	case *cron.SpecSchedule:
+		s.fields = fields{minute: p.Minute, hour: p.Hour, day: p.Dom, month: p.Month, weekday: p.Dow, wild: t.wild}
+	default:
+		return nil, fmt.Errorf(": %w", err)
+	}
+	return s, nil
+}
+
+// Next is the first time later than t, and zero if none comes within eight years.
+func (s *Schedule) Next(t time.Time) time.Time {
+	if s.every > 0 {
+		return t.Add(s.every - time.Duration(t.Nanosecond()))
+	}
+	now := t.Unix()
+	next, ok := s.next(now)
+	if !ok || next <= now { // a zone that no rule allows: rather never than for ever
+		return time.Time{}
+	}
+	return time.Unix(next, 0).In(t.Location())
+}
+
+func (s *Schedule) next(now int64) (int64, bool) {
+	if !s.fields.wild {
+		local, ok := s.fields.after(s.zone.reached(now))
+		if !ok {
+			return 0, false
+		}
+		return s.zone.reaches(local)
+	}
+	at := s.zone.from(now + 1)
+	for range maxSpans {
+		local, ok := s.fields.after(at.begin + at.offset - 1)
+		if !ok {
+			break
+		}
+		if moment := local - at.offset; moment < at.end {
+			return moment, true
+		}
+		at = s.zone.from(at.end)
+	}
+	return 0, false
+}
+
+// Last is the latest time that is not later than now, given an earlier one: that
+// itself if none came between.
+func (s *Schedule) Last(earlier, now time.Time) time.Time {
+	switch {
+	case !now.After(earlier):
+		return earlier
+	case s.every > 0:
+		return earlier.Add(now.Sub(earlier).Truncate(s.every))
+	}
+	last, ok := s.last(now.Unix())
+	if t := time.Unix(last, 0).In(earlier.Location()); ok && t.After(earlier) {
+		return t
+	}
+	return earlier
+}
+
+func (s *Schedule) last(now int64) (int64, bool) {
+	if !s.fields.wild {
+		local, ok := s.fields.upTo(s.zone.reached(now))
+		if !ok {
+			return 0, false
+		}
+		return s.zone.reaches(local)
+	}
+	at := s.zone.around(now)
+	at.end = now + 1
+	for range maxSpans {
+		local, ok := s.fields.upTo(at.end - 1 + at.offset)
+		if !ok {
+			break
+		}
+		if moment := local - at.offset; moment >= at.begin {
+			return moment, true
+		}
+		at = s.zone.around(at.begin - 1)
+	}
+	return 0, false
+}
+
+// maxNap bounds how long a schedule sleeps without a look at the clock: timers do not
+// follow the wall clock when it is stepped.
+const maxNap = time.Minute
+
+// Nap is how long to sleep until next.
+func Nap(next, now time.Time) time.Duration {
+	return min(max(next.Sub(now), 0), maxNap)
+}
+
+// Due is the time that comes next, given what was next before. A clock that was
+// stepped back makes it earlier, never later.
+func (s *Schedule) Due(before, now time.Time) time.Time {
+	next := s.Next(now)
+	if !before.IsZero() && (next.IsZero() || before.Before(next)) {
+		return before
+	}
+	return next
+}
+
+// lateLimit is how late a run may start because nobody was there at its time.
+const lateLimit = 10 * time.Second
+
+// Resume is how a schedule goes on after nobody has looked at it, given the time that
+// was next then. A time that passed just now runs late: then it is the next. An
+// earlier one is missed; the latest of those is the second result, zero if there is
+// none. While a run goes on (busy) times are skipped, not missed.
+//
+// @every goes on from the time that was next, and does not count anew.
+func (s *Schedule) Resume(next, now time.Time, busy bool) (then, missed time.Time) {
+	if next.IsZero() {
+		return s.Next(now), time.Time{}
+	}
+	if now.Sub(next) > lateLimit {
+		next = s.Last(next, now)
+		missed = next
+	}
+	switch late := now.Sub(next); {
+	case late < 0:
+		return s.Due(next, now), time.Time{}
+	case busy:
+		missed = time.Time{}
+	case late <= lateLimit:
+		return next, time.Time{}
+	}
+	return s.Due(s.Next(next), now), missed
+}

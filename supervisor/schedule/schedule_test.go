@@ -1,0 +1,158 @@
+package schedule
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 30, 0, time.UTC)
+
+func mustParse(t testing.TB, expr string) *Schedule {
+	t.Helper()
+	s, err := Parse(expr, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestScheduleIsReadOrRefused(t *testing.T) {
+	for _, good := range []string{"0 0 * * *", "*/5 1-3 * * mon", "@daily", "@every 1s", "@every 1h30m", "@hourly", "CRON_TZ=UTC 0 3 * * *", "TZ=Europe/Brussels @daily", "0 0 * * 7"} {
+		if _, err := Parse(good, noon); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", "x", "61 * * * *", "TZ=UTC", "TZ=", "@every 0s", "0 0 31 2 *"} {
+		if _, err := Parse(bad, noon); !errors.Is(err, process.ErrInvalid) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	_, err := Parse("CRON_TZ=Mars/X 0 0 * * *", noon)
+	const want = `cron: "CRON_TZ=Mars/X 0 0 * * *": "Mars/X" is not a time zone that this host knows: name one, such as UTC or Europe/Brussels, or install its zone data (tzdata)`
+	if !errors.Is(err, process.ErrInvalid) || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// A wildcard follows the clock, and in this zone the clock never shows that hour.
+func TestTimeThatAZoneLeavesOutEachYearIsRefused(t *testing.T) {
+	s, err := parse("*/5 2 15 3 *")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.zone = madeZone(t, "AAA0BBB,M3.3.0/2,M10.5.0/3", 0) // a Sunday of every year but six in seven
+	if s.Next(noon).IsZero() {
+		t.Error("it comes in the years in which the 15th is no Sunday")
+	}
+	s.zone = madeZone(t, "AAA0BBB,J74/2,J300/3", 0) // 15 March, every year
+	if next := s.Next(noon); !next.IsZero() {
+		t.Errorf("it never comes, not at %v", next)
+	}
+	s.fields.wild = false // then it runs after the gap
+	if next := s.Next(noon); !next.Equal(time.Date(2026, 3, 15, 2, 0, 0, 0, time.UTC)) {
+		t.Error(next)
+	}
+}
+
+func TestRareDayIsFoundOrNever(t *testing.T) {
+	for _, c := range []struct{ expr, after, want string }{
+		{"0 0 29 2 *", "2096-02-29T00:00:00Z", "2104-02-29T00:00:00Z"},
+		{"* * 29 2 *", "2096-02-29T23:59:00Z", "2104-02-29T00:00:00Z"},
+		{"0 0 29 2 *", "2026-03-01T12:00:30Z", "2028-02-29T00:00:00Z"},
+		{"0 0 31 12 *", "2026-12-31T00:00:00Z", "2027-12-31T00:00:00Z"},
+	} {
+		if got := mustParse(t, "CRON_TZ=UTC "+c.expr).Next(at(t, c.after)); !got.Equal(at(t, c.want)) {
+			t.Errorf("%s after %s: %v, want %s", c.expr, c.after, got, c.want)
+		}
+	}
+}
+
+func TestDueFollowsAClockThatIsStepped(t *testing.T) {
+	s := mustParse(t, "CRON_TZ=UTC 0 * * * *")
+	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
+	next := s.Due(time.Time{}, noon)
+	if !next.Equal(at(13)) {
+		t.Fatal(next)
+	}
+	if got := s.Due(next, noon.Add(time.Minute)); !got.Equal(at(13)) {
+		t.Error("a look at the clock moved it:", got)
+	}
+	if got := s.Due(next, noon.Add(-2*time.Hour)); !got.Equal(at(11)) {
+		t.Error("stepped back two hours:", got)
+	}
+	if got := s.Due(next, noon.Add(3*time.Hour)); !got.Equal(at(13)) {
+		t.Error("stepped forward, it is overdue and must stay so:", got)
+	}
+}
+
+func TestNapLooksAtTheClock(t *testing.T) {
+	for wait, want := range map[time.Duration]time.Duration{time.Hour: maxNap, time.Second: time.Second, -time.Hour: 0} {
+		if got := Nap(noon.Add(wait), noon); got != want {
+			t.Errorf("%v: %v", wait, got)
+		}
+	}
+}
+
+// What is missed is found, not counted. Counting ten years of seconds takes minutes.
+func TestMissedTimeIsFoundAtOnceHoweverLongTheAbsence(t *testing.T) {
+	now := noon.Add(10 * 365 * 24 * time.Hour) // 2036-02-27T12:00:30Z
+	for _, c := range []struct{ expr, missed, next string }{
+		{"@every 59s", "2036-02-27T11:59:46Z", "2036-02-27T12:00:45Z"},
+		{"* * * * *", "2036-02-27T12:00:00Z", "2036-02-27T12:01:00Z"},
+		{"0 3 * * *", "2036-02-27T03:00:00Z", "2036-02-28T03:00:00Z"},
+		{"30 4 29 2 *", "2032-02-29T04:30:00Z", "2036-02-29T04:30:00Z"},
+		{"@every 1s", "", "2036-02-27T12:00:30Z"}, // late, not missed
+	} {
+		s := mustParse(t, "CRON_TZ=UTC "+c.expr)
+		first := s.Next(noon)
+		for range 10_000 {
+			next, missed := s.Resume(first, now, false)
+			if c.missed == "" && missed.IsZero() && next.Equal(at(t, c.next)) {
+				continue
+			}
+			if c.missed == "" || !missed.Equal(at(t, c.missed)) || !next.Equal(at(t, c.next)) {
+				t.Fatalf("%s: missed %v, next %v; want %s, %s", c.expr, missed, next, c.missed, c.next)
+			}
+		}
+	}
+}
+
+func TestScheduleGoesOnWhereItWasLeft(t *testing.T) {
+	s := mustParse(t, "CRON_TZ=UTC 0 * * * *")
+	one := time.Date(2026, 3, 1, 13, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		what         string
+		now          time.Time
+		busy         bool
+		then, missed time.Time
+	}{
+		{"still to come", noon, false, one, time.Time{}},
+		{"passed just now", one.Add(lateLimit), false, one, time.Time{}},
+		{"passed just now, while a run goes on", one.Add(lateLimit), true, one.Add(time.Hour), time.Time{}},
+		{"missed", one.Add(lateLimit + 1), false, one.Add(time.Hour), one},
+		{"missed several", one.Add(5*time.Hour + time.Minute), false, one.Add(6 * time.Hour), one.Add(5 * time.Hour)},
+		{"missed several, and the last is just late", one.Add(5*time.Hour + time.Second), false, one.Add(5 * time.Hour), time.Time{}},
+		{"skipped", one.Add(5*time.Hour + time.Minute), true, one.Add(6 * time.Hour), time.Time{}},
+		{"the clock went back", noon.Add(-5 * time.Hour), false, one.Add(-5 * time.Hour), time.Time{}},
+	} {
+		then, missed := s.Resume(one, c.now, c.busy)
+		if !then.Equal(c.then) || !missed.Equal(c.missed) {
+			t.Errorf("%s: %v, missed %v; want %v, %v", c.what, then, missed, c.then, c.missed)
+		}
+	}
+	if then, _ := s.Resume(time.Time{}, noon, false); !then.Equal(one) {
+		t.Error(then)
+	}
+}
+
+func at(t testing.TB, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
