@@ -26,17 +26,18 @@ var mayImport = map[string]string{
 	"heroscript":         "",
 	"cgroup":             "github.com/containerd/cgroups golang.org/x/sys",
 	"proc":               "github.com/prometheus/procfs golang.org/x/sys",
+	"supervisor/private": "",
 
 	"heroscript/verbs": "heroscript supervisor/process supervisor/schedule telnet/screen",
 	"telnet":           "heroscript telnet/screen",
 	"telnet/lineedit":  "telnet telnet/screen golang.org/x/term",
 
-	"supervisor":          "cgroup proc telnet/screen supervisor/process supervisor/keeper supervisor/logs supervisor/schedule go.etcd.io/bbolt golang.org/x/sys",
+	"supervisor":          "cgroup proc telnet/screen supervisor/private supervisor/process supervisor/keeper supervisor/logs supervisor/schedule go.etcd.io/bbolt golang.org/x/sys",
 	"supervisor/schedule": "supervisor/process github.com/robfig/cron",
-	"supervisor/doctor":   "cgroup supervisor/process github.com/prometheus/procfs golang.org/x/sys",
+	"supervisor/doctor":   "cgroup supervisor/private supervisor/process github.com/prometheus/procfs golang.org/x/sys",
 	"supervisor/logs":     "supervisor/process github.com/klauspost/compress golang.org/x/sys",
 	"supervisor/keeper":   "proc golang.org/x/sys",
-	"supervisor/client":   "heroscript heroscript/verbs supervisor/process telnet telnet/screen",
+	"supervisor/client":   "heroscript heroscript/verbs supervisor/private supervisor/process telnet telnet/screen",
 
 	"cmd/pmclient":       anything,
 	"cmd/processmanager": anything,

@@ -1,11 +1,12 @@
 package client
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
 )
 
 // SecretEnv is the environment variable that holds the secret.
@@ -53,13 +54,13 @@ var ErrNoSecret = errors.New("no secret")
 // them is ErrNoSecret.
 func GivenSecret(file string) ([]byte, error) {
 	if file != "" {
-		return readSecret(file)
+		return private.ReadSecret(file)
 	}
 	if secret := os.Getenv(SecretEnv); secret != "" {
 		return []byte(secret), nil
 	}
 	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
-		secret, err := readSecret(dir + "/secret")
+		secret, err := private.ReadSecret(dir + "/secret")
 		if !errors.Is(err, fs.ErrNotExist) {
 			return secret, err
 		}
@@ -73,7 +74,7 @@ func FindSecret(socket string) ([]byte, error) {
 	if !errors.Is(err, ErrNoSecret) {
 		return secret, err
 	}
-	secret, err = readSecret(SecretBeside(socket))
+	secret, err = private.ReadSecret(SecretBeside(socket))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: set $%s, give -secret-file, or be the user whose daemon made %s", ErrNoSecret, SecretEnv, SecretBeside(socket))
@@ -81,17 +82,4 @@ func FindSecret(socket string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s belongs to another user; set $%s or give -secret-file", ErrNoSecret, SecretBeside(socket), SecretEnv)
 	}
 	return secret, err
-}
-
-// readSecret is the first line of a file.
-func readSecret(file string) ([]byte, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	line, _, _ := bytes.Cut(data, []byte("\n"))
-	if line = bytes.TrimSuffix(line, []byte("\r")); len(line) == 0 {
-		return nil, fmt.Errorf("the secret in %s is empty", file)
-	}
-	return line, nil
 }
