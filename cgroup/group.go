@@ -74,36 +74,63 @@ func (g Group) Dir() (*os.File, error) {
 	return os.NewFile(uintptr(fd), g.path), nil
 }
 
-// Lock locks the group (flock on its directory) until the file is closed, by us or
-// with our last descriptor of it. It does not wait.
+// lockFile is what Lock locks: the one file of a group that nobody but the group's
+// owner and root can open. The directory anybody could lock.
+const lockFile = "cgroup.kill"
+
+// Lock locks the group until the file is closed, by us or with our last descriptor of
+// it. It does not wait. It locks (flock) a file that only the owner of the group and
+// root can open, so nobody else can hold it.
 //
-// Errors: ErrLocked; fs.ErrNotExist, also if the group was removed meanwhile.
+// Errors: ErrLocked; fs.ErrNotExist, also if the group was removed meanwhile;
+// errors.ErrUnsupported before Linux 5.14.
 func (g Group) Lock() (*os.File, error) {
+	path := g.file(lockFile)
+	fd, err := openAt(unix.AT_FDCWD, path, unix.O_WRONLY)
+	if err != nil {
+		return nil, &Error{Op: "lock", Path: g.path, Err: g.absent(err)}
+	}
+	f := os.NewFile(uintptr(fd), path)
+	if err := flock(f, path); err != nil {
+		f.Close()
+		return nil, &Error{Op: "lock", Path: g.path, Err: err}
+	}
+	return f, nil
+}
+
+// LockDir locks the directory itself, as Lock did formerly. Anybody can hold that
+// lock. With ErrLocked comes the open directory, to tell who does.
+func (g Group) LockDir() (*os.File, error) {
 	dir, err := g.Dir()
 	if err != nil {
 		return nil, err
 	}
-	if err := g.lock(int(dir.Fd())); err != nil {
+	switch err := flock(dir, g.path); err {
+	case nil:
+		return dir, nil
+	case ErrLocked:
+		return dir, &Error{Op: "lock", Path: g.path, Err: err}
+	default:
 		dir.Close()
 		return nil, &Error{Op: "lock", Path: g.path, Err: err}
 	}
-	return dir, nil
 }
 
-func (g Group) lock(dir int) error {
-	switch err := unix.Flock(dir, unix.LOCK_EX|unix.LOCK_NB); err {
+// flock locks f, which was opened at path.
+func flock(f *os.File, path string) error {
+	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err {
 	case nil:
 	case unix.EWOULDBLOCK:
 		return ErrLocked
 	default:
 		return err
 	}
-	// The lock is worth nothing if the directory is no longer the one at path.
+	// The lock is worth nothing if the file is no longer the one at path.
 	var locked, there unix.Stat_t
-	if err := unix.Fstat(dir, &locked); err != nil {
+	if err := unix.Fstat(int(f.Fd()), &locked); err != nil {
 		return err
 	}
-	if err := unix.Stat(g.path, &there); err != nil {
+	if err := unix.Stat(path, &there); err != nil {
 		return err
 	}
 	if locked.Ino != there.Ino {

@@ -123,6 +123,29 @@ func TestLockIsHeldByOne(t *testing.T) {
 	again.Close()
 }
 
+// Everybody can open the directory of a group, and so lock it.
+func TestLockIsNotThatOfTheDirectory(t *testing.T) {
+	g := newGroup(t)
+	dir, err := g.LockDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if open, err := g.LockDir(); !errors.Is(err, ErrLocked) || open == nil {
+		t.Errorf("the directory, twice: %v, %v", open, err)
+	} else {
+		open.Close()
+	}
+	lock, err := g.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if info, err := lock.Stat(); err != nil || info.Mode().Perm()&0o077 != 0 {
+		t.Errorf("others can open what is locked: %v, %v", info.Mode(), err)
+	}
+}
+
 func TestRemoveTakesNestedGroupsToo(t *testing.T) {
 	g := newGroup(t)
 	top := makeChild(t, g, "top")
@@ -313,7 +336,7 @@ func init() {
 		if err != nil {
 			return err
 		}
-		lock, err := g.Lock()
+		lock, err := run.Lock()
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -83,6 +85,9 @@ func (e *StoreError) Error() string {
 	if errors.Is(e.Err, bolterrors.ErrTimeout) {
 		return fmt.Sprintf("the store %s is in use: another process, a worker whose keeper was killed perhaps, has locked it and must end first", e.Path)
 	}
+	if wrong, ok := errors.AsType[*private.Error](e.Err); ok {
+		return fmt.Sprintf("the store cannot be trusted: %v", wrong)
+	}
 	return fmt.Sprintf("the store %s cannot be read: %v; -reset-store moves it aside and starts empty", e.Path, e.Err)
 }
 
@@ -130,7 +135,7 @@ func VerifyStore(stateDir string) error {
 	if storeIsNew(path) {
 		return nil
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockLimit, ReadOnly: true})
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockLimit, ReadOnly: true, OpenFile: openStoreFile})
 	if err != nil {
 		return &StoreError{path, err}
 	}
@@ -152,7 +157,7 @@ func VerifyStore(stateDir string) error {
 // and makes an empty one. It returns where to, without what was not there. A store that
 // is in use is left alone.
 func ResetStore(stateDir string) (moved []string, err error) {
-	if err := notInUse(StorePath(stateDir)); err != nil {
+	if _, err := notInUse(StorePath(stateDir)); err != nil {
 		return nil, &StoreError{StorePath(stateDir), err}
 	}
 	for _, path := range []string{StorePath(stateDir), logsDir(stateDir)} {
@@ -174,22 +179,74 @@ func ResetStore(stateDir string) (moved []string, err error) {
 // lockLimit is how long to wait for whoever has locked the store: a worker that ends.
 const lockLimit = 5 * time.Second
 
-// notInUse waits until nobody has locked the file at path, as the library does.
-func notInUse(path string) error {
-	f, err := os.Open(path)
+// notInUse waits until nobody of this user has locked the file at path, as the library
+// does, and says whether only others have.
+func notInUse(path string) (byOthers bool, err error) {
+	f, err := private.OpenFile(path, os.O_RDONLY)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil {
-		return nil // what is there shows later
+		return false, err
 	}
 	defer f.Close()
 	for limit := time.Now().Add(lockLimit); ; time.Sleep(50 * time.Millisecond) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err != unix.EWOULDBLOCK {
-			return err
-		}
-		if time.Now().After(limit) {
-			return bolterrors.ErrTimeout
+		switch {
+		case err != unix.EWOULDBLOCK:
+			return false, err
+		case proc.LockedByOthers("/proc", f):
+			return true, nil
+		case time.Now().After(limit):
+			return false, bolterrors.ErrTimeout
 		}
 	}
+}
+
+// FreeStore makes sure that nobody else can lock the store in a state directory. Where
+// others could open the file, they may have it open: then a copy takes its place.
+func FreeStore(stateDir string) error {
+	path := StorePath(stateDir)
+	before, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	byOthers, err := notInUse(path)
+	if err == nil && (byOthers || before.Mode().Perm()&0o077 != 0) {
+		if err = copyOver(path); !byOthers {
+			err = nil // on a full disk it is used as it is
+		}
+	}
+	if err != nil {
+		return &StoreError{path, err}
+	}
+	return nil
+}
+
+// copyOver puts a copy of the file at path in its place.
+func copyOver(path string) error {
+	from, err := private.OpenFile(path, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	whole := path + ".copy"
+	to, err := private.OpenFile(whole, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	_, err = io.Copy(to, from)
+	if err == nil {
+		err = to.Sync()
+	}
+	if err == nil {
+		err = os.Rename(whole, path)
+	}
+	return err
 }
 
 // moveAside renames what is at path and returns its new name; empty if there is nothing.
@@ -346,7 +403,7 @@ func (s *store) renew() error {
 	if !s.db.IsReadOnly() {
 		return nil
 	}
-	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
+	f, err := private.OpenFile(s.path, os.O_RDWR)
 	if err != nil {
 		return err
 	}
@@ -400,10 +457,16 @@ func (s *store) say(format string, args ...any) {
 	}
 }
 
+// openStoreFile is how the library opens the store. A store of somebody else would run
+// their commands.
+func openStoreFile(path string, flag int, _ os.FileMode) (*os.File, error) {
+	return private.OpenFile(path, flag)
+}
+
 // openDB opens a file that cannot be written to as well, for reading: what runs is
 // looked after all the same.
 func openDB(path string) (*bolt.DB, error) {
-	o := bolt.Options{Timeout: lockLimit, NoFreelistSync: true, FreelistType: bolt.FreelistMapType}
+	o := bolt.Options{Timeout: lockLimit, NoFreelistSync: true, FreelistType: bolt.FreelistMapType, OpenFile: openStoreFile}
 	db, err := bolt.Open(path, 0o600, &o)
 	if errors.Is(err, unix.EROFS) {
 		o.ReadOnly = true

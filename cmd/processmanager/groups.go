@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/proc"
 )
 
 // controllers are those that accounting and limits can use.
@@ -28,7 +30,8 @@ type groups struct {
 	madeRoot  bool
 	shared    bool // with processes of others, so that no controllers can be had
 	instance  cgroup.Group
-	lock      *os.File
+	made      []cgroup.Group // by this start
+	locks     []*os.File
 }
 
 // openGroups finds the hierarchy, makes and locks the instance's group, and moves
@@ -51,13 +54,12 @@ func openGroups(p *places) (g *groups, err error) {
 	}
 	g.instance = g.root.Child("processmanager-" + in.ID)
 	p.Cgroup = g.root.Path()
-	if err := g.take(); errors.Is(err, cgroup.ErrLocked) {
-		pids, _ := g.daemon().Pids()
-		return nil, fmt.Errorf("the group %s is in use by the daemon with pids %v; if %s is a copy of that daemon's state directory, remove instance.json from it",
-			g.instance.Path(), pids, p.State)
-	} else if err != nil {
-		if g.lock != nil { // without it the group may be another daemon's
-			g.leave()
+	if err := g.take(); err != nil {
+		g.leave(false)
+		if errors.Is(err, cgroup.ErrLocked) {
+			pids, _ := g.daemon().Pids()
+			return nil, fmt.Errorf("the group %s is in use by the daemon with pids %v; if %s is a copy of that daemon's state directory, remove instance.json from it",
+				g.instance.Path(), pids, p.State)
 		}
 		return nil, fmt.Errorf("no group can be made below %s: %w; give a directory of cgroup v2 that belongs to you with -cgroup", g.root.Path(), err)
 	}
@@ -73,17 +75,44 @@ func (g *groups) take() (err error) {
 		return err
 	}
 	for _, group := range []cgroup.Group{g.instance, g.daemon(), g.runs()} {
-		if err := group.Make(); err != nil && !errors.Is(err, fs.ErrExist) {
+		switch err := group.Make(); {
+		case err == nil:
+			g.made = append(g.made, group)
+		case !errors.Is(err, fs.ErrExist):
 			return err
 		}
 	}
-	if g.lock, err = g.instance.Lock(); err != nil {
+	if err := g.hold(); err != nil {
 		return err
 	}
 	if err := g.daemon().Enter(os.Getpid()); err != nil {
 		return err
 	}
 	return g.enable()
+}
+
+// hold locks the instance's group, or finds that another daemon holds it, whose state
+// directory was copied. Former versions hold the lock of the directory. Anybody can do
+// that, so it counts only if one of the processes in our own group does.
+func (g *groups) hold() error {
+	lock, err := g.instance.Lock()
+	if err != nil {
+		return err
+	}
+	g.locks = append(g.locks, lock)
+	dir, err := g.instance.LockDir()
+	switch {
+	case errors.Is(err, cgroup.ErrLocked):
+		defer dir.Close()
+		holders, _ := proc.LockHolders("/proc", dir)
+		daemon, _ := g.daemon().Pids()
+		if slices.ContainsFunc(holders, func(pid int) bool { return slices.Contains(daemon, pid) }) {
+			return err
+		}
+	case err == nil: // a former version finds us
+		g.locks = append(g.locks, dir)
+	}
+	return nil
 }
 
 func (g *groups) daemon() cgroup.Group { return g.instance.Child("daemon") }
@@ -168,18 +197,26 @@ func (g *groups) moveOthers() error {
 }
 
 // leave moves this process back to where it came from and removes the instance's
-// group. Where processes of others were moved in, it stays.
-func (g *groups) leave() error {
+// group if all runs were ended, else only what this start has made. Where processes of
+// others were moved in, it stays.
+func (g *groups) leave(ended bool) error {
 	back := g.hierarchy.Group(g.origin).Enter(os.Getpid())
-	err := g.instance.Remove()
-	if err == nil && g.madeRoot {
-		err = os.Remove(g.root.Path()) // only if nobody else has made a group in it
-		if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY) {
-			err = nil
+	if !ended {
+		for _, group := range slices.Backward(g.made) {
+			os.Remove(group.Path())
 		}
+	} else if err := g.instance.Remove(); err != nil {
+		if back != nil && errors.Is(err, cgroup.ErrNotEmpty) {
+			return nil // only we are left in it, and have nowhere to go
+		}
+		return err
 	}
-	if back != nil && errors.Is(err, cgroup.ErrNotEmpty) {
-		return nil // only we are left in it, and have nowhere to go
+	if !g.madeRoot {
+		return nil
+	}
+	err := os.Remove(g.root.Path()) // only if nobody else has made a group in it
+	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY) {
+		return nil
 	}
 	return err
 }

@@ -100,12 +100,8 @@ func keep(ctx context.Context, args []string, logger *log.Logger, flush func()) 
 		return err
 	}
 	defer func() {
-		left := place.leave()
-		var failed *keeper.FailedError
-		if errors.As(err, &failed) && errors.Is(left, cgroup.ErrNotEmpty) {
-			left = nil // trees of an earlier daemon live on
-		}
-		err = errors.Join(err, left)
+		_, failed := errors.AsType[*keeper.FailedError](err) // trees of an earlier daemon live on
+		err = errors.Join(err, place.leave(!failed))
 	}()
 
 	exe, err := os.Open("/proc/self/exe")
@@ -234,6 +230,9 @@ func (o *options) prepareStore(logger *log.Logger) error {
 		for _, path := range moved {
 			logger.Printf("moved aside to %s", path)
 		}
+		return err
+	}
+	if err := supervisor.FreeStore(o.State); err != nil {
 		return err
 	}
 	out, err := exec.Command("/proc/self/exe", verifyArg, o.State).CombinedOutput()

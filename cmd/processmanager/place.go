@@ -82,28 +82,22 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	p = &place{places: o.places, idle: o.idle}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.leave())
+			err = errors.Join(err, p.leave(false))
 		}
 		p.made = nil
 	}()
-	madeState, err := makeDir(p.State)
-	if err != nil {
-		return p, err
-	}
-	lock, err := lockState(p.State)
-	if err != nil {
-		return p, err // the directory is another's now, whoever made it
-	}
-	p.locks = append(p.locks, lock)
-	if madeState {
-		p.made = append(p.made, p.State)
-	}
-	madeRuntime, err := makeDir(p.Runtime)
-	if err != nil {
-		return p, err
-	}
-	if madeRuntime {
-		p.made = append(p.made, p.Runtime)
+	for _, d := range []struct {
+		dirKind
+		path string
+	}{{stateKind, p.State}, {runtimeKind, p.Runtime}} {
+		lock, made, err := d.take(d.path)
+		if err != nil {
+			return p, err // the directory is another's now, whoever made it
+		}
+		p.locks = append(p.locks, lock)
+		if made {
+			p.made = append(p.made, d.path)
+		}
 	}
 	if err := o.prepareStore(logger); err != nil {
 		return p, err
@@ -114,7 +108,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if p.groups.shared {
 		logger.Printf("there are processes of others in %s, so there are no controllers for runs: give a group of its own with -cgroup", p.Cgroup)
 	}
-	p.locks = append(p.locks, p.groups.lock)
+	p.locks = append(p.locks, p.groups.locks...)
 	listener, err := bindUnix(p.Socket)
 	if err != nil {
 		return p, err
@@ -138,43 +132,6 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		p.listeners = append(p.listeners, listener)
 	}
 	return p, nil
-}
-
-// makeDir makes a directory, and says whether it was not there.
-func makeDir(dir string) (made bool, err error) {
-	_, err = os.Stat(dir)
-	return errors.Is(err, fs.ErrNotExist), os.MkdirAll(dir, 0o700)
-}
-
-// lockState makes sure that this is the only daemon of a state directory.
-func lockState(dir string) (*os.File, error) {
-	path := dir + "/lock"
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		defer f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			holder, _ := os.ReadFile(path)
-			return nil, fmt.Errorf("the state directory %s is in use by the daemon with pid %s; give another one with -state, or end that daemon",
-				dir, strings.TrimSpace(string(holder)))
-		}
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	locked, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if there, _ := os.Stat(path); !os.SameFile(locked, there) { // a failed start has removed it
-		f.Close()
-		return lockState(dir)
-	}
-	if err := f.Truncate(0); err != nil {
-		return nil, err
-	}
-	_, err = fmt.Fprintln(f, os.Getpid())
-	return f, err
 }
 
 // instance is what a state directory remembers of its daemon.
@@ -216,8 +173,8 @@ func (in instance) save(dir string) error {
 }
 
 // leave gives back what was taken, in the reverse order. What a failed start has made
-// goes too.
-func (p *place) leave() error {
+// goes too. The groups go if all runs were ended, else only those that this start made.
+func (p *place) leave(ended bool) error {
 	var err error
 	if p.secretFile != "" {
 		err = remove(p.secretFile)
@@ -229,10 +186,11 @@ func (p *place) leave() error {
 		err = errors.Join(err, remove(p.Socket))
 	}
 	if p.groups != nil {
-		err = errors.Join(err, p.groups.leave())
+		err = errors.Join(err, p.groups.leave(ended))
 	}
 	for _, dir := range slices.Backward(p.made) {
-		os.Remove(dir + "/lock")
+		os.Remove(dir + "/" + stateKind.lock)
+		os.Remove(dir + "/" + runtimeKind.lock)
 		os.Remove(dir)
 	}
 	for _, l := range p.locks { // last: what is locked is ours

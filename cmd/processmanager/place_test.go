@@ -62,11 +62,11 @@ func unprivilegedStateDir(t *testing.T) (string, error) {
 
 func TestTheSecondDaemonIsToldWhoHoldsTheState(t *testing.T) {
 	dir := t.TempDir()
-	first, err := lockState(dir)
+	first, err := stateKind.lockIn(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = lockState(dir)
+	_, err = stateKind.lockIn(dir)
 	if err == nil {
 		t.Fatal("both have it")
 	}
@@ -76,7 +76,7 @@ func TestTheSecondDaemonIsToldWhoHoldsTheState(t *testing.T) {
 		}
 	}
 	first.Close()
-	again, err := lockState(dir)
+	again, err := stateKind.lockIn(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestAFailedStartLeavesTheLockOfAnother(t *testing.T) {
 		holder := make(chan *os.File)
 		go func() {
 			for {
-				f, err := lockState(dir)
+				f, err := stateKind.lockIn(dir)
 				select {
 				case <-over:
 					holder <- f
@@ -363,7 +363,7 @@ func TestAPlaceIsTakenAndLeft(t *testing.T) {
 		t.Errorf("the refused one has removed our group: %v", err)
 	}
 
-	if err := p.leave(); err != nil {
+	if err := p.leave(true); err != nil {
 		t.Error(err)
 	}
 	for _, path := range []string{p.Socket, client.SecretBeside(p.Socket), p.groups.instance.Path()} {
@@ -383,7 +383,7 @@ func TestAPlaceIsTakenAndLeft(t *testing.T) {
 	// Files that somebody else has removed are no failure.
 	os.Remove(p.Socket)
 	os.Remove(client.SecretBeside(p.Socket))
-	if err := p.leave(); err != nil {
+	if err := p.leave(true); err != nil {
 		t.Error(err)
 	}
 }

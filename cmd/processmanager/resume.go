@@ -55,7 +55,14 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 			root: hierarchy.Group(h.Cgroup), instance: hierarchy.Group(filepath.Dir(h.Runs)),
 		},
 	}
-	defer func() { err = errors.Join(err, p.leave()) }()
+	defer func() { err = errors.Join(err, p.leave(true)) }()
+	// A former version did not have these. Where they are held they are ours.
+	if lock, err := p.groups.instance.Lock(); err == nil {
+		c.Locks = append(c.Locks, lock)
+	}
+	if lock, err := runtimeKind.lockIn(p.Runtime); err == nil {
+		c.Locks = append(c.Locks, lock)
+	}
 	return p.keep(ctx, c, logger, flush)
 }
 

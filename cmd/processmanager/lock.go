@@ -1,0 +1,120 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
+)
+
+// dirKind is a directory that one daemon at a time uses.
+type dirKind struct{ name, flag, lock string }
+
+var (
+	stateKind   = dirKind{"state", "-state", "lock"}
+	runtimeKind = dirKind{"runtime", "-runtime", "runtime.lock"} // it may be the same directory
+)
+
+// take makes and locks a directory, or says what is wrong with it or who uses it.
+func (k dirKind) take(dir string) (lock *os.File, made bool, err error) {
+	if made, err = private.MakeDir(dir); err != nil {
+		return nil, made, k.refuse(err)
+	}
+	lock, err = k.lockIn(dir)
+	return lock, made, err
+}
+
+// refuse adds to what mends err that another directory will do.
+func (k dirKind) refuse(err error) error {
+	if _, wrong := errors.AsType[*private.Error](err); wrong {
+		return fmt.Errorf("the %s directory cannot be trusted: %w; or give another one with %s", k.name, err, k.flag)
+	}
+	return err
+}
+
+// lockIn makes sure that this is the only daemon that uses dir. The file that it locks
+// only this user and root can open, so nobody else can hold the lock.
+func (k dirKind) lockIn(dir string) (*os.File, error) {
+	path := dir + "/" + k.lock
+	before, _ := os.Lstat(path)
+	f, err := private.OpenFile(path, os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return nil, k.refuse(err)
+	}
+	err = flock(f)
+	byOthers := errors.Is(err, unix.EWOULDBLOCK) && proc.LockedByOthers("/proc", f)
+	if wasOpen := before != nil && before.Mode().Perm()&0o077 != 0; byOthers || err == nil && wasOpen { // others may have it open
+		fresh, replaceErr := replaceLock(path, f)
+		switch {
+		case replaceErr == nil:
+			f.Close()
+			f, err = fresh, nil
+		case byOthers:
+			err = replaceErr
+		}
+	}
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		defer f.Close()
+		holder, _ := os.ReadFile(path)
+		return nil, fmt.Errorf("the %s directory %s is in use by the daemon with pid %s; give another one with %s, or end that daemon",
+			k.name, dir, strings.TrimSpace(string(holder)), k.flag)
+	case err != nil:
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	case !isAt(f, path): // a failed start has removed it, or another one was faster
+		f.Close()
+		return k.lockIn(dir)
+	}
+	return f, writePID(f)
+}
+
+// replaceLock puts a new file, which it has locked, in the place of one that processes
+// of other users can have locked. It fails with EWOULDBLOCK if a daemon has locked that
+// meanwhile.
+func replaceLock(path string, old *os.File) (*os.File, error) {
+	name := path + ".new-" + rand.Text()
+	f, err := private.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(name)
+	exchange := func() error { return unix.Renameat2(unix.AT_FDCWD, name, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE) }
+	if err = flock(f); err == nil {
+		err = exchange()
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("put another file in the place of one that others have locked: %w", err)
+	}
+	// A daemon that locks the old file from now on sees that it is no longer at path.
+	if isAt(old, name) && (flock(old) == nil || proc.LockedByOthers("/proc", old)) {
+		return f, nil
+	}
+	f.Close()
+	return nil, errors.Join(exchange(), unix.EWOULDBLOCK)
+}
+
+func flock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+
+// isAt reports whether f is the file at path.
+func isAt(f *os.File, path string) bool {
+	open, err := f.Stat()
+	there, _ := os.Lstat(path)
+	return err == nil && os.SameFile(open, there)
+}
+
+// writePID notes who holds a lock, for those who want it too.
+func writePID(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
+	return err
+}
