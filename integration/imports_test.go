@@ -22,6 +22,7 @@ const module = "github.com/freeflowuniverse/processmanager"
 // Change it when the design has changed, not to make the test pass.
 var mayImport = map[string]string{
 	"telnet/screen":      "",
+	"supervisor/border":  "telnet/screen",
 	"supervisor/process": "telnet/screen",
 	"heroscript":         "",
 	"cgroup":             "github.com/containerd/cgroups golang.org/x/sys",
@@ -29,13 +30,13 @@ var mayImport = map[string]string{
 	"supervisor/private": "",
 
 	"heroscript/verbs": "heroscript supervisor/process supervisor/schedule telnet/screen",
-	"telnet":           "heroscript telnet/screen",
-	"telnet/lineedit":  "telnet telnet/screen golang.org/x/term",
+	"telnet":           "heroscript supervisor/border telnet/screen",
+	"telnet/lineedit":  "supervisor/border telnet telnet/screen golang.org/x/term",
 
-	"supervisor":          "cgroup proc telnet/screen supervisor/private supervisor/process supervisor/keeper supervisor/logs supervisor/schedule go.etcd.io/bbolt golang.org/x/sys",
+	"supervisor":          "cgroup proc telnet/screen supervisor/border supervisor/private supervisor/process supervisor/keeper supervisor/logs supervisor/schedule go.etcd.io/bbolt golang.org/x/sys",
 	"supervisor/schedule": "supervisor/process github.com/robfig/cron",
 	"supervisor/doctor":   "cgroup supervisor/private supervisor/process github.com/prometheus/procfs golang.org/x/sys",
-	"supervisor/logs":     "supervisor/process github.com/klauspost/compress golang.org/x/sys",
+	"supervisor/logs":     "supervisor/border supervisor/process github.com/klauspost/compress golang.org/x/sys",
 	"supervisor/keeper":   "proc golang.org/x/sys",
 	"supervisor/client":   "heroscript heroscript/verbs supervisor/private supervisor/process telnet telnet/screen",
 

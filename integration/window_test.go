@@ -2,8 +2,11 @@ package integration
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -90,5 +93,47 @@ func TestListFitsTheWindow(t *testing.T) {
 		if lines := strings.Split(text, "\n"); !strings.HasSuffix(lines[1], "…") || !strings.Contains(text, "CPU TIME") || utf8.RuneCountInString(lines[1]) < 120 {
 			t.Errorf("%s, and the list is cut:\n%s", what, text)
 		}
+	}
+}
+
+// Whatever size a window says it has, its person is answered, and nobody else notices.
+func TestWindowsOfAnySizeAreAnswered(t *testing.T) {
+	t.Parallel()
+	d, port := startTelnet(t)
+	worker := d.worker()
+	d.ofAllKinds()
+	for _, columns := range []int{0, 1, 2, 3, 5, 9, 13, 19, 255, 500, 65535} {
+		for _, rows := range []int{0, 1, 24, 65535} {
+			conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn.SetDeadline(time.Now().Add(patience))
+			window := string([]byte{byte(columns >> 8), byte(columns), byte(rows >> 8), byte(rows)})
+			window = "\xff\xfb\x1f\xff\xfa\x1f" + strings.ReplaceAll(window, "\xff", "\xff\xff") + "\xff\xf0" // WILL NAWS, SB
+			io.WriteString(conn, "\xff\xfd\x01"+theSecret+"\r\x00"+window+"\xff\xfd\x03")
+			io.WriteString(conn, "!!process.list\r!!process.status name:waits\r!!help\r!!doctor\r!!process.sto\t\t\r!!process.stop name:nobody-has-this-name\r!!quit\r")
+			all, err := io.ReadAll(conn)
+			conn.Close()
+			for _, text := range []string{"STATUS", "runs", "@yearly", "!!interactive", "memory", "nobody", "Goodbye"} {
+				if !strings.Contains(string(all), text) {
+					t.Errorf("in %d columns and %d rows there is no %q, %v: %q", columns, rows, text, err, all)
+				}
+			}
+			if t.Failed() {
+				return
+			}
+		}
+	}
+	for _, columns := range []int{1, 5, 9, 19, 500} {
+		for _, command := range []string{"list", "doctor", "help"} {
+			p := openTerminal(t, d.dir, "/bin/sh", "-c", fmt.Sprintf(`stty cols %d rows 1; exec "$0" "$@"`, columns), programs.client, "-socket", d.socket, "-secret", theSecret, command)
+			if code := p.ends(); code != 0 {
+				t.Errorf("pmclient %s in %d columns ends with %d: %s", command, columns, code, p.sees(endOfScreen))
+			}
+		}
+	}
+	if now := d.worker(); now != worker {
+		t.Errorf("the worker was %d and is %d", worker, now)
 	}
 }

@@ -372,13 +372,7 @@ func (p *managed) watchOrphan() {
 // endStray ends a tree that belongs to no process of the store.
 func (s *Supervisor) endStray(id keeper.RunID, group *cgroup.Group) {
 	pids, _ := group.Pids()
-	err := group.Kill()
-	for limit := time.Now().Add(killLimit); err == nil && !isEmpty(*group) && time.Now().Before(limit); {
-		time.Sleep(5 * time.Millisecond)
-	}
-	if err == nil {
-		err = group.Remove()
-	}
+	err := endGroup(*group)
 	switch {
 	case err != nil:
 		s.log.Printf("group %s belongs to no process and cannot be removed: %v", group.Name(), err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 )
@@ -25,8 +26,9 @@ type managed struct {
 	startErr error  // why the last spawn failed
 	owed     bool   // the former worker was about to start a run
 	waiting  []request
-	unkept   []*run // ended, and not on disk: the disk was full, say
-	unsaved  error  // why the record is not on disk as it is
+	unkept   []*run        // ended, and not on disk: the disk was full, say
+	unsaved  error         // why the record is not on disk as it is
+	broken   *border.Panic // a fault that was met again: nobody knows its state any more
 
 	phase      *time.Timer // of the end of a run
 	phaseEvent event
@@ -118,55 +120,28 @@ func (p *managed) ask(ctx context.Context, e event, g goal, jobID string) error 
 func (p *managed) loop() {
 	defer close(p.done)
 	defer func() {
+		defer border.Catch(p.sayFault)
 		for _, t := range []*time.Timer{p.phase, p.deadline, p.alarm, p.retry} {
 			t.Stop()
 		}
 		p.letGoAll() // the keeper ends too
 	}()
-	shutdown := p.s.closing
 	if p.owed {
-		p.owed = false
-		if p.schedule != nil {
-			p.handle(evCron)
-		} else {
-			p.handle(evStart)
-		}
-	}
-	for {
-		select {
-		case r := <-p.requests:
-			p.receive(r)
-		case x := <-p.exits:
-			if r := p.run; r != nil && r.id.Run == x.run && !r.ended {
-				r.ended, r.exit = true, x.exit
-				p.s.at(PointExited)
-				if isEmpty(r.group) { // the notice of it can be 10 ms late
-					p.handle(evEmpty)
-				}
-				p.handle(x.event())
-			}
-		case <-p.changed:
-			if p.run != nil && isEmpty(p.run.group) {
-				p.handle(evEmpty)
-			}
-		case <-p.phase.C:
-			if p.run != nil && !p.state.empty && isEmpty(p.run.group) { // the notice of it found no descriptor
-				p.handle(evEmpty)
+		p.guarded(func() {
+			p.owed = false
+			if p.schedule != nil {
+				p.handle(evCron)
 			} else {
-				p.handle(p.phaseEvent)
+				p.handle(evStart)
 			}
-		case <-p.deadline.C:
-			p.handle(evDeadline)
-		case <-p.alarm.C:
-			p.ring()
-		case <-p.retry.C:
-			if p.unsaved != nil {
-				p.save()
-			}
-		case <-shutdown:
-			shutdown = nil
-			p.handle(evShutdown)
+		})
+	}
+	for shutdown := p.s.closing; ; {
+		if p.broken != nil {
+			p.refuseAll()
+			return
 		}
+		p.guarded(func() { p.turn(&shutdown) })
 		if p.state.at == removed || shutdown == nil && !p.state.busy() {
 			return
 		}
@@ -174,6 +149,44 @@ func (p *managed) loop() {
 			p.s.log.Print(p.stuck())
 			return
 		}
+	}
+}
+
+// turn waits for one event and handles it. It sets shutdown to nil when that comes.
+func (p *managed) turn(shutdown *chan struct{}) {
+	select {
+	case r := <-p.requests:
+		p.receive(r)
+	case x := <-p.exits:
+		if r := p.run; r != nil && r.id.Run == x.run && !r.ended {
+			r.ended, r.exit = true, x.exit
+			p.s.at(PointExited)
+			if isEmpty(r.group) { // the notice of it can be 10 ms late
+				p.handle(evEmpty)
+			}
+			p.handle(x.event())
+		}
+	case <-p.changed:
+		if p.run != nil && isEmpty(p.run.group) {
+			p.handle(evEmpty)
+		}
+	case <-p.phase.C:
+		if p.run != nil && !p.state.empty && isEmpty(p.run.group) { // the notice of it found no descriptor
+			p.handle(evEmpty)
+		} else {
+			p.handle(p.phaseEvent)
+		}
+	case <-p.deadline.C:
+		p.handle(evDeadline)
+	case <-p.alarm.C:
+		p.ring()
+	case <-p.retry.C:
+		if p.unsaved != nil {
+			p.save()
+		}
+	case <-*shutdown:
+		*shutdown = nil
+		p.handle(evShutdown)
 	}
 }
 

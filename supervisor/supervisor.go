@@ -17,6 +17,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -315,14 +316,19 @@ func (s *Supervisor) List(ctx context.Context) ([]process.Status, error) {
 	list := make([]process.Status, len(all))
 	var next atomic.Int64
 	var readers sync.WaitGroup
+	var fault atomic.Pointer[border.Panic]
 	for range min(runtime.GOMAXPROCS(0), len(all)) {
 		readers.Go(func() {
+			defer border.Catch(func(p *border.Panic) { fault.Store(p) })
 			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
 				list[i] = s.statusOf(all[i])
 			}
 		})
 	}
 	readers.Wait()
+	if p := fault.Load(); p != nil {
+		panic(p) // it is this request's
+	}
 	return list, nil
 }
 

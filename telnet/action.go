@@ -8,6 +8,9 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // lines is a session of plain lines.
@@ -138,7 +141,7 @@ func (s *Session) execute(ctx context.Context, script string, to writerFor) erro
 	request, end := context.WithCancelCause(s.work)
 	cancel := func() { end(nil) }
 	defer cancel()
-	reply := s.server.Handler.Handle(request, script, s.Info())
+	reply := s.handle(request, script)
 
 	// From here on nothing is left to do but to answer.
 	defer context.AfterFunc(ctx, cancel)()
@@ -160,17 +163,38 @@ func (s *Session) execute(ctx context.Context, script string, to writerFor) erro
 	})
 }
 
+// handle has a script carried out. A fault of ours in that is this request's alone.
+func (s *Session) handle(ctx context.Context, script string) (reply Reply) {
+	defer border.Catch(func(p *border.Panic) {
+		s.server.logf("%s: a request failed by a fault of ours: %v", s.remote, p)
+		reply = s.server.Handler.Error(script, CodeInternal, errFault.Error())
+	})
+	return s.server.Handler.Handle(ctx, script, s.Info())
+}
+
+// errFault is what is said of a panic to whom it has cost an answer.
+var errFault = errors.New("the daemon has a fault, and did not finish this; its log says where")
+
+// write has a body written.
+func (s *Session) write(body func(io.Writer) error, w io.Writer) (err error) {
+	defer border.Catch(func(p *border.Panic) {
+		s.server.logf("%s: an answer failed by a fault of ours: %v", s.remote, p)
+		err = errFault
+	})
+	return body(w)
+}
+
 // answer writes a reply. A body that fails without a word is replaced by what
 // failed returns; what has begun can only be followed by the error as text.
 func (s *Session) answer(to writerFor, reply Reply, failed func(error) func(io.Writer) error) error {
 	f := to(strings.Map(oneLine, reply.JobID))
 	if reply.Body != nil {
-		err := reply.Body(f)
+		err := s.write(reply.Body, f)
 		if err != nil && failed != nil {
 			if body := failed(err); body != nil && !f.wrote {
-				body(f)
+				s.write(body, f)
 			} else if body != nil {
-				fmt.Fprintf(f, "\nError: %v\n", err)
+				fmt.Fprintf(f, "\nError: %s\n", screen.Line(err.Error()))
 			}
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
 )
 
 const (
@@ -67,6 +69,8 @@ type frameWriter struct {
 	start lineStart
 	bare  bool // the payload alone, as it is
 	wrote bool // some payload
+
+	fault *border.Panic // of w, in the timer's goroutine: the next write goes on with it
 }
 
 const flushDelay = 10 * time.Millisecond
@@ -104,13 +108,22 @@ func (f *frameWriter) flush() {
 		return
 	}
 	defer f.mu.Unlock()
+	defer border.Catch(func(p *border.Panic) { f.fault = p })
 	f.w.Flush()
+}
+
+// checkFault goes on with a panic of the timer's in the goroutine that writes.
+func (f *frameWriter) checkFault() {
+	if f.fault != nil {
+		panic(f.fault)
+	}
 }
 
 // Write takes payload. It fails once the client cannot be written to.
 func (f *frameWriter) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.checkFault()
 	if len(p) > 0 && f.w.Buffered() == 0 {
 		f.timer.Reset(flushDelay)
 	}
@@ -155,6 +168,7 @@ func (f *frameWriter) close() error {
 	f.timer.Stop()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.checkFault()
 	if f.bare {
 		return f.w.Flush()
 	}

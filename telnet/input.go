@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
 )
 
 // read is the reading goroutine. It ends when the client is gone or the session
@@ -20,7 +22,11 @@ func (s *Session) read() {
 	}
 }
 
-func (s *Session) readInput() error {
+func (s *Session) readInput() (err error) {
+	defer border.Catch(func(p *border.Panic) {
+		s.server.logf("%s: a fault of ours ended the connection: %v", s.remote, p)
+		err = errCut
+	})
 	buf := make([]byte, 4<<10)
 	for {
 		n, err := s.conn.Read(buf)
@@ -51,28 +57,30 @@ func (s *Session) readInput() error {
 
 // decode decodes a piece of input and answers what it negotiates.
 func (s *Session) decode(src []byte) (text []byte, n int, interrupt bool) {
-	s.mu.Lock()
-	d := &s.decoder
-	negotiated, width, height := d.negotiated, d.width, d.height
-	text, n, interrupt = d.decode(nil, src)
-	reply := d.reply
-	d.reply = nil
-	began := d.negotiated && !negotiated
-	if began && !s.authenticated {
-		// A telnet client on a Unix socket: hide its secret too.
-		reply = append(reply, d.opts.ask(cmdWill, optEcho)...)
-	}
-	resized := d.width != width || d.height != height
-	s.mu.Unlock()
-
-	if resized {
-		token(s.resized)
-	}
+	reply, began := []byte(nil), false
+	func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		d := &s.decoder
+		negotiated, width, height := d.negotiated, d.width, d.height
+		text, n, interrupt = d.decode(nil, src)
+		reply, d.reply = d.reply, nil
+		began = d.negotiated && !negotiated
+		if began && !s.authenticated {
+			// A telnet client on a Unix socket: hide its secret too.
+			reply = append(reply, d.opts.ask(cmdWill, optEcho)...)
+		}
+		if d.width != width || d.height != height {
+			token(s.resized)
+		}
+	}()
 	if began || len(reply) > 0 {
-		s.writeMu.Lock()
-		s.negotiated = true
-		s.send(reply)
-		s.writeMu.Unlock()
+		func() {
+			s.writeMu.Lock()
+			defer s.writeMu.Unlock()
+			s.negotiated = true
+			s.send(reply)
+		}()
 	}
 	token(s.changed)
 	return text, n, interrupt

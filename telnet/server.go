@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
 )
 
 // The limits of the wire.
@@ -137,7 +139,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 	var sessions sync.WaitGroup
 	err := s.accept(ctx, l, func(conn net.Conn) {
-		sessions.Go(func() { newSession(s, conn).serve(ctx, work) })
+		sessions.Go(func() {
+			defer border.Catch(func(p *border.Panic) {
+				conn.Close()
+				s.logf("%s: the session was ended by a fault of ours: %v", conn.RemoteAddr(), p)
+			})
+			newSession(s, conn).serve(ctx, work)
+		})
 	})
 	// Without a listener the sessions go on, until ctx ends.
 	stopDrain := context.AfterFunc(ctx, func() {

@@ -11,7 +11,8 @@ import (
 
 // crashEnv names a file, for tests. When the worker comes to the supervisor.Point
 // whose name is in it, the file is removed and the worker kills itself: once, for
-// the workers that follow have the same environment.
+// the workers that follow have the same environment. With "panic" before the name it
+// panics instead, where it is, with "panic always" each time.
 const crashEnv = "PROCESSMANAGER_CRASH_FILE"
 
 // crasher is what to do at each point; nil is nothing.
@@ -21,10 +22,19 @@ func crasher() func(supervisor.Point) {
 		return nil
 	}
 	return func(p supervisor.Point) {
-		name, err := os.ReadFile(file)
-		if err == nil && strings.TrimSpace(string(name)) == string(p) && os.Remove(file) == nil {
-			unix.Kill(os.Getpid(), unix.SIGKILL)
-			select {} // another thread may run on for a moment
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return
 		}
+		name, panics := strings.CutPrefix(strings.TrimSpace(string(text)), "panic ")
+		name, always := strings.CutPrefix(name, "always ")
+		if name != string(p) || !always && os.Remove(file) != nil {
+			return
+		}
+		if panics {
+			panic("at " + name)
+		}
+		unix.Kill(os.Getpid(), unix.SIGKILL)
+		select {} // another thread may run on for a moment
 	}
 }

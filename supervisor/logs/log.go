@@ -173,6 +173,14 @@ func (s logSink) end() {
 	s.l.closeFiles()
 }
 
+func (s logSink) failed(err error) { s.l.report(err) }
+
+func (s logSink) lost(n int) {
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
+	s.l.dropped += uint64(n)
+}
+
 func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 	l := s.l
 	waiting := buffered(fd)

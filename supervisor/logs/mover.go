@@ -92,7 +92,7 @@ func (m *Mover) Close() {
 // [Log.Move]. w is written to by one goroutine at a time. failed is told the first time w gives an error;
 // what it does not take is dropped.
 func (m *Mover) Copy(fifo *os.File, w io.Writer, failed func(error)) (*Pump, error) {
-	return m.start(fifo, &copier{w: w, failed: failed})
+	return m.start(fifo, &copier{w: w, report: failed})
 }
 
 // start takes fifo over.

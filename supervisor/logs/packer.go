@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
 )
 
 // packDelay is how long a rotated file stays as it is. Of a log that rotates
@@ -53,6 +55,15 @@ func (k *packer) add(l *Log) {
 	}
 }
 
+// pack compresses what is rotated of a log. A fault of ours in that is that log's alone:
+// what is not compressed stays as it is.
+func (j packJob) pack(stop <-chan struct{}, limit time.Duration) (rest bool, err error) {
+	defer border.Catch(func(fault *border.Panic) {
+		rest, err = false, fmt.Errorf("cannot compress a log, by a fault of ours: %w", fault)
+	})
+	return j.log.pack(stop, limit)
+}
+
 func (k *packer) loop() {
 	for {
 		k.mu.Lock()
@@ -72,7 +83,7 @@ func (k *packer) loop() {
 		k.queue = k.queue[1:]
 		k.mu.Unlock()
 		// A full disk is said by those who write; the file stays as it is.
-		rest, err := job.log.pack(k.m.closed, packTurn)
+		rest, err := job.pack(k.m.closed, packTurn)
 		if err != nil && !errors.Is(err, ErrClosed) && !isFull(err) {
 			job.log.report(err)
 		}

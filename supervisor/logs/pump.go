@@ -1,12 +1,15 @@
 package logs
 
 import (
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
 )
 
 // sink takes bytes out of a pipe.
@@ -22,6 +25,9 @@ type sink interface {
 	rest(since time.Time)
 	// end is called when the pump ends.
 	end()
+	// failed is told of a fault of ours, and lost of bytes that are dropped for it.
+	failed(err error)
+	lost(n int)
 }
 
 // Pump moves what one run writes.
@@ -35,6 +41,7 @@ type Pump struct {
 	fd     int
 	closed bool
 	size   int // of the pipe
+	faults int // of ours, in take, one behind the other
 
 	// The loop's.
 	waiting bool
@@ -57,6 +64,31 @@ func (p *Pump) event() *unix.EpollEvent {
 	return &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: p.key}
 }
 
+// maxFaults is how often one behind the other take may panic, before bytes are dropped.
+const maxFaults = 3
+
+// take moves up to limit bytes, under mu. A fault of ours in that costs neither the other
+// pumps nor the worker: it is tried again, and then the bytes are dropped, so that
+// nobody who writes them stands still.
+func (p *Pump) take(limit int, last bool) (n int, more bool) {
+	if p.faults >= maxFaults {
+		n, more = read(p.fd, limit, func([]byte) {})
+		p.to.lost(n)
+		return n, more
+	}
+	defer border.Catch(func(fault *border.Panic) {
+		what := "output could not be moved by a fault of ours, and is tried again"
+		if p.faults++; p.faults == maxFaults {
+			what = "output is dropped from now on, by a fault of ours"
+		}
+		p.to.failed(fmt.Errorf("%s: %w", what, fault))
+		n, more = 0, true
+	})
+	n, more = p.to.take(p.fd, limit, last)
+	p.faults = 0
+	return n, more
+}
+
 // turn moves what waits, or begins to, and reports whether the pump needs another
 // turn.
 func (p *Pump) turn() (again bool) {
@@ -66,7 +98,7 @@ func (p *Pump) turn() (again bool) {
 		return false
 	}
 	now := time.Now()
-	n, more := p.to.take(p.fd, p.size, false)
+	n, more := p.take(p.size, false)
 	last := p.moved
 	p.moved = now
 	switch {
@@ -154,7 +186,7 @@ func (p *Pump) takeTurns(limit int) (n int, more bool) {
 		k := 0
 		p.mu.Lock()
 		if more = !p.closed; more {
-			k, more = p.to.take(p.fd, limit-n, false)
+			k, more = p.take(limit-n, false)
 		}
 		p.mu.Unlock()
 		if n += k; k == 0 {
@@ -177,7 +209,7 @@ func (p *Pump) Finish() {
 		p.mu.Lock()
 		n := 0
 		if more = !p.closed; more {
-			n, more = p.to.take(p.fd, left, last)
+			n, more = p.take(left, last)
 		}
 		p.mu.Unlock()
 		left -= n
@@ -223,6 +255,7 @@ func (p *Pump) rest(since time.Time) {
 		return
 	}
 	defer p.mu.Unlock()
+	defer border.Catch(func(fault *border.Panic) { p.to.failed(fault) })
 	if !p.closed {
 		p.to.rest(since)
 	}
@@ -261,14 +294,14 @@ func read(fd, limit int, f func([]byte)) (n int, more bool) {
 // copier is a sink that reads and writes.
 type copier struct {
 	w      io.Writer
-	failed func(error)
+	report func(error)
 	broken bool
 }
 
 func (c *copier) take(fd, limit int, _ bool) (n int, more bool) {
 	return read(fd, limit, func(p []byte) {
 		_, err := c.w.Write(p)
-		if err != nil && !c.broken && c.failed != nil {
+		if err != nil && !c.broken {
 			c.failed(err)
 		}
 		c.broken = err != nil
@@ -278,3 +311,9 @@ func (c *copier) take(fd, limit int, _ bool) (n int, more bool) {
 func (c *copier) delay() time.Duration { return BatchDelay }
 func (c *copier) rest(time.Time)       {}
 func (c *copier) end()                 {}
+func (c *copier) lost(int)             {}
+func (c *copier) failed(err error) {
+	if c.report != nil {
+		c.report(err)
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
@@ -67,16 +68,21 @@ const (
 )
 
 // Run talks to the person at rw, which must send single keys and echo nothing,
-// until the person is done, rw is at its end, or ctx ends: all nil. [ErrIdle] is
-// the only other way out.
-func Run(ctx context.Context, rw io.ReadWriter, o Options) error {
+// until the person is done, rw is at its end, or ctx ends: all nil. Other ways out are
+// [ErrIdle] and a fault of ours, a [*border.Panic].
+func Run(ctx context.Context, rw io.ReadWriter, o Options) (err error) {
+	defer border.Catch(func(p *border.Panic) { err = p })
 	if o.Prompt == "" {
 		o.Prompt = defaultPrompt
 	}
 	e := &editor{Options: o, ctx: ctx, screen: rw, in: make(chan []byte), color: !o.NoColor, width: 80}
 	done := make(chan struct{})
 	var reader sync.WaitGroup
-	reader.Go(func() { pump(rw, e.in, done) })
+	reader.Go(func() {
+		defer close(e.in)
+		defer border.Catch(func(p *border.Panic) { e.inFault = p })
+		pump(rw, e.in, done)
+	})
 	defer func() {
 		close(done)
 		if o.StopReading != nil {
@@ -100,7 +106,6 @@ func Run(ctx context.Context, rw io.ReadWriter, o Options) error {
 
 // pump reads until rw is at its end or nobody wants more.
 func pump(r io.Reader, in chan<- []byte, done <-chan struct{}) {
-	defer close(in)
 	for {
 		buf := make([]byte, 1024)
 		n, err := r.Read(buf)
@@ -126,7 +131,9 @@ type editor struct {
 	color  bool
 	width  int // of the window
 
-	in          chan []byte // closed when nothing more comes
+	in          chan []byte   // closed when nothing more comes
+	inFault     *border.Panic // of the goroutine that reads; set before in is closed
+	fault       *border.Panic // of what the Terminal calls, or of watch: the next Read ends the session
 	keys        keys
 	interrupted bool // the line that ends now was dropped
 }
@@ -147,6 +154,9 @@ func (e *editor) run() error {
 		case e.ctx.Err() != nil:
 			e.leave("Shutting down. Goodbye.")
 			return nil
+		case errors.As(err, new(*border.Panic)):
+			e.leave("A fault of ours ends this session. Goodbye.")
+			return err
 		case err != nil:
 			e.leave("")
 			return nil
@@ -245,11 +255,16 @@ func (e *editor) act(action string) bool {
 	defer cancel()
 	finished := make(chan struct{})
 	var watch sync.WaitGroup
-	watch.Go(func() { e.watch(cancel, finished) })
+	watch.Go(func() {
+		defer border.Catch(func(p *border.Panic) { e.fault = p; cancel() })
+		e.watch(cancel, finished)
+	})
 	out := &visible{w: e.term, color: e.color, width: e.width, prose: telnet.Word(action) == "help"}
-	err := e.Execute(ctx, action, out)
-	close(finished)
-	watch.Wait()
+	err := func() error {
+		defer watch.Wait()
+		defer close(finished)
+		return e.Execute(ctx, action, out)
+	}()
 	out.close()
 	if err != nil && e.ctx.Err() == nil {
 		e.say("Error: %v", err)
@@ -291,8 +306,13 @@ func (e *editor) watch(cancel func(), finished <-chan struct{}) {
 // lateTime is how soon after Ctrl-C a prompt is expected.
 const lateTime = 500 * time.Millisecond
 
-// Read gives the Terminal its next keys.
-func (e *editor) Read(p []byte) (int, error) {
+// Read gives the Terminal its next keys. The Terminal has let go of its lock meanwhile,
+// as it has in complete, and takes it up again: no panic may pass it there.
+func (e *editor) Read(p []byte) (n int, err error) {
+	defer border.Catch(func(fault *border.Panic) { n, err = 0, fault })
+	if e.fault != nil {
+		return 0, e.fault
+	}
 	var idle <-chan time.Time
 	if e.Idle > 0 {
 		timer := time.NewTimer(e.Idle)
@@ -309,10 +329,14 @@ func (e *editor) Read(p []byte) (int, error) {
 		}
 		select {
 		case b, ok := <-e.in:
-			if !ok {
+			switch {
+			case ok:
+				e.keys.typed = b
+			case e.inFault != nil:
+				return 0, e.inFault
+			default:
 				return 0, io.EOF
 			}
-			e.keys.typed = b
 		case <-e.Resized:
 			e.resize()
 		case <-idle:
@@ -341,7 +365,8 @@ func (e *editor) say(format string, args ...any) {
 }
 
 // complete handles the tab.
-func (e *editor) complete(line string, pos int, key rune) (string, int, bool) {
+func (e *editor) complete(line string, pos int, key rune) (_ string, _ int, done bool) {
+	defer border.Catch(func(fault *border.Panic) { e.fault, done = fault, false })
 	if key != '\t' {
 		return "", 0, false
 	}
