@@ -43,7 +43,7 @@ func instead(path string) []string {
 }
 
 // ownProgram is a daemon that executes a copy of the program, which can be replaced.
-func ownProgram(t *testing.T) (d *daemon, replace func(by string)) {
+func ownProgram(t *testing.T, s setup) (d *daemon, replace func(by string)) {
 	t.Helper()
 	dir := t.TempDir()
 	path := dir + "/processmanager"
@@ -63,7 +63,8 @@ func ownProgram(t *testing.T) (d *daemon, replace func(by string)) {
 		}
 	}
 	replace(programs.daemon)
-	return startDaemon(t, setup{Wrap: instead(path)}), replace
+	s.Wrap = instead(path)
+	return startDaemon(t, s), replace
 }
 
 // upgraded sends SIGHUP and waits until the daemon says that it was done.
@@ -82,7 +83,7 @@ func (d *daemon) upgraded() {
 // TestUpgradesCostNothing upgrades while a hundred processes run, log and exit.
 func TestUpgradesCostNothing(t *testing.T) {
 	t.Parallel()
-	d, replace := ownProgram(t)
+	d, replace := ownProgram(t, setup{})
 	other := otherProgram(t)
 	const count = 100
 	name := func(i int) string { return fmt.Sprint("p", i) }
@@ -132,7 +133,7 @@ func touchFile(t *testing.T, path string) {
 
 func TestRefusedUpgradeChangesNothing(t *testing.T) {
 	t.Parallel()
-	d, replace := ownProgram(t)
+	d, replace := ownProgram(t, setup{})
 	d.start(process.Spec{Name: "p", Command: "echo up; exec sleep 1000"})
 	worker := d.worker()
 	for _, program := range []string{"/bin/true", "/bin/false", "/bin/sleep"} {
@@ -172,7 +173,7 @@ func TestSecondSignalLeavesNobody(t *testing.T) {
 // is not ready.
 func TestLastLinesOutliveAnUpgrade(t *testing.T) {
 	t.Parallel()
-	d, replace := ownProgram(t)
+	d, replace := ownProgram(t, setup{})
 	d.start(process.Spec{Name: "runs", Command: "echo one; until [ -e go ]; do sleep 0.02; done; echo two; exec sleep 1000"})
 	d.said("runs", "one")
 	if s := d.finished("ended", "echo last; exit 3"); s.Error != "exit code 3: last" {
@@ -249,7 +250,7 @@ func TestStoreInUseIsLeftAlone(t *testing.T) {
 // refused with the reason, and everything goes on.
 func TestUpgradeByCommand(t *testing.T) {
 	t.Parallel()
-	d, replace := ownProgram(t)
+	d, replace := ownProgram(t, setup{})
 	d.start(process.Spec{Name: "web", Command: "exec sleep 1000"})
 	pid, worker := d.status("web").PID, d.worker()
 	replace(programs.daemon)

@@ -47,8 +47,8 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 			if p.adopt(id, groups[id], holds[id]) {
 				delete(groups, id)
 				delete(holds, id)
-			} else if err := p.lose(); err != nil {
-				return err
+			} else {
+				p.lose()
 			}
 		} else {
 			if p.owed = rec.Owed && rec.Origin.Boot == s.origin.Boot; p.owed {
@@ -103,7 +103,7 @@ func Former(runtime string, groups cgroup.Group) (list []keeper.Held) {
 		if !ok || isEmpty(g) {
 			continue
 		}
-		fifo, err := os.OpenFile(fifoDir(runtime)+"/"+g.Name(), unix.O_RDONLY|unix.O_NONBLOCK, 0)
+		fifo, err := findFIFO(fifoDir(runtime)+"/"+g.Name(), g)
 		if err == nil {
 			list = append(list, keeper.Held{Run: id, Output: fifo})
 		}
@@ -175,7 +175,7 @@ func (p *managed) resumeSchedule(now time.Time) {
 
 // lose records a run that left no trace, unless it never was: the keeper that was
 // to start it would know. Then the next one is owed.
-func (p *managed) lose() error {
+func (p *managed) lose() {
 	was, is := p.rec.Origin, p.s.origin
 	reason := unseen
 	switch {
@@ -183,12 +183,12 @@ func (p *managed) lose() error {
 		reason = "machine restarted"
 	case was.Keeper == is.Keeper:
 		p.owed, p.jobID = p.rec.Up, p.rec.JobID
-		return nil
+		return
 	}
 	p.rec.Last = &process.Run{Number: p.rec.Run, JobID: p.rec.JobID, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
 	p.rec.At = process.Failed
 	p.state.at = atRest(p.rec)
-	return p.s.store.put(p.rec)
+	p.put()
 }
 
 // adopt makes a run that is under way the process's current one. It reports false
@@ -328,7 +328,7 @@ func (p *managed) adoptOutput(output *os.File) {
 		err = r.moveFrom(p, output)
 	default:
 		var fifo *os.File
-		if fifo, err = os.OpenFile(p.s.fifoPath(r.id), unix.O_RDONLY|unix.O_NONBLOCK, 0); err == nil {
+		if fifo, err = findFIFO(p.s.fifoPath(r.id), r.group); err == nil {
 			r.pump, err = p.s.move(p.output, r.id, fifo)
 		}
 	}
@@ -385,6 +385,9 @@ func (s *Supervisor) endStray(id keeper.RunID, group *cgroup.Group) {
 func (s *Supervisor) sweepFIFOs() error {
 	entries, err := os.ReadDir(s.fifoDir())
 	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // it is made with the first
+			err = nil
+		}
 		return err
 	}
 	for _, e := range entries {

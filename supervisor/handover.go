@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/files"
 )
 
 // What only this process has and the worker of an upgrade goes on with: the tails. They
@@ -34,13 +36,13 @@ func (s *Supervisor) HandOver() error {
 		}
 	}
 	data, err := json.Marshal(kept)
-	if err == nil {
-		err = os.WriteFile(s.tailsPath()+".new", data, 0o600)
+	if err == nil && len(kept) > 0 {
+		err = os.MkdirAll(s.runtime, 0o700) // somebody may have deleted it
 	}
-	if err == nil {
-		err = os.Rename(s.tailsPath()+".new", s.tailsPath())
+	if err != nil || len(kept) == 0 {
+		return err
 	}
-	return err
+	return files.Put(s.tailsPath(), data)
 }
 
 // handedOver is what a former worker has left, by name.

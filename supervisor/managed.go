@@ -335,14 +335,21 @@ func (p *managed) save() error {
 	if p.state.at.AtRest() {
 		p.rec.At = p.state.at
 	}
-	p.unsaved = p.s.store.put(p.rec)
-	if p.unsaved != nil {
-		p.retry.Reset(retryDelay)
-		return p.unsaved
+	if err := p.put(); err != nil {
+		return err
 	}
 	p.stored = true
 	p.letGoAll()
 	return nil
+}
+
+// put has the record on disk as it is, or is tried again.
+func (p *managed) put() error {
+	p.unsaved = p.s.store.put(p.rec)
+	if p.unsaved != nil {
+		p.retry.Reset(retryDelay)
+	}
+	return p.unsaved
 }
 
 // letGoAll lets go of all runs that were not on disk.

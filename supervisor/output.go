@@ -3,8 +3,10 @@ package supervisor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -164,4 +167,30 @@ func makeFIFO(path string) (tree *os.File, err error) {
 // found when its name is gone.
 func openFIFO(f *os.File) (*os.File, error) {
 	return os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.O_RDONLY|unix.O_NONBLOCK, 0)
+}
+
+// findFIFO opens the FIFO of a run to read from: by its name or, when somebody has
+// deleted or moved that, as the output of a process of the tree. Nobody can give it its
+// name again. The error is of the name.
+func findFIFO(path string, tree cgroup.Group) (*os.File, error) {
+	const mode = unix.O_RDONLY | unix.O_NONBLOCK
+	f, err := os.OpenFile(path, mode, 0)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	pids, _ := tree.Pids()
+	for _, pid := range pids {
+		for _, fd := range []int{1, 2} {
+			link := fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
+			name, _ := os.Readlink(link)
+			info, statErr := os.Stat(link)
+			if statErr != nil || info.Mode().Type() != fs.ModeNamedPipe || filepath.Base(strings.TrimSuffix(name, " (deleted)")) != filepath.Base(path) {
+				continue
+			}
+			if f, err := os.OpenFile(link, mode, 0); err == nil {
+				return f, nil
+			}
+		}
+	}
+	return nil, err
 }

@@ -8,13 +8,17 @@ import (
 	"io"
 	"log"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/files"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -53,11 +57,12 @@ type store struct {
 	log   *log.Logger // nil: says nothing
 	db    *bolt.DB    // belongs to commit
 	file  os.FileInfo // of db
-	guard *guard      // of the file
+	guard *files.Guard
 	ops   chan op
 	done  chan struct{}
 
 	failing bool // writing, as was said; belongs to commit
+	unfit   bool // to be written to, when that was tried last; belongs to commit
 }
 
 type op struct {
@@ -104,7 +109,12 @@ func openStore(path string, log *log.Logger) (*store, []record, error) {
 		db.Close()
 		return nil, nil, &StoreError{path, err}
 	}
-	s := &store{path: path, log: log, guard: newGuard(), ops: make(chan op), done: make(chan struct{})}
+	// The file may be new, and so may be its name.
+	if err := files.SyncDir(filepath.Dir(path)); err != nil {
+		db.Close()
+		return nil, nil, &StoreError{path, err}
+	}
+	s := &store{path: path, log: log, guard: files.NewGuard(), ops: make(chan op), done: make(chan struct{})}
 	if err := s.use(db); err != nil {
 		db.Close()
 		return nil, nil, &StoreError{path, err}
@@ -122,7 +132,7 @@ func (s *store) use(db *bolt.DB) (err error) {
 		return err
 	}
 	s.db = db
-	s.guard.follow(s.path)
+	s.guard.Follow(s.path)
 	return nil
 }
 
@@ -132,7 +142,7 @@ func (s *store) use(db *bolt.DB) (err error) {
 // where the file is too short: run this in a process that can be lost.
 func VerifyStore(stateDir string) error {
 	path := StorePath(stateDir)
-	if storeIsNew(path) {
+	if fileIsNew(path) {
 		return nil
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockLimit, ReadOnly: true, OpenFile: openStoreFile})
@@ -233,26 +243,16 @@ func copyOver(path string) error {
 		return err
 	}
 	defer from.Close()
-	whole := path + ".copy"
-	to, err := private.OpenFile(whole, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
-	if err != nil {
+	return files.Replace(path, func(w io.Writer) error {
+		_, err := io.Copy(w, from)
 		return err
-	}
-	defer to.Close()
-	_, err = io.Copy(to, from)
-	if err == nil {
-		err = to.Sync()
-	}
-	if err == nil {
-		err = os.Rename(whole, path)
-	}
-	return err
+	})
 }
 
 // moveAside renames what is at path and returns its new name; empty if there is nothing.
 func moveAside(path string) (string, error) {
 	to := path + ".broken-" + time.Now().UTC().Format("20060102T150405.000")
-	err := os.Rename(path, to)
+	err := files.Rename(path, to)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return "", nil
@@ -262,10 +262,52 @@ func moveAside(path string) (string, error) {
 	return to, nil
 }
 
-// storeIsNew reports whether there is no store yet, or its file is empty.
-func storeIsNew(path string) bool {
+// StoreIsNew reports whether a state directory has no store yet, or an empty one.
+func StoreIsNew(stateDir string) bool { return fileIsNew(StorePath(stateDir)) }
+
+// fileIsNew reports whether there is no store yet, or its file is empty.
+func fileIsNew(path string) bool {
 	info, err := os.Stat(path)
 	return errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0
+}
+
+// Knowledge is what the store of a state directory knows of the runs in a group.
+type Knowledge int
+
+const (
+	NoneAlive Knowledge = iota // there are none
+	SomeAlien                  // of one or more it knows nothing
+	AllKnown                   // each is the last run of one of its processes
+)
+
+// Knows compares the runs that are alive in a group with the store of a state directory,
+// which nobody may be writing to.
+func Knows(stateDir string, groups cgroup.Group) (Knowledge, error) {
+	children, _ := groups.Children() // nothing that cannot be read is known
+	alive := slices.DeleteFunc(children, isEmpty)
+	path := StorePath(stateDir)
+	switch {
+	case len(alive) == 0:
+		return NoneAlive, nil
+	case fileIsNew(path):
+		return SomeAlien, nil
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockLimit, ReadOnly: true, OpenFile: openStoreFile})
+	if err != nil {
+		return NoneAlive, &StoreError{path, err}
+	}
+	defer db.Close()
+	records, err := readStore(db)
+	if err != nil {
+		return NoneAlive, &StoreError{path, err}
+	}
+	for _, g := range alive {
+		id, ok := parseGroupName(g.Name())
+		if !ok || !slices.ContainsFunc(records, func(r record) bool { return r.Spec.Name == id.Name && r.Run == id.Run }) {
+			return SomeAlien, nil
+		}
+	}
+	return AllKnown, nil
 }
 
 // StorePath is the store in a state directory.
@@ -295,7 +337,7 @@ func readStore(db *bolt.DB) (records []record, err error) {
 			return nil
 		})
 	})
-	if err == nil && fresh {
+	if err == nil && fresh && !db.IsReadOnly() {
 		err = db.Update(makeBuckets)
 	}
 	return records, err
@@ -336,16 +378,21 @@ func (s *store) commit() {
 	defer close(s.done)
 	for {
 		var batch []op
+		var again <-chan time.Time
+		if s.unfit {
+			again = time.After(retryDelay)
+		}
 		select {
 		case first, ok := <-s.ops:
 			if !ok {
 				return
 			}
 			batch = append(batch, first)
-		case <-s.guard.touched:
-			if err := s.renew(); err != nil {
-				s.note(err)
-			}
+		case <-s.guard.Touched():
+			s.look()
+			continue
+		case <-again:
+			s.look()
 			continue
 		}
 		for more := true; more; {
@@ -367,6 +414,14 @@ func (s *store) commit() {
 		for _, o := range batch {
 			o.result <- err
 		}
+	}
+}
+
+// look makes the store fit to be written to though nobody wants to write now: what it
+// holds is lost with this process.
+func (s *store) look() {
+	if err := s.renew(); err != nil {
+		s.note(err)
 	}
 }
 
@@ -392,12 +447,14 @@ func (s *store) write(batch []op) error {
 var errReplaced = errors.New("another file was put in its place; when that is moved away this one is written anew")
 
 // renew makes the store fit to be written to, if it is not.
-func (s *store) renew() error {
+func (s *store) renew() (err error) {
+	defer func() { s.unfit = err != nil }()
 	now, err := os.Stat(s.path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return s.restore()
 	case err == nil && !os.SameFile(now, s.file):
+		s.guard.Follow(s.path) // until it is moved away
 		return errReplaced
 	}
 	if !s.db.IsReadOnly() {
@@ -430,10 +487,14 @@ func (s *store) note(err error) {
 // restore writes the file anew when somebody has deleted it: until this process
 // ends what it held is still there. The next worker would know of nothing.
 func (s *store) restore() error {
-	whole := s.path + ".restored"
-	err := s.db.View(func(tx *bolt.Tx) error { return tx.CopyFile(whole, 0o600) })
+	err := os.MkdirAll(filepath.Dir(s.path), 0o700)
 	if err == nil {
-		err = os.Rename(whole, s.path)
+		err = files.Replace(s.path, func(w io.Writer) error {
+			return s.db.View(func(tx *bolt.Tx) error {
+				_, err := tx.WriteTo(w)
+				return err
+			})
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("it was deleted and could not be written anew: %w", err)
@@ -479,6 +540,6 @@ func openDB(path string) (*bolt.DB, error) {
 func (s *store) close() error {
 	close(s.ops)
 	<-s.done
-	s.guard.close()
+	s.guard.Close()
 	return s.db.Close()
 }

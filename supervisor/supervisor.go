@@ -96,13 +96,8 @@ func Open(c Config) (*Supervisor, error) {
 		closing: make(chan struct{}),
 		names:   map[string]*managed{},
 	}
-	if storeIsNew(StorePath(c.State)) {
+	if fileIsNew(StorePath(c.State)) {
 		if err := s.beginAnew(c.Ending); err != nil {
-			return nil, err
-		}
-	}
-	for _, dir := range []string{s.fifoDir(), logsDir(s.state)} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
 	}

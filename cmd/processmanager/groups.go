@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,10 +15,14 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor"
 )
 
 // controllers are those that accounting and limits can use.
 var controllers = []string{"cpu", "memory", "pids", "io"}
+
+// instancePrefix is how the name of an instance's group begins.
+const instancePrefix = "processmanager-"
 
 // groups is the daemon's part of the cgroup tree:
 //
@@ -25,6 +30,7 @@ var controllers = []string{"cpu", "memory", "pids", "io"}
 //	<delegated root>/processmanager-<id>/p        one group per run
 type groups struct {
 	hierarchy *cgroup.Hierarchy
+	id        string       // of the instance
 	origin    string       // where this process came from
 	root      cgroup.Group // the delegated root
 	madeRoot  bool
@@ -36,23 +42,27 @@ type groups struct {
 
 // openGroups finds the hierarchy, makes and locks the instance's group, and moves
 // this process into it.
-func openGroups(p *places) (g *groups, err error) {
-	in, err := loadInstance(p.State)
-	if err != nil {
-		return nil, err
-	}
+func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 	h, err := cgroup.FindOrMount("/proc", p.Runtime+"/cgroup")
 	if err != nil {
 		return nil, err
 	}
-	g = &groups{hierarchy: h}
+	in, err := loadInstance(p.State)
+	stored := err == nil
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDamaged) {
+		in, err = recoverInstance(p.State, h, err, logger)
+	}
+	if err != nil {
+		return nil, err
+	}
+	g = &groups{hierarchy: h, id: in.ID}
 	if g.origin, err = h.Self(0); err != nil {
 		return nil, err
 	}
 	if g.root, err = g.chooseRoot(p.Cgroup, in.Root); err != nil {
 		return nil, err
 	}
-	g.instance = g.root.Child("processmanager-" + in.ID)
+	g.instance = g.root.Child(instancePrefix + in.ID)
 	p.Cgroup = g.root.Path()
 	if err := g.take(); err != nil {
 		g.leave(false)
@@ -65,8 +75,77 @@ func openGroups(p *places) (g *groups, err error) {
 	}
 	// A daemon of this instance that was killed has left it to us.
 	g.madeRoot = g.madeRoot || in.MadeRoot && in.Root == g.root.Path()
-	in.Root, in.MadeRoot = g.root.Path(), g.madeRoot
-	return g, in.save(p.State)
+	if err := g.identity().save(p.State); err != nil && !(stored && unwritable(err)) {
+		return g, err
+	} else if err != nil {
+		logger.Printf("the next daemon may not find its cgroup: %v; it is tried again", err)
+	}
+	return g, nil
+}
+
+// identity is what the state directory remembers of it.
+func (g *groups) identity() instance { return instance{g.id, g.root.Path(), g.madeRoot} }
+
+// recoverInstance is for a state directory that has lost its instance, as why says. The
+// trees that live on are those of the group whose runs its store knows; without such a
+// group a new instance harms nobody.
+func recoverInstance(state string, h *cgroup.Hierarchy, why error, logger *log.Logger) (in instance, err error) {
+	damaged := errors.Is(why, errDamaged)
+	storeless := supervisor.StoreIsNew(state)
+	if storeless && !damaged { // the first start
+		return newInstance(), nil
+	}
+	var living, own []cgroup.Group
+	for _, g := range instancesBelow(h.Group("/")) {
+		knows, err := supervisor.Knows(state, g.Child("p"))
+		switch {
+		case err != nil:
+			return in, err
+		case knows == supervisor.NoneAlive || isLocked(g):
+			continue
+		case knows == supervisor.AllKnown:
+			own = append(own, g)
+		}
+		living = append(living, g)
+	}
+	switch {
+	case len(own) == 1:
+		in.ID = strings.TrimPrefix(own[0].Name(), instancePrefix)
+		in.Root = filepath.Dir(own[0].Path())
+		logger.Printf("%v: taken from the group %s, whose processes the store knows", why, own[0])
+		return in, nil
+	case len(own) > 1:
+		living = own
+	case !storeless || len(living) == 0:
+		if damaged {
+			logger.Printf("%v: none of its processes is alive, and it begins anew", why)
+		}
+		return newInstance(), nil
+	}
+	return in, fmt.Errorf(`%v, and processes are alive in %v: write {"ID":"…","Root":"…"} with the end of the name and the directory of the group that belongs to this state directory, or remove the file if none does`,
+		why, living)
+}
+
+// instancesBelow are the groups of all instances in a hierarchy.
+func instancesBelow(top cgroup.Group) (list []cgroup.Group) {
+	children, _ := top.Children() // some may not be read, some are gone by now
+	for _, g := range children {
+		if strings.HasPrefix(g.Name(), instancePrefix) {
+			list = append(list, g)
+		} else {
+			list = append(list, instancesBelow(g)...)
+		}
+	}
+	return list
+}
+
+// isLocked reports whether a daemon lives in the group of an instance.
+func isLocked(g cgroup.Group) bool {
+	locks, err := holdInstance(g)
+	for _, lock := range locks {
+		lock.Close()
+	}
+	return errors.Is(err, cgroup.ErrLocked)
 }
 
 // take makes and locks the instance's group and moves this process into it.
@@ -92,27 +171,34 @@ func (g *groups) take() (err error) {
 }
 
 // hold locks the instance's group, or finds that another daemon holds it, whose state
-// directory was copied. Former versions hold the lock of the directory. Anybody can do
-// that, so it counts only if one of the processes in our own group does.
-func (g *groups) hold() error {
-	lock, err := g.instance.Lock()
+// directory was copied.
+func (g *groups) hold() (err error) {
+	g.locks, err = holdInstance(g.instance)
+	return err
+}
+
+// holdInstance locks the group of an instance. Former versions hold the lock of the
+// directory. Anybody can do that, so it counts only if a process of the daemon does.
+func holdInstance(instance cgroup.Group) (locks []*os.File, err error) {
+	lock, err := instance.Lock()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	g.locks = append(g.locks, lock)
-	dir, err := g.instance.LockDir()
+	locks = append(locks, lock)
+	dir, err := instance.LockDir()
 	switch {
 	case errors.Is(err, cgroup.ErrLocked):
 		defer dir.Close()
 		holders, _ := proc.LockHolders("/proc", dir)
-		daemon, _ := g.daemon().Pids()
+		daemon, _ := instance.Child("daemon").Pids()
 		if slices.ContainsFunc(holders, func(pid int) bool { return slices.Contains(daemon, pid) }) {
-			return err
+			lock.Close()
+			return nil, err
 		}
 	case err == nil: // a former version finds us
-		g.locks = append(g.locks, dir)
+		locks = append(locks, dir)
 	}
-	return nil
+	return locks, nil
 }
 
 func (g *groups) daemon() cgroup.Group { return g.instance.Child("daemon") }

@@ -27,12 +27,11 @@ func bindUnix(path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	f, err := unixSocket(path)
 	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
+		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), path)
-	err = unix.Bind(fd, &unix.SockaddrUnix{Name: path})
+	err = unix.Bind(int(f.Fd()), &unix.SockaddrUnix{Name: path})
 	if err == nil {
 		err = unix.Chmod(path, 0o600)
 	}
@@ -41,6 +40,22 @@ func bindUnix(path string) (*os.File, error) {
 		return nil, fmt.Errorf("bind %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// unixSocket is a socket that has no place yet.
+func unixSocket(path string) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+func listen(f *os.File) error {
+	if err := unix.Listen(int(f.Fd()), unix.SOMAXCONN); err != nil {
+		return fmt.Errorf("listen on %s: %w", f.Name(), err)
+	}
+	return nil
 }
 
 // listenTCP listens for telnet clients. Telnet is clear text: what is not on this

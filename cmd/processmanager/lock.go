@@ -21,14 +21,23 @@ var (
 	runtimeKind = dirKind{"runtime", "-runtime", "runtime.lock"} // it may be the same directory
 )
 
-// take makes and locks a directory, or says what is wrong with it or who uses it.
-func (k dirKind) take(dir string) (lock *os.File, made bool, err error) {
-	if made, err = private.MakeDir(dir); err != nil {
-		return nil, made, k.refuse(err)
-	}
-	lock, err = k.lockIn(dir)
-	return lock, made, err
+// heldDir is a directory of this daemon.
+type heldDir struct {
+	dirKind
+	path string
+	lock *os.File
 }
+
+// take makes and locks a directory, or says what is wrong with it or who uses it.
+func (d *heldDir) take() (made bool, err error) {
+	if made, err = private.MakeDir(d.path); err != nil {
+		return made, d.refuse(err)
+	}
+	d.lock, err = d.lockIn(d.path)
+	return made, err
+}
+
+func (d *heldDir) lockPath() string { return d.path + "/" + d.dirKind.lock }
 
 // refuse adds to what mends err that another directory will do.
 func (k dirKind) refuse(err error) error {
@@ -44,6 +53,11 @@ func (k dirKind) lockIn(dir string) (*os.File, error) {
 	path := dir + "/" + k.lock
 	before, _ := os.Lstat(path)
 	f, err := private.OpenFile(path, os.O_RDWR|os.O_CREATE)
+	if errors.Is(err, unix.EROFS) { // to lock it is not to write to it
+		if there, openErr := private.OpenFile(path, os.O_RDONLY); openErr == nil {
+			f, err = there, nil
+		}
+	}
 	if err != nil {
 		return nil, k.refuse(err)
 	}
@@ -72,7 +86,8 @@ func (k dirKind) lockIn(dir string) (*os.File, error) {
 		f.Close()
 		return k.lockIn(dir)
 	}
-	return f, writePID(f)
+	notePID(f)
+	return f, nil
 }
 
 // replaceLock puts a new file, which it has locked, in the place of one that processes
@@ -110,11 +125,11 @@ func isAt(f *os.File, path string) bool {
 	return err == nil && os.SameFile(open, there)
 }
 
-// writePID notes who holds a lock, for those who want it too.
-func writePID(f *os.File) error {
-	if err := f.Truncate(0); err != nil {
-		return err
+// notePID has a lock name its holder, for those who want it too. It writes over what is
+// there, for which a full disk has room; without it the lock is as good.
+func notePID(f *os.File) {
+	text := fmt.Appendln(nil, os.Getpid())
+	if _, err := f.WriteAt(text, 0); err == nil {
+		f.Truncate(int64(len(text)))
 	}
-	_, err := f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
-	return err
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/supervisor/files"
 )
 
 // places are where a daemon works. They go from the keeper to the worker.
@@ -33,8 +34,10 @@ type place struct {
 	secret     []byte
 	secretFile string // made by us; empty if not
 	idle       time.Duration
-	listeners  []*os.File
-	locks      []*os.File
+	listeners  []*os.File // the Unix socket first
+	socketFile fileID     // of that; zero: there is none of ours
+	dirs       []*heldDir // each with its lock
+	locks      []*os.File // all
 	groups     *groups
 	made       []string // directories, while the start may fail
 }
@@ -86,15 +89,18 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		}
 		p.made = nil
 	}()
-	for _, d := range []struct {
-		dirKind
-		path string
-	}{{stateKind, p.State}, {runtimeKind, p.Runtime}} {
-		lock, made, err := d.take(d.path)
+	known := knownState(p.State)
+	for _, d := range []*heldDir{{stateKind, p.State, nil}, {runtimeKind, p.Runtime, nil}} {
+		made, err := d.take()
+		if known && unwritable(err) {
+			logger.Printf("the %s directory is not locked: %v; it is tried again", d.name, err)
+			d.lock, err = os.Open(d.path) // in its place
+		}
 		if err != nil {
 			return p, err // the directory is another's now, whoever made it
 		}
-		p.locks = append(p.locks, lock)
+		p.dirs = append(p.dirs, d)
+		p.locks = append(p.locks, d.lock)
 		if made {
 			p.made = append(p.made, d.path)
 		}
@@ -102,7 +108,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if err := o.prepareStore(logger); err != nil {
 		return p, err
 	}
-	if p.groups, err = openGroups(&p.places); err != nil {
+	if p.groups, err = openGroups(&p.places, logger); err != nil {
 		return p, err
 	}
 	if p.groups.shared {
@@ -110,20 +116,33 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	}
 	p.locks = append(p.locks, p.groups.locks...)
 	listener, err := bindUnix(p.Socket)
+	if known && unwritable(err) {
+		logger.Printf("nobody can connect to %s: %v; it is tried again", p.Socket, err)
+		listener, err = unixSocket(p.Socket) // in its place
+	} else if err == nil {
+		p.socketFile = fileAt(p.Socket)
+	}
 	if err != nil {
 		return p, err
 	}
 	p.listeners = append(p.listeners, listener)
 	// Who can connect finds the secret.
 	o.Socket = p.Socket
-	if p.secret, p.secretFile, err = findSecret(o); err != nil {
+	p.secret, p.secretFile, err = findSecret(o)
+	if known && unwritable(err) {
+		logger.Printf("the secret is not kept: %v; it is tried again", err)
+		err = nil
+	}
+	if err != nil {
 		return p, err
 	}
 	if p.secretFile != "" {
 		logger.Printf("the secret was made: %s", p.secretFile)
 	}
-	if err := unix.Listen(int(listener.Fd()), unix.SOMAXCONN); err != nil {
-		return p, fmt.Errorf("listen on %s: %w", p.Socket, err)
+	if p.socketFile != (fileID{}) {
+		if err := listen(listener); err != nil {
+			return p, err
+		}
 	}
 	if o.Listen != "" {
 		if listener, err = listenTCP(o.Listen, o.allowRemote, logger); err != nil {
@@ -134,6 +153,18 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	return p, nil
 }
 
+// knownState reports whether a daemon of a state directory may have left something to
+// go on with. For that one start must not fail because nothing can be written.
+func knownState(dir string) bool {
+	info, err := os.Stat(instancePath(dir))
+	return err == nil && info.Size() > 0
+}
+
+// unwritable reports whether err is of a file system that takes nothing new.
+func unwritable(err error) bool {
+	return errors.Is(err, unix.EROFS) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+}
+
 // instance is what a state directory remembers of its daemon.
 type instance struct {
 	ID       string // of the group: processmanager-<ID>
@@ -141,12 +172,19 @@ type instance struct {
 	MadeRoot bool   // a daemon of this instance made it, the one that ends in order removes it
 }
 
-// loadInstance reads or makes the instance of a state directory.
+func instancePath(dir string) string { return dir + "/instance.json" }
+
+// newInstance is one that nobody else has.
+func newInstance() instance { return instance{ID: strings.ToLower(rand.Text()[:12])} }
+
+// errDamaged is an instance that cannot be read. See recoverInstance.
+var errDamaged = errors.New("is damaged")
+
+// loadInstance reads the instance of a state directory.
+//
+// Errors: fs.ErrNotExist, errDamaged.
 func loadInstance(dir string) (in instance, err error) {
-	data, err := os.ReadFile(dir + "/instance.json")
-	if errors.Is(err, fs.ErrNotExist) {
-		return instance{ID: strings.ToLower(rand.Text()[:12])}, nil
-	}
+	data, err := os.ReadFile(instancePath(dir))
 	if err != nil {
 		return in, err
 	}
@@ -155,21 +193,18 @@ func loadInstance(dir string) (in instance, err error) {
 		err = errors.New("it holds no ID")
 	}
 	if err != nil {
-		return in, fmt.Errorf("%s/instance.json is damaged (%v): remove it if no daemon of this directory has left trees running", dir, err)
+		return instance{}, fmt.Errorf("%s %w (%v)", instancePath(dir), errDamaged, err)
 	}
 	return in, nil
 }
 
+// save has the instance on disk. It writes nothing if it is there already.
 func (in instance) save(dir string) error {
 	data, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	tmp := dir + "/instance.json.new"
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, dir+"/instance.json")
+	return files.Put(instancePath(dir), append(data, '\n'))
 }
 
 // leave gives back what was taken, in the reverse order. What a failed start has made
@@ -182,7 +217,7 @@ func (p *place) leave(ended bool) error {
 	for _, l := range p.listeners {
 		l.Close()
 	}
-	if len(p.listeners) > 0 {
+	if p.socketFile != (fileID{}) && p.socketFile == fileAt(p.Socket) { // another's is left alone
 		err = errors.Join(err, remove(p.Socket))
 	}
 	if p.groups != nil {

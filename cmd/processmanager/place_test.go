@@ -135,11 +135,14 @@ func TestAFailedStartLeavesTheLockOfAnother(t *testing.T) {
 
 func TestAStateKeepsItsInstance(t *testing.T) {
 	dir := t.TempDir()
-	in, err := loadInstance(dir)
-	if err != nil || len(in.ID) != 12 || in.ID != strings.ToLower(in.ID) {
-		t.Fatalf("got %+v, %v", in, err)
+	if _, err := loadInstance(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
 	}
-	if other, _ := loadInstance(dir); other.ID == in.ID {
+	in := newInstance()
+	if len(in.ID) != 12 || in.ID != strings.ToLower(in.ID) {
+		t.Fatalf("got %+v", in)
+	}
+	if newInstance().ID == in.ID {
 		t.Error("two of the same id")
 	}
 	in.Root = "/a/b"
@@ -158,9 +161,9 @@ func TestADamagedInstanceIsNotReplaced(t *testing.T) {
 	for _, data := range []string{"", "{", "{}", "null", `{"ID":""}`, `{"ID":7}`, "\x00\x00"} {
 		dir := t.TempDir()
 		os.WriteFile(dir+"/instance.json", []byte(data), 0o600)
-		_, err := loadInstance(dir)
-		if err == nil || !strings.Contains(err.Error(), dir+"/instance.json is damaged") || strings.Contains(err.Error(), "nil") {
-			t.Errorf("%q: got %v", data, err)
+		in, err := loadInstance(dir)
+		if !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), dir+"/instance.json is damaged") || strings.Contains(err.Error(), "nil") || in != (instance{}) {
+			t.Errorf("%q: got %+v, %v", data, in, err)
 		}
 		if got, _ := os.ReadFile(dir + "/instance.json"); string(got) != data {
 			t.Errorf("%q became %q", data, got)

@@ -8,6 +8,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,24 +53,51 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 		listeners: c.Listeners, locks: c.Locks,
 		groups: &groups{
 			hierarchy: hierarchy, origin: h.Keeper.Origin, madeRoot: h.Keeper.MadeRoot,
+			id:   strings.TrimPrefix(filepath.Base(filepath.Dir(h.Runs)), instancePrefix),
 			root: hierarchy.Group(h.Cgroup), instance: hierarchy.Group(filepath.Dir(h.Runs)),
 		},
 	}
+	if isOurs(p.Socket) {
+		p.socketFile = fileAt(p.Socket)
+	}
 	defer func() { err = errors.Join(err, p.leave(true)) }()
-	// A former version did not have these. Where they are held they are ours.
+	// A former version did not have all of these. What is locked already is so by us.
 	if lock, err := p.groups.instance.Lock(); err == nil {
-		c.Locks = append(c.Locks, lock)
+		p.locks = append(p.locks, lock)
 	}
-	if lock, err := runtimeKind.lockIn(p.Runtime); err == nil {
-		c.Locks = append(c.Locks, lock)
+	for _, d := range []*heldDir{{stateKind, p.State, nil}, {runtimeKind, p.Runtime, nil}} {
+		p.dirs = append(p.dirs, d)
+		if d.lock = openAt(p.locks, d.lockPath()); d.lock != nil {
+			continue
+		}
+		if d.lock, err = d.lockIn(d.path); err != nil {
+			if d.lock, err = os.Open("/dev/null"); err != nil { // in its place
+				return err
+			}
+		}
+		p.locks = append(p.locks, d.lock)
 	}
+	c.Locks = p.locks
 	return p.keep(ctx, c, logger, flush)
+}
+
+// openAt is the one of files that was opened at path, which may have been deleted since.
+func openAt(files []*os.File, path string) *os.File {
+	for _, f := range files {
+		name, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+		if strings.TrimSuffix(name, " (deleted)") == path {
+			return f
+		}
+	}
+	return nil
 }
 
 // keep looks after the worker until that has ended everything. After a second signal
 // nobody has: then what is left is killed here.
 func (p *place) keep(ctx context.Context, c keeper.Config, logger *log.Logger, flush func()) error {
-	c.Args, c.Log, c.Flush = []string{workerArg}, logger.Printf, flush
+	renewed, unguard := p.guard(logger)
+	defer unguard()
+	c.Args, c.Log, c.Flush, c.Renewed = []string{workerArg}, logger.Printf, flush, renewed
 	err := keeper.Run(ctx, c)
 	if errors.Is(err, keeper.ErrKilled) {
 		err = errors.Join(err, p.killAll())

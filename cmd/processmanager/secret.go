@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/supervisor/files"
 )
 
 // withoutSecret is the environment that the worker gets: the secret reaches it
@@ -23,7 +27,8 @@ func withoutSecret(environ []string) (kept []string) {
 }
 
 // findSecret is the secret that was given, or one that is made and kept beside the
-// socket, where this user's clients find it. made is that file, or empty.
+// socket, where this user's clients find it: that of a daemon that was killed is good
+// still. made is that file, or empty. Both are there though it could not be written.
 func findSecret(o options) (secret []byte, made string, err error) {
 	if o.secret != "" {
 		return []byte(o.secret), "", nil
@@ -33,14 +38,32 @@ func findSecret(o options) (secret []byte, made string, err error) {
 		return secret, "", err
 	}
 	made = client.SecretBeside(o.Socket)
-	secret = []byte(rand.Text())
-	if err := os.Remove(made); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, "", err
+	if secret = formerSecret(made); secret == nil {
+		secret = []byte(rand.Text())
 	}
-	f, err := os.OpenFile(made, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, "", fmt.Errorf("keep the secret: %w", err)
-	}
-	_, err = fmt.Fprintf(f, "%s\n", secret)
-	return secret, made, errors.Join(err, f.Close())
+	return secret, made, keepSecret(made, secret)
 }
+
+// keepSecret has the secret in its file.
+func keepSecret(path string, secret []byte) error {
+	if err := files.Put(path, append(bytes.Clone(secret), '\n')); err != nil {
+		return fmt.Errorf("keep the secret: %w", err)
+	}
+	return nil
+}
+
+// formerSecret is what keepSecret has left at path: a file of this user that nobody else
+// can read, with a secret such as rand.Text makes. Nil is anything else.
+func formerSecret(path string) []byte {
+	var st unix.Stat_t
+	if unix.Lstat(path, &st) != nil || st.Mode != unix.S_IFREG|0o600 || st.Uid != uint32(os.Geteuid()) || st.Nlink != 1 {
+		return nil
+	}
+	data, err := files.Read(path, len(rand.Text())+1)
+	if err != nil || !madeSecret.Match(data) {
+		return nil
+	}
+	return bytes.TrimSuffix(data, []byte("\n"))
+}
+
+var madeSecret = regexp.MustCompile(`^[A-Z2-7]{26}\n$`)

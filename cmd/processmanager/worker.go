@@ -70,28 +70,43 @@ func work(logger *log.Logger, flush func()) error {
 	}()
 	ctx, shutdown := context.WithCancel(context.Background())
 	defer shutdown()
-	var listeners []net.Listener
-	for _, f := range greeting.Listeners {
-		l, err := net.FileListener(f)
-		f.Close()
-		if err != nil {
+	listeners := make([]net.Listener, len(greeting.Listeners))
+	for i, f := range greeting.Listeners {
+		if listeners[i], err = openListener(f); err != nil {
 			return link.Failed(err.Error())
 		}
-		listeners = append(listeners, l)
 	}
 	if err := link.Ready(); err != nil { // nobody is answered before
 		return err
 	}
 	sup.TookOver()
 	var serving sync.WaitGroup
-	for _, l := range listeners {
+	serve := func(l net.Listener) {
+		if l == nil {
+			return
+		}
 		serving.Go(func() {
-			if err := server.Serve(ctx, l); err != nil {
+			if err := server.Serve(ctx, l); err != nil && !errors.Is(err, net.ErrClosed) { // another has its place
 				logger.Print(err)
 			}
 		})
 	}
+	for _, l := range listeners {
+		serve(l)
+	}
 	ended := make(chan error, 2)
+	for r, ok := nextListener(link); ok; r, ok = nextListener(link) {
+		l, err := openListener(r.Listener)
+		if err != nil {
+			logger.Print(err)
+			continue
+		}
+		if former := listeners[r.Index]; former != nil {
+			former.Close() // its connections go on
+		}
+		listeners[r.Index] = l
+		serve(l)
+	}
 	select {
 	case <-link.Shutdown():
 		refuseNew(listeners)
@@ -131,10 +146,41 @@ func work(logger *log.Logger, flush func()) error {
 	}
 }
 
+// nextListener waits for a listener that takes the place of another. ok is false when
+// this worker is to end.
+func nextListener(link *keeper.Link) (r keeper.Renewed, ok bool) {
+	select {
+	case r = <-link.Renewed(): // before the end: it is refused with the others
+		return r, true
+	default:
+	}
+	select {
+	case r = <-link.Renewed():
+		return r, true
+	case <-link.Shutdown():
+	case <-link.HandOver():
+	case <-link.Done():
+	}
+	return r, false
+}
+
+// openListener takes f over. It is nil where nobody listens on the socket: it could not
+// be given its place yet.
+func openListener(f *os.File) (net.Listener, error) {
+	defer f.Close()
+	if listens, err := unix.GetsockoptInt(int(f.Fd()), unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || listens == 0 {
+		return nil, err
+	}
+	return net.FileListener(f)
+}
+
 // refuseNew has the kernel refuse connections on sockets that the keeper holds open:
 // during a shutdown they would wait for an answer that never comes.
 func refuseNew(listeners []net.Listener) {
 	for _, l := range listeners {
+		if l == nil {
+			continue
+		}
 		raw, err := l.(syscall.Conn).SyscallConn()
 		if err == nil {
 			raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RD) })

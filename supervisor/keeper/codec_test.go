@@ -139,13 +139,50 @@ func TestMalformedPacketsLeakNothing(t *testing.T) {
 		t.Error("another protocol:", err)
 	}
 	for _, data := range []string{
-		"\x01", "\x01\x01", // no kind, no flags
-		"\x01\x01\x01", // the rest of the body in /dev/null
-		"\x01\x01\x00" + strings.Repeat("x", 1<<16), // longer than a packet can be
+		"", "\x01", // no kind, no flags
+		"\x01\x01",                              // the rest of the body in /dev/null
+		"\x01\x00" + strings.Repeat("x", 1<<16), // longer than a packet can be
 	} {
-		if err := raw(data); err != nil && !errors.Is(err, errMalformed) {
+		if err := raw(string(rune(protocol)) + data); err != nil && !errors.Is(err, errMalformed) {
 			t.Errorf("%.10q: %v", data, err)
 		}
+	}
+	if n := openFiles(t); n != before {
+		t.Errorf("%d descriptors, before %d", n, before)
+	}
+}
+
+// Of the listeners that nobody has taken yet only the last one matters.
+func TestALaterListenerTakesThePlaceOfAnEarlierOne(t *testing.T) {
+	a, b := pair(t)
+	before := openFiles(t)
+	l := &Link{renewed: make(chan Renewed, 1)}
+	for i := range 3 {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.send(listenPacket(Renewed{i, f})); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		p, err := b.receive()
+		if err != nil || p.kind != kindListen {
+			t.Fatal(p.kind, err)
+		}
+		r, err := parseListen(&p)
+		if err != nil || r.Index != i {
+			t.Fatal(r.Index, err)
+		}
+		l.renew(r)
+	}
+	r := <-l.renewed
+	if r.Index != 2 || len(l.renewed) != 0 {
+		t.Errorf("it is the one of index %d, %d wait", r.Index, len(l.renewed))
+	}
+	r.Listener.Close()
+	if _, err := parseListen(&packet{body: encoder{0}}); !errors.Is(err, errMalformed) {
+		t.Errorf("without a descriptor: %v", err)
 	}
 	if n := openFiles(t); n != before {
 		t.Errorf("%d descriptors, before %d", n, before)

@@ -29,7 +29,7 @@ const (
 // test can build a program that speaks another:
 //
 //	go build -ldflags "-X github.com/freeflowuniverse/processmanager/supervisor/keeper.protocolNumber=200"
-var protocolNumber = "1"
+var protocolNumber = "2"
 
 // protocol is the first byte of every packet.
 var protocol = byte(atoi(protocolNumber))

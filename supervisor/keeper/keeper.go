@@ -34,6 +34,10 @@ type Config struct {
 	// clients wait instead of failing. At most 252.
 	Listeners []*os.File
 
+	// Renewed tells the indices of Listeners whose descriptor has come to be another
+	// socket, because somebody deleted the file of the former one. Nil: there are none.
+	Renewed <-chan int
+
 	// Signals is what Listen gave, if the caller listens from before Run until after
 	// it; nil: Run listens by itself.
 	Signals chan os.Signal
@@ -202,6 +206,10 @@ func (k *keeper) loop(ctx context.Context) error {
 		case <-checkLimit:
 			k.upgrade.check.late = true
 			k.upgrade.check.kill()
+		case i := <-k.Renewed:
+			if w := k.worker; w != nil {
+				w.out.put(listenPacket(Renewed{i, k.Listeners[i]}))
+			}
 		case <-children:
 			k.reap(restart)
 		case s := <-k.signals:

@@ -60,6 +60,12 @@ type ExitEvent struct {
 	Exit proc.Exit
 }
 
+// Renewed is a listener that takes the place of one of Hello's.
+type Renewed struct {
+	Index    int
+	Listener *os.File
+}
+
 var (
 	// ErrHeld is the answer to a Spawn of a run that the keeper holds already.
 	ErrHeld = errors.New("the keeper holds this run already")
@@ -74,6 +80,7 @@ type Link struct {
 	exits    chan ExitEvent
 	shutdown chan struct{}
 	handOver chan struct{}
+	renewed  chan Renewed
 	done     chan struct{}
 	closing  chan struct{}
 	close    sync.Once
@@ -108,6 +115,7 @@ func Connect(fd int) (*Link, Hello, error) {
 		exits:    make(chan ExitEvent),
 		shutdown: make(chan struct{}),
 		handOver: make(chan struct{}),
+		renewed:  make(chan Renewed, 1),
 		done:     make(chan struct{}),
 		closing:  make(chan struct{}),
 		pending:  make(map[RunID]chan outcome),
@@ -292,6 +300,20 @@ func (l *Link) answerUpgrade(number uint64, err error) {
 // touching a tree. Status 0 would say that a shutdown is done.
 func (l *Link) HandOver() <-chan struct{} { return l.handOver }
 
+// Renewed gives the listeners that take the place of others from now on. They are the
+// caller's to close. One that waits here makes way for the next.
+func (l *Link) Renewed() <-chan Renewed { return l.renewed }
+
+// renew passes on a listener.
+func (l *Link) renew(r Renewed) {
+	select {
+	case former := <-l.renewed:
+		former.Listener.Close()
+	default:
+	}
+	l.renewed <- r // nobody else sends
+}
+
 func (l *Link) send(p packet) error {
 	err := l.conn.send(p)
 	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed) {
@@ -359,6 +381,12 @@ func (l *Link) receive(ended chan<- ExitEvent, shutdown bool) {
 				handing = true
 				close(l.handOver)
 				l.answerUpgrade(number, nil)
+			}
+		case kindListen:
+			if r, err := parseListen(&p); err == nil {
+				l.renew(r)
+			} else if r.Listener != nil {
+				r.Listener.Close()
 			}
 		}
 		p.close()

@@ -31,11 +31,12 @@ const (
 	kindShutdown //
 	kindRefused  // text: no upgrade
 	kindHandOver // number of the upgrade
+	kindListen   // index of a listener; the one that takes its place
 )
 
 func (k kind) String() string {
 	names := [...]string{"0", "SPAWN", "DROP", "KILL", "READY", "FAILED", "UPGRADE",
-		"HELLO", "HELD", "SPAWNED", "EXITED", "SHUTDOWN", "REFUSED", "HANDOVER"}
+		"HELLO", "HELD", "SPAWNED", "EXITED", "SHUTDOWN", "REFUSED", "HANDOVER", "LISTEN"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -204,6 +205,21 @@ func parseHello(p *packet) (h Hello, held int, err error) {
 	held = int(d.uint())
 	h.Listeners, p.files = p.files, nil
 	return h, held, p.end(&d)
+}
+
+func listenPacket(r Renewed) packet {
+	var e encoder
+	e.uint(uint64(r.Index))
+	return packet{kind: kindListen, body: e, files: []*os.File{r.Listener}}
+}
+
+func parseListen(p *packet) (r Renewed, err error) {
+	d := decoder{data: p.body}
+	r.Index, r.Listener = int(d.uint()), p.take(true)
+	if err = p.end(&d); err == nil && r.Listener == nil {
+		err = errMalformed
+	}
+	return r, err
 }
 
 // take returns the next file of a received packet, which is the caller's from now

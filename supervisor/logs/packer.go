@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
+	"github.com/freeflowuniverse/processmanager/supervisor/files"
 )
 
 // packDelay is how long a rotated file stays as it is. Of a log that rotates
@@ -142,7 +143,7 @@ func (l *Log) packOne(s segment, stop <-chan struct{}) error {
 	if _, err := os.Stat(s.path(plainSuffix)); err != nil {
 		return err
 	}
-	if err := os.Rename(temp, s.path(packedSuffix)); err != nil {
+	if err := files.Rename(temp, s.path(packedSuffix)); err != nil {
 		return err
 	}
 	defer l.packed(s.base)

@@ -121,11 +121,13 @@ func (c *writer) close() {
 	}
 }
 
-// untouched reports whether the file is still there, as long as it was.
+// untouched reports whether the file is still at its path, as long as it was, and has
+// its index. A directory above it may have been moved away.
 func (c *writer) untouched() bool {
-	var st unix.Stat_t
-	err := unix.Fstat(int(c.log.Fd()), &st)
-	return err == nil && st.Nlink > 0 && st.Size == c.size
+	var log, there, idx unix.Stat_t
+	return unix.Fstat(int(c.log.Fd()), &log) == nil && unix.Stat(c.path(plainSuffix), &there) == nil &&
+		unix.Fstat(int(c.idx.Fd()), &idx) == nil &&
+		log.Ino == there.Ino && log.Dev == there.Dev && log.Size == c.size && idx.Nlink > 0
 }
 
 // mark notes when the next bytes are written, and by which run. It stands before

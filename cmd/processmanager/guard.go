@@ -1,0 +1,175 @@
+package main
+
+import (
+	"log"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/files"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
+)
+
+// mendDelay is between two tries to make a file that cannot be made.
+const mendDelay = 5 * time.Second
+
+// mender is a file that the keeper makes again when others have deleted it. mend looks
+// whether the file is as it should be, makes it if it is not, and says whether it did.
+type mender struct {
+	path string
+	mend func() (mended bool, err error)
+	told string // the error that was said last
+}
+
+// guard begins to make again what others delete: the locks of the
+// directories, the identity in one of them, the socket and the secret beside it. renewed tells of a new socket, which
+// has taken the descriptor of the former one; stop ends it all and waits for that.
+func (p *place) guard(logger *log.Logger) (renewed <-chan int, stop func()) {
+	var menders []*mender
+	for _, d := range p.dirs {
+		menders = append(menders, &mender{path: d.lockPath(), mend: d.mendLock})
+	}
+	menders = append(menders, &mender{path: instancePath(p.State), mend: p.mendInstance})
+	if p.secretFile != "" { // before the socket: who can connect finds it
+		menders = append(menders, &mender{path: p.secretFile, mend: p.mendSecret})
+	}
+	menders = append(menders, &mender{path: p.Socket, mend: p.mendSocket})
+	g := files.NewGuard()
+	told, quit, ended := make(chan int), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer g.Close()
+		for {
+			var again <-chan time.Time
+			for _, m := range menders {
+				// What is followed before it is looked at cannot go unseen.
+				g.FollowData(m.path)
+				mended, err := m.mend()
+				if mended {
+					g.FollowData(m.path)
+				}
+				m.say(logger, mended, err)
+				if err != nil {
+					again = time.After(mendDelay)
+				}
+				if mended && m.path == p.Socket {
+					select {
+					case told <- 0:
+					case <-quit:
+						return
+					}
+				}
+			}
+			select {
+			case <-g.Touched():
+			case <-again:
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return told, func() {
+		close(quit)
+		<-ended
+	}
+}
+
+// say tells what was done, and once what cannot be done.
+func (m *mender) say(logger *log.Logger, mended bool, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	switch {
+	case err != nil && text != m.told:
+		logger.Printf("%s is not there any more and cannot be made again: %v", m.path, err)
+	case mended:
+		logger.Printf("%s was not there any more: it was made again", m.path)
+	}
+	m.told = text
+}
+
+func (d *heldDir) mendLock() (bool, error) {
+	if isAt(d.lock, d.lockPath()) {
+		return false, nil
+	}
+	next := heldDir{d.dirKind, d.path, nil}
+	if _, err := next.take(); err != nil {
+		return false, err
+	}
+	return true, takePlace(d.lock, next.lock)
+}
+
+func (p *place) mendInstance() (bool, error) {
+	if in, err := loadInstance(p.State); err == nil && in == p.groups.identity() {
+		return false, nil
+	}
+	if _, err := private.MakeDir(p.State); err != nil {
+		return false, err
+	}
+	return true, p.groups.identity().save(p.State)
+}
+
+func (p *place) mendSocket() (bool, error) {
+	if p.socketFile != (fileID{}) && p.socketFile == fileAt(p.Socket) {
+		return false, nil
+	}
+	socket, err := bindUnix(p.Socket) // what somebody else has put there stays
+	if err != nil {
+		return false, err
+	}
+	if err := listen(socket); err != nil {
+		socket.Close()
+		return false, err
+	}
+	p.socketFile = fileAt(p.Socket)
+	return true, takePlace(p.listeners[0], socket)
+}
+
+func (p *place) mendSecret() (bool, error) {
+	if there := formerSecret(p.secretFile); string(there) == string(p.secret) {
+		return false, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(p.secretFile), 0o700); err != nil {
+		return false, err
+	}
+	return true, keepSecret(p.secretFile, p.secret)
+}
+
+// takePlace makes f what former is, and closes f: whoever holds former has the new one.
+func takePlace(former, f *os.File) error {
+	defer f.Close()
+	// The keeper may be about to take its descriptors through an exec.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.NewSyscallError("dup3", unix.Dup3(int(f.Fd()), int(former.Fd()), unix.O_CLOEXEC))
+}
+
+// fileID tells a file from every other that is there at the time.
+type fileID struct{ dev, ino uint64 }
+
+// fileAt is the file at path, itself if it is a link; zero if there is none.
+func fileAt(path string) fileID {
+	var st unix.Stat_t
+	if unix.Lstat(path, &st) != nil {
+		return fileID{}
+	}
+	return fileID{uint64(st.Dev), st.Ino}
+}
+
+// isOurs reports whether this very process listens on the socket at path.
+func isOurs(path string) bool {
+	f, err := unixSocket(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	if unix.Connect(int(f.Fd()), &unix.SockaddrUnix{Name: path}) != nil {
+		return false
+	}
+	peer, err := unix.GetsockoptUcred(int(f.Fd()), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	return err == nil && int(peer.Pid) == os.Getpid()
+}
