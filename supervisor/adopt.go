@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -32,14 +33,18 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 	}
 	tails := s.handedOver()
 	for _, rec := range records {
+		if rec.unreadable != nil {
+			if err := process.ValidateName(rec.Spec.Name); err != nil {
+				s.log.Printf("the store has a record that belongs to no process, and keeps it: %v", err)
+				continue
+			}
+			rec.Run = latest(rec.Spec.Name, groups, holds) // its tree lives on, and is ended when that is asked for
+		}
 		if rec.Removed && s.erase(&rec) {
 			continue
 		}
 		id := keeper.RunID{Name: rec.Spec.Name, Run: rec.Run}
-		p, err := s.resume(rec)
-		if err != nil {
-			return err
-		}
+		p := s.resume(rec)
 		if k := tails[rec.Spec.Name]; p.output.tail != nil && k.Run == rec.Run {
 			p.output.tail.resume(k)
 		}
@@ -47,7 +52,7 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 			if p.adopt(id, groups[id], holds[id]) {
 				delete(groups, id)
 				delete(holds, id)
-			} else {
+			} else if rec.unreadable == nil {
 				p.lose()
 			}
 		} else {
@@ -79,6 +84,21 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 		s.loops.Go(p.loop)
 	}
 	return nil
+}
+
+// latest is the number of the latest run that has a group or is held by the keeper.
+func latest(name string, groups map[keeper.RunID]*cgroup.Group, holds map[keeper.RunID]*keeper.Held) (run uint64) {
+	for id := range groups {
+		if id.Name == name {
+			run = max(run, id.Run)
+		}
+	}
+	for id := range holds {
+		if id.Name == name {
+			run = max(run, id.Run)
+		}
+	}
+	return run
 }
 
 // erase forgets a process that a former worker was about to forget: its run has ended.
@@ -139,21 +159,66 @@ func (s *Supervisor) groupsByRun() (map[keeper.RunID]*cgroup.Group, error) {
 	return groups, nil
 }
 
-// resume takes up a process that was registered before; its loop does not run yet.
-func (s *Supervisor) resume(rec record) (*managed, error) {
-	var times *schedule.Schedule
-	if rec.Spec.Cron != "" {
-		var err error
-		if times, err = schedule.Parse(rec.Spec.Cron, time.Now()); err != nil {
-			s.log.Printf("process '%s' has lost its schedule: %v", rec.Spec.Name, err)
-		}
+// resume takes up a process that was registered before; its loop does not run yet. A
+// definition that cannot be carried out is kept: what runs of it goes on, and nothing
+// of it is started.
+func (s *Supervisor) resume(rec record) *managed {
+	if rec.unreadable != nil {
+		_, err := os.Stat(s.logDir(rec.Spec.Name))
+		rec.Spec.Log = err == nil
 	}
-	p, err := s.newManaged(rec, times)
+	times, invalid := rec.judge()
+	out, err := s.openOutput(&rec.Spec)
+	if err != nil { // its limits cannot be; the defaults can
+		invalid = cmp.Or(invalid, err)
+		out, _ = s.openOutput(&process.Spec{Name: rec.Spec.Name, Log: true})
+	}
+	if invalid != nil {
+		s.log.Print(invalid)
+	}
+	p := s.newManaged(rec, times, out)
+	p.stored, p.invalid = true, invalid
+	p.state.at = p.atRest()
+	return p
+}
+
+// judge is [judge] of a definition that was stored.
+func (r *record) judge() (*schedule.Schedule, error) {
+	name := r.Spec.Name
+	if r.unreadable != nil {
+		return nil, process.Errorf(process.CodeInvalid, "process '%s' cannot be started: what the store has of it cannot be read: %v", name, r.unreadable)
+	}
+	spec := r.Spec
+	// One that was stored before there was a least limit of a log holds as that.
+	spec.LogMaxSize, spec.LogMaxTotal = min(spec.LogMaxSize, 0), min(spec.LogMaxTotal, 0)
+	spec.LogMaxAge, spec.LogMaxFiles = min(spec.LogMaxAge, 0), min(spec.LogMaxFiles, 0)
+	times, err := judge(&spec)
 	if err != nil {
-		return nil, err
+		err = process.Errorf(process.CodeInvalid, "process '%s' cannot be started: %v", name, err)
 	}
-	p.stored = true
-	return p, nil
+	return times, err
+}
+
+// mend judges an invalid definition anew: zone data may have been installed.
+func (p *managed) mend() error {
+	if p.invalid == nil {
+		return nil
+	}
+	times, err := p.rec.judge()
+	if err != nil {
+		return err
+	}
+	p.schedule, p.state.cron, p.invalid = times, times != nil, nil
+	return nil
+}
+
+// atRest is where the process is without a run. Others see an invalid one as failed.
+func (p *managed) atRest() process.State {
+	at := atRest(p.rec)
+	if p.invalid != nil && at == process.Scheduled {
+		return process.Stopped
+	}
+	return at
 }
 
 // resumeSchedule goes on from the wall clock, and from the time that was next.
@@ -187,7 +252,7 @@ func (p *managed) lose() {
 	}
 	p.rec.Last = &process.Run{Number: p.rec.Run, JobID: p.rec.JobID, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
 	p.rec.At = process.Failed
-	p.state.at = atRest(p.rec)
+	p.state.at = p.atRest()
 	p.put()
 }
 

@@ -52,7 +52,7 @@ func (p *managed) resume(before state) {
 	r := p.run
 	switch {
 	case r == nil: // none was begun, or its end was recorded
-		p.state = state{at: atRest(p.rec), cron: before.cron, up: p.rec.Up, over: before.over}
+		p.state = state{at: p.atRest(), cron: before.cron, up: p.rec.Up, over: before.over}
 		if p.state.at == process.Scheduled {
 			p.arm()
 		}

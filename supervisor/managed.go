@@ -24,6 +24,7 @@ type managed struct {
 	run      *run   // the current one; nil at rest
 	jobID    string // for the next run, instead of the spec's
 	startErr error  // why the last spawn failed
+	invalid  error  // why the definition cannot be carried out: it was stored, and nothing of it runs
 	owed     bool   // the former worker was about to start a run
 	waiting  []request
 	unkept   []*run        // ended, and not on disk: the disk was full, say
@@ -52,9 +53,9 @@ type request struct {
 	answer chan error // holds one
 }
 
-func (s *Supervisor) newManaged(rec record, times *schedule.Schedule) (*managed, error) {
+func (s *Supervisor) newManaged(rec record, times *schedule.Schedule, out output) *managed {
 	p := &managed{
-		s: s, rec: rec, schedule: times,
+		s: s, rec: rec, schedule: times, output: out,
 		phase: stoppedTimer(), deadline: stoppedTimer(), alarm: stoppedTimer(), retry: stoppedTimer(),
 		requests: make(chan request),
 		exits:    make(chan leaderExit, 4), // one a run, and that of an earlier one that is told again
@@ -62,12 +63,8 @@ func (s *Supervisor) newManaged(rec record, times *schedule.Schedule) (*managed,
 		done:     make(chan struct{}),
 	}
 	p.state = state{at: atRest(rec), cron: times != nil, up: rec.Up}
-	var err error
-	if p.output, err = s.openOutput(&p.rec.Spec); err != nil {
-		return nil, err
-	}
 	p.publish()
-	return p, nil
+	return p
 }
 
 // atRest is the state of a process that has no run.
@@ -129,9 +126,12 @@ func (p *managed) loop() {
 	if p.owed {
 		p.guarded(func() {
 			p.owed = false
-			if p.schedule != nil {
+			switch {
+			case p.invalid != nil:
+				p.publish()
+			case p.schedule != nil:
 				p.handle(evCron)
-			} else {
+			default:
 				p.handle(evStart)
 			}
 		})
@@ -194,6 +194,12 @@ func (p *managed) receive(r request) {
 	if p.s.isClosing() && (r.goal == goalStarted) {
 		r.answer <- errShuttingDown
 		return
+	}
+	if r.goal == goalStarted {
+		if err := p.mend(); err != nil {
+			r.answer <- err
+			return
+		}
 	}
 	p.waiting = append(p.waiting, r)
 	if r.goal == goalStarted {
@@ -331,7 +337,10 @@ func (p *managed) ring() {
 const retryDelay = 5 * time.Second
 
 func (p *managed) save() error {
-	p.rec.Up, p.rec.Next = p.state.up, p.next.UTC()
+	p.rec.Up = p.state.up
+	if p.invalid == nil { // what was missed is told when the schedule can be read again
+		p.rec.Next = p.next.UTC()
+	}
 	if p.state.at.AtRest() {
 		p.rec.At = p.state.at
 	}
@@ -345,6 +354,9 @@ func (p *managed) save() error {
 
 // put has the record on disk as it is, or is tried again.
 func (p *managed) put() error {
+	if p.rec.unreadable != nil {
+		return nil
+	}
 	p.unsaved = p.s.store.put(p.rec)
 	if p.unsaved != nil {
 		p.retry.Reset(retryDelay)

@@ -67,7 +67,11 @@ func (p *managed) spawn() event {
 		return evSpawnFailed
 	}
 	p.s.at(PointNumbered)
-	if err := p.run.begin(p); err != nil {
+	err := p.invalid
+	if err == nil {
+		err = p.run.begin(p)
+	}
+	if err != nil {
 		p.run.error = err.Error()
 		p.startErr = process.Errorf(process.CodeStart, "process '%s' could not be started: %v", spec.Name, err)
 		return evSpawnFailed

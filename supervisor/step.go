@@ -190,6 +190,7 @@ func (s state) spawn(first ...action) (state, []action) {
 }
 
 func (s state) stop() (state, []action) {
+	wasUp := s.up
 	s.up = false
 	switch s.at {
 	case process.Stopping:
@@ -204,6 +205,9 @@ func (s state) stop() (state, []action) {
 	case process.Scheduled:
 		s.at = process.Stopped
 		return s, []action{{do: doUnschedule}, {do: doSave}, settle(goalStopped)}
+	}
+	if wasUp { // a schedule that cannot be read now must not come back with the next daemon
+		return s, []action{{do: doSave}, settle(goalStopped)}
 	}
 	return s, []action{settle(goalStopped)}
 }

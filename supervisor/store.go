@@ -42,6 +42,10 @@ type record struct {
 	Origin origin
 	Next   time.Time `json:",omitzero"` // of the schedule, when this was written
 	Missed time.Time `json:",omitzero"` // the last time of the schedule at which no daemon ran
+
+	// unreadable is why nothing but the name could be read. What the store has stays as it
+	// is: a program that can read it may come.
+	unreadable error
 }
 
 // origin is a keeper, and the boot of the machine that it lives in.
@@ -330,8 +334,12 @@ func readStore(db *bolt.DB) (records []record, err error) {
 		}
 		return all.ForEach(func(name, value []byte) error {
 			var r record
-			if err := json.Unmarshal(value, &r); err != nil {
-				return fmt.Errorf("process %q: %w", name, err)
+			err := json.Unmarshal(value, &r)
+			if err == nil && r.Spec.Name != string(name) {
+				err = fmt.Errorf("it is that of %s", process.Printable(r.Spec.Name))
+			}
+			if err != nil {
+				r = record{Spec: process.Spec{Name: string(name)}, unreadable: err}
 			}
 			records = append(records, r)
 			return nil

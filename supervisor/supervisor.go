@@ -180,15 +180,9 @@ func (s *Supervisor) Start(ctx context.Context, spec process.Spec) (process.Stat
 	if spec.Command == "" {
 		return s.startAgain(ctx, spec.Name, spec.JobID)
 	}
-	if err := spec.Validate(); err != nil {
+	times, err := judge(&spec)
+	if err != nil {
 		return process.Status{}, err
-	}
-	var times *schedule.Schedule
-	if spec.Cron != "" {
-		var err error
-		if times, err = schedule.Parse(spec.Cron, time.Now()); err != nil {
-			return process.Status{}, err
-		}
 	}
 	if spec.Dir == "" {
 		spec.Dir = s.dir
@@ -199,6 +193,14 @@ func (s *Supervisor) Start(ctx context.Context, spec process.Spec) (process.Stat
 	}
 	err = p.ask(ctx, evStart, goalStarted, "")
 	return s.statusOf(p), err
+}
+
+// judge reports why a definition cannot be carried out here, and reads its schedule.
+func judge(spec *process.Spec) (times *schedule.Schedule, err error) {
+	if err := spec.Validate(); err != nil || spec.Cron == "" {
+		return nil, err
+	}
+	return schedule.Parse(spec.Cron, time.Now())
 }
 
 // startAgain starts the process that has the name. The answer says so if the run that
@@ -225,10 +227,11 @@ func (s *Supervisor) register(spec process.Spec, times *schedule.Schedule) (*man
 	if s.names[spec.Name] != nil {
 		return nil, process.Errorf(process.CodeExists, "there is a process '%s' already: give its name alone to start it again, or delete it first", spec.Name)
 	}
-	p, err := s.newManaged(record{Spec: spec}, times)
+	out, err := s.openOutput(&spec)
 	if err != nil {
 		return nil, err
 	}
+	p := s.newManaged(record{Spec: spec}, times, out)
 	s.names[spec.Name] = p
 	s.loops.Go(p.loop)
 	return p, nil
@@ -358,8 +361,24 @@ func (s *Supervisor) Upgrade(ctx context.Context, number uint64) (process.Upgrad
 	return s.upgrade(ctx, number)
 }
 
-// Doctor examines the host.
-func (s *Supervisor) Doctor(ctx context.Context) (process.Report, error) { return s.doctor(), nil }
+// Doctor examines the host, and says which definitions cannot be carried out.
+func (s *Supervisor) Doctor(ctx context.Context) (process.Report, error) {
+	report := s.doctor()
+	for _, name := range s.Names() {
+		p, err := s.lookup(name)
+		if err != nil {
+			continue // it was deleted
+		}
+		if invalid := p.view.Load().invalid; invalid != nil {
+			report.Findings = append(report.Findings, process.Finding{
+				Subject: "definition", Level: process.LevelProblem,
+				Found: invalid.Error(),
+				Mend:  fmt.Sprintf("pmclient start %s when that is mended, or pmclient delete %s", name, name),
+			})
+		}
+	}
+	return report, nil
+}
 
 // Close ends every tree, in parallel, with its stop signal and grace period, and
 // removes every group. It returns when that is done; what cannot be ended is in

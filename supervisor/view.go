@@ -9,22 +9,26 @@ import (
 
 // view is what others see of a process. It is never changed once published.
 type view struct {
-	spec   process.Spec
-	state  process.State
-	pid    int
-	next   time.Time
-	missed time.Time
-	run    process.Run   // the current one; Number 0: none
-	boot   time.Duration // when it started, by proc.BootTime
-	last   *process.Run
-	meter  *meter // of the current run
+	spec    process.Spec
+	state   process.State
+	pid     int
+	next    time.Time
+	missed  time.Time
+	run     process.Run   // the current one; Number 0: none
+	boot    time.Duration // when it started, by proc.BootTime
+	last    *process.Run
+	invalid error  // see managed
+	meter   *meter // of the current run
 }
 
 func (p *managed) name() string { return p.view.Load().spec.Name }
 
 // publish shows others how things stand.
 func (p *managed) publish() {
-	v := &view{spec: p.rec.Spec, state: p.state.at, next: p.next, missed: p.rec.Missed, last: p.rec.Last}
+	v := &view{spec: p.rec.Spec, state: p.state.at, next: p.next, missed: p.rec.Missed, last: p.rec.Last, invalid: p.invalid}
+	if p.invalid != nil && v.state.AtRest() {
+		v.state = process.Failed
+	}
 	if r := p.run; r != nil {
 		v.run, v.boot, v.meter = r.describe(), r.boot, r.meter
 		if !r.ended {
@@ -63,6 +67,9 @@ func (v *view) status() (status process.Status, ok bool) {
 		}
 	case v.state.AtRest() && v.last != nil:
 		status.Run = *v.last
+	}
+	if v.invalid != nil && v.state.AtRest() {
+		status.Error = v.invalid.Error()
 	}
 	if v.meter == nil {
 		return status, true

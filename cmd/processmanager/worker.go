@@ -22,6 +22,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 )
@@ -58,6 +59,9 @@ func work(logger *log.Logger, flush func()) error {
 	// The link stays open to the end: a worker without one is killed.
 	if greeting.Lost > 0 {
 		logger.Printf("the output of %d runs cannot be read: too few open files are allowed (RLIMIT_NOFILE); raise the limit and start again", greeting.Lost)
+	}
+	if err := schedule.CheckLocal(); err != nil {
+		logger.Print(err)
 	}
 	sup, server, err := open(link, greeting, logger)
 	if err != nil {

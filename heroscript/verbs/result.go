@@ -106,6 +106,8 @@ func (s status1) text(w io.Writer) error {
 	}
 	if s.Number != 0 {
 		runRows(row, s.Run, s.CPUPercent)
+	} else {
+		row("error", screen.Line(s.Error)) // a definition that cannot be carried out
 	}
 	if s.LastRun != nil && s.LastRun.Number != s.Number {
 		row("last run", fmt.Sprintf("%d: %s, %s, cpu %s", s.LastRun.Number, orDash(outcome(*s.LastRun)),

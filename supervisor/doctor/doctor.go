@@ -66,6 +66,7 @@ var checks = []func(*exam) []process.Finding{
 	(*exam).processes,
 	(*exam).inotify,
 	(*exam).pipes,
+	(*exam).zone,
 	(*exam).directories,
 	(*exam).socket,
 	(*exam).listener,
