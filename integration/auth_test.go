@@ -181,7 +181,7 @@ func TestNothingButTheBannerIsAnsweredBefore(t *testing.T) {
 	}
 }
 
-func TestAtMost64KiBAreReadBefore(t *testing.T) {
+func TestLittleIsReadBefore(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	w := d.connect(t)

@@ -50,15 +50,21 @@ func startTelnet(t testing.TB, args ...string) (d *daemon, port string) {
 	}
 	d = newDaemon(t, setup{})
 	d.spawn(args...)
+	return d, d.awaitPort()
+}
+
+// awaitPort is the TCP port of a daemon that answers.
+func (d *daemon) awaitPort() string {
+	d.t.Helper()
 	if !d.log.await(0, "listening on "+d.socket, d.ended) {
-		t.Fatalf("the daemon does not listen:\n%s", d.log.since(0))
+		d.t.Fatalf("the daemon does not listen:\n%s", d.log.since(0))
 	}
 	d.client() // it answers
 	found := regexp.MustCompile(`listening on \S+:(\d+)\n`).FindStringSubmatch(d.log.since(0))
 	if found == nil {
-		t.Fatalf("no TCP port:\n%s", d.log.since(0))
+		d.t.Fatalf("no TCP port:\n%s", d.log.since(0))
 	}
-	return d, found[1]
+	return found[1]
 }
 
 // dialIn starts a client in a terminal and waits until it is asked for the secret.

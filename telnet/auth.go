@@ -69,11 +69,14 @@ func (s *Session) authenticate() bool {
 		s.negotiate(func(o *options) []byte { return o.ask(cmdWill, optEcho) })
 	}
 	s.print(bannerAsk)
-	for try, budget := 1, authBytes; try <= authTries; try++ {
+	for try, budget := 1, max(authBytes, 4*len(s.server.Secret)); try <= authTries; try++ {
 		line, err := s.readLine(budget, s.closing.Done(), timer.C)
 		if err != nil && (err != io.EOF || line == "") {
-			if err == errTime || err == errTooLong {
-				s.server.logf("%s: not authenticated: %v", s.remote, err)
+			switch err {
+			case errTime:
+				s.note(noSecret)
+			case errTooLong:
+				s.note(tooLong)
 			}
 			return false
 		}
@@ -83,22 +86,63 @@ func (s *Session) authenticate() bool {
 			secret = erase(secret)
 			s.print("") // the client did not show the Enter either
 		}
-		if s.server.isSecret([]byte(secret)) {
-			s.mu.Lock()
-			s.authenticated = true
-			s.mu.Unlock()
-			s.print(bannerOK)
-			return true
-		}
-		s.server.logf("%s: wrong secret, attempt %d of %d", s.remote, try, authTries)
-		select {
-		case <-time.After(wrongSecretDelay):
-		case <-s.closing.Done():
+		right := s.server.isSecret([]byte(secret))
+		wait, ok := s.server.door.guess(s.place.origin, right, time.Now())
+		if !ok {
+			s.note(refusedTry)
+			s.print(bannerTries)
+			s.conn.Close() // at once: it gives its place to others
 			return false
-		case <-s.gone.Done():
+		}
+		if !s.pause(wait) {
+			return false
+		}
+		if right {
+			return s.letIn()
+		}
+		s.note(wrongSecret)
+		if !s.pause(wrongSecretDelay) {
 			return false
 		}
 		s.print(bannerWrong)
+	}
+	return false
+}
+
+// letIn tells the client that it is in, unless too many are.
+func (s *Session) letIn() bool {
+	if !s.server.door.letIn(s.place, boundsFor(descriptorLimit())) {
+		s.print(bannerMany)
+		return false
+	}
+	s.mu.Lock()
+	s.authenticated = true
+	s.mu.Unlock()
+	s.print(bannerOK)
+	return true
+}
+
+func (s *Session) isAuthenticated() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.authenticated
+}
+
+// note counts what the other end did wrong.
+func (s *Session) note(what event) { s.server.door.tally.note(s.place.origin.name, what) }
+
+// pause lets time go by, and reports whether the session still goes on.
+func (s *Session) pause(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.closing.Done():
+	case <-s.gone.Done():
 	}
 	return false
 }

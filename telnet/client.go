@@ -16,6 +16,8 @@ import (
 var (
 	// ErrNotAuthenticated says that the server refused the secret.
 	ErrNotAuthenticated = errors.New("not authenticated")
+	// ErrBusy says that the server takes no connection, or no secret, for now.
+	ErrBusy = errors.New("the server is busy")
 	// ErrBroken says that an earlier request was given up in the middle, so
 	// that the connection cannot be used any more.
 	ErrBroken = errors.New("connection is unusable after a request that was given up")
@@ -69,7 +71,7 @@ func (c *Client) Authenticate(ctx context.Context, secret []byte) error {
 				return err
 			}
 			if string(line) != bannerAsk {
-				return errNotOurs
+				return notTheAnswer(line)
 			}
 			c.asked = true
 		}
@@ -90,6 +92,15 @@ func (c *Client) sendSecret(secret []byte) error {
 		return nil
 	case bannerWrong:
 		return ErrNotAuthenticated
+	}
+	return notTheAnswer(line)
+}
+
+// notTheAnswer is the error of a line that lets nobody in.
+func notTheAnswer(line []byte) error {
+	switch text := string(line); text {
+	case bannerMany, bannerTries:
+		return fmt.Errorf("%w:%s", ErrBusy, strings.TrimPrefix(text, " **"))
 	}
 	return errNotOurs
 }

@@ -15,7 +15,19 @@
 //
 // A wrong secret is answered after a second, by "Invalid secret. Try again or
 // disconnect.", and the third ends the connection. Until then a client may take
-// 30 s and 64 KiB.
+// 30 s and 4 KiB, and 1 MiB of telnet commands.
+//
+// # Strangers
+//
+// Whoever comes over TCP, or as another user than root and ourselves over a Unix
+// socket, is a stranger, and must not be able to keep out the owner, or anybody who
+// knows the secret. So door.go bounds how many strangers there may be (of one address
+// or user, and over all), how many descriptors they take, and how often they guess:
+// three wrong secrets of an address cost nobody else any time, each further one makes
+// the next answer to that address wait, for up to 10 s, and all addresses together
+// have ten wrong guesses a second. A stranger who has waited longest makes room for
+// the next one, so that a program that gives its secret at once comes in. What they
+// do wrong is told at the first time, and then summed up once a minute.
 //
 // A [Framer] finds where an action ends: outside of quotes at a line that starts
 // with "!!" or "#", at an empty line, at the end of input. So a program sends an
@@ -58,7 +70,8 @@
 // framer.go finds actions, frame.go writes and reads frames, options.go is the
 // state of a negotiation, decoder.go turns bytes into text. These four do no
 // input or output of their own but through a reader or writer given to them.
-// session.go is one connection: one goroutine reads ahead, up to 64 KiB, so that
-// it sees commands, Ctrl-C and hang-ups while the other one carries out an
+// door.go says who may come in, tally.go what the log hears of it.
+// session.go is one connection: one goroutine reads ahead, up to 64 KiB (8 before the
+// secret), so that it sees commands, Ctrl-C and hang-ups while the other one carries out an
 // action. peer.go holds what only the kernel knows about the other end.
 package telnet

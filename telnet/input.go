@@ -22,17 +22,33 @@ func (s *Session) read() {
 	}
 }
 
+// How much is read at once, before the secret was given and behind it.
+const (
+	smallRead = 512
+	largeRead = 4 << 10
+)
+
 func (s *Session) readInput() (err error) {
 	defer border.Catch(func(p *border.Panic) {
 		s.server.logf("%s: a fault of ours ended the connection: %v", s.remote, p)
 		err = errCut
 	})
-	buf := make([]byte, 4<<10)
+	buf := make([]byte, smallRead)
+	commands := 0 // bytes of input that were no text
 	for {
+		if len(buf) == smallRead && s.isAuthenticated() {
+			buf = make([]byte, largeRead)
+		}
 		n, err := s.conn.Read(buf)
 		for src := buf[:n]; len(src) > 0; {
 			text, k, interrupt := s.decode(src)
 			src = src[k:]
+			commands += k - len(text)
+			if commands > authCommands && !s.isAuthenticated() {
+				s.note(tooLong)
+				s.conn.Close()
+				return errTooLong
+			}
 			if len(text) > 0 && !s.put(chunk{text: text}) {
 				return net.ErrClosed
 			}
@@ -183,7 +199,9 @@ func (s *Session) readLine(limit int, closing <-chan struct{}, expired <-chan ti
 
 func (s *Session) takeLine() string {
 	line := string(s.line)
-	s.line = s.line[:0]
+	if s.line = s.line[:0]; cap(s.line) > largeRead { // few lines are so long
+		s.line = nil
+	}
 	return line
 }
 

@@ -42,12 +42,13 @@ type options struct {
 }
 
 func serverOptions() options {
-	return options{
-		us: map[byte]optionState{}, them: map[byte]optionState{},
-		canUs:   map[byte]bool{optEcho: true, optSGA: true},
-		canThem: map[byte]bool{optSGA: true, optWindowSize: true},
-	}
+	return options{us: map[byte]optionState{}, them: map[byte]optionState{}, canUs: serverDoes, canThem: serverLets}
 }
+
+var (
+	serverDoes = map[byte]bool{optEcho: true, optSGA: true}
+	serverLets = map[byte]bool{optSGA: true, optWindowSize: true}
+)
 
 // clientOptions refuse everything.
 func clientOptions() options {

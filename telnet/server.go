@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -19,7 +20,8 @@ import (
 const (
 	MaxPending       = 1 << 20          // bytes of one action; more is too_long
 	authTime         = 30 * time.Second // until authenticated
-	authBytes        = 64 << 10         // until authenticated
+	authBytes        = 4 << 10          // until authenticated, unless the secret itself is long
+	authCommands     = 1 << 20          // bytes of telnet commands until authenticated: they are not kept
 	authTries        = 3
 	wrongSecretDelay = time.Second
 	writeTime        = 30 * time.Second       // for a reader that takes nothing
@@ -27,6 +29,7 @@ const (
 	lingerTime       = time.Second            // for the other end to close after us
 	shutdownInput    = 100 * time.Millisecond // to read what was sent before the shutdown
 	agreeTime        = 2 * time.Second        // for a telnet client to agree to editing
+	turnAwayTime     = 10 * time.Millisecond  // for a connection without a place to hear of it
 
 	// DefaultIdle is how long a person may be silent.
 	DefaultIdle = 30 * time.Minute
@@ -41,6 +44,8 @@ const (
 	bannerAsk   = " ** Welcome: you are not authenticated, provide secret."
 	bannerOK    = " ** Welcome: you are authenticated."
 	bannerWrong = "Invalid secret. Try again or disconnect."
+	bannerMany  = " ** Too many connections: try again later."
+	bannerTries = " ** Too many wrong secrets came from your address: try again later."
 )
 
 // Codes of the errors that the wire itself has to report.
@@ -122,6 +127,8 @@ type Server struct {
 	// done, or ctx ends at the shutdown. Without it every session has plain
 	// lines.
 	Edit func(ctx context.Context, s *Session) error
+
+	door door
 }
 
 // Serve takes connections from l until ctx ends, which is the shutdown: running
@@ -136,15 +143,26 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	stopListening := context.AfterFunc(ctx, func() { l.Close() })
 	defer stopListening()
 	defer l.Close()
+	s.door.tally.open(s.Log)
+	defer s.door.tally.close()
 
 	var sessions sync.WaitGroup
 	err := s.accept(ctx, l, func(conn net.Conn) {
+		p, evicted := s.door.enter(conn, boundsFor(descriptorLimit()))
+		if p == nil {
+			turnAway(conn)
+			return
+		}
+		if evicted != nil {
+			<-evicted.past // its connection is closed, so it does not last
+		}
 		sessions.Go(func() {
-			defer border.Catch(func(p *border.Panic) {
+			defer s.door.leave(p)
+			defer border.Catch(func(fault *border.Panic) {
 				conn.Close()
-				s.logf("%s: the session was ended by a fault of ours: %v", conn.RemoteAddr(), p)
+				s.logf("%s: the session was ended by a fault of ours: %v", conn.RemoteAddr(), fault)
 			})
-			newSession(s, conn).serve(ctx, work)
+			newSession(s, p).serve(ctx, work)
 		})
 	})
 	// Without a listener the sessions go on, until ctx ends.
@@ -182,14 +200,27 @@ func (s *Server) accept(ctx context.Context, l net.Listener, start func(net.Conn
 			return nil
 		}
 		// Out of descriptors, most likely: others will be closed.
+		s.door.makeRoom()
 		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-		s.logf("accept: %v; next try in %v", err, delay)
+		s.door.tally.note(fmt.Sprintf("accept: %v", err), acceptError)
 		select {
 		case <-time.After(delay):
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// turnAway says why a connection gets no place, without a wait: what it sends now
+// finds room in the kernel, or is lost.
+func turnAway(conn net.Conn) {
+	conn.SetWriteDeadline(time.Now().Add(turnAwayTime))
+	end := "\n"
+	if _, tcp := conn.LocalAddr().(*net.TCPAddr); tcp {
+		end = "\r\n"
+	}
+	io.WriteString(conn, bannerMany+end)
+	conn.Close()
 }
 
 func (s *Server) logf(format string, args ...any) {

@@ -26,6 +26,7 @@ const (
 // after another.
 type Session struct {
 	server  *Server
+	place   *place
 	conn    net.Conn
 	remote  string
 	closing context.Context // ends at the shutdown
@@ -77,9 +78,11 @@ var (
 	errCut       = errors.New("connection lost")
 )
 
-func newSession(server *Server, conn net.Conn) *Session {
+func newSession(server *Server, p *place) *Session {
+	conn := p.conn
 	s := &Session{
 		server:  server,
+		place:   p,
 		conn:    conn,
 		in:      make(chan chunk, 16),
 		done:    make(chan struct{}),
@@ -134,7 +137,7 @@ func (s *Session) talk() {
 }
 
 // linger lets the last answer arrive: closing at once, with input unread, may
-// make the other end lose it.
+// make the other end lose it. A stranger's input is not read for so long.
 func (s *Session) linger() {
 	half, ok := s.conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
@@ -146,12 +149,14 @@ func (s *Session) linger() {
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	for {
+	stranger := !s.isAuthenticated()
+	for read := 0; !stranger || read < authBytes; {
 		select {
-		case _, ok := <-s.in:
+		case c, ok := <-s.in:
 			if !ok {
 				return
 			}
+			read += len(c.text)
 		case <-timer.C:
 			return
 		}
