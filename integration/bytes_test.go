@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
@@ -150,5 +151,22 @@ func TestCommandTheKernelCannotPassIsRefused(t *testing.T) {
 	}
 	if _, err := os.Stat(d.state); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a run said last stands in its error: cut between characters, with a sign.
+func TestTheErrorOfARunIsText(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	for _, log := range []bool{true, false} {
+		for i, char := range []string{"é", "漢", "🙂", "e\u0301"} {
+			name := fmt.Sprintf("%v-%d", log, i)
+			d.start(process.Spec{Name: name, Log: log, Command: `i=0; printf x; while [ $i -lt 300 ]; do printf '` + char + `'; i=$((i+1)); done; exit 3`})
+			s := d.rest(name)
+			text, cut := strings.CutSuffix(s.Error, "…")
+			if !cut || !utf8.ValidString(text) || strings.Contains(text, "�") || !strings.HasPrefix(text, "exit code 3: x"+char+char) || len(text) > 1000 {
+				t.Errorf("%s: %q", name, s.Error)
+			}
+		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // output is where what a process writes is kept: in its log or, without one, in a
@@ -69,28 +69,41 @@ func (s *Supervisor) move(o output, id keeper.RunID, fifo *os.File) (*logs.Pump,
 	return pump, err
 }
 
-// lastLine is the last line that a run wrote, or its first 200 bytes.
+// shownLine is how many cells of a run's last line are shown with its result.
+const shownLine = 200
+
+// lastLine is the last line that a run wrote, or its beginning.
 func (o output) lastLine(run uint64) string {
-	line := head{left: 200}
+	line := head{left: 16 * shownLine} // more than is shown, whatever the characters are
 	if o.log != nil {
 		o.log.Read(context.Background(), logs.Query{Run: run, Lines: 1}, &line) // what came before an error will do
 	} else {
 		line.Write(o.tail.Last(1))
 	}
-	return strings.ToValidUTF8(string(bytes.TrimSpace(line.data)), "�")
+	data := line.data
+	if line.more {
+		data = data[:len(data)-screen.Unfinished(data)]
+	}
+	text := strings.ToValidUTF8(string(bytes.TrimSpace(data)), "�")
+	shown := screen.Cut(text, shownLine)
+	if line.more && shown == text {
+		shown += "…"
+	}
+	return shown
 }
 
 // head takes the first bytes that are written to it, then no more.
 type head struct {
 	data []byte
 	left int
+	more bool // was written
 }
 
 func (h *head) Write(p []byte) (n int, err error) {
 	n = min(len(p), h.left)
 	h.data, h.left = append(h.data, p[:n]...), h.left-n
 	if n < len(p) {
-		err = io.ErrShortWrite
+		h.more, err = true, io.ErrShortWrite
 	}
 	return n, err
 }
@@ -109,8 +122,8 @@ func (o output) read(ctx context.Context, q process.LogQuery, w io.Writer) (next
 	}
 	query := logs.Query{Lines: q.Lines, From: q.From, Since: q.Since, Until: q.Until, Run: q.Run, Times: q.Times, Follow: q.Follow}
 	if q.Grep != "" {
-		if query.Grep, err = regexp.Compile(q.Grep); err != nil {
-			return 0, process.Errorf(process.CodeInvalid, "grep: %v", err)
+		if query.Grep, err = process.CompileGrep(q.Grep); err != nil {
+			return 0, err
 		}
 	}
 	if told, ok := w.(interface{ Offset(next int64) }); ok {

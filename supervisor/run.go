@@ -18,6 +18,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // Times of the end of a run.
@@ -251,10 +252,23 @@ func (r *run) noteLeftBehind(procfs string) {
 	if err != nil || len(pids) == 0 {
 		return
 	}
-	names := proc.Names(procfs, pids)
+	r.left = &process.LeftBehind{Count: len(pids), Names: someNames(proc.Names(procfs, pids))}
+}
+
+// someNames are at most 16 of names, each once, sorted; the last is "…" if there are
+// more. The kernel cuts them at 15 bytes, and not between characters.
+func someNames(names []string) []string {
+	for i, name := range names {
+		if n := screen.Unfinished([]byte(name)); n > 0 {
+			names[i] = name[:len(name)-n] + "…"
+		}
+	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	r.left = &process.LeftBehind{Count: len(pids), Names: names[:min(len(names), 16)]}
+	if len(names) > 16 {
+		names = append(names[:15], "…")
+	}
+	return names
 }
 
 // insist tries f again while there are too few descriptors: when many trees are ended
@@ -284,6 +298,9 @@ func (p *managed) stuck() error {
 	if p.run != nil {
 		if list, err := p.run.group.Pids(); err == nil {
 			pids = strings.Trim(fmt.Sprint(list[:min(len(list), 16)]), "[]")
+			if len(list) > 16 {
+				pids += " …"
+			}
 		}
 	}
 	return process.Errorf(process.CodeStuck, "process '%s' is stuck: SIGKILL has not ended pids %s within %v (uninterruptible sleep?); it stays 'stopping', try stop again later",

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 const (
@@ -115,16 +116,24 @@ func (t *tail) resume(k keptTail) {
 	t.all.mu.Unlock()
 }
 
+// cutSign stands where the beginning of a line is missing.
+const cutSign = "…"
+
 // Last is the last lines, all that are kept for 0.
 func (t *tail) Last(lines int) []byte {
 	kept := t.keep()
-	whole := kept.Data
-	if kept.Dropped { // the first line has lost its beginning
-		if _, rest, found := bytes.Cut(whole, []byte("\n")); found {
-			whole = rest
-		}
+	if !kept.Dropped {
+		return lastLines(kept.Data, lines)
 	}
-	return lastLines(whole, lines)
+	// The first line has lost its beginning.
+	if _, rest, _ := bytes.Cut(kept.Data, []byte("\n")); len(rest) > 0 {
+		return lastLines(rest, lines)
+	}
+	whole := kept.Data[min(len(cutSign), len(kept.Data)):]
+	if len(whole) == 0 {
+		return nil
+	}
+	return append([]byte(cutSign), whole[screen.Unbegun(whole):]...)
 }
 
 // Remove forgets all of it.

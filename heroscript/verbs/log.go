@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -43,15 +42,15 @@ var logParams = []Param{
 	}},
 	{Name: "grep", Value: "REGEXP", Help: "only lines that match", set: func(r *request, v string) error {
 		r.log.Grep = v
-		_, err := regexp.Compile(v)
+		_, err := process.CompileGrep(v)
 		return err
 	}},
 	{Name: "times", Help: "the time before each line", set: func(r *request, v string) (err error) {
-		r.log.Times, err = heroscript.ParseBool(v)
+		r.log.Times, err = parseBool(v)
 		return err
 	}},
 	{Name: "follow", Help: "go on with what is written from now on, until the session or the connection ends", set: func(r *request, v string) (err error) {
-		r.log.Follow, err = heroscript.ParseBool(v)
+		r.log.Follow, err = parseBool(v)
 		return err
 	}},
 	{Name: "from", Value: "OFFSET", Help: "go on at this offset, as an answer in JSON gave it", set: func(r *request, v string) (err error) {

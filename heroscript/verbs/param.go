@@ -78,7 +78,7 @@ var specParams = []specParam{
 		return process.ValidateCommand(v)
 	}}, func(s process.Spec) string { return s.Command }},
 	{Param{Name: "log", Help: "keep the output in a file", set: func(r *request, v string) (err error) {
-		r.spec.Log, err = heroscript.ParseBool(v)
+		r.spec.Log, err = parseBool(v)
 		return err
 	}}, func(s process.Spec) string {
 		if s.Log {
@@ -153,6 +153,14 @@ var specParams = []specParam{
 		}
 		return seconds(s.StopTimeout.Seconds())
 	}},
+}
+
+func parseBool(v string) (bool, error) {
+	yes, err := heroscript.ParseBool(v)
+	if err != nil {
+		err = fmt.Errorf("%w, found %s", err, process.Printable(v))
+	}
+	return yes, err
 }
 
 func unlessZero(n int64) string {

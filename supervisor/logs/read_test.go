@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -392,3 +393,22 @@ func TestFollowingARunEndsWithTheNext(t *testing.T) {
 		t.Errorf("%q, %v", got.String(), err)
 	}
 }
+
+// A line that is too long for one piece is not cut within a character.
+func TestALineInPiecesIsCutBetweenCharacters(t *testing.T) {
+	l := open(t, newMover(t), t.TempDir()+"/x", Options{})
+	f := newFIFO(t)
+	p := move(t, l, f, 1)
+	long := "x" + strings.Repeat("漢", maxLine) + "\n"
+	io.Copy(f.tree, strings.NewReader(long))
+	p.Finish()
+	got := query(t, l, Query{Times: true})
+	if !utf8.ValidString(got) {
+		t.Error("it is cut within a character")
+	}
+	if without := timePrefix.ReplaceAllString(got, ""); without != long {
+		t.Errorf("of %d bytes %d are there", len(long), len(without))
+	}
+}
+
+var timePrefix = regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z `)

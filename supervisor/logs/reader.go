@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // reader writes one answer.
@@ -81,8 +83,9 @@ func (r *reader) lines(p []byte) error {
 				n = len(p)
 			}
 			r.line = append(r.line, p[:n]...)
-			r.emit(r.line)
-			r.line = r.line[:0]
+			whole := len(r.line) - screen.Unfinished(r.line) // a line that is too long is not cut within a character
+			r.emit(r.line[:whole])
+			r.line = append(r.line[:0], r.line[whole:]...)
 		}
 		p = p[n:]
 	}

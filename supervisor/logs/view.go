@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"math"
 	"os"
+
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // view reads the files of a log as one stream of bytes. Where a file is missing,
@@ -252,6 +254,9 @@ func (v *view) lastLines(n int, from, to int64, match func([]byte) bool) (int64,
 			}
 			if match == nil || match(trimEnd(buf[i:stop])) {
 				if n--; n == 0 {
+					if i == 0 && lo > from { // of a line that is too long a part
+						i = screen.Unbegun(buf)
+					}
 					return lo + int64(i), nil
 				}
 			}

@@ -1,6 +1,11 @@
 package process
 
-import "time"
+import (
+	"errors"
+	"regexp"
+	"regexp/syntax"
+	"time"
+)
 
 // LogQuery says which of a process's output to give. The zero value is all that is
 // kept.
@@ -25,6 +30,15 @@ func (q LogQuery) Validate() error {
 			q.Since.Format(time.RFC3339), q.Until.Format(time.RFC3339))
 	}
 	return nil
+}
+
+// CompileGrep reads a Grep. The error is for people, and an [Error] with code invalid.
+func CompileGrep(expr string) (*regexp.Regexp, error) {
+	re, err := regexp.Compile(expr)
+	if fault := new(syntax.Error); errors.As(err, &fault) {
+		return nil, Errorf(CodeInvalid, "grep: %s is not a regular expression: %s: %s", Printable(expr), fault.Code, Printable(fault.Expr))
+	}
+	return re, err
 }
 
 // WithoutFile is the error of a q that asks for what only a log in a file can tell.

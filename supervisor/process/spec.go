@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // What a spec says by default.
@@ -118,7 +120,7 @@ func ValidateName(name string) error {
 		return bad("is empty")
 	}
 	if len(name) > MaxName {
-		return bad("%s… has %d bytes", Printable(name[:16]), len(name))
+		return bad("%s has %d bytes", Printable(name), len(name))
 	}
 	for i := 0; i < len(name); i++ {
 		c := name[i]
@@ -196,9 +198,9 @@ func ParseSize(text string) (int64, error) {
 
 // Printable is text quoted so that it stands on one line of a terminal.
 func Printable(text string) string {
-	const most = 64
-	if len(text) > most {
-		return fmt.Sprintf("%q…", text[:most])
+	cut := screen.Cut(text, 64)
+	if cut == text {
+		return strconv.Quote(text)
 	}
-	return fmt.Sprintf("%q", text)
+	return strconv.Quote(strings.TrimSuffix(cut, "…")) + "…"
 }

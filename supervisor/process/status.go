@@ -90,7 +90,7 @@ type Run struct {
 // LeftBehind is what was alive in a group after its leader had exited.
 type LeftBehind struct {
 	Count int      `json:"count"`
-	Names []string `json:"names"` // at most 16, each once, sorted
+	Names []string `json:"names"` // at most 16, each once, sorted; the last is "…" if there are more
 }
 
 // Usage is what a run's tree has used; its dead count too.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -125,5 +126,27 @@ func TestMemoryInMiBIsRoundedToThousandths(t *testing.T) {
 	u.SetMemory(1<<20+1<<19+1, SourceProc)
 	if *u.Memory != 1572865 || *u.MemoryMB != 1.5 || u.MemorySource != SourceProc {
 		t.Errorf("got %d, %v, %v", *u.Memory, *u.MemoryMB, u.MemorySource)
+	}
+}
+
+func TestPrintableIsCutBetweenCharacters(t *testing.T) {
+	for text, want := range map[string]string{
+		"a": `"a"`, "": `""`, "a\n\x1b\u202e\u2028\x7f\xff": `"a\n\x1b\u202e\u2028\x7f\xff"`,
+		strings.Repeat("é", 64):    `"` + strings.Repeat("é", 64) + `"`,
+		strings.Repeat("é", 65):    `"` + strings.Repeat("é", 63) + `"…`,
+		strings.Repeat("漢", 33):    `"` + strings.Repeat("漢", 31) + `"…`,
+		strings.Repeat("x", 1<<20): `"` + strings.Repeat("x", 63) + `"…`,
+	} {
+		if got := Printable(text); got != want {
+			t.Errorf("%.40q: got %s, want %s", text, got, want)
+		}
+	}
+	for _, text := range []string{strings.Repeat("n", 200), "日本語" + strings.Repeat("x", 1<<20)} {
+		if err := ValidateName(text); err == nil || len(err.Error()) > 400 {
+			t.Errorf("a long name is refused with %v", err)
+		}
+	}
+	if _, err := CompileGrep("(" + strings.Repeat("\x1b", 1<<20)); !errors.Is(err, ErrInvalid) || len(err.Error()) > 1000 || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("a pattern is refused with %.200q", err)
 	}
 }

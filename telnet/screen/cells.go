@@ -97,6 +97,28 @@ func End(text string, n int) string {
 	return text[start:]
 }
 
+// Unfinished is how many bytes at the end of text are the beginning of a character whose
+// end is not there: what was cut by bytes ends so.
+func Unfinished(text []byte) int {
+	for n := 1; n <= len(text) && n < utf8.UTFMax; n++ {
+		if end := text[len(text)-n:]; utf8.RuneStart(end[0]) {
+			if utf8.FullRune(end) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
+}
+
+// Unbegun is how many bytes at the beginning of text are the end of a character.
+func Unbegun(text []byte) (n int) {
+	for n < min(len(text), utf8.UTFMax-1) && !utf8.RuneStart(text[n]) {
+		n++
+	}
+	return n
+}
+
 // Pad is text with blanks behind it, so that it takes n cells at least.
 func Pad(text string, n int) string {
 	return text + strings.Repeat(" ", max(n-Cells(text), 0))

@@ -139,3 +139,13 @@ func TestWhatATerminalWouldActOnIsEscaped(t *testing.T) {
 		t.Errorf("on one line: %q, want %q", got, want)
 	}
 }
+
+func TestWhatWasCutByBytesIsTold(t *testing.T) {
+	for text, want := range map[string][2]int{
+		"": {}, "abc": {}, "é": {}, "ab\xc3": {1, 0}, "\xe6\xbc": {2, 0}, "x\xf0\x9f\x99": {3, 0}, "\xa2\xad x": {0, 2}, "\x9f\x99\x82x\xe6": {1, 3}, "\xff": {}, "\x80\x80\x80\x80\x80": {0, 3},
+	} {
+		if got := [2]int{Unfinished([]byte(text)), Unbegun([]byte(text))}; got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
