@@ -71,10 +71,13 @@ func writeAt(dir int, name, value string) error {
 
 // absent tells a file that the group does not have from a group that is gone.
 func (g Group) absent(err error) error {
-	if err == unix.ENOENT && unix.Access(g.path, unix.F_OK) == nil {
-		return errors.ErrUnsupported
+	if err != unix.ENOENT {
+		return err
 	}
-	return err
+	if there := unix.Access(g.path, unix.F_OK); there != nil {
+		return there // only ENOENT says that it is gone
+	}
+	return errors.ErrUnsupported
 }
 
 func (g Group) read(name string, buf []byte) ([]byte, error) {

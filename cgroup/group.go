@@ -194,9 +194,15 @@ type Events struct {
 func (g Group) Events() (Events, error) {
 	var buf [128]byte
 	data, err := g.read("cgroup.events", buf[:])
-	populated, _ := flatKey(data, "populated")
+	if err != nil {
+		return Events{}, err
+	}
+	populated, ok := flatKey(data, "populated")
+	if !ok {
+		return Events{}, &Error{Op: "read", Path: g.file("cgroup.events"), Err: unix.EBADMSG}
+	}
 	frozen, _ := flatKey(data, "frozen")
-	return Events{populated == 1, frozen == 1}, err
+	return Events{populated == 1, frozen == 1}, nil
 }
 
 // Remove removes the nested groups from the bottom up, then the group. A group

@@ -131,10 +131,15 @@ func readCgroup(proc string, pid int) (v1 map[string]string, v2 string, err erro
 	return v1, v2, nil
 }
 
-// statMount answers whether path is a cgroup2 file system and can be written.
+// statMount answers whether path is a cgroup2 file system and can be written. One that we
+// may not look at is of no use. A shortage does not say that: it is asked again.
 func statMount(path string) (cgroup2, readOnly bool) {
 	var st unix.Statfs_t
-	if err := unix.Statfs(path, &st); err != nil {
+	err := unix.Statfs(path, &st)
+	for err == unix.EINTR || err == unix.ENOMEM {
+		err = unix.Statfs(path, &st)
+	}
+	if err != nil {
 		return false, false
 	}
 	return st.Type == unix.CGROUP2_SUPER_MAGIC, st.Flags&unix.ST_RDONLY != 0
@@ -210,7 +215,7 @@ func (h *Hierarchy) Self(pid int) (string, error) {
 	// The kernel marks a removed group so; a group may also be called so.
 	if strings.HasSuffix(rel, " (deleted)") {
 		if _, err := os.Lstat(h.Mount + rel); err != nil {
-			return "", fmt.Errorf("cgroup: group %q of process %d: %w", full, pid, fs.ErrNotExist)
+			return "", fmt.Errorf("cgroup: group %q of process %d: %w", full, pid, err)
 		}
 	}
 	return rel, nil

@@ -157,13 +157,18 @@ func (h *Hierarchy) filesOf(g Group, dir int) fileSet {
 		return files
 	}
 	var files fileSet
+	known := true
 	for _, f := range fileNames {
-		if unix.Faccessat(dir, f.name, unix.F_OK, 0) == nil {
+		switch unix.Faccessat(dir, f.name, unix.F_OK, 0) {
+		case nil:
 			files |= f.set
+		case unix.ENOENT:
+		default: // only that says that there is none
+			known = false
 		}
 	}
 	// Nothing is learnt from a group that was removed while we looked.
-	if unix.Faccessat(dir, "cpu.stat", unix.F_OK, 0) == nil {
+	if known && unix.Faccessat(dir, "cpu.stat", unix.F_OK, 0) == nil {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if h.files == nil {

@@ -1,7 +1,9 @@
 package proc
 
 import (
+	"errors"
 	"io/fs"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -38,4 +40,13 @@ func retry(call func() (int, error)) (int, error) {
 			return n, err
 		}
 	}
+}
+
+// passing are the errnos of a shortage that ends. Nothing was learnt of what was asked.
+var passing = []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS, unix.EINTR, unix.EAGAIN}
+
+// Passing reports whether err says nothing but that this process or the machine is short
+// of something at the moment: of descriptors or memory. It is worth another try.
+func Passing(err error) bool {
+	return slices.ContainsFunc(passing, func(errno error) bool { return errors.Is(err, errno) })
 }

@@ -30,10 +30,19 @@ func Identify(proc string, pid int) (ID, error) {
 	return s.id, err
 }
 
-// Alive reports whether the process that id names still runs. A zombie does not.
-func (id ID) Alive(proc string) bool {
+// Alive reports whether the process that id names still runs. A zombie does not. Only
+// two things say that it has ended: no process has its pid, or one with another start
+// time has. An error means that this is not known: /proc cannot be read, for want of a
+// descriptor, say, or hides the process (hidepid).
+func (id ID) Alive(proc string) (bool, error) {
 	s, err := readStat(proc, id.PID)
-	return err == nil && s.id == id && s.state != 'Z' && s.state != 'X'
+	switch {
+	case err == nil:
+		return s.id == id && s.state != 'Z' && s.state != 'X', nil
+	case Gone(err):
+		return false, nil
+	}
+	return false, err
 }
 
 type stat struct {
@@ -45,6 +54,9 @@ func readStat(proc string, pid int) (stat, error) {
 	path := pidFile(proc, pid, "stat")
 	var buf [1024]byte // 52 numbers and a name of at most 64 bytes
 	data, err := readInto(path, buf[:])
+	if Gone(err) && pid > 0 && unix.Kill(pid, 0) != unix.ESRCH {
+		return stat{}, fmt.Errorf("process %d is there, and %s does not show it", pid, proc)
+	}
 	if err != nil {
 		return stat{}, err
 	}

@@ -145,22 +145,37 @@ func TestZombieHasItsIdentityAndIsNotAlive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !id.Alive("/proc") || (ID{id.PID, id.Start + 1}).Alive("/proc") {
+	known := func(id ID) bool {
+		t.Helper()
+		alive, err := id.Alive("/proc")
+		if err != nil {
+			t.Error(err)
+		}
+		return alive
+	}
+	if !known(id) || known(ID{id.PID, id.Start + 1}) {
 		t.Error("alive is not what has this pid and start time")
+	}
+	// A /proc that does not show it says nothing.
+	if alive, err := id.Alive(t.TempDir()); err == nil {
+		t.Errorf("without /proc: alive %v, and no error", alive)
 	}
 	unix.Kill(id.PID, unix.SIGKILL)
 	var info unix.Siginfo
 	if err := unix.Waitid(unix.P_PID, id.PID, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := Identify("/proc", id.PID); err != nil || again != id || id.Alive("/proc") {
-		t.Errorf("zombie: %v, %v, alive %v", again, err, id.Alive("/proc"))
+	if again, err := Identify("/proc", id.PID); err != nil || again != id || known(id) {
+		t.Errorf("zombie: %v, %v, alive %v", again, err, known(id))
 	}
 	if e := end(t, id); e.Signal != unix.SIGKILL {
 		t.Error(e)
 	}
-	if _, err := Identify("/proc", id.PID); !Gone(err) || id.Alive("/proc") {
+	if _, err := Identify("/proc", id.PID); !Gone(err) || known(id) {
 		t.Errorf("gone: %v", err)
+	}
+	if alive, err := id.Alive(t.TempDir()); alive || err != nil {
+		t.Errorf("gone, without /proc: alive %v, %v", alive, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -114,7 +115,12 @@ func Spawn(c Command) (ID, error) {
 	}
 
 	// Nobody has waited yet, so /proc has the child even if it has ended.
+	// A shortage passes; if it should not, the start is undone below.
 	id, err := Identify("/proc", pid)
+	for try := 0; try < identifyTries && Passing(err); try++ {
+		time.Sleep(10 * time.Millisecond)
+		id, err = Identify("/proc", pid)
+	}
 	if err != nil {
 		// Without a start time the run could not be told from another: undo it.
 		unix.Kill(pid, unix.SIGKILL)
@@ -123,6 +129,9 @@ func Spawn(c Command) (ID, error) {
 	}
 	return id, nil
 }
+
+// identifyTries is how often the start time of a child is asked for.
+const identifyTries = 100
 
 // ForkExec is syscall.ForkExec for a child whose signal mask is empty, whatever is
 // blocked here. The child gets the mask of the thread that clones it.

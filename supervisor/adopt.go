@@ -5,9 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
@@ -73,8 +72,8 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 			return err
 		}
 	}
-	for id, group := range groups {
-		s.endStray(id, group)
+	for _, group := range groups { // TookOver ends them
+		s.strays[group.Name()] = newStray(*group)
 	}
 	if err := s.sweepFIFOs(); err != nil {
 		s.log.Print(err)
@@ -116,31 +115,85 @@ func (s *Supervisor) erase(rec *record) (done bool) {
 
 // Former are the runs that a daemon has left alive, by their FIFOs. Held by the keeper
 // these keep what is written to them, whoever dies.
-func Former(runtime string, groups cgroup.Group) (list []keeper.Held) {
-	children, _ := groups.Children() // the worker says what is wrong
-	for _, g := range children {
-		id, ok := parseGroupName(g.Name())
-		if !ok || isEmpty(g) {
-			continue
-		}
-		fifo, err := findFIFO(fifoDir(runtime)+"/"+g.Name(), g)
-		if err == nil {
-			list = append(list, keeper.Held{Run: id, Output: fifo})
+// They are counted before anything is opened: it is a *proc.NoRoomError if there are
+// more than this process has descriptors for.
+func Former(runtime string, groups cgroup.Group) (list []keeper.Held, err error) {
+	alive, err := populated(groups)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range alive {
+		if id, ok := parseGroupName(g.Name()); ok {
+			list = append(list, keeper.Held{Run: id})
 		}
 	}
-	return list
+	if err := proc.Room(len(list)); err != nil {
+		return nil, err
+	}
+	for i, h := range list { // where there is none the worker tries again
+		name := groupName(h.Run)
+		list[i].Output, _ = findFIFO(fifoDir(runtime)+"/"+name, groups.Child(name))
+	}
+	return slices.DeleteFunc(list, func(h keeper.Held) bool { return h.Output == nil }), nil
 }
 
-func isEmpty(g cgroup.Group) bool {
+// populated are the groups of runs in which somebody is left. None if the one that holds
+// them is not there.
+func populated(runs cgroup.Group) (list []cgroup.Group, err error) {
+	children, err := runs.Children()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range children {
+		empty, err := isEmpty(g)
+		if err != nil {
+			return nil, err
+		}
+		if !empty {
+			list = append(list, g)
+		}
+	}
+	return list, nil
+}
+
+// isEmpty reports whether nobody is left in a group. An error means that this is not
+// known, and no more.
+func isEmpty(g cgroup.Group) (empty bool, err error) {
 	var events cgroup.Events
-	err := insist(func() (err error) {
+	err = insist(func() (err error) {
 		events, err = g.Events()
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return true
+		return true, nil
 	}
-	return err == nil && !events.Populated
+	return err == nil && !events.Populated, err
+}
+
+// Pauses between two looks at a group of which it is not known whether anybody is left.
+const (
+	firstLookAgain = 10 * time.Millisecond
+	mostLookAgain  = time.Second
+)
+
+// nobodyLeft reports whether the tree has ended. Where that is not known, or nobody will
+// tell of it, the loop looks again.
+func (p *managed) nobodyLeft() bool {
+	empty, err := isEmpty(p.run.group)
+	if err == nil && (empty || p.run.unwatch != nil) {
+		p.look.Stop()
+		p.lookDelay = 0
+		return empty
+	}
+	if err != nil && p.lookDelay == mostLookAgain/2 { // once
+		p.s.log.Printf("%v: it is not known whether anybody is left: %v", p.run.id, err)
+	}
+	p.lookDelay = min(max(2*p.lookDelay, firstLookAgain), mostLookAgain)
+	p.look.Reset(p.lookDelay)
+	return false
 }
 
 func (s *Supervisor) groupsByRun() (map[keeper.RunID]*cgroup.Group, error) {
@@ -268,17 +321,22 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 		}
 	}
 	var leader leaderAttr
-	known := false
+	known, unread := false, false
 	if group != nil {
 		var err error
 		if known, err = readAttr(*group, attrLeader, &leader); err != nil {
 			s.log.Printf("%v: %v", id, err)
+			unread = true
 		}
+	}
+	nobody := group == nil
+	if !nobody { // where that is not known, there may be somebody
+		nobody, _ = isEmpty(*group)
 	}
 	switch {
 	case held != nil && held.SpawnErr != nil:
 		return false
-	case held == nil && !known && (group == nil || isEmpty(*group)):
+	case held == nil && !known && nobody:
 		return false
 	case group == nil: // somebody removed it; the keeper knows how the leader ended
 		g := s.groups.Child(groupName(id))
@@ -290,15 +348,17 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 	}
 	if !known { // the worker was stopped between the spawn and the attribute
 		if held == nil { // and the keeper too
-			r.leader = s.oldest(*group)
+			r.leader, _ = s.oldest(*group) // where it is not known, the orphan's watch asks again
 		}
 		leader = leaderAttr{r.leader, time.Now(), proc.BootTime()}
 		if age := leader.Boot - r.leader.Boot(); r.leader.PID != 0 {
 			leader.Started, leader.Boot = leader.Started.Add(-age), leader.Boot-age
 		}
 		r.start, r.boot = leader.Started, leader.Boot
-		if err := r.attr(attrLeader, leader); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			s.log.Printf("%v: %v", id, err)
+		if !unread && r.leader.PID != 0 {
+			if err := r.attr(attrLeader, leader); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				s.log.Printf("%v: %v", id, err)
+			}
 		}
 	}
 	p.run = r
@@ -323,19 +383,26 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 }
 
 // oldest is the process of a group that was started first: the leader, unless that
-// has ended.
-func (s *Supervisor) oldest(g cgroup.Group) (first proc.ID) {
+// has ended. It is zero when nobody is there; an error means that it is not known.
+func (s *Supervisor) oldest(g cgroup.Group) (first proc.ID, err error) {
 	pids, err := g.Pids()
+	if errors.Is(err, fs.ErrNotExist) {
+		return first, nil
+	}
 	if err != nil {
-		s.log.Print(err)
+		return first, err
 	}
 	for _, pid := range pids {
 		id, err := proc.Identify(s.proc, pid)
-		if err == nil && (first.PID == 0 || id.Start < first.Start || id.Start == first.Start && id.PID < first.PID) {
+		switch {
+		case proc.Gone(err):
+		case err != nil:
+			return proc.ID{}, err
+		case first.PID == 0 || id.Start < first.Start || id.Start == first.Start && id.PID < first.PID:
 			first = id
 		}
 	}
-	return first
+	return first, nil
 }
 
 // adoptAttrs takes up what the group says about its run.
@@ -410,40 +477,14 @@ func (p *managed) adoptOutput(output *os.File) {
 // watchOrphan waits for a leader that is not the keeper's child, because an
 // earlier keeper started it. How it ends cannot be known.
 func (p *managed) watchOrphan() {
-	r := p.run
-	gone := leaderExit{r.id.Run, nil}
-	fd, err := unix.PidfdOpen(r.leader.PID, unix.PIDFD_NONBLOCK)
-	if err != nil {
-		p.exits <- gone
-		return
-	}
-	r.orphan = os.NewFile(uintptr(fd), "pidfd")
-	raw, err := r.orphan.SyscallConn()
-	if err != nil || !r.leader.Alive(p.s.proc) { // the pid is another's by now
-		p.exits <- gone
-		return
-	}
-	go func() { // until the leader ends, or finish closes the descriptor
-		err := raw.Read(func(fd uintptr) bool {
-			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-			return n > 0 || err != nil && err != unix.EINTR
-		})
-		if err == nil {
-			p.exits <- gone
+	group, leader, gone := p.run.group, p.run.leader, leaderExit{p.run.id.Run, nil}
+	p.run.orphan = &orphan{procfs: p.s.proc, stop: make(chan struct{}), leader: func() (proc.ID, error) {
+		if leader.PID == 0 { // it was not known when the run was taken over
+			return p.s.oldest(group)
 		}
-	}()
-}
-
-// endStray ends a tree that belongs to no process of the store.
-func (s *Supervisor) endStray(id keeper.RunID, group *cgroup.Group) {
-	pids, _ := group.Pids()
-	err := endGroup(*group)
-	switch {
-	case err != nil:
-		s.log.Printf("group %s belongs to no process and cannot be removed: %v", group.Name(), err)
-	case len(pids) > 0:
-		s.log.Printf("group %s belonged to no process: its tree of %d was ended", group.Name(), len(pids))
-	}
+		return leader, nil
+	}}
+	go p.run.orphan.watch(func() { p.exits <- gone }) // until the leader ends, or finish closes it
 }
 
 // sweepFIFOs removes those of runs that are no more.

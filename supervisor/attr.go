@@ -55,7 +55,11 @@ func (r *run) attr(name string, value any) error {
 
 // readAttr is false when the group has no such attribute.
 func readAttr(g cgroup.Group, name string, value any) (bool, error) {
-	data, err := g.Attr(name)
+	var data []byte
+	err := insist(func() (err error) {
+		data, err = g.Attr(name)
+		return err
+	})
 	if errors.Is(err, cgroup.ErrNoAttr) {
 		return false, nil
 	}

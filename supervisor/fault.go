@@ -85,7 +85,7 @@ func (p *managed) resume(before state) {
 			p.handle(leaderExit{r.id.Run, r.exit}.event())
 		}
 	}
-	if r != nil && p.run == r && isEmpty(r.group) {
+	if r != nil && p.run == r && p.nobodyLeft() {
 		p.handle(evEmpty)
 	}
 	if p.s.isClosing() && !p.state.over {
@@ -129,15 +129,5 @@ func (p *managed) refuseAll() {
 
 // endGroup kills a tree that nobody manages, and removes its group.
 func endGroup(g cgroup.Group) error {
-	err := g.Kill()
-	for limit := time.Now().Add(killLimit); err == nil && !isEmpty(g) && time.Now().Before(limit); {
-		time.Sleep(5 * time.Millisecond)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = g.Remove()
-	}
-	return err
+	return newStray(g).end(killLimit, nil, nil)
 }

@@ -47,7 +47,11 @@ func (s *Supervisor) HandOver() error {
 
 // handedOver is what a former worker has left, by name.
 func (s *Supervisor) handedOver() map[string]keptTail {
-	data, err := os.ReadFile(s.tailsPath())
+	var data []byte
+	err := insist(func() (err error) {
+		data, err = os.ReadFile(s.tailsPath())
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -65,8 +69,10 @@ func (s *Supervisor) handedOver() map[string]keptTail {
 	return byName
 }
 
-// TookOver is called when no worker before this one will go on.
+// TookOver is called when no worker before this one will go on: what would not have been
+// theirs to lose is ended and removed now.
 func (s *Supervisor) TookOver() {
+	s.endStrays()
 	if err := os.Remove(s.tailsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Print(err)
 	}

@@ -36,6 +36,8 @@ type managed struct {
 	deadline   *time.Timer
 	alarm      *time.Timer // of the schedule
 	retry      *time.Timer // to put on disk what is unsaved
+	look       *time.Timer // at the group, when it was not known whether anybody is left
+	lookDelay  time.Duration
 
 	requests chan request
 	exits    chan leaderExit
@@ -56,7 +58,7 @@ type request struct {
 func (s *Supervisor) newManaged(rec record, times *schedule.Schedule, out output) *managed {
 	p := &managed{
 		s: s, rec: rec, schedule: times, output: out,
-		phase: stoppedTimer(), deadline: stoppedTimer(), alarm: stoppedTimer(), retry: stoppedTimer(),
+		phase: stoppedTimer(), deadline: stoppedTimer(), alarm: stoppedTimer(), retry: stoppedTimer(), look: stoppedTimer(),
 		requests: make(chan request),
 		exits:    make(chan leaderExit, 4), // one a run, and that of an earlier one that is told again
 		changed:  make(chan struct{}, 1),
@@ -118,7 +120,7 @@ func (p *managed) loop() {
 	defer close(p.done)
 	defer func() {
 		defer border.Catch(p.sayFault)
-		for _, t := range []*time.Timer{p.phase, p.deadline, p.alarm, p.retry} {
+		for _, t := range []*time.Timer{p.phase, p.deadline, p.alarm, p.retry, p.look} {
 			t.Stop()
 		}
 		p.letGoAll() // the keeper ends too
@@ -161,17 +163,19 @@ func (p *managed) turn(shutdown *chan struct{}) {
 		if r := p.run; r != nil && r.id.Run == x.run && !r.ended {
 			r.ended, r.exit = true, x.exit
 			p.s.at(PointExited)
-			if isEmpty(r.group) { // the notice of it can be 10 ms late
+			if p.nobodyLeft() { // the notice of it can be 10 ms late
 				p.handle(evEmpty)
 			}
 			p.handle(x.event())
 		}
 	case <-p.changed:
-		if p.run != nil && isEmpty(p.run.group) {
+		if p.run != nil && p.nobodyLeft() {
 			p.handle(evEmpty)
 		}
+	case <-p.look.C:
+		p.lookAgain()
 	case <-p.phase.C:
-		if p.run != nil && !p.state.empty && isEmpty(p.run.group) { // the notice of it found no descriptor
+		if p.run != nil && !p.state.empty && p.nobodyLeft() { // the notice of it found no descriptor
 			p.handle(evEmpty)
 		} else {
 			p.handle(p.phaseEvent)
@@ -251,7 +255,9 @@ func (p *managed) carryOut(a action) {
 	case doKill:
 		p.kill()
 	case doKillLeader:
-		if !p.run.leader.Alive(p.s.proc) {
+		// Where it is not known whether it has ended, SIGKILL does no harm: it is sent to
+		// a process that cannot be taken for another.
+		if alive, err := p.run.leader.Alive(p.s.proc); err == nil && !alive {
 			break // it has ended, and on a busy machine its exit is late to be told
 		}
 		p.run.error = "the leader had left its group"

@@ -41,7 +41,7 @@ type run struct {
 	unwatch func()     // nil: not watched
 	pump    *logs.Pump // moves its output; nil: the FIFO is gone
 	meter   *meter
-	orphan  *os.File // pidfd of a leader that the keeper cannot wait for
+	orphan  *orphan // a leader that the keeper cannot wait for; nil: it can
 	leader  proc.ID
 	start   time.Time     // by the wall clock, which can be stepped; zero: it has not started
 	boot    time.Duration // the same by proc.BootTime
@@ -86,6 +86,12 @@ func (p *managed) spawn() event {
 // begin makes the group and the FIFO and has the keeper spawn the leader. What it
 // has made when it fails is cleaned up by finish.
 func (r *run) begin(p *managed) error {
+	if !proc.Roomy() {
+		return &proc.NoRoomError{Runs: p.s.underWay(), Limit: proc.FileLimit()}
+	}
+	if err := p.s.awaitStray(r.group.Name()); err != nil {
+		return err
+	}
 	if err := r.group.Make(); err != nil {
 		return err
 	}
@@ -148,22 +154,12 @@ func (r *run) environ() []string {
 	return env
 }
 
-// killLeader sends SIGKILL to the leader alone. The pid of one that is not the keeper's
-// child could be another's by now, its pidfd not.
+// killLeader sends SIGKILL to the leader alone.
 func (r *run) killLeader(k Keeper) error {
 	if r.orphan == nil {
 		return k.Kill(r.id)
 	}
-	raw, err := r.orphan.SyscallConn()
-	if err != nil {
-		return err
-	}
-	if controlErr := raw.Control(func(fd uintptr) {
-		err = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0)
-	}); controlErr != nil {
-		return controlErr
-	}
-	return err
+	return insist(r.orphan.kill)
 }
 
 // moveFrom begins to move what comes out of a FIFO.
@@ -204,7 +200,7 @@ func (p *managed) askToEnd(grace time.Duration) {
 	if grace > 0 {
 		note("signal", insist(func() error {
 			sent, err := r.group.Signal(unix.Signal(p.rec.Spec.EndSignal()))
-			if sent > 0 && tooFew(err) {
+			if sent > 0 && proc.Passing(err) {
 				p.s.log.Printf("%v: signal: only %d were sent it: %v", r.id, sent, err)
 				return nil // nobody is sent it twice
 			}
@@ -248,7 +244,11 @@ func (p *managed) lookAgain() {
 
 // noteLeftBehind keeps who was there without the leader.
 func (r *run) noteLeftBehind(procfs string) {
-	pids, err := r.group.Pids()
+	var pids []int
+	err := insist(func() (err error) {
+		pids, err = r.group.Pids()
+		return err
+	})
 	if err != nil || len(pids) == 0 {
 		return
 	}
@@ -271,18 +271,16 @@ func someNames(names []string) []string {
 	return names
 }
 
-// insist tries f again while there are too few descriptors: when many trees are ended
-// at once, the others give theirs back in a moment.
+// insist tries f again while something is short: when many trees are ended at once, the
+// others give their descriptors back in a moment.
 func insist(f func() error) error {
 	err := f()
-	for try := 0; try < 100 && tooFew(err); try++ {
+	for try := 0; try < 100 && proc.Passing(err); try++ {
 		time.Sleep(10 * time.Millisecond)
 		err = f()
 	}
 	return err
 }
-
-func tooFew(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
 
 func (p *managed) kill() {
 	if err := insist(p.run.group.Kill); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -319,7 +317,7 @@ func (p *managed) finish(cause process.Cause) {
 		p.s.log.Printf("%v: %v", r.id, err)
 	}
 	if r.orphan != nil {
-		r.orphan.Close()
+		r.orphan.close()
 	}
 	p.s.at(PointDrained)
 	result := r.result(cause, p)
@@ -391,8 +389,11 @@ func (r *run) result(cause process.Cause, p *managed) process.Run {
 	}
 	var oomKills uint64
 	if r.meter != nil {
-		var err error
-		if res.Usage, oomKills, err = r.meter.total(); err != nil {
+		err := insist(func() (err error) {
+			res.Usage, oomKills, err = r.meter.total()
+			return err
+		})
+		if err != nil {
 			p.s.log.Printf("%v: %v", r.id, err)
 		}
 	}

@@ -287,8 +287,10 @@ const (
 // Knows compares the runs that are alive in a group with the store of a state directory,
 // which nobody may be writing to.
 func Knows(stateDir string, groups cgroup.Group) (Knowledge, error) {
-	children, _ := groups.Children() // nothing that cannot be read is known
-	alive := slices.DeleteFunc(children, isEmpty)
+	alive, err := populated(groups)
+	if err != nil {
+		return NoneAlive, err
+	}
 	path := StorePath(stateDir)
 	switch {
 	case len(alive) == 0:

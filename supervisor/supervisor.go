@@ -81,6 +81,8 @@ type Supervisor struct {
 
 	mu    sync.Mutex
 	names map[string]*managed
+
+	strays map[string]*stray // by the name of the group
 }
 
 var errShuttingDown = &process.Error{Code: process.CodeShuttingDown, Message: "the daemon is shutting down"}
@@ -95,6 +97,7 @@ func Open(c Config) (*Supervisor, error) {
 		life:    context.Background(),
 		closing: make(chan struct{}),
 		names:   map[string]*managed{},
+		strays:  map[string]*stray{},
 	}
 	if fileIsNew(StorePath(c.State)) {
 		if err := s.beginAnew(c.Ending); err != nil {
@@ -133,12 +136,12 @@ func Open(c Config) (*Supervisor, error) {
 // trees of its processes, which are nobody's without it, unless the daemon is about to
 // end; and the logs that it knew of are not those of processes to come.
 func (s *Supervisor) beginAnew(ending bool) error {
-	groups, err := s.groups.Children()
+	alive, err := populated(s.groups)
 	if err != nil {
 		return err
 	}
-	if alive := len(slices.DeleteFunc(groups, isEmpty)); alive > 0 && !ending {
-		return &StoreError{StorePath(s.state), fmt.Errorf("it is gone or empty, and %d of its processes run: put it back, or they must end", alive)}
+	if len(alive) > 0 && !ending {
+		return &StoreError{StorePath(s.state), fmt.Errorf("it is gone or empty, and %d of its processes run: put it back, or they must end", len(alive))}
 	}
 	if names, _ := os.ReadDir(logsDir(s.state)); len(names) == 0 {
 		return nil
@@ -162,6 +165,18 @@ func (s *Supervisor) closeParts() (err error) {
 		err = errors.Join(err, s.watch.Close())
 	}
 	return err
+}
+
+// underWay is how many runs there are.
+func (s *Supervisor) underWay() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.names {
+		if p.view.Load().run.Number != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // Exited is called when the keeper has reaped the leader of a run.

@@ -215,23 +215,29 @@ func (g *groups) chooseRoot(asked, recorded string) (cgroup.Group, error) {
 		return root, nil
 	}
 	if recorded != "" {
-		if root := g.hierarchy.Group(recorded); exists(root) {
-			return root, nil
+		root := g.hierarchy.Group(recorded)
+		if there, err := exists(root); there || err != nil {
+			return root, err
 		}
 	}
 	return g.hierarchy.Group(g.origin), nil
 }
 
-func exists(g cgroup.Group) bool {
+// exists reports whether a group is there. An error means that this is not known: its
+// runs would be lost to a daemon that took that for no.
+func exists(g cgroup.Group) (bool, error) {
 	_, err := os.Stat(g.Path())
-	return err == nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // makeRoot makes the delegated root, but none above it: a path that was meant for
 // another file system would grow a tree here. It says whether it was not there.
 func makeRoot(g cgroup.Group) (made bool, err error) {
-	if exists(g) {
-		return false, nil
+	if there, err := exists(g); there || err != nil {
+		return false, err
 	}
 	if err = g.Make(); errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%s is no directory of cgroup v2: %w", filepath.Dir(g.Path()), err)

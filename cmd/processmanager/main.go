@@ -125,7 +125,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, flush func()) 
 		Hello:     hello,
 		Listeners: place.listeners,
 		Signals:   signals,
-		Former:    supervisor.Former(place.Runtime, place.groups.runs()),
+		Former:    place.former,
 		Locks:     place.locks,
 	}, logger, flush)
 }

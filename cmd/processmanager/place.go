@@ -15,8 +15,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 )
 
 // places are where a daemon works. They go from the keeper to the worker.
@@ -39,7 +41,8 @@ type place struct {
 	dirs       []*heldDir // each with its lock
 	locks      []*os.File // all
 	groups     *groups
-	made       []string // directories, while the start may fail
+	former     []keeper.Held // what an earlier daemon has left alive
+	made       []string      // directories, while the start may fail
 }
 
 // defaults fills in what was not given. Another state directory is another
@@ -115,6 +118,10 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		logger.Printf("there are processes of others in %s, so there are no controllers for runs: give a group of its own with -cgroup", p.Cgroup)
 	}
 	p.locks = append(p.locks, p.groups.locks...)
+	// Nobody is made to wait behind a socket for a daemon that cannot look after its runs.
+	if p.former, err = supervisor.Former(p.Runtime, p.groups.runs()); err != nil {
+		return p, fmt.Errorf("the runs of an earlier daemon are left alone: %w", err)
+	}
 	listener, err := bindUnix(p.Socket)
 	if known && unwritable(err) {
 		logger.Printf("nobody can connect to %s: %v; it is tried again", p.Socket, err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -174,6 +175,8 @@ func (c *conn) receive() (packet, error) {
 			return packet{}, closed
 		case err == unix.EINTR:
 		case err == unix.ECONNRESET: // it closed without reading all; what it sent is still there
+		case err != nil && passing(err): // nothing says that the other end is gone
+			time.Sleep(time.Millisecond)
 		case err != nil:
 			return packet{}, os.NewSyscallError("recvmsg", err)
 		case n == 0 && oobn == 0:

@@ -276,4 +276,7 @@ func workerPID(dir string) int {
 	return pid
 }
 
-func alive(id proc.ID) bool { return id.Alive("/proc") }
+func alive(id proc.ID) bool {
+	alive, err := id.Alive("/proc")
+	return alive || err != nil
+}

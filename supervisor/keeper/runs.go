@@ -53,17 +53,9 @@ func (k *keeper) spawn(p *packet) error {
 	return nil
 }
 
-// spareFiles is how many descriptors are left for other things than holding runs:
-// starting a worker takes 8 at a time, and a worker has connections.
-const spareFiles = 16
-
-// affordable reports whether f can be held. Descriptors are numbered from below, so
-// that the last ones are handed out when the others are taken.
-func affordable(f *os.File) bool {
-	var limit unix.Rlimit
-	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
-	return err != nil || uint64(f.Fd())+spareFiles < limit.Cur
-}
+// affordable reports whether f can be held. Starting a worker takes 8 descriptors at a
+// time, and a worker has connections.
+func affordable(f *os.File) bool { return proc.Keepable(f.Fd()) }
 
 func (k *keeper) answer(id RunID, o outcome) {
 	var e encoder
