@@ -135,6 +135,9 @@ func TestOutputOnAFullDiskIsCountedOrWaits(t *testing.T) {
 	eventually(t, "it is said who waits", func() bool {
 		return strings.Contains(d.log.since(0), "process 'endless': the process waits until its output can be written: ")
 	})
+	if s := d.status("endless"); !strings.Contains(s.OutputError, "the process waits until its output can be written: ") {
+		t.Errorf("status does not say that it waits: %+v", s)
+	}
 	if s := d.stop("endless"); s.State != process.Stopped || s.LogDropped == 0 { // what it had left is counted
 		t.Errorf("stopped while it waited: %+v", s)
 	}

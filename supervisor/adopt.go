@@ -449,29 +449,52 @@ func (p *managed) adoptAttrs(leader leaderAttr) {
 	}
 }
 
+// Times between two tries to read the output of a run.
+const (
+	moveDelay    = 100 * time.Millisecond // after the first
+	moveDelayMax = 2 * time.Second        // each is twice as long as the one before
+)
+
 // adoptOutput goes on moving where the former worker stopped: from the end that the
-// keeper holds, or from the FIFO by its name.
+// keeper holds, or from the FIFO by its name. What cannot be opened, because there are
+// too few descriptors, say, is tried again: the tree stands still when its pipe is full.
 func (p *managed) adoptOutput(output *os.File) {
 	r := p.run
-	var err error
-	switch {
-	case output != nil:
+	err := r.takeUpOutput(p, output)
+	if err == nil {
+		if r.moveErr != nil {
+			p.s.log.Printf("%v: its output is read again", r.id)
+		}
+		r.moveErr = nil
+		return
+	}
+	if r.moveErr == nil {
+		p.s.log.Printf("%v: its output cannot be read, and is tried again: %v", r.id, err)
+	}
+	r.moveErr = err
+	r.moveDelay = min(max(2*r.moveDelay, moveDelay), moveDelayMax)
+	p.move.Reset(r.moveDelay)
+}
+
+// takeUpOutput begins to move the output of an adopted run, from output if the keeper
+// held that. Of a run that has ended there may be no FIFO: a worker that came as far as
+// finish has moved it all.
+func (r *run) takeUpOutput(p *managed, output *os.File) (err error) {
+	if output != nil {
 		defer output.Close()
 		err = r.moveFrom(p, output)
-	default:
+	} else {
 		var fifo *os.File
 		if fifo, err = findFIFO(p.s.fifoPath(r.id), r.group); err == nil {
 			r.pump, err = p.s.move(p.output, r.id, fifo)
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		if events, err := r.group.Events(); err == nil && !events.Populated {
-			return // a worker that came as far as finish has moved it all
+		if empty, _ := isEmpty(r.group); empty {
+			return nil
 		}
 	}
-	if err != nil {
-		p.s.log.Printf("%v: its output is lost: %v", r.id, err)
-	}
+	return err
 }
 
 // watchOrphan waits for a leader that is not the keeper's child, because an

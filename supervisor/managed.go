@@ -38,6 +38,7 @@ type managed struct {
 	retry      *time.Timer // to put on disk what is unsaved
 	look       *time.Timer // at the group, when it was not known whether anybody is left
 	lookDelay  time.Duration
+	move       *time.Timer // to read the output that could not be
 
 	requests chan request
 	exits    chan leaderExit
@@ -58,7 +59,7 @@ type request struct {
 func (s *Supervisor) newManaged(rec record, times *schedule.Schedule, out output) *managed {
 	p := &managed{
 		s: s, rec: rec, schedule: times, output: out,
-		phase: stoppedTimer(), deadline: stoppedTimer(), alarm: stoppedTimer(), retry: stoppedTimer(), look: stoppedTimer(),
+		phase: stoppedTimer(), deadline: stoppedTimer(), alarm: stoppedTimer(), retry: stoppedTimer(), look: stoppedTimer(), move: stoppedTimer(),
 		requests: make(chan request),
 		exits:    make(chan leaderExit, 4), // one a run, and that of an earlier one that is told again
 		changed:  make(chan struct{}, 1),
@@ -120,7 +121,7 @@ func (p *managed) loop() {
 	defer close(p.done)
 	defer func() {
 		defer border.Catch(p.sayFault)
-		for _, t := range []*time.Timer{p.phase, p.deadline, p.alarm, p.retry, p.look} {
+		for _, t := range []*time.Timer{p.phase, p.deadline, p.alarm, p.retry, p.look, p.move} {
 			t.Stop()
 		}
 		p.letGoAll() // the keeper ends too
@@ -187,6 +188,11 @@ func (p *managed) turn(shutdown *chan struct{}) {
 	case <-p.retry.C:
 		if p.unsaved != nil {
 			p.save()
+		}
+	case <-p.move.C:
+		if r := p.run; r != nil && r.moveErr != nil {
+			p.adoptOutput(nil)
+			p.publish()
 		}
 	case <-*shutdown:
 		*shutdown = nil

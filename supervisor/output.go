@@ -144,6 +144,18 @@ func (o output) dropped() uint64 {
 	return bytes
 }
 
+// trouble is why it cannot be kept just now; empty: it can.
+func (o output) trouble() string {
+	if o.log == nil {
+		return ""
+	}
+	t := o.log.Trouble()
+	if t == nil {
+		return ""
+	}
+	return fmt.Sprintf("since %s %v", t.Since.UTC().Format(time.RFC3339), t.Err)
+}
+
 // remove forgets all of it.
 func (o output) remove() error {
 	if o.log != nil {

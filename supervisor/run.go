@@ -39,7 +39,7 @@ type run struct {
 	group   cgroup.Group
 	made    bool       // the group is there
 	unwatch func()     // nil: not watched
-	pump    *logs.Pump // moves its output; nil: the FIFO is gone
+	pump    *logs.Pump // moves its output; nil: the FIFO is gone, or see moveErr
 	meter   *meter
 	orphan  *orphan // a leader that the keeper cannot wait for; nil: it can
 	leader  proc.ID
@@ -50,6 +50,9 @@ type run struct {
 	exit    *proc.Exit    // how; nil: nobody could see it
 	left    *process.LeftBehind
 	error   string
+
+	moveErr   error         // why its output is not moved; nil: it is
+	moveDelay time.Duration // until it was tried again last
 }
 
 // spawn begins the next run. Its number is on disk before anything is made.
@@ -310,6 +313,12 @@ func (p *managed) finish(cause process.Cause) {
 	r := p.run
 	p.phase.Stop()
 	p.deadline.Stop()
+	p.move.Stop()
+	if r.moveErr != nil { // the last chance
+		if err := insist(func() error { return r.takeUpOutput(p, nil) }); err != nil {
+			p.s.log.Printf("%v: the last of its output is lost: %v", r.id, err)
+		}
+	}
 	if r.pump != nil {
 		r.pump.Finish()
 	}

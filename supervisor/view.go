@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/proc"
@@ -19,6 +20,8 @@ type view struct {
 	last    *process.Run
 	invalid error  // see managed
 	meter   *meter // of the current run
+
+	outputError string // why its output is not read; empty: it is
 }
 
 func (p *managed) name() string { return p.view.Load().spec.Name }
@@ -31,6 +34,9 @@ func (p *managed) publish() {
 	}
 	if r := p.run; r != nil {
 		v.run, v.boot, v.meter = r.describe(), r.boot, r.meter
+		if r.moveErr != nil {
+			v.outputError = fmt.Sprintf("it is not read, and is tried again: %v", r.moveErr)
+		}
 		if !r.ended {
 			v.pid = r.leader.PID
 		}
@@ -47,6 +53,9 @@ func (s *Supervisor) statusOf(p *managed) process.Status {
 		v := p.view.Load()
 		status, ok := v.status()
 		status.LogDropped = p.output.dropped()
+		if status.OutputError = v.outputError; status.OutputError == "" && v.run.Number != 0 {
+			status.OutputError = p.output.trouble()
+		}
 		// A run that ended meanwhile has left its totals in a new view.
 		if ok || p.view.Load() == v {
 			return status

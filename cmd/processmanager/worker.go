@@ -58,7 +58,7 @@ func work(logger *log.Logger, flush func()) error {
 	}
 	// The link stays open to the end: a worker without one is killed.
 	if greeting.Lost > 0 {
-		logger.Printf("the output of %d runs cannot be read: too few open files are allowed (RLIMIT_NOFILE); raise the limit and start again", greeting.Lost)
+		logger.Printf("too few open files are allowed (RLIMIT_NOFILE) to take the output of %d runs from the keeper; each is read as soon as there is room, and status says which is not: raise the limit", greeting.Lost)
 	}
 	if err := schedule.CheckLocal(); err != nil {
 		logger.Print(err)

@@ -101,6 +101,7 @@ func (s status1) text(w io.Writer) error {
 	if s.LogDropped > 0 {
 		row("log dropped", Size(s.LogDropped)+" could not be written")
 	}
+	row("output", s.OutputError)
 	if s.PID != 0 {
 		row("pid", number(s.PID))
 	}

@@ -48,6 +48,12 @@
 // the seekable format of zstd: independent frames and a table of them at the end,
 // which zstd -dc reads as well. Compressed or not makes no difference to a reader.
 //
+// # Too few descriptors
+//
+// A log without a descriptor for its files has those of the logs closed whose turn it
+// is not. If that does not do, its writers wait for 10 s; then it is as on a full disk.
+// FIFOs leave the last descriptors to files and connections.
+//
 // # A full disk
 //
 // When the disk is full the oldest archive is removed, then the next. When there

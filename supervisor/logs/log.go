@@ -77,7 +77,16 @@ type Log struct {
 	since   time.Time // of trouble
 	retry   time.Time
 	missing uint64 // bytes dropped since then
-	dropped uint64 // bytes dropped in all
+
+	// What is told of it does not wait for a disk.
+	dropped atomic.Uint64           // bytes in all
+	told    atomic.Pointer[Trouble] // nil: none
+}
+
+// Trouble is that nothing can be written.
+type Trouble struct {
+	Since time.Time
+	Err   error // what becomes of the output, and why
 }
 
 // Open is the log in dir, which is made when the first byte comes. One Log at a
@@ -126,13 +135,14 @@ func (l *Log) Move(fifo *os.File, run uint64) (*Pump, error) {
 // could not be written, and since when nothing could be written when it was tried
 // last (zero: it could). It is tried once a second while there is something to write.
 func (l *Log) Dropped() (bytes uint64, since time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.trouble != nil {
-		since = l.since
+	if t := l.told.Load(); t != nil {
+		since = t.Since
 	}
-	return l.dropped, since
+	return l.dropped.Load(), since
 }
+
+// Trouble is why nothing could be written when it was tried last; nil: it could.
+func (l *Log) Trouble() *Trouble { return l.told.Load() }
 
 // Remove deletes all of it. Those who follow get ErrRemoved.
 func (l *Log) Remove() error {
@@ -158,7 +168,9 @@ func (s logSink) delay() time.Duration {
 }
 
 func (s logSink) rest(since time.Time) {
-	s.l.mu.Lock()
+	if !s.l.mu.TryLock() {
+		return
+	}
 	defer s.l.mu.Unlock()
 	if c := s.l.cur; c != nil && c.last.at < since.UnixNano() {
 		s.l.closeFiles()
@@ -175,11 +187,7 @@ func (s logSink) end() {
 
 func (s logSink) failed(err error) { s.l.report(err) }
 
-func (s logSink) lost(n int) {
-	s.l.mu.Lock()
-	defer s.l.mu.Unlock()
-	s.l.dropped += uint64(n)
-}
+func (s logSink) lost(n int) { s.l.dropped.Add(uint64(n)) }
 
 func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 	l := s.l
@@ -196,7 +204,7 @@ func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 	if l.trouble != nil && now.Before(l.retry) && !last {
 		return l.refuse(fd, limit, last)
 	}
-	for n < limit {
+	for begged := false; n < limit; {
 		k, want, err := l.move(fd, s.run, limit-n, now, n == 0)
 		n += k
 		switch {
@@ -206,6 +214,9 @@ func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 		case err == nil && (k == 0 || k < want && n >= waiting):
 			l.notify()
 			return n, false
+		case tooFew(err) && !begged: // the others' files are open for the next turn only
+			begged = true
+			l.m.rest(now)
 		case err != nil && !(isFull(err) && l.dropOldest()):
 			l.notify()
 			l.fail(err, now)
@@ -261,6 +272,7 @@ func (l *Log) ready(now time.Time) error {
 		return err
 	}
 	l.trouble, l.missing = nil, 0
+	l.told.Store(nil)
 	return nil
 }
 
@@ -367,7 +379,9 @@ func (l *Log) fail(err error, now time.Time) {
 			what = "the process waits until its output can be written"
 		}
 		l.since = now
-		l.opt.Report(fmt.Errorf("%s: %w", what, err))
+		said := fmt.Errorf("%s: %w", what, err)
+		l.told.Store(&Trouble{now, said})
+		l.opt.Report(said)
 	}
 	l.trouble, l.retry = err, now.Add(retryDelay)
 	l.noteMissing()
@@ -381,7 +395,7 @@ func (l *Log) refuse(fd, limit int, last bool) (n int, more bool) {
 	}
 	n, more = read(fd, limit, func([]byte) {})
 	l.missing += uint64(n)
-	l.dropped += uint64(n)
+	l.dropped.Add(uint64(n))
 	return n, more
 }
 

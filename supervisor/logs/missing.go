@@ -46,7 +46,7 @@ func (l *Log) recallMissing() {
 		return
 	}
 	l.since, l.trouble = since, errors.New(part[2])
-	l.dropped += l.missing
+	l.dropped.Add(l.missing)
 }
 
 // sayMissing writes the line that stands for what is missing.

@@ -108,6 +108,9 @@ func (m *Mover) start(fifo *os.File, to sink) (*Pump, error) {
 		unix.Close(fd)
 		return nil, &os.PathError{Op: op, Path: name, Err: err}
 	}
+	if !affordable(fd) {
+		return fail("dup", unix.EMFILE)
+	}
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return fail("set O_NONBLOCK", err)
 	}
@@ -130,6 +133,17 @@ func (m *Mover) start(fifo *os.File, to sink) (*Pump, error) {
 	}
 	m.pumps[p.key] = p
 	return p, nil
+}
+
+// spareFiles is how many descriptors FIFOs leave to log files and connections.
+const spareFiles = 16
+
+// affordable reports whether fd is not one of the last. Descriptors are numbered from
+// below, so that the last ones are handed out when the others are taken.
+func affordable(fd int) bool {
+	var limit unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
+	return err != nil || uint64(fd)+spareFiles < limit.Cur
 }
 
 // loop looks who was written to. The first time it notes it, and has the bytes moved

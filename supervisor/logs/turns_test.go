@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A turn begins one file at most, however small the files are, and leaves the rest to
@@ -98,4 +100,44 @@ func TestAWriterThatHangsHoldsUpNobody(t *testing.T) {
 	}
 	m.rest(time.Now()) // does not wait for them either
 	waitsFor(t, m)
+}
+
+// Logs share what descriptors there are: each has its files open for its turn.
+func TestMoreLogsThanDescriptorsForTheirFiles(t *testing.T) {
+	dir := t.TempDir()
+	m := newMover(t)
+	var fifos []*fifo
+	var pumps []*Pump
+	for i := range 30 {
+		fifos = append(fifos, newFIFO(t))
+		pumps = append(pumps, move(t, open(t, m, fmt.Sprintf("%s/%d", dir, i), Options{}), fifos[i], 1))
+	}
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	few := unix.Rlimit{Cur: uint64(len(fds) + 8), Max: before.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &before)
+	for round := range 3 {
+		for i, f := range fifos {
+			f.say(t, "%d says %d\n", i, round)
+		}
+		for _, p := range pumps {
+			p.Flush()
+		}
+	}
+	unix.Setrlimit(unix.RLIMIT_NOFILE, &before)
+	for i := range fifos {
+		text, err := os.ReadFile(fmt.Sprintf("%s/%d/current", dir, i))
+		if want := fmt.Sprintf("%d says 0\n%[1]d says 1\n%[1]d says 2\n", i); err != nil || string(text) != want {
+			t.Errorf("%q, not %q: %v", text, want, err)
+		}
+	}
 }

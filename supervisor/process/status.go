@@ -28,6 +28,10 @@ type Status struct {
 
 	LogDropped uint64 `json:"log_dropped_bytes,omitempty"` // that could not be written, since the daemon's start
 
+	// OutputError is, of a run under way, why its output is not read or not kept just
+	// now, and what follows; empty: it is. It is tried again.
+	OutputError string `json:"output_error,omitempty"`
+
 	NextTime   time.Time `json:"next_time,omitzero"`   // of the schedule
 	MissedTime time.Time `json:"missed_time,omitzero"` // of the schedule: the last at which no daemon ran, until the next run
 
