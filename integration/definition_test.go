@@ -198,7 +198,7 @@ func TestLocalZoneThatIsNotKnownIsSaid(t *testing.T) {
 	for _, tz := range []string{"Mars/X", "CET-1CEST,M3.5.0,M10.5.0/3"} {
 		d := startDaemon(t, setup{Env: []string{"TZ=" + tz}})
 		want := `TZ is "` + tz + `", which is not a time zone that this host knows: schedules and times are in UTC`
-		if !strings.Contains(d.log.since(0), want) {
+		if !d.log.await(0, want, d.ended) {
 			t.Errorf("log: %s", d.log.since(0))
 		}
 		if out := joined(d.mustClient("doctor")); !strings.Contains(out, want) {

@@ -1,10 +1,14 @@
 package integration
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -31,6 +35,43 @@ func TestDeadlineCountsFromTheStartOfEachRun(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A deadline counts the kernel's CLOCK_BOOTTIME, which goes on in suspend, in the worker
+// that started the run and in the one that took it over.
+func TestDeadlineCountsSuspendBeforeAndAfterATakeover(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	before := proc.BootTime()
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", Deadline: time.Hour})
+	after := proc.BootTime()
+	for _, who := range []string{"the first worker", "the next worker"} {
+		left, now := d.bootTimer(), proc.BootTime()
+		if due := now + left; due < before+time.Hour || due > after+time.Hour+time.Minute {
+			t.Errorf("%s: the kernel fires in %v", who, left)
+		}
+		d.killWorker()
+		d.status("x")
+	}
+}
+
+// bootTimer is when the worker's timer by CLOCK_BOOTTIME fires.
+func (d *daemon) bootTimer() time.Duration {
+	d.t.Helper()
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", d.worker()))
+	for _, name := range files {
+		info, _ := os.ReadFile(name)
+		_, value, ok := strings.Cut(string(info), "it_value: ")
+		var sec, nsec int64
+		if ok && strings.Contains(string(info), "clockid: 7\n") {
+			if _, err := fmt.Sscanf(value, "(%d, %d)", &sec, &nsec); err != nil {
+				d.t.Fatalf("%v: %s", err, info)
+			}
+			return time.Duration(sec)*time.Second + time.Duration(nsec)
+		}
+	}
+	d.t.Fatal("the worker has no timer by CLOCK_BOOTTIME")
+	return 0
 }
 
 func TestRunThatEndsBeforeItsDeadlineIsLeftAlone(t *testing.T) {

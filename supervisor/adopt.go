@@ -416,7 +416,7 @@ func (p *managed) adoptAttrs(leader leaderAttr) {
 		r.jobID = of.JobID
 	}
 	if limit := p.rec.Spec.Deadline; limit > 0 {
-		p.deadline.Reset(max(leader.Boot+limit-now, 0))
+		p.deadline.set(leader.Boot + limit)
 	}
 	ending, err := readAttr(r.group, attrEnd, &r.noted)
 	if err != nil {

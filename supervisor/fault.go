@@ -66,7 +66,7 @@ func (p *managed) resume(before state) {
 		if !before.busy() {
 			p.state = state{at: process.Running, cron: before.cron, up: p.rec.Up, over: before.over}
 			if limit := p.rec.Spec.Deadline; limit > 0 {
-				p.deadline.Reset(max(limit-r.age(), 0))
+				p.deadline.set(r.boot + limit)
 			}
 		}
 		if r.meter == nil {

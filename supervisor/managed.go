@@ -31,14 +31,14 @@ type managed struct {
 	unsaved  error         // why the record is not on disk as it is
 	broken   *border.Panic // a fault that was met again: nobody knows its state any more
 
-	phase      *time.Timer // of the end of a run
+	phase      *timer // of the end of a run
 	phaseEvent event
-	deadline   *time.Timer
-	alarm      *time.Timer // of the schedule
-	retry      *time.Timer // to put on disk what is unsaved
-	look       *time.Timer // at the group, when it was not known whether anybody is left
+	deadline   *timer
+	alarm      *timer // of the schedule
+	retry      *timer // to put on disk what is unsaved
+	look       *timer // at the group, when it was not known whether anybody is left
 	lookDelay  time.Duration
-	move       *time.Timer // to read the output that could not be
+	move       *timer // to read the output that could not be
 
 	requests chan request
 	exits    chan leaderExit
@@ -57,9 +57,10 @@ type request struct {
 }
 
 func (s *Supervisor) newManaged(rec record, times *schedule.Schedule, out output) *managed {
+	stopped := s.timers.stopped
 	p := &managed{
 		s: s, rec: rec, schedule: times, output: out,
-		phase: stoppedTimer(), deadline: stoppedTimer(), alarm: stoppedTimer(), retry: stoppedTimer(), look: stoppedTimer(), move: stoppedTimer(),
+		phase: stopped(), deadline: stopped(), alarm: stopped(), retry: stopped(), look: stopped(), move: stopped(),
 		requests: make(chan request),
 		exits:    make(chan leaderExit, 4), // one a run, and that of an earlier one that is told again
 		changed:  make(chan struct{}, 1),
@@ -121,7 +122,7 @@ func (p *managed) loop() {
 	defer close(p.done)
 	defer func() {
 		defer border.Catch(p.sayFault)
-		for _, t := range []*time.Timer{p.phase, p.deadline, p.alarm, p.retry, p.look, p.move} {
+		for _, t := range []*timer{p.phase, p.deadline, p.alarm, p.retry, p.look, p.move} {
 			t.Stop()
 		}
 		p.letGoAll() // the keeper ends too
@@ -420,9 +421,3 @@ func (p *managed) answerAll(err error) {
 
 // removed is the state of a process that is no more; nobody sees it.
 const removed process.State = 0
-
-func stoppedTimer() *time.Timer {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return t
-}

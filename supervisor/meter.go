@@ -28,18 +28,18 @@ type meter struct {
 	memory   uint64 // from /proc
 	pids     int
 	lastCPU  time.Duration // when they were read
-	lastRead time.Time
+	lastRead time.Duration
 }
 
 type sample struct {
-	at  time.Time
+	at  time.Duration // by proc.BootTime
 	cpu time.Duration
 }
 
 // newMeter is for a run that started so long ago.
-func newMeter(proc string, group cgroup.Group, age time.Duration) *meter {
-	begin := sample{at: time.Now().Add(-age)}
-	return &meter{proc: proc, group: group, older: begin, newer: begin}
+func newMeter(procfs string, group cgroup.Group, age time.Duration) *meter {
+	begin := sample{at: proc.BootTime() - age}
+	return &meter{proc: procfs, group: group, older: begin, newer: begin}
 }
 
 // now is the usage of a tree that lives, and its CPU use in percent of a core.
@@ -48,7 +48,7 @@ func (m *meter) now() (process.Usage, *float64, error) {
 	if err != nil {
 		return process.Usage{}, nil, err
 	}
-	now := time.Now()
+	now := proc.BootTime()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	usage := kernelUsage(u)
@@ -65,8 +65,8 @@ func (m *meter) now() (process.Usage, *float64, error) {
 // count brings pids, and memory where no controller keeps it, up to date. It
 // costs a look at every pid, so it is left out while the tree has not run: a
 // tree that has used no CPU has not forked, ended or allocated.
-func (m *meter) count(u cgroup.Usage, now time.Time) error {
-	if u.CPU == m.lastCPU && now.Sub(m.lastRead) < maxMemoryAge {
+func (m *meter) count(u cgroup.Usage, now time.Duration) error {
+	if u.CPU == m.lastCPU && now-m.lastRead < maxMemoryAge {
 		return nil
 	}
 	pids, err := m.group.Pids()
@@ -86,12 +86,12 @@ func (m *meter) count(u cgroup.Usage, now time.Time) error {
 // percent is the CPU use since an earlier sample, and keeps s for later ones.
 func (m *meter) percent(s sample) *float64 {
 	base := m.newer
-	if s.at.Sub(base.at) < minWindow {
+	if s.at-base.at < minWindow {
 		base = m.older
 	} else {
 		m.older, m.newer = m.newer, s
 	}
-	window := s.at.Sub(base.at)
+	window := s.at - base.at
 	if window <= 0 {
 		return nil
 	}

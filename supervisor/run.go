@@ -81,7 +81,7 @@ func (p *managed) spawn() event {
 		return evSpawnFailed
 	}
 	if spec.Deadline > 0 {
-		p.deadline.Reset(spec.Deadline)
+		p.deadline.set(p.run.boot + spec.Deadline)
 	}
 	return evSpawned
 }
@@ -141,7 +141,7 @@ func (r *run) begin(p *managed) error {
 	}
 	p.s.at(PointSpawned)
 	r.meter = newMeter(p.s.proc, r.group, r.age())
-	if err := r.attr(attrLeader, leaderAttr{r.leader, r.start, proc.BootTime()}); err != nil {
+	if err := r.attr(attrLeader, leaderAttr{r.leader, r.start, r.boot}); err != nil {
 		p.s.log.Printf("%v: %v", r.id, err)
 	}
 	p.s.at(PointRecorded)

@@ -69,10 +69,11 @@ type Supervisor struct {
 	log     *log.Logger
 	reached func(Point)
 
-	store *store
-	watch *cgroup.Watch
-	tails *tails
-	mover *logs.Mover
+	store  *store
+	watch  *cgroup.Watch
+	timers *timers
+	tails  *tails
+	mover  *logs.Mover
 
 	origin  origin          // of the runs that are started now
 	life    context.Context // of everything that must not end with a request
@@ -119,6 +120,9 @@ func Open(c Config) (*Supervisor, error) {
 	if s.watch, err = cgroup.NewWatch(); err != nil {
 		return nil, err
 	}
+	if s.timers, err = newTimers(); err != nil {
+		return nil, err
+	}
 	if s.mover, err = logs.NewMover(); err != nil {
 		return nil, err
 	}
@@ -160,6 +164,9 @@ func (s *Supervisor) closeParts() (err error) {
 	}
 	if s.mover != nil {
 		s.mover.Close()
+	}
+	if s.timers != nil {
+		s.timers.close()
 	}
 	if s.watch != nil {
 		err = errors.Join(err, s.watch.Close())

@@ -235,7 +235,12 @@ func look(s *Schedule, from, to int64) (runs []int64) {
 	}
 	begin := from - 4*24*60*60 // what was shown before counts
 	latest := begin + offset(begin)
+	looked := begin
 	clock := func(at int64) {
+		if at <= looked {
+			return
+		}
+		looked = at
 		shown := at + offset(at)
 		run := s.fields.wild && named(shown)
 		for passed := latest + 60 - (latest%60+60)%60; !s.fields.wild && !run && passed <= shown; passed += 60 {
@@ -252,7 +257,7 @@ func look(s *Schedule, from, to int64) (runs []int64) {
 			clock(at + (60-(at+now)%60)%60) // the second at which it shows a full minute
 			continue
 		}
-		for second := range int64(60) {
+		for second := range int64(61) { // the change may be the next minute's beginning
 			clock(at + second)
 		}
 	}
