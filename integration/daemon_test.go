@@ -84,7 +84,7 @@ func (d *daemon) launch(args ...string) {
 	from := d.log.len()
 	d.spawn(args...)
 	if !d.log.await(from, "listening on ", d.ended) {
-		d.t.Fatalf("the daemon does not listen:\n%s", d.log.since(from))
+		d.t.Fatalf("the daemon does not listen (%v):\n%s", d.cmd.ProcessState, d.log.since(from))
 	}
 	if d.setup.NoSecret {
 		return

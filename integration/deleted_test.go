@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,7 +30,7 @@ func (d *daemon) asked(name string) (s process.Status, err error) {
 	if err != nil {
 		return s, err
 	}
-	pm, err := client.Dial(d.context(), client.Config{Socket: d.socket, Secret: []byte(strings.TrimSpace(string(secret)))})
+	pm, err := client.Dial(d.context(), client.Config{Socket: d.socket, Secret: bytes.TrimSpace(secret)})
 	if err != nil {
 		return s, err
 	}
@@ -139,22 +140,29 @@ func TestWhatOthersDeleteIsMadeAgain(t *testing.T) {
 	}
 }
 
-// started starts the process x, which writes all the time.
-func (d *daemon) started() process.Status {
+// begin starts a process through a client that knows no more than the socket.
+func (d *daemon) begin(spec process.Spec) process.Status {
 	d.t.Helper()
 	secret, err := os.ReadFile(client.SecretBeside(d.socket))
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	pm, err := client.Dial(d.context(), client.Config{Socket: d.socket, Secret: []byte(strings.TrimSpace(string(secret)))})
+	pm, err := client.Dial(d.context(), client.Config{Socket: d.socket, Secret: bytes.TrimSpace(secret)})
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	defer pm.Close()
-	s, err := pm.Start(d.context(), process.Spec{Name: "x", Log: true, Dir: "/", Command: "while :; do echo line; sleep 0.05; done"})
+	s, err := pm.Start(d.context(), spec)
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	return s
+}
+
+// started starts the process x, which writes all the time.
+func (d *daemon) started() process.Status {
+	d.t.Helper()
+	s := d.begin(process.Spec{Name: "x", Log: true, Dir: "/", Command: "while :; do echo line; sleep 0.05; done"})
 	eventually(d.t, "it has a log", func() bool { return d.logged("x") > 0 })
 	return s
 }

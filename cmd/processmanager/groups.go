@@ -50,7 +50,7 @@ func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 	in, err := loadInstance(p.State)
 	stored := err == nil
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDamaged) {
-		in, err = recoverInstance(p.State, h, err, logger)
+		in, err = recoverInstance(p, h, err, logger)
 	}
 	if err != nil {
 		return nil, err
@@ -89,15 +89,21 @@ func (g *groups) identity() instance { return instance{g.id, g.root.Path(), g.ma
 // recoverInstance is for a state directory that has lost its instance, as why says. The
 // trees that live on are those of the group whose runs its store knows; without such a
 // group a new instance harms nobody.
-func recoverInstance(state string, h *cgroup.Hierarchy, why error, logger *log.Logger) (in instance, err error) {
+func recoverInstance(p *places, h *cgroup.Hierarchy, why error, logger *log.Logger) (in instance, err error) {
 	damaged := errors.Is(why, errDamaged)
-	storeless := supervisor.StoreIsNew(state)
+	storeless := supervisor.StoreIsNew(p.State)
 	if storeless && !damaged { // the first start
 		return newInstance(), nil
 	}
+	top := h.Group("/")
+	if p.Cgroup != "" {
+		if top, err = h.GroupAt(p.Cgroup); err != nil {
+			top = h.Group("/") // openGroups says what is wrong
+		}
+	}
 	var living, own []cgroup.Group
-	for _, g := range instancesBelow(h.Group("/")) {
-		knows, err := supervisor.Knows(state, g.Child("p"))
+	for _, g := range instancesBelow(top) {
+		knows, err := supervisor.Knows(p.State, g.Child("p"))
 		switch {
 		case err != nil:
 			return in, err
