@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
-	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
@@ -24,7 +23,7 @@ var extras = []struct{ name, args, help, more string }{
 
 // help prints the usage, or that of one command, from the verb table, as wide as the
 // window.
-func help(w io.Writer, args []string) error {
+func help(w *output, args []string) error {
 	var b bytes.Buffer
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if len(args) == 0 || args[0] == "help" {
@@ -33,7 +32,7 @@ func help(w io.Writer, args []string) error {
 		return err
 	}
 	t.Flush()
-	_, err := io.WriteString(w, screen.Fold(b.String(), screen.Columns(lineedit.Columns(w))))
+	_, err := io.WriteString(w, screen.Fold(b.String(), screen.Columns(w.columns)))
 	return err
 }
 

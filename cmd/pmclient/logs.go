@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/term"
-
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
@@ -33,7 +31,7 @@ func shortFlag(v *verbs.Verb, p verbs.Param) string {
 
 // logsCommand writes the output of one process, or of several at once: then each
 // line has its process's name in front.
-func logsCommand(ctx context.Context, conn connection, args []string, stdout io.Writer) error {
+func logsCommand(ctx context.Context, conn connection, args []string, stdout *output) error {
 	verb, _ := verbs.Lookup(logVerb)
 	a := verbs.NewAction(verb.Name)
 	f := quietFlags("logs")
@@ -87,7 +85,7 @@ func without(params []heroscript.Param, key string) (kept []heroscript.Param) {
 
 // logSeveral writes several logs at once, whole lines each. Where they are followed,
 // all end with the first one that cannot be.
-func logSeveral(ctx context.Context, c *client.Client, names []string, queries []process.LogQuery, json bool, stdout io.Writer) error {
+func logSeveral(ctx context.Context, c *client.Client, names []string, queries []process.LogQuery, json bool, stdout *output) error {
 	width := 0
 	for _, name := range names {
 		width = max(width, len(name))
@@ -98,13 +96,14 @@ func logSeveral(ctx context.Context, c *client.Client, names []string, queries [
 	var all sync.WaitGroup
 	errs := make([]error, len(names))
 	for i, name := range names {
-		var w io.Writer = &prefixer{mu: &mu, w: stdout}
+		whole := &prefixer{mu: &mu, w: stdout.raw}
 		if !json {
-			w.(*prefixer).prefix = prefix(name, width, i, stdout)
+			whole.prefix = prefix(name, width, i, stdout)
 		}
+		w, flush := stdout.shown(whole)
 		all.Go(func() {
 			err := ended(ctx, queries[i], verbs.WriteLog(ctx, c, name, queries[i], json, w))
-			err = errors.Join(err, w.(*prefixer).flush())
+			err = errors.Join(err, flush(), whole.flush())
 			if err != nil && !strings.Contains(err.Error(), "'"+name+"'") { // it does not say whose
 				err = fmt.Errorf("%s: %w", name, err)
 			}
@@ -126,9 +125,9 @@ func ended(ctx context.Context, q process.LogQuery, err error) error {
 }
 
 // prefix is what stands before a line of a process, in its colour on a terminal.
-func prefix(name string, width, i int, stdout io.Writer) string {
+func prefix(name string, width, i int, stdout *output) string {
 	text := fmt.Sprintf("%-*s | ", width, name)
-	if f, ok := stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" {
+	if stdout.terminal && os.Getenv("NO_COLOR") == "" {
 		text = fmt.Sprintf("\x1b[%dm%s\x1b[0m", 31+i%6, text)
 	}
 	return text

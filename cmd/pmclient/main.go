@@ -23,7 +23,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/telnet"
-	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 func main() {
@@ -43,12 +43,13 @@ const (
 )
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	err := dispatch(ctx, args, stdin, stdout)
+	out := newOutput(stdout)
+	err := errors.Join(dispatch(ctx, args, stdin, out), out.flush())
 	if err == nil {
 		return exitDone
 	}
 	text, code := explain(err)
-	fmt.Fprintf(stderr, "pmclient: %s\n", strings.ReplaceAll(text, "\n", "; "))
+	fmt.Fprintf(stderr, "pmclient: %s\n", screen.Line(text))
 	return code
 }
 
@@ -87,7 +88,7 @@ func usageOf(command, format string, args ...any) error {
 }
 
 // dispatch carries out one command line.
-func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
+func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout *output) error {
 	var conn connection
 	command, args, err := conn.parse(args)
 	if errors.Is(err, flag.ErrHelp) || command == "help" {
@@ -113,7 +114,7 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout io.Wri
 }
 
 // runVerb carries out the verb that a command stands for.
-func runVerb(ctx context.Context, conn connection, command string, args []string, stdout io.Writer) error {
+func runVerb(ctx context.Context, conn connection, command string, args []string, stdout *output) error {
 	verb, ok := verbs.Lookup(alias(command))
 	if !ok {
 		return noCommand(command)
@@ -134,7 +135,7 @@ func runVerb(ctx context.Context, conn connection, command string, args []string
 	if answer.Err != nil {
 		return answer.Err
 	}
-	answer.Width = lineedit.Columns(stdout)
+	answer.Width = stdout.columns
 	out := bufio.NewWriter(stdout) // a table is many small writes
 	return errors.Join(answer.Write(out), out.Flush())
 }

@@ -7,11 +7,10 @@ import (
 	"os"
 
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
-	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 )
 
 // runScript carries out a file of heroscript, or standard input for "-".
-func runScript(ctx context.Context, conn connection, args []string, stdin io.Reader, stdout io.Writer) error {
+func runScript(ctx context.Context, conn connection, args []string, stdin io.Reader, stdout *output) error {
 	f := quietFlags("run")
 	conn.register(f)
 	words, err := parseWords(f, args)
@@ -40,7 +39,7 @@ func runScript(ctx context.Context, conn connection, args []string, stdin io.Rea
 		return err
 	}
 	defer c.Close()
-	if err := verbs.RunScript(ctx, c, string(text), stdout, lineedit.Columns(stdout)); err != nil {
+	if err := verbs.RunScript(ctx, c, string(text), stdout, stdout.columns); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil

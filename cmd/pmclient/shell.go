@@ -18,7 +18,7 @@ import (
 )
 
 // shell is an editing session on this terminal; without one it reads a script.
-func shell(ctx context.Context, conn connection, args []string, stdin io.Reader, stdout io.Writer) error {
+func shell(ctx context.Context, conn connection, args []string, stdin io.Reader, stdout *output) error {
 	f := quietFlags("shell")
 	conn.register(f)
 	words, err := parseWords(f, args)
@@ -49,7 +49,7 @@ func shell(ctx context.Context, conn connection, args []string, stdin io.Reader,
 	err = lineedit.Run(ctx, struct {
 		io.Reader
 		io.Writer
-	}{tty, stdout}, lineedit.Options{
+	}{tty, stdout.raw}, lineedit.Options{
 		Execute: func(ctx context.Context, action string, out io.Writer) error {
 			return execute(ctx, c, action, lineedit.Columns(tty), out)
 		},

@@ -32,6 +32,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // What makes the program something else than the keeper. They are the keeper's to
@@ -51,7 +52,8 @@ var errUsage = errors.New("usage")
 func run(ctx context.Context, args []string, stderr io.Writer) int {
 	out := &backlog{w: stderr}
 	defer out.flush()
-	logger := log.New(out, "processmanager: ", 0)
+	// Whatever others have given stands on one line, with nothing that a terminal acts on.
+	logger := log.New(screen.LineWriter(out), "processmanager: ", 0)
 	var err error
 	switch {
 	case len(args) == 2 && args[1] == workerArg:
@@ -63,7 +65,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	case len(args) == 3 && args[1] == verifyArg:
 		err = supervisor.VerifyStore(args[2])
 	default:
-		err = keep(ctx, args, logger, out.flush)
+		err = keep(ctx, args, logger, screen.NewWriter(out), out.flush)
 	}
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
@@ -79,12 +81,12 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 
 // keep is the keeper: it finds and locks the places where the daemon works, and
 // looks after the worker until that has ended everything.
-func keep(ctx context.Context, args []string, logger *log.Logger, flush func()) (err error) {
+func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writer, flush func()) (err error) {
 	if err := proc.Prepare(); err != nil {
 		return err
 	}
 	debug.SetGCPercent(50) // it is small, and stays there all the time
-	o, err := parseOptions(args, logger.Writer())
+	o, err := parseOptions(args, stderr)
 	if err != nil {
 		return err
 	}
@@ -94,7 +96,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, flush func()) 
 	signals := keeper.Listen() // to the very end: what was begun is cleaned up
 	place, err := openPlace(o, logger)
 	if errors.Is(err, cgroup.ErrNoHierarchy) || errors.Is(err, cgroup.ErrReadOnly) {
-		check(o, logger.Writer(), lineedit.Columns(os.Stderr)) // says more, and what to do
+		check(o, stderr, lineedit.Columns(os.Stderr)) // says more, and what to do
 	}
 	if err != nil {
 		return err
@@ -213,7 +215,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 			f.PrintDefaults()
 			return o, err
 		}
-		fmt.Fprintf(stderr, "processmanager: %v; -help lists the flags\n", err)
+		fmt.Fprintf(stderr, "processmanager: %s; -help lists the flags\n", screen.Line(err.Error()))
 		return o, errUsage
 	}
 	if f.NArg() > 0 {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -62,10 +63,22 @@ func (p *places) defaults() error {
 	}
 	for _, path := range []*string{&p.State, &p.Runtime, &p.Socket} {
 		abs, err := filepath.Abs(*path)
+		if err == nil {
+			err = checkText(abs)
+		}
 		if err != nil {
 			return err
 		}
 		*path = abs
+	}
+	return nil
+}
+
+// checkText refuses a path that is not text: it goes from the keeper to the worker as
+// JSON, which would make another path of it.
+func checkText(path string) error {
+	if !utf8.ValidString(path) {
+		return fmt.Errorf("the path %s is not UTF-8: give another one", path)
 	}
 	return nil
 }

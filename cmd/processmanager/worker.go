@@ -25,6 +25,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // hello is what the worker is told by the keeper's command line. The keeper does
@@ -40,6 +41,9 @@ type hello struct {
 
 func (p *place) hello() ([]byte, error) {
 	dir, err := os.Getwd()
+	if err == nil {
+		err = checkText(dir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +278,14 @@ type handler struct{ manager verbs.Manager }
 func (h handler) Handle(ctx context.Context, script string, session telnet.SessionInfo) telnet.Reply {
 	answer := verbs.RunText(ctx, h.manager, script)
 	answer.Width = session.Width
-	return reply(answer)
+	r := reply(answer)
+	if body := r.Body; session.Interactive { // a person, who may have asked for a log
+		r.Body = func(w io.Writer) error {
+			shown := screen.NewWriter(w)
+			return errors.Join(body(shown), shown.Flush())
+		}
+	}
+	return r
 }
 
 func (h handler) Error(script, code, message string) telnet.Reply {

@@ -49,6 +49,18 @@ func Line(text string) string {
 	return strings.ReplaceAll(Text(strings.Join(parts, "; ")), "\t", " ")
 }
 
+// LineWriter makes each Write one line on w, see [Line]: a line of a log.
+func LineWriter(w io.Writer) io.Writer { return lineWriter{w} }
+
+type lineWriter struct{ w io.Writer }
+
+func (l lineWriter) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(l.w, Line(string(p))+"\n"); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 // Writer shows what is written to it on a terminal, see [AppendVisible].
 type Writer struct {
 	w    io.Writer
