@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	cgroups "github.com/containerd/cgroups/v3"
 	"golang.org/x/sys/unix"
@@ -132,11 +133,12 @@ func readCgroup(proc string, pid int) (v1 map[string]string, v2 string, err erro
 }
 
 // statMount answers whether path is a cgroup2 file system and can be written. One that we
-// may not look at is of no use. A shortage does not say that: it is asked again.
+// may not look at is of no use. A shortage does not say that: it is asked again, for a second.
 func statMount(path string) (cgroup2, readOnly bool) {
 	var st unix.Statfs_t
 	err := unix.Statfs(path, &st)
-	for err == unix.EINTR || err == unix.ENOMEM {
+	for try := 0; try < 100 && (err == unix.EINTR || err == unix.ENOMEM); try++ {
+		time.Sleep(10 * time.Millisecond)
 		err = unix.Statfs(path, &st)
 	}
 	if err != nil {

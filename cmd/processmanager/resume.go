@@ -130,7 +130,7 @@ func (p *place) killAll() error {
 func noChildren() bool {
 	for {
 		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
-		if err == unix.ECHILD || err == nil && pid == 0 {
+		if err != nil && err != unix.EINTR || err == nil && pid == 0 {
 			return err == unix.ECHILD
 		}
 	}

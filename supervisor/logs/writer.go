@@ -190,6 +190,8 @@ func (c *writer) copy(fd, want int) (n int, err error) {
 			var k int // File.WriteAt does not tell it where there is an error
 			if k, failed = unix.Pwrite(int(c.log.Fd()), p, c.size); failed == unix.EINTR {
 				failed = nil
+			} else if k == 0 && failed == nil { // no progress would be made for ever
+				failed = io.ErrShortWrite
 			}
 			k = max(k, 0)
 			c.size += int64(k)
