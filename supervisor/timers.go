@@ -27,6 +27,7 @@ type timers struct {
 	mu      sync.Mutex
 	pending timerHeap
 	set     time.Duration // what the descriptor is set to; 0: to nothing
+	closed  bool          // there is no descriptor
 }
 
 // timer is as a time.Timer: after Reset and Stop nothing of before comes from C.
@@ -65,6 +66,9 @@ func (ts *timers) read() {
 
 // close is called when no timer is used any more.
 func (ts *timers) close() {
+	ts.mu.Lock()
+	ts.closed = true
+	ts.mu.Unlock()
 	ts.file.Close()
 	<-ts.done
 }
@@ -87,7 +91,7 @@ func (ts *timers) setEarliest() {
 	if len(ts.pending) > 0 {
 		at = max(ts.pending[0].at, 1) // 0 would be never
 	}
-	if at == ts.set {
+	if at == ts.set || ts.closed {
 		return
 	}
 	if err := ts.setTo(at); err != nil {
