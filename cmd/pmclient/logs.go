@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
@@ -100,6 +101,9 @@ func logSeveral(ctx context.Context, c *client.Client, names []string, queries [
 		if !json {
 			whole.prefix = prefix(name, width, i, stdout)
 		}
+		if queries[i].Follow {
+			whole.patience = openDelay
+		}
 		w, flush := stdout.shown(whole)
 		all.Go(func() {
 			err := ended(ctx, queries[i], verbs.WriteLog(ctx, c, name, queries[i], json, w))
@@ -133,43 +137,74 @@ func prefix(name string, width, i int, stdout *output) string {
 	return text
 }
 
-// prefixer writes whole lines, each behind a prefix.
+// openDelay is how long a follower of several logs waits for the rest of a line.
+const openDelay = time.Second
+
+// prefixer writes whole lines, each behind a prefix. Where patience is set, a line whose
+// end does not come within that time, a prompt, say, is written and ended.
 type prefixer struct {
-	mu      *sync.Mutex
-	w       io.Writer
-	prefix  string
-	partial []byte
+	mu       *sync.Mutex
+	w        io.Writer
+	prefix   string
+	patience time.Duration
+	partial  []byte
+	wait     *time.Timer // for the rest of partial
+	ended    bool        // what was written last was ended by us
+	err      error       // of w
 }
 
 func (p *prefixer) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var out []byte
 	n := len(b)
+	if p.ended && n > 0 {
+		b, p.ended = bytes.TrimPrefix(b, []byte("\n")), false
+	}
+	waited := len(p.partial) > 0
 	for {
 		line, rest, found := bytes.Cut(b, []byte("\n"))
 		p.partial = append(p.partial, line...)
 		if !found {
-			return n, p.put(out)
+			break
 		}
 		out = append(append(append(out, p.prefix...), p.partial...), '\n')
 		p.partial, b = p.partial[:0], rest
+	}
+	if len(p.partial) > 0 && p.patience > 0 && (!waited || len(out) > 0) {
+		if p.wait == nil {
+			p.wait = time.AfterFunc(p.patience, p.endLine)
+		} else {
+			p.wait.Reset(p.patience)
+		}
+	}
+	p.put(out)
+	return n, p.err
+}
+
+// endLine writes and ends a line whose rest has not come.
+func (p *prefixer) endLine() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.partial) > 0 {
+		p.put(append(append([]byte(p.prefix), p.partial...), '\n'))
+		p.partial, p.ended = p.partial[:0], true
 	}
 }
 
 // flush writes a last line that has no end, and ends it.
 func (p *prefixer) flush() error {
-	if len(p.partial) == 0 {
-		return nil
+	if p.wait != nil {
+		p.wait.Stop()
 	}
-	_, err := p.Write([]byte("\n"))
-	return err
-}
-
-func (p *prefixer) put(out []byte) error {
-	if len(out) == 0 {
-		return nil
-	}
+	p.endLine()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, err := p.w.Write(out)
-	return err
+	return p.err
+}
+
+func (p *prefixer) put(out []byte) {
+	if len(out) > 0 && p.err == nil {
+		_, p.err = p.w.Write(out)
+	}
 }

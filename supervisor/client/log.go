@@ -15,11 +15,13 @@ import (
 	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
-// Log writes what q asks for of a process's output to w, byte for byte, over a
-// connection of its own, and returns the offset to go on From. With q.Follow it goes
-// on until ctx ends, w fails or Close is called. When the connection is lost it is made again, and reading goes
-// on behind the last byte that was written to w, so none is missing or doubled. A w
-// with a method Offset(int64) is told the offset after each piece.
+// Log writes what q asks for of a process's output to w, over a connection of its own,
+// and returns the offset to go on From. The bytes are those that were written, with a
+// line end where a run has left its last line without one and the next run goes on. With
+// q.Follow it goes on until ctx ends, w fails or Close is called. When the connection is
+// lost it is made again, and reading goes on behind the last byte that was written to w,
+// so none is missing or doubled. A w with a method Offset(int64) is told the offset after
+// each piece.
 func (c *Client) Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error) {
 	ctx, release := c.untilClosed(ctx)
 	defer release()

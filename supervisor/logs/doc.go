@@ -18,7 +18,8 @@
 // A file is named after the offset of its first byte since the log began, so an
 // offset is a stable position: it survives rotation and restarts. To rotate is to
 // create the next file, one step that is done or not done. Files hold the bytes as
-// they were written and nothing else (but see "A full disk").
+// they were written and nothing else (but see "A full disk"). The end of a run ends its
+// last line for readers only, see [Query].
 //
 // # Exactness
 //

@@ -238,7 +238,7 @@ func (l *Log) move(fd int, run uint64, limit int, now time.Time, rotate bool) (n
 	if err := l.ready(now); err != nil {
 		return 0, 0, err
 	}
-	want, err = l.room(fd, limit, now, rotate)
+	want, err = l.room(fd, run, limit, now, rotate)
 	if err != nil || want == 0 {
 		return 0, want, err
 	}
@@ -277,8 +277,8 @@ func (l *Log) ready(now time.Time) error {
 }
 
 // room is how many bytes may be written to the current file, which is the next one
-// if it is time. The next one begins with a line.
-func (l *Log) room(fd, limit int, now time.Time, rotate bool) (int, error) {
+// if it is time. The next one begins with a line, or with a run.
+func (l *Log) room(fd int, run uint64, limit int, now time.Time, rotate bool) (int, error) {
 	c := l.cur
 	left := l.opt.MaxSize - c.size
 	if l.opt.MaxTotal < math.MaxInt64 {
@@ -292,7 +292,7 @@ func (l *Log) room(fd, limit int, now time.Time, rotate bool) (int, error) {
 	}
 	if last, err := c.lastByte(); err != nil {
 		return 0, err
-	} else if last != '\n' && c.size-l.opt.MaxSize < peekSize {
+	} else if last != '\n' && c.last.run == run && c.size-l.opt.MaxSize < peekSize {
 		n, found := peekLine(fd)
 		if !found {
 			n = int(min(int64(n), peekSize-max(c.size-l.opt.MaxSize, 0)))

@@ -10,6 +10,11 @@ import (
 )
 
 // Query says which lines to read, and how. The zero value is all that is kept.
+//
+// A run's end ends its last line: where the next run has written too, and the line has
+// no end in the file, Read puts one. So bytes are exactly those of the file where they
+// are of one run; of several runs they are but for these ends. An offset does not count
+// them, and an answer that goes on From another's end has them where one answer has.
 type Query struct {
 	// Lines is how many of the last lines that the rest of the query asks for; 0 is
 	// all of them. A last line without an end counts as one.
@@ -21,8 +26,7 @@ type Query struct {
 	// Since and Until bound the times of lines: from Since on, before Until. A line
 	// has the time of its first byte. Zero is no bound.
 	Since, Until time.Time
-	// Run is the number of one run; 0 is all of them. Its first and last line may
-	// be pieces of lines, when the run before had not ended its own.
+	// Run is the number of one run; 0 is all of them.
 	Run uint64
 	// Grep selects lines. A line longer than 1 MiB is matched in pieces.
 	Grep *regexp.Regexp
@@ -47,6 +51,7 @@ const TimeLayout = "2006-01-02T15:04:05.000Z"
 
 const (
 	maxLine   = 1 << 20
+	openDelay = time.Second // for which a follower waits for the rest of a line
 	readBlock = 128 << 10
 )
 
@@ -69,6 +74,11 @@ func (l *Log) Read(ctx context.Context, q Query, w io.Writer) (next int64, err e
 		return q.From, err
 	}
 	r := reader{q: q, w: w, view: v, off: from, next: from}
+	if from == q.From && from > 0 && q.Grep == nil {
+		if before, err := v.readFull(from-1, from); err == nil && len(before) > 0 {
+			r.open = before[0] != '\n'
+		}
+	}
 	if q.From > 0 && q.From < from && q.From < v.start() {
 		r.miss(q.From, v.start())
 	}
@@ -78,6 +88,9 @@ func (l *Log) Read(ctx context.Context, q Query, w io.Writer) (next int64, err e
 		}
 		return r.next, r.flush()
 	}
+	patience := time.NewTimer(openDelay)
+	defer patience.Stop()
+	waiting := false // for the rest of a line
 	for begun := false; ; begun = true {
 		changed, err := l.nextChange()
 		if err != nil {
@@ -89,9 +102,14 @@ func (l *Log) Read(ctx context.Context, q Query, w io.Writer) (next int64, err e
 				return r.next, err
 			}
 		}
+		behind := r.next
 		if err := r.copy(ctx, limit); err != nil {
 			return r.next, err
 		}
+		if r.next > behind || len(r.line) > 0 && !waiting {
+			patience.Reset(openDelay)
+		}
+		waiting = len(r.line) > 0
 		if ended {
 			return r.next, r.flush()
 		}
@@ -100,10 +118,18 @@ func (l *Log) Read(ctx context.Context, q Query, w io.Writer) (next int64, err e
 				return r.next, err
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return r.next, ctx.Err()
-		case <-changed:
+		for waits := true; waits; {
+			select {
+			case <-ctx.Done():
+				return r.next, ctx.Err()
+			case <-changed:
+				waits = false
+			case <-patience.C:
+				waiting = false
+				if err := r.flushOpen(); err != nil {
+					return r.next, err
+				}
+			}
 		}
 	}
 }

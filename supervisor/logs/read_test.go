@@ -71,9 +71,14 @@ func TestQueriesAnswerWhatAPlainAccountDoes(t *testing.T) {
 	for i := range 300 {
 		at = at.Add(time.Duration(1+rnd.IntN(3000)) * time.Millisecond)
 		var text strings.Builder
+		run := uint64(1 + i/5)
+		if begun && batches[len(batches)-1].run != run { // its end ends its last line
+			lines[len(lines)-1].text += "\n"
+			begun = false
+		}
 		for range rnd.IntN(6) {
 			s := fmt.Sprintf("batch %d %s", i, strings.Repeat("y", rnd.IntN(40)))
-			if rnd.IntN(10) > 0 {
+			if rnd.IntN(3) > 0 {
 				s += "\n"
 			}
 			if !begun {
@@ -84,7 +89,7 @@ func TestQueriesAnswerWhatAPlainAccountDoes(t *testing.T) {
 			text.WriteString(s)
 		}
 		if text.Len() > 0 {
-			batches = append(batches, batch{at, uint64(1 + i/40), text.String()})
+			batches = append(batches, batch{at, run, text.String()})
 		}
 	}
 	dir := t.TempDir() + "/x"
@@ -121,11 +126,11 @@ func TestQueriesAnswerWhatAPlainAccountDoes(t *testing.T) {
 			if q.Lines > 0 && len(want) > q.Lines {
 				want = want[len(want)-q.Lines:]
 			}
-			if got := query(t, l, q); got != strings.Join(want, "") {
+			if got := query(t, l, q); got != strings.Join(want, "") && got+"\n" != strings.Join(want, "") { // the last one's end may be nowhere
 				t.Fatalf("%+v:\n%q\nnot\n%q", q, got, strings.Join(want, ""))
 			}
 		}
-		for run := uint64(1); run < 12; run++ {
+		for run := uint64(1); run < 62; run++ {
 			var want strings.Builder
 			for _, b := range batches {
 				if b.run == run {

@@ -21,6 +21,7 @@ type reader struct {
 	out  []byte
 	line []byte    // of a line, what was read of it
 	time time.Time // of the line
+	open bool      // the beginning of a line is written, and its rest is not read yet
 }
 
 // copy goes on to the offset to, or to the end if that comes first.
@@ -37,7 +38,9 @@ func (r *reader) copy(ctx context.Context, to int64) error {
 			return err
 		}
 		if at > r.off {
-			if err := r.flush(); err != nil {
+			r.out = r.out[:0]
+			r.endLine()
+			if err := r.write(r.out, 0); err != nil {
 				return err
 			}
 			r.miss(r.off, min(at, to))
@@ -46,17 +49,35 @@ func (r *reader) copy(ctx context.Context, to int64) error {
 		}
 		n = int(min(int64(n), to-at))
 		r.off += int64(n)
-		if r.q.Grep == nil && !r.q.Times {
-			err = r.write(r.buf[:n], 0)
-		} else {
-			err = r.lines(r.buf[:n])
-		}
-		if err != nil {
+		if err := r.block(r.buf[:n]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// block writes what was read before r.off. Where a run begins it ends the line of the
+// run before.
+func (r *reader) block(p []byte) error {
+	off := r.off - int64(len(p))
+	starts := r.view.runStarts(off, r.off)
+	if len(starts) == 0 && r.plain() {
+		r.open = p[len(p)-1] != '\n'
+		return r.write(p, 0)
+	}
+	r.out = r.out[:0]
+	for _, start := range starts {
+		n := start - off
+		r.lines(p[:n], off)
+		r.endLine()
+		p, off = p[n:], start
+	}
+	r.lines(p, off)
+	return r.write(r.out, len(r.line))
+}
+
+// plain is that bytes are written as they are read, lines begun or not.
+func (r *reader) plain() bool { return r.q.Grep == nil && !r.q.Times }
 
 func (r *reader) miss(from, to int64) {
 	if r.q.Missing != nil {
@@ -64,14 +85,27 @@ func (r *reader) miss(from, to int64) {
 	}
 }
 
-// lines writes the lines that end in p, which was read before r.off.
-func (r *reader) lines(p []byte) error {
-	r.out = r.out[:0]
+// lines puts out the lines that end in p, which begins at off.
+func (r *reader) lines(p []byte, off int64) {
+	if r.plain() && len(p) > 0 {
+		r.out = append(r.out, p...)
+		r.open = p[len(p)-1] != '\n'
+		return
+	}
 	for len(p) > 0 {
-		if len(r.line) == 0 && r.q.Times {
-			r.time = time.Unix(0, r.view.entryAt(r.off-int64(len(p))).at)
-		}
 		n := bytes.IndexByte(p, '\n') + 1
+		if r.open {
+			r.open = n == 0
+			if n == 0 {
+				n = len(p)
+			}
+			r.out = append(r.out, p[:n]...)
+			p, off = p[n:], off+int64(n)
+			continue
+		}
+		if len(r.line) == 0 && r.q.Times {
+			r.time = time.Unix(0, r.view.entryAt(off).at)
+		}
 		switch {
 		case n == 0 && len(r.line)+len(p) < maxLine:
 			n = len(p)
@@ -87,14 +121,31 @@ func (r *reader) lines(p []byte) error {
 			r.emit(r.line[:whole])
 			r.line = append(r.line[:0], r.line[whole:]...)
 		}
-		p = p[n:]
+		p, off = p[n:], off+int64(n)
 	}
-	return r.write(r.out, len(r.line))
+}
+
+// endLine ends a line that has no end of its own.
+func (r *reader) endLine() {
+	switch {
+	case r.open:
+		r.out = append(r.out, '\n')
+	case len(r.line) > 0:
+		r.line = append(r.line, '\n')
+		r.emit(r.line)
+		r.line = r.line[:0]
+	}
+	r.open = false
+}
+
+// wanted is whether a line is asked for.
+func (r *reader) wanted(line []byte) bool {
+	return r.q.Grep == nil || r.q.Grep.Match(trimEnd(line))
 }
 
 // emit puts a line out if it is asked for.
 func (r *reader) emit(line []byte) {
-	if r.q.Grep != nil && !r.q.Grep.Match(trimEnd(line)) {
+	if !r.wanted(line) {
 		return
 	}
 	if r.q.Times {
@@ -117,6 +168,16 @@ func (r *reader) flush() error {
 	r.emit(r.line)
 	r.line = r.line[:0]
 	return r.write(r.out, 0)
+}
+
+// flushOpen writes the beginning of a line whose rest may come later, if it is asked for
+// as it is.
+func (r *reader) flushOpen() error {
+	if len(r.line) == 0 || !r.wanted(r.line) {
+		return nil
+	}
+	r.open = true
+	return r.flush()
 }
 
 // write writes all that was read but the last held bytes.

@@ -143,6 +143,45 @@ func (v *view) first(f func(entry) bool) (off int64, err error) {
 	return off, err
 }
 
+// runStarts are the offsets in [from, to) of the open file at which another run begins
+// than wrote the byte before. There a line begins, whatever the run before has left.
+func (v *view) runStarts(from, to int64) (starts []int64) {
+	x := v.index()
+	i := x.first(func(e entry) bool { return e.off >= from })
+	j := x.first(func(e entry) bool { return e.off >= to })
+	if i == j {
+		return nil
+	}
+	run := v.runBefore(x, i)
+	if run == 0 { // not known
+		run = x.at(i).run
+	}
+	if x.at(j-1).run == run {
+		return nil
+	}
+	p := make([]byte, (j-i)*entrySize)
+	n, _ := x.r.ReadAt(p, int64(i)*entrySize)
+	for ; n >= entrySize; n, p = n-entrySize, p[entrySize:] {
+		if e := parseEntry(p); e.run != run {
+			starts, run = append(starts, e.off), e.run
+		}
+	}
+	return starts
+}
+
+// runBefore is the run of the entry before entry i of the open file; 0: not known.
+func (v *view) runBefore(x index, i int) (run uint64) {
+	if i > 0 {
+		return x.at(i - 1).run
+	}
+	for _, s := range v.list {
+		if s.base < v.cur.base {
+			run = s.lastEntry().run
+		}
+	}
+	return run
+}
+
 // read gives bytes from off on, or from the first offset behind it where there are
 // some, which it returns. 0 bytes are the end, for now.
 func (v *view) read(p []byte, off int64) (n int, at int64, err error) {
@@ -219,10 +258,18 @@ func (v *view) lineStart(off, end int64) (int64, error) {
 		if n == 0 {
 			break
 		}
+		next := is + int64(n)
+		found := false
 		if i := bytes.IndexByte(buf[:n], '\n'); i >= 0 {
-			return min(is+int64(i)+1, end), nil
+			next, found = is+int64(i)+1, true
 		}
-		at = is + int64(n)
+		if starts := v.runStarts(max(is, off), next); len(starts) > 0 {
+			next, found = starts[0], true
+		}
+		if found {
+			return min(next, end), nil
+		}
+		at = next
 		buf = buf[:cap(buf)]
 	}
 	return end, nil
@@ -245,11 +292,19 @@ func (v *view) lastLines(n int, from, to int64, match func([]byte) bool) (int64,
 		if err != nil {
 			return 0, fmt.Errorf("at offset %d: %w", lo, err)
 		}
+		starts := v.runStarts(lo, hi)
 		buf := append(got, rest...)
 		stop := len(buf)
 		for stop > 0 {
 			i := bytes.LastIndexByte(buf[:stop-1], '\n') + 1
-			if i == 0 && lo > from && stop < maxLine {
+			for len(starts) > 0 && starts[len(starts)-1]-lo >= int64(stop) {
+				starts = starts[:len(starts)-1]
+			}
+			begins := false
+			if n := len(starts); n > 0 && starts[n-1]-lo >= int64(i) {
+				i, begins = int(starts[n-1]-lo), true
+			}
+			if i == 0 && !begins && lo > from && stop < maxLine {
 				break // it may begin before
 			}
 			if match == nil || match(trimEnd(buf[i:stop])) {
