@@ -136,11 +136,24 @@ func Nap(next, now time.Time) time.Duration {
 	return min(max(next.Sub(now), 0), maxNap)
 }
 
-// Due is the time that comes next, given what was next before. A clock that was
-// stepped back makes it earlier, never later.
+// stepLimit is how far a clock that is stepped back is taken to be corrected. One that is
+// stepped further was wrong, as in Debian's cron.
+const stepLimit = 3 * time.Hour
+
+// Due is the time that comes next, given what was next before. A clock that was stepped
+// back makes it earlier, never later; but a time that has come does not come again when
+// the clock is corrected, unless the schedule follows the clock on the wall.
 func (s *Schedule) Due(before, now time.Time) time.Time {
 	next := s.Next(now)
-	if !before.IsZero() && (next.IsZero() || before.Before(next)) {
+	switch {
+	case before.IsZero():
+		return next
+	case next.IsZero() || !next.Before(before):
+		return before
+	case s.every > 0 || s.fields.wild:
+		return next
+	}
+	if came := s.Last(now, before.Add(-1)); came.Sub(now) <= stepLimit {
 		return before
 	}
 	return next

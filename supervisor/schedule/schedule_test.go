@@ -88,6 +88,43 @@ func TestDueFollowsAClockThatIsStepped(t *testing.T) {
 	}
 }
 
+// The clock was stepped back after the run at 03:00, to some time before it.
+func TestTimeThatHasComeDoesNotComeAgainWhenTheClockIsCorrected(t *testing.T) {
+	at := func(day, hour, minute int) time.Time { return time.Date(2026, 3, day, hour, minute, 0, 0, time.UTC) }
+	for _, c := range []struct {
+		expr              string
+		before, now, want time.Time
+	}{
+		{"0 3 * * *", at(2, 3, 0), at(1, 2, 59), at(2, 3, 0)},
+		{"0 3 * * *", at(2, 3, 0), at(1, 0, 0), at(2, 3, 0)},
+		{"0 3 * * *", at(2, 3, 0), at(1, 0, 0).Add(-time.Minute), at(1, 3, 0)}, // it was wrong before
+		{"0 3 * * *", at(9, 3, 0), at(1, 2, 0), at(1, 3, 0)},
+		{"0 1,2,3 * * *", at(2, 1, 0), at(1, 0, 30), at(2, 1, 0)},
+		{"0 1,2,3 * * *", at(1, 3, 0), at(1, 2, 30), at(1, 3, 0)}, // that has not come
+		{"0 * * * *", at(1, 4, 0), at(1, 2, 59), at(1, 3, 0)},
+		{"@every 1h", at(1, 4, 0), at(1, 2, 0), at(1, 3, 0)},
+	} {
+		s := mustParse(t, "CRON_TZ=UTC "+c.expr)
+		if got := s.Due(c.before, c.now); !got.Equal(c.want) {
+			t.Errorf("%s, next was %v, now it is %v: %v, want %v", c.expr, c.before, c.now, got, c.want)
+		}
+		if got, _ := s.Resume(c.before, c.now, false); !got.Equal(c.want) {
+			t.Errorf("after a restart: %s, next was %v, now it is %v: %v, want %v", c.expr, c.before, c.now, got, c.want)
+		}
+	}
+}
+
+func BenchmarkNext(b *testing.B) {
+	for _, expr := range []string{"0 3 * * *", "* * * * *", "0 0 29 2 *", "* * 29 2 *"} {
+		b.Run(expr, func(b *testing.B) {
+			s := mustParse(b, "CRON_TZ=Europe/Brussels "+expr)
+			for b.Loop() {
+				s.Next(noon)
+			}
+		})
+	}
+}
+
 func TestNapLooksAtTheClock(t *testing.T) {
 	for wait, want := range map[time.Duration]time.Duration{time.Hour: maxNap, time.Second: time.Second, -time.Hour: 0} {
 		if got := Nap(noon.Add(wait), noon); got != want {
