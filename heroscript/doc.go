@@ -29,7 +29,8 @@
 // with a quote: then that quoted value is the key's.
 //
 // The text is UTF-8 without NUL. A line ends with LF or CR LF; outside of
-// quotes and comments a CR stands nowhere else. Keys are read without case.
+// quotes and comments a CR stands nowhere else. Keys are read without case. An action
+// has at most [MaxParams] parameters.
 //
 // # Grammar
 //

@@ -6,6 +6,9 @@ import (
 	"unicode/utf8"
 )
 
+// MaxParams is how many parameters an action may have.
+const MaxParams = 256
+
 // Parse reads a whole text. It returns all of its actions, or none and a
 // [*SyntaxError] for the first fault. Values share the memory of the text.
 func Parse(text string) (Script, error) {
@@ -62,6 +65,9 @@ func (p *parser) take(m mark, i int) error {
 		action.Actor, action.Name = actor, name
 		return nil
 	case keyMark:
+		if len(action.Params) == MaxParams {
+			return &SyntaxError{p.scan.pos(), "expected the end of the action, which may have " + strconv.Itoa(MaxParams) + " parameters"}
+		}
 		p.start = i
 		action.Params = append(action.Params, Param{Pos: p.scan.pos()})
 		return nil

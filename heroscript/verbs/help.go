@@ -4,17 +4,21 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // helpWanted reports whether script is !!help, and of which verb.
 func helpWanted(script string) (verb string, ok bool) {
-	words := strings.Fields(script)
-	if len(words) == 0 || words[0] != "!!help" {
+	rest, ok := strings.CutPrefix(strings.TrimSpace(script), "!!help")
+	if ok = ok && (rest == "" || unicode.IsSpace(rune(rest[0]))); !ok {
 		return "", false
 	}
-	return strings.Join(words[1:], " "), true
+	if len(rest) > maxError { // no verb: its beginning is enough to say so
+		return cut(strings.TrimSpace(rest), maxMeant), true
+	}
+	return strings.Join(strings.Fields(rest), " "), true
 }
 
 func help(verb string) Answer {

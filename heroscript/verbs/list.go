@@ -18,6 +18,26 @@ func (l list) json() any {
 	return []process.Status(l)
 }
 
+// streamJSON is json, written a process at a time: the commands of all together may
+// be much.
+func (l list) streamJSON(w io.Writer) error {
+	between := ""
+	io.WriteString(w, "[")
+	for _, s := range l {
+		one, err := marshal(s)
+		if err != nil {
+			return err
+		}
+		io.WriteString(w, between)
+		if _, err := w.Write(one); err != nil {
+			return err
+		}
+		between = ","
+	}
+	_, err := io.WriteString(w, "]\n")
+	return err
+}
+
 func (l list) text(w io.Writer) error { return l.fit(w, 0) }
 
 // fit is text in a window of this many columns, 0 for any number: a line for each

@@ -40,7 +40,7 @@ var logParams = []Param{
 		}
 		return nil
 	}},
-	{Name: "grep", Value: "REGEXP", Help: "only lines that match", set: func(r *request, v string) error {
+	{Name: "grep", Value: "REGEXP", Help: "only lines that match", Most: process.MaxGrep, set: func(r *request, v string) error {
 		r.log.Grep = v
 		_, err := process.CompileGrep(v)
 		return err
@@ -170,11 +170,50 @@ type Bytes struct {
 	Next     int64  `json:"next,omitempty"`     // the offset to go on from
 }
 
-func newBytes(name string, data []byte, next int64) Bytes {
-	if utf8.Valid(data) {
-		return Bytes{name, string(data), "", next}
+// writeBytes writes data as the JSON of [Bytes], in small steps: text with its escapes
+// may be six times as long.
+func writeBytes(w io.Writer, name string, data []byte, next int64) error {
+	head, err := marshal(name)
+	if err != nil {
+		return err
 	}
-	return Bytes{name, base64.StdEncoding.EncodeToString(data), "base64", next}
+	fmt.Fprintf(w, `{"name":%s,"data":"`, head)
+	end := `"`
+	if utf8.Valid(data) {
+		err = writeEscaped(w, data)
+	} else {
+		e := base64.NewEncoder(base64.StdEncoding, w)
+		e.Write(data)
+		err = e.Close()
+		end = `","encoding":"base64"`
+	}
+	if err != nil {
+		return err
+	}
+	if next != 0 {
+		end += fmt.Sprintf(`,"next":%d`, next)
+	}
+	_, err = io.WriteString(w, end+"}\n")
+	return err
+}
+
+// writeEscaped writes the inside of a JSON string.
+func writeEscaped(w io.Writer, text []byte) error {
+	for len(text) > 0 {
+		n := min(len(text), 4<<10)
+		for n < len(text) && !utf8.RuneStart(text[n]) {
+			n++
+		}
+		escaped, err := marshal(string(text[:n]))
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(escaped[1 : len(escaped)-1]); err != nil {
+			return err
+		}
+		text = text[n:]
+	}
+	return nil
 }
 
 // Decode is what b stands for.
@@ -260,7 +299,7 @@ func (p *pieceWriter) Offset(next int64) {
 
 func (p *pieceWriter) flush() error {
 	p.written = true
-	err := writeJSON(p.w, newBytes(p.name, p.data.Bytes(), p.next))
+	err := writeBytes(p.w, p.name, p.data.Bytes(), p.next)
 	p.data.Reset()
 	return err
 }

@@ -12,8 +12,14 @@ func Nearest(name string) *Verb {
 	return v
 }
 
+// maxMeant is the longest word, in bytes, that is taken for a name with a slip in it.
+const maxMeant = 64
+
 // nearest is the name that was probably meant, or empty.
 func nearest(name string, known []string) string {
+	if len(name) > maxMeant {
+		return ""
+	}
 	best, bestDistance := "", len(name)/2+1
 	for _, k := range known {
 		if d := distance(name, k); d < bestDistance {

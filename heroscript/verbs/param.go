@@ -1,7 +1,9 @@
 package verbs
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -17,8 +19,19 @@ type Param struct {
 	Value    string // what the value is, for the help: "SECONDS"; empty for a flag
 	Help     string
 	Required bool
+	Most     int                          // bytes of the value; 0: maxValue
 	set      func(*request, string) error // reads the value
 }
+
+// How long the value of a parameter may be, in bytes. A name, a job id, a command and
+// a schedule have bounds, and words for them, of their own.
+const (
+	maxValue = 256
+	ownBound = math.MaxInt
+)
+
+// most is how many bytes the value may have.
+func (p *Param) most() int { return cmp.Or(p.Most, maxValue) }
 
 // IsFlag reports whether the parameter stands for true when it has no value.
 func (p *Param) IsFlag() bool { return p.Value == "" }
@@ -46,13 +59,13 @@ var common = []Param{
 		}
 		return nil
 	}},
-	{Name: "jobid", Value: "ID", Help: "given back with the answer over the wire; start and restart record it on the run", set: func(r *request, v string) error {
+	{Name: "jobid", Value: "ID", Most: ownBound, Help: "given back with the answer over the wire; start and restart record it on the run", set: func(r *request, v string) error {
 		r.spec.JobID = v
 		return process.ValidateJobID(v)
 	}},
 }
 
-var nameParam = Param{Name: "name", Value: "NAME", Help: "name of the process", Required: true, set: func(r *request, v string) error {
+var nameParam = Param{Name: "name", Value: "NAME", Most: ownBound, Help: "name of the process", Required: true, set: func(r *request, v string) error {
 	r.spec.Name = v
 	return process.ValidateName(v)
 }}
@@ -73,7 +86,7 @@ type specParam struct {
 
 // specParams are all of a spec but its name and job id.
 var specParams = []specParam{
-	{Param{Name: "command", Value: "COMMAND", Help: "run by /bin/sh -c; may span lines. Without it, the process of that name is started", set: func(r *request, v string) error {
+	{Param{Name: "command", Value: "COMMAND", Most: ownBound, Help: "run by /bin/sh -c; may span lines. Without it, the process of that name is started", set: func(r *request, v string) error {
 		r.spec.Command = v
 		return process.ValidateCommand(v)
 	}}, func(s process.Spec) string { return s.Command }},
@@ -97,7 +110,7 @@ var specParams = []specParam{
 		}
 		return seconds(s.Deadline.Seconds())
 	}},
-	{Param{Name: "cron", Value: "SCHEDULE", Help: "run at these times: five fields, @every 10s, @daily …", set: func(r *request, v string) error {
+	{Param{Name: "cron", Value: "SCHEDULE", Most: ownBound, Help: "run at these times: five fields, @every 10s, @daily …", set: func(r *request, v string) error {
 		r.spec.Cron = v
 		return schedule.Validate(v)
 	}}, func(s process.Spec) string { return s.Cron }},
@@ -236,6 +249,9 @@ func (v *Verb) bind(a heroscript.Action) (*request, error) {
 		seen[p.Name] = given.Pos
 		if given.Flag && !p.IsFlag() {
 			return r, at(given.Pos, "parameter %s needs a value: %s:%s", p.Name, p.Name, p.Value)
+		}
+		if n := len(given.Value); n > p.most() {
+			return r, at(given.ValuePos, "%s: has %d bytes, at most %d", p.Name, n, p.most())
 		}
 		if err := p.set(r, given.Value); err != nil {
 			text := strings.TrimPrefix(err.Error(), p.Name+": ")

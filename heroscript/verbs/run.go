@@ -168,7 +168,7 @@ func (a Answer) writeText(w io.Writer) error {
 }
 
 func writeError(w io.Writer, err error) error {
-	_, err = io.WriteString(w, "Error: "+screen.Line(err.Error())+"\n")
+	_, err = io.WriteString(w, "Error: "+screen.Line(errorText(err))+"\n")
 	return err
 }
 
@@ -205,6 +205,18 @@ func escapeJSON(text []byte) []byte {
 	return out
 }
 
+// marshal is v as writeJSON writes it, without the line end.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	err := writeJSON(&b, v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// maxError is how many bytes of an error are told. It may hold what was given.
+const maxError = 2 << 10
+
+func errorText(err error) string { return cut(err.Error(), maxError) }
+
 // Failure is the JSON form of a failed action.
 type Failure struct {
 	Error string       `json:"error"`
@@ -214,9 +226,9 @@ type Failure struct {
 func failure(err error) Failure {
 	var e *process.Error
 	if !errors.As(err, &e) {
-		return Failure{err.Error(), process.CodeInternal}
+		return Failure{errorText(err), process.CodeInternal}
 	}
-	return Failure{err.Error(), e.Code}
+	return Failure{errorText(err), e.Code}
 }
 
 // Err is the typed error that f stands for.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
@@ -103,4 +104,16 @@ func firstLine(text string, width int) string {
 		return line + "…"
 	}
 	return screen.Cut(line, width)
+}
+
+// cut is the beginning of a text that is longer than so many bytes, with a sign that
+// more follows.
+func cut(text string, bytes int) string {
+	if len(text) <= bytes {
+		return text
+	}
+	for bytes > 0 && !utf8.RuneStart(text[bytes]) {
+		bytes--
+	}
+	return text[:bytes] + "…"
 }

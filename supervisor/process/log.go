@@ -7,6 +7,12 @@ import (
 	"time"
 )
 
+// Limits on what may be looked for in a log.
+const (
+	MaxGrep      = 1 << 10 // bytes of an expression
+	maxGrepSteps = 2000    // of an expression when its repetitions are written out
+)
+
 // LogQuery says which of a process's output to give. The zero value is all that is
 // kept.
 type LogQuery struct {
@@ -32,13 +38,20 @@ func (q LogQuery) Validate() error {
 	return nil
 }
 
-// CompileGrep reads a Grep. The error is for people, and an [Error] with code invalid.
+// CompileGrep reads a Grep, unless it would cost too much: a{1000} is short and has a
+// thousand steps. The error is for people, and an [Error] with code invalid.
 func CompileGrep(expr string) (*regexp.Regexp, error) {
-	re, err := regexp.Compile(expr)
+	if len(expr) > MaxGrep {
+		return nil, Errorf(CodeInvalid, "grep: has %d bytes, at most %d", len(expr), MaxGrep)
+	}
+	parsed, err := syntax.Parse(expr, syntax.Perl)
 	if fault := new(syntax.Error); errors.As(err, &fault) {
 		return nil, Errorf(CodeInvalid, "grep: %s is not a regular expression: %s: %s", Printable(expr), fault.Code, Printable(fault.Expr))
 	}
-	return re, err
+	if steps(parsed) > maxGrepSteps {
+		return nil, Errorf(CodeInvalid, "grep: %s repeats too much: at most %d steps when written out", Printable(expr), maxGrepSteps)
+	}
+	return regexp.Compile(expr)
 }
 
 // WithoutFile is the error of a q that asks for what only a log in a file can tell.
@@ -47,4 +60,19 @@ func (q LogQuery) WithoutFile() error {
 		return nil
 	}
 	return Errorf(CodeInvalid, "only the last lines are kept, in memory: times, runs, offsets, grep and follow need a process that was started with log:true")
+}
+
+// steps is how many steps an expression has when its repetitions are written out.
+func steps(re *syntax.Regexp) int {
+	n := max(1, len(re.Rune))
+	if re.Op == syntax.OpCharClass || re.Op == syntax.OpRepeat {
+		n = 1
+	}
+	for _, sub := range re.Sub {
+		n += steps(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(1, re.Min, re.Max)
+	}
+	return min(n, maxGrepSteps+1) // enough to know; more could overflow
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -423,9 +424,13 @@ func (e *editor) candidates(before, word string) (words []string) {
 type history struct {
 	editor  *editor
 	entries []string
+	size    int // bytes of them
 }
 
-const maxHistory = 500
+const (
+	maxHistory     = 500
+	maxHistorySize = 64 << 10
+)
 
 func (h *history) Add(line string) {
 	if h.editor.interrupted || strings.TrimSpace(line) == "" {
@@ -435,8 +440,10 @@ func (h *history) Add(line string) {
 		return
 	}
 	h.entries = append(h.entries, line)
-	if len(h.entries) > maxHistory {
-		h.entries = h.entries[1:]
+	h.size += len(line)
+	for len(h.entries) > maxHistory || h.size > maxHistorySize {
+		h.size -= len(h.entries[0])
+		h.entries = slices.Delete(h.entries, 0, 1)
 	}
 }
 
