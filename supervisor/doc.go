@@ -46,6 +46,17 @@
 // worker goes on from both, and from what the keeper holds (see takeOver). A run
 // that it was about to start, because of a restart too, is started then.
 //
+// A definition that was stored and can no longer be carried out here (its zone has
+// gone) or be read at all is shown as failed, with the reason. Nothing of it is
+// started; its tree goes on until somebody ends it. What the store has of one that
+// cannot be read stays as it is until the process is deleted.
+//
+// # Clocks
+//
+// What is promised in seconds counts CLOCK_BOOTTIME, in which suspend counts and which
+// no one can set, before and after a takeover (see timers). Schedules follow the wall
+// clock, and look at it each minute, since it can be stepped.
+//
 // # Implementation
 //
 // step.go is the lifecycle, managed.go the loop, run.go a run from spawn to

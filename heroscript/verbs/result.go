@@ -17,6 +17,8 @@ func (s started) json() any { return process.Status(s) }
 
 func (s started) text(w io.Writer) (err error) {
 	switch {
+	case s.State == process.Scheduled && s.NextTime.IsZero():
+		_, err = fmt.Fprintf(w, "process '%s' is scheduled, and no time of its schedule comes within 8 years\n", s.Name)
 	case s.State == process.Scheduled:
 		_, err = fmt.Fprintf(w, "process '%s' is scheduled, next run at %s\n", s.Name, Time(s.NextTime))
 	case s.AlreadyRunning:

@@ -229,6 +229,11 @@ func TestTextForPeople(t *testing.T) {
 	if got := answer(t, &recorder{status: scheduled()}, "!!process.start name:backup"); got != "process 'backup' is scheduled, next run at 2030-05-02 00:00:00\n" {
 		t.Errorf("got %q", got)
 	}
+	never := scheduled()
+	never.NextTime = time.Time{}
+	if got := answer(t, &recorder{status: never}, "!!process.start name:backup"); got != "process 'backup' is scheduled, and no time of its schedule comes within 8 years\n" {
+		t.Errorf("got %q", got)
+	}
 	if got := answer(t, &recorder{status: failed()}, "!!process.stop name:job.1"); got != "process 'job.1' is failed, nobody is left\n" {
 		t.Errorf("got %q", got)
 	}

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,36 @@ func TestRareDayIsFoundOrNever(t *testing.T) {
 	} {
 		if got := mustParse(t, "CRON_TZ=UTC "+c.expr).Next(at(t, c.after)); !got.Equal(at(t, c.want)) {
 			t.Errorf("%s after %s: %v, want %s", c.expr, c.after, got, c.want)
+		}
+	}
+}
+
+// What the shared vectors of cron implementations say of plain patterns. Some of them
+// are stricter than we are (? is a star everywhere) or laxer (31 February is refused).
+func TestTimesThatAllImplementationsAgreeOn(t *testing.T) {
+	for _, c := range []struct{ expr, runs, not string }{
+		{"15 10 * * *", "2025-03-10T10:15:00Z", "2025-03-10T10:14:00Z"},
+		{"30 8 * jan Mon", "2025-01-06T08:30:00Z", "2025-02-03T08:30:00Z"},
+		{"5-59/15 9 * * *", "2025-03-10T09:05:00Z 2025-03-10T09:20:00Z 2025-03-10T09:35:00Z 2025-03-10T09:50:00Z", "2025-03-10T09:15:00Z"},
+		{"0 12 1 * MON", "2025-10-01T12:00:00Z 2025-10-06T12:00:00Z", "2025-10-07T12:00:00Z"}, // either day
+		{"0 12 * * MON", "2025-10-06T12:00:00Z", "2025-10-07T12:00:00Z"},
+		{"0 12 1-31 * MON", "2025-10-06T12:00:00Z 2025-10-07T12:00:00Z", "2025-10-08T11:00:00Z"}, // a range chooses, though it is whole
+		{"@yearly", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"},
+		{"@monthly", "2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z"},
+		{"@weekly", "2025-10-05T00:00:00Z", "2025-10-06T00:00:00Z"},
+		{"@daily", "2025-10-07T00:00:00Z", "2025-10-07T00:01:00Z"},
+		{"@hourly", "2025-10-07T10:00:00Z", "2025-10-07T10:01:00Z"},
+		{"0 0 * * 7", "2025-10-05T00:00:00Z", "2025-10-06T00:00:00Z"},
+		{"0 0 * * 5-7", "2025-10-03T00:00:00Z 2025-10-04T00:00:00Z 2025-10-05T00:00:00Z", "2025-10-06T00:00:00Z"},
+	} {
+		s := mustParse(t, "CRON_TZ=UTC "+c.expr)
+		for _, run := range strings.Fields(c.runs) {
+			if got := s.Next(at(t, run).Add(-1)); !got.Equal(at(t, run)) {
+				t.Errorf("%s: it runs at %v, not at %s", c.expr, got, run)
+			}
+		}
+		if got := s.Next(at(t, c.not).Add(-1)); got.Equal(at(t, c.not)) {
+			t.Errorf("%s: it runs at %s", c.expr, c.not)
 		}
 	}
 }
