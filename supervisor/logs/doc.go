@@ -55,10 +55,17 @@
 // is not. If that does not do, its writers wait for 10 s; then it is as on a full disk.
 // FIFOs leave the last descriptors to files and connections.
 //
+// # A file that cannot grow
+//
+// Where a file has all bytes that the file system or the daemon's RLIMIT_FSIZE
+// (ulimit -f, which runs inherit) lets one have, the next one is begun, within a line
+// if need be.
+//
 // # A full disk
 //
-// When the disk is full the oldest archive is removed, then the next. When there
-// is none left bytes are counted and dropped, unless [Options.Block] is set. (Then
+// When the disk is full the oldest archive is removed, then the next. A file that is
+// full, where there is no room for the name of the next one, counts as an archive. When
+// there is none left bytes are counted and dropped, unless [Options.Block] is set. (Then
 // too what a run has left in its FIFO when it ends: nobody is there to wait.) The
 // first thing written after that is a line that says how many bytes are missing,
 // also when another mover writes it (a killed one may have dropped more, in its last

@@ -264,3 +264,103 @@ func TestFullDiskWithoutSpliceLosesNothing(t *testing.T) {
 		}
 	})
 }
+
+// limitFiles has no file of this process grow beyond so many bytes, until the test ends.
+func limitFiles(t *testing.T, most uint64) (lift func()) {
+	t.Helper()
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: most, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	lift = func() { unix.Setrlimit(unix.RLIMIT_FSIZE, &before) }
+	t.Cleanup(lift)
+	return lift
+}
+
+// A file that may not grow is followed by the next one, by splice and without, and
+// nothing is dropped. Nobody dies of SIGXFSZ.
+func TestAFileThatCannotGrowIsFollowedByTheNext(t *testing.T) {
+	for _, splice := range []bool{true, false} {
+		dir := t.TempDir() + "/x"
+		m := newMover(t)
+		m.pack.delay = 0
+		l := open(t, m, dir, Options{MaxFiles: 1000})
+		f := newFIFO(t)
+		p := move(t, l, f, 1)
+		f.say(t, "first\n")
+		p.Flush()
+		want := "first\n"
+		lift := limitFiles(t, 20_000)
+		for i := range 10 {
+			line := fmt.Sprintf("%d %s\n", i, strings.Repeat("x", 11_111))
+			f.say(t, "%s", line)
+			want += line
+			if l.cur != nil {
+				l.cur.reads = !splice
+			}
+			p.Flush()
+			if i == 5 { // the next mover finds it as it is
+				p.Leave()
+				l = open(t, m, dir, Options{MaxFiles: 1000})
+				p = move(t, l, f, 1)
+			}
+		}
+		p.Finish()
+		lift()
+		if got := query(t, l, Query{}); got != want {
+			t.Errorf("splice %v: %d bytes, not %d", splice, len(got), len(want))
+		}
+		if n, _ := l.Dropped(); n != 0 {
+			t.Errorf("splice %v: %d bytes were dropped", splice, n)
+		}
+	}
+}
+
+// Where no file may have a byte it is said and counted, as on a full disk, and goes on
+// when that is over.
+func TestNoFileMayGrowAtAll(t *testing.T) {
+	var reports atomic.Int32
+	l := open(t, newMover(t), t.TempDir()+"/x", Options{Report: func(error) { reports.Add(1) }})
+	f := newFIFO(t)
+	p := move(t, l, f, 1)
+	lift := limitFiles(t, 0)
+	f.say(t, "lost\n")
+	p.Flush()
+	if n, since := l.Dropped(); n != 5 || since.IsZero() || l.Trouble() == nil || reports.Load() != 1 {
+		t.Errorf("%d bytes dropped, %v, %d reports", n, l.Trouble(), reports.Load())
+	}
+	lift()
+	until(t, "writing again", func() bool { f.say(t, "kept\n"); p.Flush(); return l.Trouble() == nil })
+	p.Finish()
+	if got := query(t, l, Query{}); !strings.Contains(got, " bytes of output are missing here: ") || !strings.HasSuffix(got, ": file too large\nkept\n") {
+		t.Errorf("%q", got)
+	}
+}
+
+// A disk may have no room for a new file while it has room for bytes: the oldest file
+// makes way, also when that is the one which is full.
+func TestADiskWithoutRoomForTheNextFile(t *testing.T) {
+	onSmallDisk(t, func(t *testing.T, dir string) {
+		l := open(t, newMover(t), dir+"/x", Options{MaxSize: 4000})
+		f := newFIFO(t)
+		p := move(t, l, f, 1)
+		f.say(t, "first\n")
+		p.Flush()
+		if err := unix.Mount("", dir, "", unix.MS_REMOUNT, "nr_inodes=5"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 10_000 {
+			f.say(t, "line %d\n", i)
+		}
+		p.Finish()
+		if n, _ := l.Dropped(); n != 0 {
+			t.Errorf("%d bytes were dropped", n)
+		}
+		if got := query(t, l, Query{Lines: 2}); got != "line 9998\nline 9999\n" {
+			t.Errorf("%q", got)
+		}
+	})
+}

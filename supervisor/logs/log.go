@@ -214,6 +214,8 @@ func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 		case err == nil && (k == 0 || k < want && n >= waiting):
 			l.notify()
 			return n, false
+		case isTooLarge(err) && l.cur != nil && l.cur.size > 0 && !l.cur.full: // the next one is not
+			l.cur.full = true
 		case tooFew(err) && !begged: // the others' files are open for the next turn only
 			begged = true
 			l.m.rest(now)
@@ -235,7 +237,7 @@ var errTurnOver = errors.New("the turn is over")
 // move moves what the current file has room for. It is less than wanted only if
 // the pipe is empty, or the disk full.
 func (l *Log) move(fd int, run uint64, limit int, now time.Time, rotate bool) (n, want int, err error) {
-	if err := l.ready(now); err != nil {
+	if err := l.ready(now, rotate); err != nil {
 		return 0, 0, err
 	}
 	want, err = l.room(fd, run, limit, now, rotate)
@@ -251,7 +253,7 @@ func (l *Log) move(fd int, run uint64, limit int, now time.Time, rotate bool) (n
 
 // ready has the current file open, and as it was left. Others may remove it, or
 // write to it; then the log goes on in a new file, at the same offset.
-func (l *Log) ready(now time.Time) error {
+func (l *Log) ready(now time.Time, rotate bool) error {
 	if l.cur != nil && !l.cur.untouched() {
 		l.closeFiles()
 	}
@@ -263,6 +265,14 @@ func (l *Log) ready(now time.Time) error {
 		l.tidy()
 		if l.trouble == nil {
 			l.recallMissing()
+		}
+	}
+	if l.cur.full {
+		if !rotate {
+			return errTurnOver
+		}
+		if err := l.rotate(); err != nil {
+			return err
 		}
 	}
 	if l.trouble == nil {
@@ -310,11 +320,18 @@ func (l *Log) room(fd int, run uint64, limit int, now time.Time, rotate bool) (i
 
 // rotate begins the next file.
 func (l *Log) rotate() error {
-	end := l.cur.base + l.cur.size
-	if err := create(l.dir, end); err != nil {
+	end, last := l.cur.base+l.cur.size, l.cur.last
+	old := append(l.cur.old, l.cur.segment)
+	err := create(l.dir, end)
+	if isFull(err) && len(old) == 1 { // no archive can make room for a file: this one can
+		l.closeFiles()
+		if err = old[0].remove(); err == nil {
+			old, err = nil, create(l.dir, end)
+		}
+	}
+	if err != nil {
 		return err
 	}
-	old, last := append(l.cur.old, l.cur.segment), l.cur.last
 	l.closeFiles()
 	c := &writer{segment: segment{dir: l.dir, base: end}, old: old, last: last}
 	if err := c.open(); err != nil {
@@ -411,6 +428,10 @@ func (l *Log) report(err error) {
 const fewLimit = 10 * time.Second
 
 func tooFew(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
+
+// isTooLarge is that a file has the most bytes that the file system or RLIMIT_FSIZE lets
+// one have.
+func isTooLarge(err error) bool { return errors.Is(err, unix.EFBIG) }
 
 func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 

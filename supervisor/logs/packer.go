@@ -112,6 +112,9 @@ func (l *Log) pack(stop <-chan struct{}, limit time.Duration) (rest bool, err er
 		case s.plain:
 			err = l.packOne(s, stop)
 		}
+		if isTooLarge(err) { // that does not become smaller; it stays as it is
+			continue
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // too old by now
 			return false, fmt.Errorf("cannot compress a log: %w", err)
 		}

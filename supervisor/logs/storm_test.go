@@ -100,7 +100,7 @@ func storm(t *testing.T, maxSize int64, lines int, pause time.Duration) {
 	go func() { work.Wait(); close(done) }()
 	kills := killMovers(t, dir, f, maxSize, done)
 	l := open(t, newMover(t), dir, Options{MaxSize: maxSize, MaxFiles: 1 << 30})
-	move(t, l, f, 2).Finish()
+	move(t, l, f, 1).Finish()
 	next := [writers]int{}
 	all := 0
 	_, err := l.Read(context.Background(), Query{}, &lineWriter{f: func(line string) {

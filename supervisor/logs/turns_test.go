@@ -107,10 +107,11 @@ func TestMoreLogsThanDescriptorsForTheirFiles(t *testing.T) {
 	dir := t.TempDir()
 	m := newMover(t)
 	var fifos []*fifo
-	var pumps []*Pump
+	var all []*Log
 	for i := range 30 {
 		fifos = append(fifos, newFIFO(t))
-		pumps = append(pumps, move(t, open(t, m, fmt.Sprintf("%s/%d", dir, i), Options{}), fifos[i], 1))
+		all = append(all, open(t, m, fmt.Sprintf("%s/%d", dir, i), Options{Report: func(error) {}}))
+		move(t, all[i], fifos[i], 1)
 	}
 	fds, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -129,8 +130,11 @@ func TestMoreLogsThanDescriptorsForTheirFiles(t *testing.T) {
 		for i, f := range fifos {
 			f.say(t, "%d says %d\n", i, round)
 		}
-		for _, p := range pumps {
-			p.Flush()
+		for i, f := range fifos {
+			until(t, "moved", func() bool { return buffered(int(f.tree.Fd())) == 0 })
+			if n, _ := all[i].Dropped(); n > 0 {
+				t.Fatalf("%d bytes of %d were dropped", n, i)
+			}
 		}
 	}
 	unix.Setrlimit(unix.RLIMIT_NOFILE, &before)

@@ -21,6 +21,7 @@ type writer struct {
 	last     entry
 	entries  int64 // last included
 	reads    bool  // splice cannot write to it
+	full     bool  // it cannot grow (EFBIG)
 }
 
 // indexSpan is how far apart two entries of one run are at least.
@@ -99,14 +100,19 @@ func (c *writer) cutIndex() error {
 	return nil
 }
 
-// link has the name current point to the file.
+// link has the name current point to the file. A disk without room for it costs the
+// name, not the output.
 func (c *writer) link() error {
 	link, target := c.dir+"/"+currentLink, fmt.Sprintf("%020d%s", c.base, plainSuffix)
 	if at, err := os.Readlink(link); err == nil && at == target {
 		return nil
 	}
 	os.Remove(link + unfinished)
-	if err := os.Symlink(target, link+unfinished); err != nil {
+	if err := os.Symlink(target, link+unfinished); isFull(err) {
+		os.Remove(link)
+		os.Symlink(target, link)
+		return nil
+	} else if err != nil {
 		return err
 	}
 	return os.Rename(link+unfinished, link)
