@@ -2,12 +2,16 @@ package integration
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -31,7 +35,7 @@ func TestRunInheritsWhatIsPromisedAndNothingElse(t *testing.T) {
 	defer file.Close()
 	// Whoever starts the daemon has left all kinds of things to it.
 	d := startDaemon(t, setup{
-		Wrap: []string{"/bin/sh", "-c", `umask 077; trap '' HUP INT USR1 PIPE QUIT RTMIN; ulimit -Sn 200
+		Wrap: []string{"/bin/sh", "-c", `umask 077; renice -n 5 $$ > renice; trap '' HUP INT USR1 PIPE QUIT RTMIN; ulimit -Sn 200
 			echo 100 > /proc/self/oom_score_adj; exec "$0" "$@"`, programs.self, "role", "blocked"},
 		Files: []*os.File{file, file, file},
 		Env: []string{"LANG=C.UTF-8", "LC_ALL=C", "TZ=UTC", "USER=u", "LOGNAME=l", "SHELL=/bin/sh",
@@ -75,10 +79,22 @@ func TestRunInheritsWhatIsPromisedAndNothingElse(t *testing.T) {
 	if fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", leader)); err != nil || len(fds) != 3 {
 		t.Errorf("descriptors %v, %v", fds, err)
 	}
+	if keeper, run := niceOf(t, d.keeper()), niceOf(t, leader); keeper != 5 || run != 0 && os.Geteuid() == 0 {
+		t.Errorf("nice: the keeper has %d, the run %d", keeper, run)
+	}
 	stat := procStat(leader)
 	if stat[2] != strconv.Itoa(leader) || stat[3] != strconv.Itoa(leader) || stat[4] != "0" {
 		t.Errorf("pid %d has group %s, session %s, terminal %s", leader, stat[2], stat[3], stat[4])
 	}
+}
+
+func niceOf(t *testing.T, pid int) int {
+	t.Helper()
+	n, err := unix.Getpriority(unix.PRIO_PROCESS, pid) // the system call gives 20 - nice
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 20 - n
 }
 
 // statusField is a line of /proc/PID/status.
@@ -122,4 +138,140 @@ func TestWorkingDirectoryIsThatOfTheRegistration(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	d.nobodyLeft("x", 3)
+}
+
+// What the daemon was started with and does not need is let go: a pipe ends, a lock is
+// free, a file system can be unmounted; also of the programs that it becomes later.
+func TestTheDaemonKeepsNothingOfItsCaller(t *testing.T) {
+	t.Parallel()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	path := t.TempDir() + "/lock"
+	lock, err := os.Create(path)
+	if err == nil {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, replace := ownProgram(t, setup{Files: []*os.File{writer, lock}})
+	writer.Close()
+	lock.Close()
+	reader.SetReadDeadline(time.Now().Add(patience))
+	if n, err := reader.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the pipe does not end: %d, %v", n, err)
+	}
+	again, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if err := unix.Flock(int(again.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		t.Errorf("the lock: %v", err)
+	}
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000"})
+	var before string // of the first upgrade: the first keeper has its program open twice
+	for _, program := range []string{otherProgram(t), programs.daemon, otherProgram(t)} {
+		replace(program)
+		d.upgraded()
+		d.status("x")
+		eventually(t, "the former worker's link is closed", func() bool { return strings.Count(d.held(), "socket") == 2 })
+		if before == "" {
+			before = d.held()
+		}
+		eventually(t, "the keeper holds what it held:\n"+before, func() bool { return d.held() == before })
+	}
+	for _, pid := range []int{d.keeper(), d.worker()} {
+		if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err != nil || dir != "/" {
+			t.Errorf("pid %d is in %s, %v", pid, dir, err)
+		}
+	}
+	if s := d.status("x"); s.Dir != d.dir {
+		t.Errorf("its directory is %s", s.Dir)
+	}
+}
+
+// held is what the keeper has open, without the numbers that differ.
+func (d *daemon) held() string {
+	d.t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", d.keeper())
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		to, _ := os.Readlink(dir + "/" + e.Name())
+		kind, _, _ := strings.Cut(to, ":[")
+		all = append(all, strings.TrimSuffix(kind, " (deleted)"))
+	}
+	slices.Sort(all)
+	return strings.Join(all, "\n")
+}
+
+// Sockets that systemd has handed over are not the caller's, and stay.
+func TestTheSocketsOfSystemdStay(t *testing.T) {
+	t.Parallel()
+	file := t.TempDir() + "/handed"
+	var files []*os.File
+	for i := range 3 {
+		f, err := os.Create(fmt.Sprint(file, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		files = append(files, f)
+	}
+	d := startDaemon(t, setup{Files: files, Wrap: []string{"/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=2 exec "$0" "$@"`}})
+	held := d.held()
+	for i, want := range []bool{true, true, false} {
+		if strings.Contains(held, fmt.Sprint(file, i)) != want {
+			t.Errorf("descriptor %d is held: %v", 3+i, !want)
+		}
+	}
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000"})
+	for _, pid := range []int{d.worker(), d.status("x").PID} {
+		files, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		for _, f := range files {
+			if to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, f.Name())); strings.HasPrefix(to, file) {
+				t.Errorf("pid %d has %s", pid, to)
+			}
+		}
+	}
+}
+
+// A daemon that is started in a directory that is gone, with signals blocked and ignored,
+// starts, upgrades and ends like any other.
+func TestTheStateOfTheCallerHindersNobody(t *testing.T) {
+	t.Parallel()
+	d, replace := ownProgram(t, setup{})
+	d.end(syscall.SIGTERM)
+	d.setup.Wrap = append([]string{"/bin/sh", "-c", `trap '' HUP TERM INT CHLD USR1; mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"`,
+		programs.self, "role", "blocked"}, d.setup.Wrap...)
+	d.launch()
+	d.start(process.Spec{Name: "x", Command: "pwd; exec sleep 1000", Log: true})
+	d.said("x", "/\n")
+	if s := d.finished("y", "exit 3"); !same(s.ExitCode, new(3)) {
+		t.Errorf("%+v", s)
+	}
+	pid := d.status("x").PID
+	for _, program := range []string{otherProgram(t), programs.daemon} {
+		replace(program)
+		d.upgraded()
+		if s := d.status("x"); s.PID != pid || s.State != process.Running {
+			t.Errorf("%+v", s)
+		}
+		if s := d.finished("z", "exit 4"); !same(s.ExitCode, new(4)) {
+			t.Errorf("%+v", s)
+		}
+		if err := d.client().Delete(d.context(), "z"); err != nil {
+			t.Error(err)
+		}
+	}
+	if code := d.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
 }

@@ -3,6 +3,7 @@
 //
 // # Model
 //
+//	CloseInherited ─── once, first of all: what this process was started with is let go
 //	Prepare ─── once, before the first Spawn: what a child would inherit is put right
 //	   │
 //	Command ─── Spawn ──▶ ID      pid and start time: no other process has both
@@ -18,9 +19,11 @@
 // A session of its own; /dev/null as its input, Command.Output as its output, and
 // no other descriptor; default dispositions and an empty mask for all signals;
 // umask 022; the soft limit of open files that this process was started with
-// (Go raises its own and restores it for children); oom_score_adj 0 where that is
-// permitted; Command.Env and nothing else. It never gets a parent-death signal: that
-// fires when the thread that cloned ends, and Go ends threads as it likes.
+// (Go raises its own and restores it for children); oom_score_adj 0 and the usual
+// scheduling (SCHED_OTHER, nice 0) where they are permitted; Command.Env and nothing
+// else. Other limits and the CPU affinity are those of this process. It never gets a
+// parent-death signal: that fires when the thread that cloned ends, and Go ends threads
+// as it likes.
 //
 // # Roots
 //

@@ -16,7 +16,8 @@ import (
 // Prepare puts right what this process would hand down to every child and was
 // itself handed down. Call it first thing in main, before goroutines and files.
 //
-// All descriptors above 2 are marked close-on-exec; they stay open here. Signals
+// All descriptors above 2 are marked close-on-exec; those that CloseInherited has left
+// stay open here. Signals
 // that were ignored, by nohup for example, get a handler that does nothing, so that
 // an exec resets them; SIGPIPE gets one too, or a closed stderr would end this process.
 // The umask becomes 022. The signal mask is left alone: see ForkExec.

@@ -94,14 +94,17 @@ func Spawn(c Command) (ID, error) {
 		sys.UseCgroupFD, sys.CgroupFD = true, int(c.Group.Fd())
 	}
 
-	restore := neutralOOMScore()
+	runtime.LockOSThread() // it is the thread that has a priority
+	defer runtime.UnlockOSThread()
+	restoreScore, restorePriority := neutralOOMScore(), usualPriority()
 	pid, err := ForkExec(c.Argv[0], c.Argv, &syscall.ProcAttr{
 		Dir:   c.Dir,
 		Env:   c.Env,
 		Files: []uintptr{uintptr(null), output, output},
 		Sys:   sys,
 	})
-	restore()
+	restorePriority()
+	restoreScore()
 
 	switch {
 	case err == nil:

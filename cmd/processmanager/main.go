@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 // keep is the keeper: it finds and locks the places where the daemon works, and
 // looks after the worker until that has ended everything.
 func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writer, flush func()) (err error) {
-	if err := proc.Prepare(); err != nil {
+	if err := errors.Join(proc.CloseInherited(proc.Sockets(os.Getenv)...), proc.Prepare()); err != nil {
 		return err
 	}
 	debug.SetGCPercent(50) // it is small, and stays there all the time
@@ -119,6 +119,9 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 	if err != nil {
 		return err
 	}
+	if err := leaveDir(); err != nil {
+		return err
+	}
 	logger.Printf("listening on %s", place.Socket)
 	return place.keep(ctx, keeper.Config{
 		Exe:       exe,
@@ -131,6 +134,10 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 		Locks:     place.locks,
 	}, logger, flush)
 }
+
+// leaveDir lets go of the working directory: somebody may want to unmount it. Paths that
+// were given have been made absolute by now.
+func leaveDir() error { return os.Chdir("/") }
 
 // ownPath is where an upgrade finds the next program: the path by which this one was
 // started, which may be a link that is switched. Where argv[0] is another name, it is
@@ -237,7 +244,9 @@ func (o *options) prepareStore(logger *log.Logger) error {
 	if err := supervisor.FreeStore(o.State); err != nil {
 		return err
 	}
-	out, err := exec.Command("/proc/self/exe", verifyArg, o.State).CombinedOutput()
+	verify := exec.Command("/proc/self/exe", verifyArg, o.State)
+	verify.Env = withoutSecret(os.Environ())
+	out, err := verify.CombinedOutput()
 	if err == nil {
 		return nil
 	}

@@ -33,7 +33,7 @@ func (p *place) takeover() takeover {
 // resume is keep in a process that was the keeper before and has replaced its
 // program: it holds the places already.
 func resume(ctx context.Context, state string, logger *log.Logger, flush func()) (err error) {
-	if err := proc.Prepare(); err != nil {
+	if err := errors.Join(proc.CloseInherited(keeper.Handed(state)...), proc.Prepare(), leaveDir()); err != nil {
 		return err
 	}
 	c, err := keeper.Resume(state)

@@ -41,10 +41,10 @@ type hello struct {
 
 func (p *place) hello() ([]byte, error) {
 	dir, err := os.Getwd()
-	if err == nil {
-		err = checkText(dir)
+	if err != nil { // it was deleted
+		dir = "/"
 	}
-	if err != nil {
+	if err := checkText(dir); err != nil {
 		return nil, err
 	}
 	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret, Idle: p.idle, Keeper: p.takeover()})
@@ -53,7 +53,7 @@ func (p *place) hello() ([]byte, error) {
 // work is the worker: the supervisor and the wire. When the keeper dies it ends
 // without touching a tree.
 func work(logger *log.Logger, flush func()) error {
-	if err := proc.Prepare(); err != nil {
+	if err := errors.Join(proc.CloseInherited(keeper.LinkFD), proc.Prepare(), leaveDir()); err != nil {
 		return err
 	}
 	link, greeting, err := keeper.Connect(keeper.LinkFD)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"strconv"
@@ -158,20 +159,11 @@ func (s *runState) run() *run {
 // Args, Log and Flush are the caller's to fill in. descriptor is what stands behind
 // ResumeArg. Call it after proc.Prepare.
 func Resume(descriptor string) (c Config, err error) {
-	fd, err := strconv.Atoi(descriptor)
-	if err != nil || fd <= 2 {
-		return c, fmt.Errorf("%s %q is no descriptor", ResumeArg, descriptor)
-	}
-	memory := os.NewFile(uintptr(fd), "state")
-	defer memory.Close()
-	var s state
-	_, err = memory.Seek(0, io.SeekStart)
-	if err == nil {
-		err = json.NewDecoder(memory).Decode(&s)
-	}
+	fd, s, err := readState(descriptor)
 	if err != nil {
-		return c, fmt.Errorf("%s %s is for the daemon itself: %w", ResumeArg, descriptor, err)
+		return c, err
 	}
+	unix.Close(fd)
 	c = Config{
 		Exe: os.NewFile(uintptr(s.Exe), string(s.Path)), Path: string(s.Path), Hello: s.Hello,
 		resumed: &s,
@@ -186,6 +178,42 @@ func Resume(descriptor string) (c Config, err error) {
 		c.Locks = append(c.Locks, os.NewFile(uintptr(fd), "lock"))
 	}
 	return c, nil
+}
+
+// Handed are the descriptors that the replaced program has handed to this one.
+func Handed(descriptor string) []int {
+	fd, s, err := readState(descriptor)
+	if err != nil {
+		return nil // Resume says it
+	}
+	return append(s.descriptors(), fd)
+}
+
+// readState reads what become has written to a memory file.
+func readState(descriptor string) (fd int, s state, err error) {
+	fd, err = strconv.Atoi(descriptor)
+	if err != nil || fd <= 2 {
+		return fd, s, fmt.Errorf("%s %q is no descriptor", ResumeArg, descriptor)
+	}
+	memory := io.NewSectionReader(preader(fd), 0, math.MaxInt64)
+	if err := json.NewDecoder(memory).Decode(&s); err != nil {
+		return fd, s, fmt.Errorf("%s %s is for the daemon itself: %w", ResumeArg, descriptor, err)
+	}
+	return fd, s, nil
+}
+
+// preader reads a descriptor that it does not own.
+type preader int
+
+func (fd preader) ReadAt(p []byte, off int64) (int, error) {
+	n, err := unix.Pread(int(fd), p, off)
+	switch {
+	case err != nil:
+		return 0, os.NewSyscallError("pread", err)
+	case n < len(p): // no more for now, and for ever
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 // resume takes up what the former program of this process knew.
