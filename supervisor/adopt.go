@@ -11,6 +11,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 )
@@ -118,6 +119,9 @@ func (s *Supervisor) erase(rec *record) (done bool) {
 // They are counted before anything is opened: it is a *proc.NoRoomError if there are
 // more than this process has descriptors for.
 func Former(runtime string, groups cgroup.Group) (list []keeper.Held, err error) {
+	if err := private.CheckBelow(fifoDir(runtime)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	alive, err := populated(groups)
 	if err != nil {
 		return nil, err
@@ -512,19 +516,40 @@ func (p *managed) watchOrphan() {
 
 // sweepFIFOs removes those of runs that are no more.
 func (s *Supervisor) sweepFIFOs() error {
-	entries, err := os.ReadDir(s.fifoDir())
+	return removeFIFOs(s.fifoDir(), func(name string) bool {
+		id, _ := parseGroupName(name)
+		p := s.names[id.Name]
+		return p != nil && p.run != nil && p.run.id == id
+	})
+}
+
+// RemoveFIFOs removes the FIFOs of all runs, which have ended, with their directory.
+func RemoveFIFOs(runtime string) error {
+	dir := fifoDir(runtime)
+	if err := removeFIFOs(dir, func(string) bool { return false }); err != nil {
+		return err
+	}
+	os.Remove(dir) // unless something else is in it
+	return nil
+}
+
+// removeFIFOs removes the FIFOs in a directory but for those to keep, and nothing else.
+func removeFIFOs(dir string, keep func(name string) bool) error {
+	err := private.CheckBelow(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it is made with the first
+	}
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) { // it is made with the first
-			err = nil
-		}
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		id, _ := parseGroupName(e.Name())
-		if p := s.names[id.Name]; p != nil && p.run != nil && p.run.id == id {
-			continue
+		if e.Type() == fs.ModeNamedPipe && !keep(e.Name()) {
+			err = errors.Join(err, os.Remove(dir+"/"+e.Name()))
 		}
-		err = errors.Join(err, os.Remove(s.fifoDir()+"/"+e.Name()))
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
 )
 
 // What only this process has and the worker of an upgrade goes on with: the tails. They
@@ -37,7 +38,7 @@ func (s *Supervisor) HandOver() error {
 	}
 	data, err := json.Marshal(kept)
 	if err == nil && len(kept) > 0 {
-		err = os.MkdirAll(s.runtime, 0o700) // somebody may have deleted it
+		_, err = private.MakeDir(s.runtime) // somebody may have deleted it
 	}
 	if err != nil || len(kept) == 0 {
 		return err
@@ -49,7 +50,7 @@ func (s *Supervisor) HandOver() error {
 func (s *Supervisor) handedOver() map[string]keptTail {
 	var data []byte
 	err := insist(func() (err error) {
-		data, err = os.ReadFile(s.tailsPath())
+		data, err = private.ReadFile(s.tailsPath())
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) {

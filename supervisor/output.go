@@ -17,6 +17,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
@@ -171,7 +172,7 @@ func (o output) remove() error {
 func makeFIFO(path string) (tree *os.File, err error) {
 	err = unix.Mkfifo(path, 0o600)
 	if err == unix.ENOENT { // somebody has deleted the directory
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		if _, err := private.MakeDir(filepath.Dir(path)); err != nil {
 			return nil, err
 		}
 		err = unix.Mkfifo(path, 0o600)
@@ -179,12 +180,25 @@ func makeFIFO(path string) (tree *os.File, err error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "mkfifo", Path: path, Err: err}
 	}
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0) // os.OpenFile makes it non-blocking
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0) // os.OpenFile makes it non-blocking
 	if err != nil {
 		os.Remove(path)
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	return os.NewFile(uintptr(fd), path), nil
+}
+
+// openNamedFIFO is an end of a FIFO that a former worker has made.
+func openNamedFIFO(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || info.Mode().Type() != fs.ModeNamedPipe {
+		f.Close()
+		return nil, errors.Join(err, fmt.Errorf("%s is no FIFO", path))
+	}
+	return f, nil
 }
 
 // openFIFO is an end to read from, an open description of its own: that it does not
@@ -198,8 +212,7 @@ func openFIFO(f *os.File) (*os.File, error) {
 // deleted or moved that, as the output of a process of the tree. Nobody can give it its
 // name again. The error is of the name.
 func findFIFO(path string, tree cgroup.Group) (*os.File, error) {
-	const mode = unix.O_RDONLY | unix.O_NONBLOCK
-	f, err := os.OpenFile(path, mode, 0)
+	f, err := openNamedFIFO(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
@@ -212,7 +225,7 @@ func findFIFO(path string, tree cgroup.Group) (*os.File, error) {
 			if statErr != nil || info.Mode().Type() != fs.ModeNamedPipe || filepath.Base(strings.TrimSuffix(name, " (deleted)")) != filepath.Base(path) {
 				continue
 			}
-			if f, err := os.OpenFile(link, mode, 0); err == nil {
+			if f, err := os.OpenFile(link, unix.O_RDONLY|unix.O_NONBLOCK, 0); err == nil {
 				return f, nil
 			}
 		}

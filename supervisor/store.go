@@ -95,7 +95,7 @@ func (e *StoreError) Error() string {
 		return fmt.Sprintf("the store %s is in use: another process, a worker whose keeper was killed perhaps, has locked it and must end first", e.Path)
 	}
 	if wrong, ok := errors.AsType[*private.Error](e.Err); ok {
-		return fmt.Sprintf("the store cannot be trusted: %v", wrong)
+		return fmt.Sprintf("the store cannot be trusted: %v; or -reset-store moves it aside and starts empty", wrong)
 	}
 	return fmt.Sprintf("the store %s cannot be read: %v; -reset-store moves it aside and starts empty", e.Path, e.Err)
 }
@@ -171,7 +171,8 @@ func VerifyStore(stateDir string) error {
 // and makes an empty one. It returns where to, without what was not there. A store that
 // is in use is left alone.
 func ResetStore(stateDir string) (moved []string, err error) {
-	if _, err := notInUse(StorePath(stateDir)); err != nil {
+	_, err = notInUse(StorePath(stateDir))
+	if _, notOurs := errors.AsType[*private.Error](err); err != nil && !notOurs {
 		return nil, &StoreError{StorePath(stateDir), err}
 	}
 	for _, path := range []string{StorePath(stateDir), logsDir(stateDir)} {

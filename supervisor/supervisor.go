@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"maps"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 )
@@ -105,6 +107,9 @@ func Open(c Config) (*Supervisor, error) {
 			return nil, err
 		}
 	}
+	if err := s.checkDirs(); err != nil {
+		return nil, err
+	}
 	var err error
 	if s.origin.Boot, err = proc.BootID(s.proc); err != nil {
 		return nil, err
@@ -134,6 +139,18 @@ func Open(c Config) (*Supervisor, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// checkDirs makes sure that the directories below the state and the runtime directory
+// are ours, where they are there: files in them are removed by their names. That of the
+// logs may be a link of ours to another disk.
+func (s *Supervisor) checkDirs() error {
+	for _, err := range []error{private.CheckBelow(s.fifoDir()), private.CheckDir(logsDir(s.state))} {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // beginAnew is for a store that is not there. A store that was lost must not cost the

@@ -16,6 +16,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
 )
 
 // controllers are those that accounting and limits can use.
@@ -34,7 +35,8 @@ type groups struct {
 	origin    string       // where this process came from
 	root      cgroup.Group // the delegated root
 	madeRoot  bool
-	shared    bool // with processes of others, so that no controllers can be had
+	shared    bool  // with processes of others, so that no controllers can be had
+	foreign   error // who else can change the delegated root
 	instance  cgroup.Group
 	made      []cgroup.Group // by this start
 	locks     []*os.File
@@ -61,6 +63,9 @@ func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 	}
 	if g.root, err = g.chooseRoot(p.Cgroup, in.Root); err != nil {
 		return nil, err
+	}
+	if g.foreign = private.CheckUpTo(h.Mount, g.root.Path()); g.foreign != nil && p.Cgroup != "" {
+		return nil, fmt.Errorf("the group of -cgroup cannot be trusted: %w; or give another one", g.foreign)
 	}
 	g.instance = g.root.Child(instancePrefix + in.ID)
 	p.Cgroup = g.root.Path()
@@ -164,6 +169,9 @@ func (g *groups) take() (err error) {
 		case err == nil:
 			g.made = append(g.made, group)
 		case !errors.Is(err, fs.ErrExist):
+			return err
+		}
+		if err := private.CheckBelow(group.Path()); err != nil { // what it says of runs is believed
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,9 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
+	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
 // maxSocketPath is what fits into a socket address with its NUL.
@@ -21,10 +25,10 @@ func bindUnix(path string) (*os.File, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("the socket path %s has %d bytes, the kernel takes %d: give a shorter one with -socket", path, len(path), maxSocketPath)
 	}
-	if err := clearStale(path); err != nil {
+	if err := makeSocketDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := clearStale(path); err != nil {
 		return nil, err
 	}
 	f, err := unixSocket(path)
@@ -85,7 +89,21 @@ func listenTCP(address string, allowRemote bool, logger *log.Logger) (*os.File, 
 	return l.File()
 }
 
-// clearStale removes a socket on which nobody listens.
+// makeSocketDir makes the directory of the socket, if it is missing, and makes sure that
+// nobody else can put another socket in the place of ours. It may be /tmp.
+func makeSocketDir(dir string) error {
+	err := private.CheckParent(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = private.MakeDir(dir)
+	}
+	if _, wrong := errors.AsType[*private.Error](err); wrong {
+		return fmt.Errorf("the directory of the socket cannot be trusted: %w; or give another path with -socket", err)
+	}
+	return err
+}
+
+// clearStale removes a socket on which nobody listens. What another user has put there,
+// as everybody can in /tmp, is moved aside.
 func clearStale(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -93,16 +111,32 @@ func clearStale(path string) error {
 		return nil
 	case err != nil:
 		return err
+	case info.Mode().Type() != fs.ModeSocket && !private.IsOurs(info):
+		return moveAside(path)
 	case info.Mode().Type() != fs.ModeSocket:
 		return fmt.Errorf("%s is there and is not a socket: remove it, or give another path with -socket", path)
 	}
 	conn, err := net.Dial("unix", path)
 	if err == nil {
-		conn.Close()
+		defer conn.Close()
+		if uid, err := telnet.PeerUID(conn); err == nil && uid != 0 && uid != os.Geteuid() {
+			return moveAside(path)
+		}
 		return fmt.Errorf("somebody listens on %s already: end that daemon, or give another path with -socket", path)
 	}
-	if !errors.Is(err, unix.ECONNREFUSED) {
-		return fmt.Errorf("somebody may be listening on %s: %w", path, err)
+	switch {
+	case errors.Is(err, unix.ECONNREFUSED):
+		return os.Remove(path)
+	case !private.IsOurs(info):
+		return moveAside(path)
 	}
-	return os.Remove(path)
+	return fmt.Errorf("somebody may be listening on %s: %w", path, err)
+}
+
+// moveAside renames what another user has put at path, and destroys nothing.
+func moveAside(path string) error {
+	if err := os.Rename(path, path+".moved-aside-"+rand.Text()); err != nil {
+		return fmt.Errorf("another user has put something at %s, and it cannot be moved aside (%w): give another path with -socket", path, err)
+	}
+	return nil
 }

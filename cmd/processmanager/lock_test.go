@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -24,13 +26,16 @@ const nobody = 65534
 // holdVar names, in the environment, what this test binary locks as another process.
 const holdVar = "PM_TEST_HOLD"
 
-// hold locks a file or a directory until its standard input ends, and says so.
+// hold locks a file or a directory until its standard input ends, and says so. Where
+// there is nothing it makes a socket and listens.
 func hold(path string) error {
 	f, err := os.Open(path)
-	if err != nil {
-		return err
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = net.Listen("unix", path)
+	} else if err == nil {
+		err = flock(f)
 	}
-	if err := flock(f); err != nil {
+	if err != nil {
 		return err
 	}
 	fmt.Println("held")
@@ -66,6 +71,9 @@ func holdAs(t *testing.T, uid uint32, path string) *exec.Cmd {
 	}
 	return cmd
 }
+
+// listenAs has a process of the user uid listen at path until the test ends.
+func listenAs(t *testing.T, uid uint32, path string) { holdAs(t, uid, path) }
 
 // openToAll is a directory that everybody can enter.
 func openToAll(t *testing.T) string {

@@ -20,6 +20,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
 )
 
 // places are where a daemon works. They go from the keeper to the worker.
@@ -130,6 +131,9 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if p.groups.shared {
 		logger.Printf("there are processes of others in %s, so there are no controllers for runs: give a group of its own with -cgroup", p.Cgroup)
 	}
+	if p.groups.foreign != nil {
+		logger.Printf("others can end or hold all runs, for the daemon works in a group of theirs: %v, or give another one with -cgroup", p.groups.foreign)
+	}
 	p.locks = append(p.locks, p.groups.locks...)
 	// Nobody is made to wait behind a socket for a daemon that cannot look after its runs.
 	if p.former, err = supervisor.Former(p.Runtime, p.groups.runs()); err != nil {
@@ -158,6 +162,9 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	}
 	if p.secretFile != "" {
 		logger.Printf("the secret was made: %s", p.secretFile)
+	}
+	if info, err := os.Stat(o.secretFile); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 {
+		logger.Printf("every user of this machine can read the secret: chmod 600 %s", o.secretFile)
 	}
 	if p.socketFile != (fileID{}) {
 		if err := listen(listener); err != nil {
@@ -204,7 +211,7 @@ var errDamaged = errors.New("is damaged")
 //
 // Errors: fs.ErrNotExist, errDamaged.
 func loadInstance(dir string) (in instance, err error) {
-	data, err := os.ReadFile(instancePath(dir))
+	data, err := private.ReadFile(instancePath(dir))
 	if err != nil {
 		return in, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 )
 
@@ -120,7 +121,7 @@ func (p *place) killAll() error {
 			return err
 		}
 		if !events.Populated && noChildren() {
-			return os.RemoveAll(p.Runtime + "/fifo")
+			return supervisor.RemoveFIFOs(p.Runtime)
 		}
 	}
 	return fmt.Errorf("SIGKILL has not ended everything in %v", killTime)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
 )
 
 // withoutSecret is the environment that the worker gets: the secret reaches it
@@ -46,6 +47,13 @@ func findSecret(o options) (secret []byte, made string, err error) {
 
 // keepSecret has the secret in its file.
 func keepSecret(path string, secret []byte) error {
+	for _, name := range []string{path, path + ".new"} {
+		if info, err := os.Lstat(name); err == nil && !private.IsOurs(info) {
+			if err := moveAside(name); err != nil {
+				return err
+			}
+		}
+	}
 	if err := files.Put(path, append(bytes.Clone(secret), '\n')); err != nil {
 		return fmt.Errorf("keep the secret: %w", err)
 	}

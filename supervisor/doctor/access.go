@@ -7,10 +7,12 @@ import (
 	"net/netip"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -24,6 +26,9 @@ func (e *exam) socket() []process.Finding {
 	}
 	if n := len(e.Socket); n > maxSocketPath {
 		return one(subject, process.LevelProblem, "give a shorter path with -socket", "the path %s has %d bytes, and the kernel takes %d", e.Socket, n, maxSocketPath)
+	}
+	if wrong, ok := errors.AsType[*private.Error](private.CheckParent(filepath.Dir(e.Socket))); ok {
+		return distrust(subject, "-socket", wrong)
 	}
 	var st unix.Stat_t
 	switch err := unix.Lstat(e.Socket, &st); {

@@ -1,8 +1,11 @@
 package doctor
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -21,6 +24,9 @@ func space(subject, flag, dir string) []process.Finding {
 	if dir == "" {
 		return nil
 	}
+	if wrong, ok := errors.AsType[*private.Error](private.CheckDir(dir)); ok {
+		return distrust(subject, flag, wrong)
+	}
 	at := existing(dir)
 	if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
 		return one(subject, process.LevelProblem, "give another directory with "+flag, "nothing can be written to %s: %v", at, err)
@@ -35,4 +41,9 @@ func space(subject, flag, dir string) []process.Finding {
 		level = process.LevelProblem
 	}
 	return one(subject, level, "make room there, or give another directory with "+flag, "%s has %d MiB free", dir, free)
+}
+
+// distrust is about a place that others can change, which the daemon does not take.
+func distrust(subject, flag string, wrong *private.Error) []process.Finding {
+	return one(subject, process.LevelProblem, wrong.Mend+", or give another place with "+flag, "%s %s", wrong.Path, wrong.Problem)
 }

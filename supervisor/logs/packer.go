@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
 )
@@ -129,7 +131,7 @@ func (l *Log) packOne(s segment, stop <-chan struct{}) error {
 	}
 	defer from.Close()
 	temp := s.path(packedSuffix) + unfinished
-	to, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	to, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}

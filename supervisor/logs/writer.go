@@ -65,10 +65,10 @@ func (c *writer) open() (err error) {
 			c.close()
 		}
 	}()
-	if c.log, err = os.OpenFile(c.path(plainSuffix), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if c.log, err = os.OpenFile(c.path(plainSuffix), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600); err != nil {
 		return err
 	}
-	if c.idx, err = os.OpenFile(c.path(indexSuffix), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if c.idx, err = os.OpenFile(c.path(indexSuffix), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600); err != nil {
 		return err
 	}
 	if c.size, err = (plainFile{c.log}).Size(); err != nil {

@@ -13,11 +13,12 @@
 // there nobody can rename what belongs to somebody else. Links on the way must belong
 // to this user or to root.
 //
-//	CheckDir, MakeDir    a directory, by its whole path
-//	CheckParent          the directory of a socket or a file: it may be /tmp itself
-//	CheckBelow, MakeBelow   what is directly below a directory that was checked
-//	OpenFile             a file there; links are not followed
-//	ReadSecret           a file that was given, wherever it is
+//	CheckDir, MakeDir     a directory, by its whole path
+//	CheckParent           the directory of a socket: it may be /tmp itself
+//	CheckUpTo             a group, up to the mount of cgroup v2
+//	CheckBelow, MakeBelow a directory that is directly below one that was checked
+//	OpenFile              a file there, as ReadFile; links are not followed
+//	ReadSecret            a file that was given, wherever it is
 //
 // What was found wrong is an [*Error], which says what mends it.
 //

@@ -61,6 +61,22 @@ func CheckParent(path string) error {
 	return checkOnTheWay(real, info)
 }
 
+// CheckUpTo is CheckParent for the directory path, or the nearest one above it that is
+// there, with those above it up to top. Those above top it leaves out.
+func CheckUpTo(top, path string) error {
+	for {
+		if info, err := os.Lstat(path); err == nil {
+			if err := checkOnTheWay(path, info); err != nil {
+				return err
+			}
+		}
+		if path == top || path == "/" {
+			return nil
+		}
+		path = filepath.Dir(path)
+	}
+}
+
 // CheckBelow makes sure that path, which is directly below a private directory, is a
 // directory of this user, and no link to one.
 func CheckBelow(path string) error {
@@ -105,6 +121,16 @@ func OpenFile(path string, flag int) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// ReadFile is what is in a file that OpenFile opens.
+func ReadFile(path string) ([]byte, error) {
+	f, err := OpenFile(path, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 // maxSecret is more than any secret has.

@@ -1,0 +1,88 @@
+package integration
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// What stands in the directory of the FIFOs and is none is not the daemon's to remove,
+// nor is what a link leads to.
+func TestOnlyFIFOsAreRemoved(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, setup{})
+	runtime := d.state + "/run"
+	fifos := runtime + "/fifo"
+	precious := d.dir + "/precious"
+	for _, dir := range []string{fifos, precious} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(dir+"/file", []byte("precious"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mkfifo(dir+"/gone.1", 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.Symlink(precious, fifos+"/link.1")
+	d.launch()
+	d.start(process.Spec{Name: "job", Command: "sleep 1000"})
+	// A second signal, of another kind, ends all at once.
+	d.start(process.Spec{Name: "stubborn", Command: "trap '' TERM; echo ready; while :; do sleep 1000; done"})
+	d.said("stubborn", "ready")
+	if _, err := os.Lstat(fifos + "/gone.1"); err == nil {
+		t.Error("the FIFO of a run that is no more is still there")
+	}
+	if err := d.cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	d.end(unix.SIGINT)
+	for _, path := range []string{fifos + "/file", fifos + "/link.1", precious + "/file", precious + "/gone.1"} {
+		if _, err := os.Lstat(path); err != nil {
+			t.Error(err)
+		}
+	}
+
+	os.Rename(fifos, fifos+".old")
+	os.Symlink(precious, fifos)
+	defer os.Remove(fifos)
+	if said := d.refuse(); !strings.Contains(said, fifos+" is a link") {
+		t.Errorf("said %q", said)
+	}
+	for _, path := range []string{precious + "/file", precious + "/gone.1"} {
+		if _, err := os.Lstat(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The logs may be on another disk.
+func TestLogsMayBeALink(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, setup{})
+	elsewhere := d.dir + "/elsewhere"
+	for _, dir := range []string{d.state, elsewhere} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.Symlink(elsewhere, d.state+"/logs")
+	d.launch()
+	d.start(process.Spec{Name: "job", Command: "echo hello", Log: true})
+	d.said("job", "hello")
+	if _, err := os.Stat(elsewhere + "/job"); err != nil {
+		t.Error(err)
+	}
+	os.Chmod(elsewhere, 0o777)
+	d.crash()
+	if said := d.refuse(); !strings.Contains(said, "chmod go-w "+elsewhere) {
+		t.Errorf("said %q", said)
+	}
+	os.Chmod(elsewhere, 0o700)
+	d.launch()
+}
