@@ -80,7 +80,8 @@ const lockFile = "cgroup.kill"
 
 // Lock locks the group until the file is closed, by us or with our last descriptor of
 // it. It does not wait. It locks (flock) a file that only the owner of the group and
-// root can open, so nobody else can hold it.
+// root can open, so nobody else can hold it. With ErrLocked comes the open file, to
+// tell who does.
 //
 // Errors: ErrLocked; fs.ErrNotExist, also if the group was removed meanwhile;
 // errors.ErrUnsupported before Linux 5.14.
@@ -90,34 +91,32 @@ func (g Group) Lock() (*os.File, error) {
 	if err != nil {
 		return nil, &Error{Op: "lock", Path: g.path, Err: g.absent(err)}
 	}
-	f := os.NewFile(uintptr(fd), path)
-	if err := flock(f, path); err != nil {
-		f.Close()
-		return nil, &Error{Op: "lock", Path: g.path, Err: err}
-	}
-	return f, nil
+	return g.lock(os.NewFile(uintptr(fd), path))
 }
 
-// LockDir locks the directory itself, as Lock did formerly. Anybody can hold that
-// lock. With ErrLocked comes the open directory, to tell who does.
+// LockDir locks the directory itself, as Lock did formerly. Anybody can hold that lock.
 func (g Group) LockDir() (*os.File, error) {
 	dir, err := g.Dir()
 	if err != nil {
 		return nil, err
 	}
-	switch err := flock(dir, g.path); err {
+	return g.lock(dir)
+}
+
+func (g Group) lock(f *os.File) (*os.File, error) {
+	switch err := flock(f); err {
 	case nil:
-		return dir, nil
+		return f, nil
 	case ErrLocked:
-		return dir, &Error{Op: "lock", Path: g.path, Err: err}
+		return f, &Error{Op: "lock", Path: g.path, Err: err}
 	default:
-		dir.Close()
+		f.Close()
 		return nil, &Error{Op: "lock", Path: g.path, Err: err}
 	}
 }
 
-// flock locks f, which was opened at path.
-func flock(f *os.File, path string) error {
+// flock locks f, which was opened by its name.
+func flock(f *os.File) error {
 	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err {
 	case nil:
 	case unix.EWOULDBLOCK:
@@ -130,7 +129,7 @@ func flock(f *os.File, path string) error {
 	if err := unix.Fstat(int(f.Fd()), &locked); err != nil {
 		return err
 	}
-	if err := unix.Stat(path, &there); err != nil {
+	if err := unix.Stat(f.Name(), &there); err != nil {
 		return err
 	}
 	if locked.Ino != there.Ino {

@@ -112,8 +112,10 @@ func TestLockIsHeldByOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.Lock(); !errors.Is(err, ErrLocked) {
+	if open, err := g.Lock(); !errors.Is(err, ErrLocked) {
 		t.Errorf("locked twice: %v", err)
+	} else {
+		open.Close()
 	}
 	held.Close()
 	again, err := g.Lock()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -205,6 +206,13 @@ func (d *daemon) leaveWorkerStopped() int {
 	d.t.Helper()
 	worker, keeper := d.worker(), d.keeper()
 	unix.Kill(worker, unix.SIGSTOP)
+	eventually(d.t, "all threads of the worker stand still", func() bool { // else one may see the keeper's end
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", worker))
+		return len(threads) > 0 && !slices.ContainsFunc(threads, func(status string) bool {
+			data, _ := os.ReadFile(status)
+			return !strings.Contains(string(data), "State:\tT")
+		})
+	})
 	d.hangUp()
 	unix.Kill(keeper, unix.SIGKILL)
 	eventually(d.t, "the keeper is dead", func() bool { return !running(keeper) })

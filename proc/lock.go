@@ -87,6 +87,17 @@ func LockedByOthers(proc string, f *os.File) bool {
 	})
 }
 
+// LockedByLiving reports whether a process that is alive has locked f. One that is not
+// may hold the lock a moment longer: its other threads, or a child that has yet to
+// execute its program, have f open still.
+func LockedByLiving(proc string, f *os.File) bool {
+	pids, _ := LockHolders(proc, f)
+	return slices.ContainsFunc(pids, func(pid int) bool {
+		s, err := readStat(proc, pid)
+		return err == nil && s.state != 'Z' && s.state != 'X'
+	})
+}
+
 // realUser is the user who started a process, whatever a set-user-ID program made of
 // it. Source: Uid in /proc/PID/status.
 func realUser(proc string, pid int) (int, error) {

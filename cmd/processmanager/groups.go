@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -194,7 +195,7 @@ func (g *groups) hold() (err error) {
 // holdInstance locks the group of an instance. Former versions hold the lock of the
 // directory. Anybody can do that, so it counts only if a process of the daemon does.
 func holdInstance(instance cgroup.Group) (locks []*os.File, err error) {
-	lock, err := instance.Lock()
+	lock, err := lockGroup(instance.Lock)
 	if err != nil {
 		return nil, err
 	}
@@ -213,6 +214,21 @@ func holdInstance(instance cgroup.Group) (locks []*os.File, err error) {
 		locks = append(locks, dir)
 	}
 	return locks, nil
+}
+
+// lockGroup calls lock, again while nobody who is alive holds it.
+func lockGroup(lock func() (*os.File, error)) (*os.File, error) {
+	for limit := time.Now().Add(dyingLimit); ; time.Sleep(dyingPause) {
+		f, err := lock()
+		if !errors.Is(err, cgroup.ErrLocked) {
+			return f, err
+		}
+		living := proc.LockedByLiving("/proc", f)
+		f.Close()
+		if living || time.Now().After(limit) {
+			return nil, err
+		}
+	}
 }
 
 func (g *groups) daemon() cgroup.Group { return g.instance.Child("daemon") }

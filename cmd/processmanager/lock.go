@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -61,7 +62,7 @@ func (k dirKind) lockIn(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, k.refuse(err)
 	}
-	err = flock(f)
+	err = flockSoon(f)
 	byOthers := errors.Is(err, unix.EWOULDBLOCK) && proc.LockedByOthers("/proc", f)
 	if wasOpen := before != nil && before.Mode().Perm()&0o077 != 0; byOthers || err == nil && wasOpen { // others may have it open
 		fresh, replaceErr := replaceLock(path, f)
@@ -114,6 +115,22 @@ func replaceLock(path string, old *os.File) (*os.File, error) {
 	}
 	f.Close()
 	return nil, errors.Join(exchange(), unix.EWOULDBLOCK)
+}
+
+// What a daemon that was killed has locked is free a moment later.
+const (
+	dyingLimit = 5 * time.Second
+	dyingPause = 10 * time.Millisecond
+)
+
+// flockSoon is flock, again while nobody who is alive holds the lock.
+func flockSoon(f *os.File) error {
+	for limit := time.Now().Add(dyingLimit); ; time.Sleep(dyingPause) {
+		err := flock(f)
+		if !errors.Is(err, unix.EWOULDBLOCK) || proc.LockedByLiving("/proc", f) || time.Now().After(limit) {
+			return err
+		}
+	}
 }
 
 func flock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }

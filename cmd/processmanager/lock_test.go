@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,9 @@ const nobody = 65534
 // holdVar names, in the environment, what this test binary locks as another process.
 const holdVar = "PM_TEST_HOLD"
 
+// leaveVar says that it leaves the lock to a child, and ends.
+const leaveVar = "PM_TEST_LEAVE"
+
 // hold locks a file or a directory until its standard input ends, and says so. Where
 // there is nothing it makes a socket and listens.
 func hold(path string) error {
@@ -36,6 +40,13 @@ func hold(path string) error {
 		err = flock(f)
 	}
 	if err != nil {
+		return err
+	}
+	if os.Getenv(leaveVar) != "" { // to a child
+		cat := exec.Command("cat")
+		cat.Stdin, cat.ExtraFiles = os.Stdin, []*os.File{f}
+		err := cat.Start()
+		fmt.Println("held")
 		return err
 	}
 	fmt.Println("held")
@@ -150,6 +161,41 @@ func TestALockOfThisUserCounts(t *testing.T) {
 	if _, err := stateKind.lockIn(dir); err == nil || !strings.Contains(err.Error(), "in use by the daemon with pid 4711;") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A daemon that was killed may have threads that end after it, or a child that has yet to
+// execute its program.
+func TestALockOfADeadProcessIsWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	path := dir + "/lock"
+	os.WriteFile(path, []byte("4711\n"), 0o600)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), holdVar+"="+path, leaveVar+"=1")
+	cmd.Stdin, cmd.Stderr = r, os.Stderr
+	err = cmd.Run()
+	r.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := flock(f); !errors.Is(err, unix.EWOULDBLOCK) {
+		t.Fatalf("it is not locked: %v", err)
+	}
+	f.Close()
+	time.AfterFunc(100*time.Millisecond, func() { w.Close() })
+	lock, err := stateKind.lockIn(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock.Close()
 }
 
 func TestAStoreThatOthersHaveLockedIsReplaced(t *testing.T) {

@@ -65,6 +65,8 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 	// A former version did not have all of these. What is locked already is so by us.
 	if lock, err := p.groups.instance.Lock(); err == nil {
 		p.locks = append(p.locks, lock)
+	} else if lock != nil {
+		lock.Close()
 	}
 	for _, d := range []*heldDir{{stateKind, p.State, nil}, {runtimeKind, p.Runtime, nil}} {
 		p.dirs = append(p.dirs, d)
