@@ -37,6 +37,22 @@ func TestTimeThatComesAgainRunsOnce(t *testing.T) {
 	}
 }
 
+// A host without zone data: the daemon has its own.
+func TestZonesAreKnownWithoutZoneData(t *testing.T) {
+	t.Parallel()
+	// The library would find Go's own, too.
+	d := startDaemon(t, setup{Private: true, Env: []string{"TZ=Pacific/Chatham", "GOROOT=/nonexistent"}, Wrap: []string{"/bin/sh", "-c",
+		`if [ -d /usr/share/zoneinfo ]; then mount -t tmpfs tmpfs /usr/share/zoneinfo || exit; fi; exec "$0" "$@"`}})
+	zoned := d.start(process.Spec{Name: "zoned", Command: "true", Cron: "CRON_TZ=Pacific/Chatham 0 3 * * *"})
+	local := d.start(process.Spec{Name: "local", Command: "true", Cron: "0 3 * * *"})
+	if m := zoned.NextTime.Minute(); m != 15 || !local.NextTime.Equal(zoned.NextTime) {
+		t.Errorf("next at %v, and by the local zone at %v", zoned.NextTime, local.NextTime)
+	}
+	if text := d.log.since(0); strings.Contains(text, "time zone") {
+		t.Error(text)
+	}
+}
+
 // zoneDir is a directory of zone data with the zone Made/Zone in it, whose clocks are
 // ahead of UTC by one number of seconds before the change, and by another after it.
 func zoneDir(t *testing.T, change, before, after int64) string {

@@ -148,6 +148,8 @@ func (s *Schedule) Due(before, now time.Time) time.Time {
 	switch {
 	case before.IsZero():
 		return next
+	case s.every == 0 && !s.Next(before.Add(-1)).Equal(before): // the rules of its zone have changed since
+		return next
 	case next.IsZero() || !next.Before(before):
 		return before
 	case s.every > 0 || s.fields.wild:

@@ -145,6 +145,17 @@ func TestTimeThatHasComeDoesNotComeAgainWhenTheClockIsCorrected(t *testing.T) {
 	}
 }
 
+// The next time was stored, and then came other zone data.
+func TestNextTimeFollowsTheRulesOfItsZone(t *testing.T) {
+	was, is := mustParse(t, "CRON_TZ=Europe/Brussels 0 3 * * *"), mustParse(t, "CRON_TZ=Europe/London 0 3 * * *")
+	if got, want := is.Due(was.Next(noon), noon), is.Next(noon); !got.Equal(want) {
+		t.Errorf("next is %v, want %v", got, want)
+	}
+	if got, _ := is.Resume(was.Next(noon), noon, false); !got.Equal(is.Next(noon)) {
+		t.Errorf("after a restart: next is %v, want %v", got, is.Next(noon))
+	}
+}
+
 func BenchmarkNext(b *testing.B) {
 	for _, expr := range []string{"0 3 * * *", "* * * * *", "0 0 29 2 *", "* * 29 2 *"} {
 		b.Run(expr, func(b *testing.B) {
