@@ -86,7 +86,7 @@ const tells = `echo "start $PROCESSMANAGER_RUN" >>$PROCESSMANAGER_NAME; echo up;
 // deaf has a tree that takes every step of an end: part of it must be killed.
 func deaf(name, then string) process.Spec {
 	return process.Spec{Name: name, Log: true, StopTimeout: new(50 * time.Millisecond),
-		Command: "(trap '' TERM; touch deaf.$PROCESSMANAGER_NAME; exec sleep 1000) & until [ -e deaf.$PROCESSMANAGER_NAME ]; do :; done; " + tells + then}
+		Command: "(trap '' TERM; : >deaf.$PROCESSMANAGER_NAME; exec sleep 1000) & until [ -e deaf.$PROCESSMANAGER_NAME ]; do :; done; " + tells + then}
 }
 
 // settled is the status once nothing is under way; false if there is no such process.

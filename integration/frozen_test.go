@@ -17,12 +17,12 @@ import (
 var withDisk = setup{Private: true, Wrap: []string{"/bin/sh", "-ec",
 	`[ -e image ] || { truncate -s 32M image; mkfs.ext4 -q image; mkdir disk; }; mount -o loop image disk; exec "$0" "$@"`}}
 
-// freezeDisk makes everybody who writes to the disk sleep, uninterruptibly, until thaw is
+// freezeDisk makes everybody who writes to the disk at dir sleep, uninterruptibly, until thaw is
 // called. Another process thaws it in the end, whatever becomes of this one.
-func (d *daemon) freezeDisk() (thaw func()) {
+func (d *daemon) freezeDisk(dir string) (thaw func()) {
 	d.t.Helper()
-	const script = `fsfreeze -f disk && echo frozen; timeout 60 cat >/dev/null; fsfreeze -u disk`
-	freezer := exec.Command("/bin/sh", "-c", script)
+	const script = `fsfreeze -f "$0" && echo frozen; timeout 60 cat >/dev/null; fsfreeze -u "$0"`
+	freezer := exec.Command("/bin/sh", "-c", script, dir)
 	freezer.Dir = d.dir
 	hold, err := freezer.StdinPipe()
 	if err != nil {
@@ -61,7 +61,7 @@ func TestStraysThatCannotBeEndedHoldNothingUp(t *testing.T) {
 	for i := range strays {
 		d.start(process.Spec{Name: fmt.Sprint("x", i), Command: "until [ -e go ]; do sleep 0.02; done; exec dd if=/dev/zero of=disk/" + fmt.Sprint(i) + " bs=4k count=1"})
 	}
-	thaw := d.freezeDisk()
+	thaw := d.freezeDisk("disk")
 	touchFile(t, d.dir+"/go")
 	var pids []int
 	for i := range strays {

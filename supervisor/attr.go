@@ -88,7 +88,7 @@ func (p *managed) noteEnd() {
 		return
 	}
 	note := r.noted
-	note.Cause, note.Then, note.JobID = p.state.cause, p.state.then, p.jobID
+	note.Cause, note.Then, note.JobID = p.state.cause, p.state.then, p.nextJobID()
 	if r.exit != nil { // what an earlier worker knew of it stands
 		note.Exit = r.exit
 	}

@@ -10,7 +10,15 @@
 // to do, and does it. Others see a view, which is never changed once published, and
 // read the figures of a live tree from its group themselves.
 //
-// A run ends when its group is empty and its leader's exit is known; not before.
+// A run ends when its group is empty and its leader's exit is known; not before. One
+// that ends by itself and leaves nobody behind is never shown as stopping.
+//
+// The loop never waits for a disk. Writes of the record, the making of a run, what is
+// left of its output and the destruction of logs go on beside it (disk.go), while it
+// sends signals and answers others. A process is forgotten when the store has that it is
+// to be, its log after that, its record last. A request is answered when what it changed is on
+// disk or, after 5 s in which nothing came back, with an error that says so; what was
+// asked for then goes on when the disk does.
 //
 // # Lifecycle
 //
@@ -28,6 +36,9 @@
 //	deadline           –           –          ends the tree      –
 //	leader exits       –           –          ends the rest      –
 //	shutdown           –           –          ends the tree      joins; drops a queued start
+//
+// What ends a run that is being spawned keeps it from it, or comes as soon as it is
+// there; a start by name is answered with it.
 //
 // A request that a later one drops answers superseded. While a process is being
 // deleted its name starts nothing.
@@ -59,6 +70,6 @@
 //
 // # Implementation
 //
-// step.go is the lifecycle, managed.go the loop, run.go a run from spawn to
-// result, adopt.go what a new worker does with the runs of the one that died.
+// step.go is the lifecycle, managed.go the loop, disk.go what waits for a disk, run.go a
+// run from spawn to result, adopt.go what a new worker does with the runs of the one that died.
 package supervisor

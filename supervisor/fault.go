@@ -22,7 +22,7 @@ func (p *managed) guarded(f func()) {
 	defer border.Catch(func(fault *border.Panic) {
 		p.sayFault(fault)
 		p.giveUp(process.Errorf(process.CodeInternal, "process '%s': the daemon has a fault, and did not finish this; its log says where", p.rec.Spec.Name))
-		p.resume(before)
+		p.resume(before, fault)
 	})
 	f()
 }
@@ -35,7 +35,7 @@ func (p *managed) sayFault(fault *border.Panic) {
 func (p *managed) giveUp(err error) {
 	for _, r := range p.waiting {
 		select {
-		case r.answer <- err:
+		case r.answer <- answer{p.view.Load(), err}:
 		default:
 		}
 	}
@@ -43,7 +43,7 @@ func (p *managed) giveUp(err error) {
 }
 
 // resume goes on from the state before the fault, with what is known for certain.
-func (p *managed) resume(before state) {
+func (p *managed) resume(before state, fault *border.Panic) {
 	defer border.Catch(func(fault *border.Panic) {
 		p.sayFault(fault)
 		p.broken = fault
@@ -51,10 +51,20 @@ func (p *managed) resume(before state) {
 	p.state = before
 	r := p.run
 	switch {
+	case before.onDisk() && (p.disk.job || len(p.disk.waits) > 0): // it goes on beside the loop
+	case before.draining && r.drained: // that met a fault again
+		p.broken = fault
+	case before.draining:
+		r.drained = true
+		p.drain(before.cause)
 	case r == nil: // none was begun, or its end was recorded
 		p.state = state{at: p.atRest(), cron: before.cron, up: p.rec.Up, over: before.over}
 		if p.state.at == process.Scheduled {
 			p.arm()
+		}
+		if p.rec.Removed { // it was being forgotten
+			p.rec.Removed = false
+			p.save()
 		}
 	case r.leader.PID == 0: // it was being spawned: should there be a leader, nobody was told of it
 		p.startErr = process.Errorf(process.CodeInternal, "process '%s' was not started: the daemon has a fault; its log says where", p.rec.Spec.Name)
@@ -63,7 +73,7 @@ func (p *managed) resume(before state) {
 			cause: process.CauseStart, leaderGone: true, ending: killed}
 		p.kill()
 	default:
-		if !before.busy() {
+		if !before.busy() || before.spawning {
 			p.state = state{at: process.Running, cron: before.cron, up: p.rec.Up, over: before.over}
 			if limit := p.rec.Spec.Deadline; limit > 0 {
 				p.deadline.set(r.boot + limit)
@@ -85,7 +95,7 @@ func (p *managed) resume(before state) {
 			p.handle(leaderExit{r.id.Run, r.exit}.event())
 		}
 	}
-	if r != nil && p.run == r && p.nobodyLeft() {
+	if r != nil && p.run == r && !p.state.onDisk() && p.nobodyLeft() {
 		p.handle(evEmpty)
 	}
 	if p.s.isClosing() && !p.state.over {
@@ -113,7 +123,7 @@ func (p *managed) refuseAll() {
 	for {
 		select {
 		case r := <-p.requests:
-			r.answer <- err
+			r.answer <- answer{p.view.Load(), err}
 		case <-p.exits: // the keeper keeps it for the next worker
 		case <-p.changed:
 		case <-p.s.closing:

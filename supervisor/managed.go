@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,12 +22,14 @@ type managed struct {
 	schedule *schedule.Schedule // nil: none
 	next     time.Time          // of the schedule; zero: none
 	output   output
-	run      *run   // the current one; nil at rest
-	jobID    string // for the next run, instead of the spec's
-	startErr error  // why the last spawn failed
-	invalid  error  // why the definition cannot be carried out: it was stored, and nothing of it runs
-	owed     bool   // the former worker was about to start a run
+	run      *run        // the current one; nil at rest
+	jobID    string      // of the run that a former worker was asked for
+	early    *leaderExit // of the run that is being spawned
+	startErr error       // why the last spawn failed
+	invalid  error       // why the definition cannot be carried out: it was stored, and nothing of it runs
+	owed     bool        // the former worker was about to start a run
 	waiting  []request
+	disk     disk
 	unkept   []*run        // ended, and not on disk: the disk was full, say
 	unsaved  error         // why the record is not on disk as it is
 	broken   *border.Panic // a fault that was met again: nobody knows its state any more
@@ -53,7 +56,14 @@ type request struct {
 	event  event
 	goal   goal
 	jobID  string
-	answer chan error // holds one
+	found  uint64      // the run that was under way when it came; 0: none
+	answer chan answer // holds one
+}
+
+// answer is what a request gives: how things stood when it was done.
+type answer struct {
+	view *view
+	err  error
 }
 
 func (s *Supervisor) newManaged(rec record, times *schedule.Schedule, out output) *managed {
@@ -65,6 +75,7 @@ func (s *Supervisor) newManaged(rec record, times *schedule.Schedule, out output
 		exits:    make(chan leaderExit, 4), // one a run, and that of an earlier one that is told again
 		changed:  make(chan struct{}, 1),
 		done:     make(chan struct{}),
+		disk:     newDisk(stopped()),
 	}
 	p.state = state{at: atRest(rec), cron: times != nil, up: rec.Up}
 	p.publish()
@@ -100,20 +111,21 @@ func (x leaderExit) event() event {
 
 // ask sends a request and waits for its answer. When ctx ends first, what was
 // asked goes on.
-func (p *managed) ask(ctx context.Context, e event, g goal, jobID string) error {
-	r := request{event: e, goal: g, jobID: jobID, answer: make(chan error, 1)}
+func (p *managed) ask(ctx context.Context, e event, g goal, jobID string) (process.Status, error) {
+	r := request{event: e, goal: g, jobID: jobID, answer: make(chan answer, 1)}
 	select {
 	case p.requests <- r:
 	case <-p.done:
-		return p.s.gone(p.rec.Spec.Name)
+		return process.Status{}, p.s.gone(p.name())
 	case <-ctx.Done():
-		return ctx.Err()
+		return process.Status{}, ctx.Err()
 	}
 	select {
-	case err := <-r.answer:
-		return err
+	case a := <-r.answer:
+		status, _ := p.status(a.view) // of a run that has ended by now there are no figures
+		return status, a.err
 	case <-ctx.Done():
-		return ctx.Err()
+		return process.Status{}, ctx.Err()
 	}
 }
 
@@ -122,10 +134,13 @@ func (p *managed) loop() {
 	defer close(p.done)
 	defer func() {
 		defer border.Catch(p.sayFault)
-		for _, t := range []*timer{p.phase, p.deadline, p.alarm, p.retry, p.look, p.move} {
+		for _, t := range []*timer{p.phase, p.deadline, p.alarm, p.retry, p.look, p.move, p.disk.late} {
 			t.Stop()
 		}
-		p.letGoAll() // the keeper ends too
+		if p.disk.hung == nil {
+			p.letGo(p.unkept) // the keeper ends too
+		}
+		p.answerAll(p.s.gone(p.rec.Spec.Name))
 	}()
 	if p.owed {
 		p.guarded(func() {
@@ -146,11 +161,14 @@ func (p *managed) loop() {
 			return
 		}
 		p.guarded(func() { p.turn(&shutdown) })
-		if p.state.at == removed || shutdown == nil && !p.state.busy() {
+		if p.state.at == removed || shutdown == nil && !p.state.busy() && p.disk.under == 0 {
 			return
 		}
 		if shutdown == nil && p.state.ending == stuck { // nothing more can be done
 			p.s.log.Print(p.stuck())
+			return
+		}
+		if shutdown == nil && p.disk.hung != nil && (!p.state.busy() || p.state.onDisk()) {
 			return
 		}
 	}
@@ -162,22 +180,20 @@ func (p *managed) turn(shutdown *chan struct{}) {
 	case r := <-p.requests:
 		p.receive(r)
 	case x := <-p.exits:
-		if r := p.run; r != nil && r.id.Run == x.run && !r.ended {
-			r.ended, r.exit = true, x.exit
-			p.s.at(PointExited)
-			if p.nobodyLeft() { // the notice of it can be 10 ms late
-				p.handle(evEmpty)
-			}
-			p.handle(x.event())
-		}
+		p.exited(x)
+	case then := <-p.disk.landed:
+		p.disk.land()
+		then()
+	case <-p.disk.late.C:
+		p.hang()
 	case <-p.changed:
-		if p.run != nil && p.nobodyLeft() {
+		if p.run != nil && !p.state.onDisk() && p.nobodyLeft() {
 			p.handle(evEmpty)
 		}
 	case <-p.look.C:
 		p.lookAgain()
 	case <-p.phase.C:
-		if p.run != nil && !p.state.empty && p.nobodyLeft() { // the notice of it found no descriptor
+		if p.run != nil && !p.state.empty && !p.state.onDisk() && p.nobodyLeft() { // the notice of it found no descriptor
 			p.handle(evEmpty)
 		} else {
 			p.handle(p.phaseEvent)
@@ -187,11 +203,11 @@ func (p *managed) turn(shutdown *chan struct{}) {
 	case <-p.alarm.C:
 		p.ring()
 	case <-p.retry.C:
-		if p.unsaved != nil {
+		if (p.unsaved != nil || len(p.unkept) > 0) && p.disk.begun == p.disk.written {
 			p.save()
 		}
 	case <-p.move.C:
-		if r := p.run; r != nil && r.moveErr != nil {
+		if r := p.run; r != nil && r.moveErr != nil && !p.state.onDisk() {
 			p.adoptOutput(nil)
 			p.publish()
 		}
@@ -201,24 +217,42 @@ func (p *managed) turn(shutdown *chan struct{}) {
 	}
 }
 
+// exited takes note of the leader's end.
+func (p *managed) exited(x leaderExit) {
+	r := p.run
+	switch {
+	case r == nil || r.id.Run != x.run || r.ended:
+		return
+	case p.state.spawning: // it was faster than the answer to its spawn
+		p.early = &x
+		return
+	}
+	r.ended, r.exit = true, x.exit
+	p.s.at(PointExited)
+	if p.nobodyLeft() { // the notice of it can be 10 ms late
+		p.handle(evEmpty)
+	}
+	p.handle(x.event())
+}
+
 func (p *managed) receive(r request) {
 	if p.s.isClosing() && (r.goal == goalStarted) {
-		r.answer <- errShuttingDown
+		r.answer <- answer{p.view.Load(), errShuttingDown}
 		return
 	}
 	if r.goal == goalStarted {
 		if err := p.mend(); err != nil {
-			r.answer <- err
+			r.answer <- answer{p.see(), err}
 			return
 		}
 	}
-	p.waiting = append(p.waiting, r)
-	if r.goal == goalStarted {
-		p.jobID = r.jobID
+	if p.run != nil {
+		r.found = p.run.id.Run
 	}
+	p.waiting = append(p.waiting, r)
 	p.handle(r.event)
-	if !p.stored && !p.state.busy() && p.state.at != removed {
-		p.remove() // it could not be put on disk, so there is none
+	if p.disk.hung != nil && p.state.onDisk() {
+		p.answerAll(p.disk.hung)
 	}
 }
 
@@ -236,16 +270,14 @@ func (p *managed) handle(e event) {
 func (p *managed) carryOut(a action) {
 	switch a.do {
 	case doSettle:
-		p.publish() // who is answered finds what it was told
+		p.publish() // first: who is answered must see the new state
 		p.settle(a.goal, a.code)
 	case doRefuse:
 		last := len(p.waiting) - 1
-		p.waiting[last].answer <- p.failure(a.code)
+		p.answer(p.waiting[last], p.failure(a.code))
 		p.waiting = p.waiting[:last]
 	case doSave:
-		if err := p.save(); err != nil && !p.stored {
-			p.answerAll(err)
-		}
+		p.save()
 	case doSchedule:
 		p.arm()
 	case doUnschedule:
@@ -254,47 +286,71 @@ func (p *managed) carryOut(a action) {
 			p.next = time.Time{}
 		}
 	case doSpawn:
-		p.publish()
-		p.handle(p.spawn())
+		p.spawn()
+	case doCancel:
+		p.cancel()
 	case doAsk:
 		p.publish()
 		p.askToEnd(p.rec.Spec.Grace())
 	case doKill:
 		p.kill()
 	case doKillLeader:
-		// Where it is not known whether it has ended, SIGKILL does no harm: it is sent to
-		// a process that cannot be taken for another.
-		if alive, err := p.run.leader.Alive(p.s.proc); err == nil && !alive {
-			break // it has ended, and on a busy machine its exit is late to be told
-		}
-		p.run.error = "the leader had left its group"
-		if err := p.run.killLeader(p.s.keeper); err != nil {
-			p.s.log.Printf("process '%s': the leader that left its group could not be ended: %v", p.rec.Spec.Name, err)
-		}
+		p.startPhase(killLimit, evGiveUp)
+		p.killLeader()
 	case doAwaitLeader:
 		p.startPhase(leaderGrace, evLeaderLate)
+	case doDrain:
+		p.drain(a.cause)
 	case doFinish:
-		p.finish(a.cause)
+		p.finish()
 	case doRemove:
 		p.remove()
+	case doForgotten:
+		p.forgotten(nil)
 	}
 }
 
 func (p *managed) settle(g goal, code process.Code) {
-	err := p.failure(code)
-	if err == nil { // done, but the next daemon would not know of it
-		err = p.unsaved
+	if g == goalStarted && code != "" {
+		p.jobID = ""
 	}
+	err := p.failure(code)
 	kept := p.waiting[:0]
 	for _, r := range p.waiting {
 		if r.goal == g {
-			r.answer <- err
+			p.answer(r, err)
 		} else {
 			kept = append(kept, r)
 		}
 	}
 	clear(p.waiting[len(kept):])
 	p.waiting = kept
+}
+
+// answer answers a request with how things stand. What is done must be on disk first:
+// the next daemon would not know of it.
+func (p *managed) answer(r request, err error) {
+	v := p.see()
+	v.already = r.found != 0 && r.found == v.run.Number
+	a := answer{v, err}
+	switch {
+	case err != nil && err != p.startErr: // nothing was done
+	case p.disk.begun == p.disk.written:
+		a.stored(p.unsaved)
+	case p.disk.hung != nil:
+		a.stored(p.disk.hung)
+	default:
+		p.disk.held = append(p.disk.held, held{r, a, p.disk.begun})
+		return
+	}
+	r.answer <- a
+}
+
+// stored notes whether what was done is on disk.
+func (a *answer) stored(err error) {
+	if a.err == nil {
+		a.err = err
+	}
 }
 
 // failure is the error of a code, in the words of this process.
@@ -305,6 +361,8 @@ func (p *managed) failure(code process.Code) error {
 		return nil
 	case process.CodeStart:
 		return p.startErr
+	case process.CodeStore:
+		return p.unsaved
 	case process.CodeSuperseded:
 		return process.Errorf(code, "process '%s' was not started: a later request took its place", name)
 	case process.CodeStuck:
@@ -346,75 +404,70 @@ func (p *managed) ring() {
 	}
 }
 
-// retryDelay is when what could not be put on disk is tried again.
-const retryDelay = 5 * time.Second
-
-func (p *managed) save() error {
-	p.rec.Up = p.state.up
-	if p.invalid == nil { // what was missed is told when the schedule can be read again
-		p.rec.Next = p.next.UTC()
+// nextJobID is the id of the next run: of a request that waits for it. In a schedule
+// each run has that of the definition.
+func (p *managed) nextJobID() string {
+	for _, r := range slices.Backward(p.waiting) {
+		if r.goal == goalStarted && r.jobID != "" {
+			return r.jobID
+		}
 	}
-	if p.state.at.AtRest() {
-		p.rec.At = p.state.at
+	if p.jobID == "" && p.rec.Spec.Cron != "" {
+		return p.rec.Spec.JobID
 	}
-	if err := p.put(); err != nil {
-		return err
-	}
-	p.stored = true
-	p.letGoAll()
-	return nil
+	return p.jobID
 }
 
-// put has the record on disk as it is, or is tried again.
-func (p *managed) put() error {
-	if p.rec.unreadable != nil {
-		return nil
-	}
-	p.unsaved = p.s.store.put(p.rec)
-	if p.unsaved != nil {
-		p.retry.Reset(retryDelay)
-	}
-	return p.unsaved
-}
-
-// letGoAll lets go of all runs that were not on disk.
-func (p *managed) letGoAll() {
-	for _, r := range p.unkept {
-		p.letGo(r)
-	}
-	p.unkept = nil
-}
-
+// remove has the process forgotten. That it is to be goes to disk before anything is
+// destroyed; the next daemon finishes what was begun.
 func (p *managed) remove() {
+	if !p.rec.Removed {
+		p.rec.Removed = true
+		p.save()
+	}
+	p.disk.after(func(err error) {
+		if err != nil { // it would be back with the next daemon
+			p.rec.Removed = false
+			p.handle(evNotRemoved)
+			return
+		}
+		runs := p.unkept
+		p.unkept = nil
+		p.job(func() (then func()) {
+			p.s.at(PointCondemned)
+			p.letGo(runs)
+			p.erase()
+			return func() { p.handle(evRemoved) }
+		})
+	})
+}
+
+// erase destroys what is kept of a process, the log first: without a record nobody
+// would look for it.
+func (p *managed) erase() {
 	name := p.rec.Spec.Name
-	// The log goes first: without a record nobody would look for it.
 	if err := p.output.remove(); err != nil {
 		p.s.log.Printf("process '%s': its log stays: %v", name, err)
 	}
 	p.s.at(PointCleared)
-	var err error
-	if p.stored {
-		err = p.s.store.remove(name)
-	}
-	if err != nil { // it would be back with the next daemon
-		p.rec.Removed = false
-		p.answerAll(err)
-		if p.state.at == process.Scheduled {
-			p.arm()
-		}
-		return
+	if err := p.s.store.remove(name); err != nil { // the next daemon does it
+		p.s.log.Print(err)
 	}
 	p.s.at(PointForgotten)
-	p.letGoAll()
-	p.state.at, p.unsaved = removed, nil
+}
+
+// forgotten ends a process that is no more, or never came to be.
+func (p *managed) forgotten(err error) {
+	p.state, p.run = state{at: removed}, nil
 	p.s.forget(p)
-	p.settle(goalRemoved, "")
+	p.answerAll(err)
 }
 
 // answerAll answers everybody who waits.
 func (p *managed) answerAll(err error) {
+	p.answerHeld(err)
 	for _, r := range p.waiting {
-		r.answer <- err
+		r.answer <- answer{p.see(), err}
 	}
 	p.waiting = nil
 }

@@ -19,11 +19,12 @@ const (
 	PointAsked     Point = "asked"     // that it was asked stands on the group
 	PointKilled    Point = "killed"    // SIGKILL is sent to what was left
 	PointExited    Point = "exited"    // the leader's exit is known
-	PointDrained   Point = "drained"   // nobody is left, the output is moved, the FIFO gone
+	PointDrained   Point = "drained"   // nobody is left, the output is moved
 	PointStored    Point = "stored"    // the result is on disk
-	PointRemoved   Point = "removed"   // the group is gone
+	PointRemoved   Point = "removed"   // the FIFO and the group are gone
 	PointDropped   Point = "dropped"   // the keeper was told to forget the run
-	PointCleared   Point = "cleared"   // of a process to be deleted: its log is gone
+	PointCondemned Point = "condemned" // that a process is to be forgotten is on disk
+	PointCleared   Point = "cleared"   // its log is gone
 	PointForgotten Point = "forgotten" // and its definition
 )
 
@@ -32,7 +33,7 @@ var Points = []Point{
 	PointNumbered, PointMade, PointMarked, PointPiped, PointSpawned, PointRecorded,
 	PointNoted, PointFrozen, PointSignalled, PointThawed, PointAsked, PointKilled,
 	PointExited, PointDrained, PointStored, PointRemoved, PointDropped,
-	PointCleared, PointForgotten,
+	PointCondemned, PointCleared, PointForgotten,
 }
 
 // at says that a point is reached.

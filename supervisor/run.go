@@ -37,6 +37,7 @@ type run struct {
 	id      keeper.RunID
 	jobID   string
 	group   cgroup.Group
+	begun   bool       // its number is on disk, and what follows is under way or done
 	made    bool       // the group is there
 	unwatch func()     // nil: not watched
 	pump    *logs.Pump // moves its output; nil: the FIFO is gone, or see moveErr
@@ -49,41 +50,70 @@ type run struct {
 	ended   bool          // the leader
 	exit    *proc.Exit    // how; nil: nobody could see it
 	left    *process.LeftBehind
+	refused error // why the leader cannot be ended, which has left its group
 	error   string
 
 	moveErr   error         // why its output is not moved; nil: it is
 	moveDelay time.Duration // until it was tried again last
+	result    process.Run   // when it is over
+	drained   bool          // once, and that met a fault of ours
 }
 
 // spawn begins the next run. Its number is on disk before anything is made.
-func (p *managed) spawn() event {
+func (p *managed) spawn() {
 	p.rec.Run++
 	p.rec.Origin, p.rec.Owed, p.rec.Missed = p.s.origin, false, time.Time{}
-	spec := &p.rec.Spec
-	id := keeper.RunID{Name: spec.Name, Run: p.rec.Run}
-	p.run = &run{id: id, jobID: spec.JobID, group: p.s.groups.Child(groupName(id))}
-	if p.jobID != "" {
-		p.run.jobID, p.jobID = p.jobID, ""
+	p.rec.JobID, p.jobID = p.nextJobID(), ""
+	id := keeper.RunID{Name: p.rec.Spec.Name, Run: p.rec.Run}
+	r := &run{id: id, jobID: p.rec.JobID, group: p.s.groups.Child(groupName(id))}
+	p.run = r
+	p.save()
+	p.disk.after(func(err error) {
+		switch {
+		case p.run != r || !p.state.spawning: // it was cancelled
+		case err != nil:
+			p.startErr = err
+			p.handle(evSpawnFailed)
+		case p.invalid != nil:
+			p.began(r, p.invalid)
+		default:
+			r.begun = true
+			fresh := *r
+			p.job(func() (then func()) {
+				p.s.at(PointNumbered)
+				err := fresh.begin(p)
+				return func() { p.began(&fresh, err) }
+			})
+		}
+	})
+}
+
+// cancel leaves a run that waits for its number to be on disk.
+func (p *managed) cancel() {
+	if !p.run.begun {
+		p.run.error = "it was ended before it was started"
+		p.handle(evSpawnFailed)
 	}
-	p.rec.JobID = p.run.jobID
-	if err := p.save(); err != nil {
-		p.startErr = err
-		return evSpawnFailed
-	}
-	p.s.at(PointNumbered)
-	err := p.invalid
-	if err == nil {
-		err = p.run.begin(p)
-	}
+}
+
+// began goes on with a run that was spawned, or could not be.
+func (p *managed) began(r *run, err error) {
+	p.run = r
 	if err != nil {
-		p.run.error = err.Error()
-		p.startErr = process.Errorf(process.CodeStart, "process '%s' could not be started: %v", spec.Name, err)
-		return evSpawnFailed
+		r.error = err.Error()
+		p.startErr = process.Errorf(process.CodeStart, "process '%s' could not be started: %v", r.id.Name, err)
+		p.handle(evSpawnFailed)
+	} else {
+		if limit := p.rec.Spec.Deadline; limit > 0 {
+			p.deadline.set(r.boot + limit)
+		}
+		p.handle(evSpawned)
+		p.lookAgain()
 	}
-	if spec.Deadline > 0 {
-		p.deadline.set(p.run.boot + spec.Deadline)
+	if x := p.early; x != nil {
+		p.early = nil
+		p.exited(*x)
 	}
-	return evSpawned
 }
 
 // begin makes the group and the FIFO and has the keeper spawn the leader. What it
@@ -157,9 +187,27 @@ func (r *run) environ() []string {
 	return env
 }
 
+// killLeader ends a leader that has left its group.
+func (p *managed) killLeader() {
+	r := p.run
+	// Where it is not known whether it has ended, SIGKILL does no harm: it is sent to
+	// a process that cannot be taken for another.
+	if alive, err := r.leader.Alive(p.s.proc); err == nil && !alive {
+		return // it has ended, and on a busy machine its exit is late to be told
+	}
+	r.error = "the leader had left its group"
+	if r.refused = r.killLeader(p.s.keeper); r.refused != nil {
+		p.s.log.Printf("process '%s': its leader has left its group and cannot be ended: %v", r.id.Name, r.refused)
+	}
+}
+
 // killLeader sends SIGKILL to the leader alone.
 func (r *run) killLeader(k Keeper) error {
 	if r.orphan == nil {
+		// The keeper has our rights, and does not say how that went.
+		if err := unix.Kill(r.leader.PID, 0); err == unix.EPERM {
+			return err
+		}
 		return k.Kill(r.id)
 	}
 	return insist(r.orphan.kill)
@@ -295,73 +343,84 @@ func (p *managed) kill() {
 
 // stuck is the error of a tree that SIGKILL does not end.
 func (p *managed) stuck() error {
-	pids := "unknown"
-	if p.run != nil {
-		if list, err := p.run.group.Pids(); err == nil {
-			pids = strings.Trim(fmt.Sprint(list[:min(len(list), 16)]), "[]")
+	who, why := "pids unknown", "uninterruptible sleep?"
+	if r := p.run; r != nil && p.state.empty {
+		who = fmt.Sprintf("its main process %d, which has left its cgroup,", r.leader.PID)
+		if r.refused != nil {
+			why = r.refused.Error()
+		}
+	} else if r != nil {
+		if list, err := r.group.Pids(); err == nil {
+			who = "pids " + strings.Trim(fmt.Sprint(list[:min(len(list), 16)]), "[]")
 			if len(list) > 16 {
-				pids += " …"
+				who += " …"
 			}
 		}
 	}
-	return process.Errorf(process.CodeStuck, "process '%s' is stuck: SIGKILL has not ended pids %s within %v (uninterruptible sleep?); it stays 'stopping', try stop again later",
-		p.rec.Spec.Name, pids, killLimit)
+	return process.Errorf(process.CodeStuck, "process '%s' is stuck: SIGKILL has not ended %s within %v (%s); it stays 'stopping', try stop again later",
+		p.rec.Spec.Name, who, killLimit, why)
 }
 
-// finish records a run of which nobody is left, and removes what it had.
-func (p *managed) finish(cause process.Cause) {
-	r := p.run
+// drain finds out the result of a run of which nobody is left.
+func (p *managed) drain(cause process.Cause) {
 	p.phase.Stop()
 	p.deadline.Stop()
 	p.move.Stop()
-	if r.moveErr != nil { // the last chance
-		if err := insist(func() error { return r.takeUpOutput(p, nil) }); err != nil {
-			p.s.log.Printf("%v: the last of its output is lost: %v", r.id, err)
+	r, over := *p.run, proc.BootTime()
+	p.job(func() (then func()) {
+		if r.moveErr != nil { // the last chance
+			if err := insist(func() error { return r.takeUpOutput(p, nil) }); err != nil {
+				p.s.log.Printf("%v: the last of its output is lost: %v", r.id, err)
+			}
 		}
-	}
-	if r.pump != nil {
-		r.pump.Finish()
-	}
-	if err := os.Remove(p.s.fifoPath(r.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.s.log.Printf("%v: %v", r.id, err)
-	}
-	if r.orphan != nil {
-		r.orphan.close()
-	}
-	p.s.at(PointDrained)
-	result := r.result(cause, p)
-	p.rec.Last = &result
+		if r.pump != nil {
+			r.pump.Finish()
+		}
+		if r.orphan != nil {
+			r.orphan.close()
+		}
+		result := r.summary(cause, over, p)
+		p.s.at(PointDrained)
+		return func() {
+			p.run.result = result
+			p.handle(evDrained)
+		}
+	})
+}
+
+// finish records a run that is over. What it had is removed when that is on disk.
+func (p *managed) finish() {
+	r := p.run
+	p.rec.Last = &r.result
 	if p.state.at == process.Starting {
-		p.rec.At, p.rec.Owed, p.rec.JobID = process.Stopped, true, p.jobID
+		p.rec.At, p.rec.Owed, p.rec.JobID = process.Stopped, true, p.nextJobID()
 	}
-	p.rec.Removed = r.noted.Then == thenRemove
-	kept := true
-	if p.stored { // a process that could not be stored is none
-		kept = p.save() == nil
-	}
-	p.s.at(PointStored)
+	p.rec.Removed = p.state.removing
+	r.noteOver(p.s.log) // the group and the keeper remember how it ended until that is on disk
 	if r.unwatch != nil {
 		r.unwatch()
 	}
-	if kept {
-		p.letGo(r)
-	} else { // the group and the keeper remember how it ended until that is on disk
-		r.noteOver(p.s.log)
-		p.unkept = append(p.unkept, r)
-	}
+	p.unkept = append(p.unkept, r)
 	p.run = nil
+	p.save()
+	p.disk.finished = p.disk.begun
 }
 
-// letGo removes what is left of a run whose result is on disk.
-func (p *managed) letGo(r *run) {
-	if r.made {
-		if err := r.group.Remove(); err != nil {
-			p.s.log.Printf("%v: its group stays: %v", r.id, err)
+// letGo removes what is left of runs whose results are on disk.
+func (p *managed) letGo(runs []*run) {
+	for _, r := range runs {
+		if err := os.Remove(p.s.fifoPath(r.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			p.s.log.Printf("%v: %v", r.id, err)
 		}
+		if r.made {
+			if err := r.group.Remove(); err != nil {
+				p.s.log.Printf("%v: its group stays: %v", r.id, err)
+			}
+		}
+		p.s.at(PointRemoved)
+		p.drop(r.id)
+		p.s.at(PointDropped)
 	}
-	p.s.at(PointRemoved)
-	p.drop(r.id)
-	p.s.at(PointDropped)
 }
 
 // drop tells the keeper to forget a run.
@@ -379,10 +438,9 @@ func (r *run) describe() process.Run {
 // age is how long ago it started.
 func (r *run) age() time.Duration { return proc.BootTime() - r.boot }
 
-// result is the run as it ended.
-func (r *run) result(cause process.Cause, p *managed) process.Run {
+// summary is the run as it ended, and when.
+func (r *run) summary(cause process.Cause, end time.Duration, p *managed) process.Run {
 	res := r.describe()
-	end := proc.BootTime()
 	switch {
 	case r.noted.Over != 0: // a former worker saw it
 		end = r.noted.Over

@@ -13,13 +13,21 @@ type state struct {
 	up   bool // the target: false once stop was asked for
 	over bool // the daemon ends
 
+	// Work of the loop's that can wait for a disk is under way: one of
+	spawning bool // a run is being stored and spawned
+	draining bool // of a run that is over the output is moved
+	removing bool // the process is being forgotten
+
 	// Of the current run, while at is Starting, Running or Stopping.
+	quiet      process.State // what it was, and is shown as, while it ends without being asked to
 	then       then          // what follows when it has ended
 	cause      process.Cause // why it ends; 0: by itself, see the leader's exit
 	leaderGone bool
 	completed  bool // the leader exited 0, by itself
 	empty      bool // the group
 	ending     ending
+
+	rested process.State // while removing: where it goes back to if it cannot be
 }
 
 // then is what follows the end of a run.
@@ -62,6 +70,9 @@ const (
 	evLeaderLate               // the group is empty, the leader is not seen to exit: it left
 	evGraceOver                // the tree has not ended on the stop signal
 	evGiveUp                   // nor on SIGKILL
+	evDrained                  // the run's result is known
+	evRemoved                  // the process is forgotten
+	evNotRemoved               // it could not be
 )
 
 // goal is what a request waits for.
@@ -78,7 +89,7 @@ type action struct {
 	do    effect
 	goal  goal          // of settle
 	code  process.Code  // of settle: the error; "" for done
-	cause process.Cause // of finish: why the run ended
+	cause process.Cause // of drain: why the run ended
 }
 
 type effect uint8
@@ -90,12 +101,15 @@ const (
 	doSchedule                  // compute the next time
 	doUnschedule                //
 	doSpawn                     // the next run: evSpawned or evSpawnFailed follows
+	doCancel                    // do not spawn it, if that can be helped; one of the two follows
 	doAsk                       // send the stop signal, start the grace period
 	doKill                      // SIGKILL to the whole tree
 	doKillLeader                // SIGKILL to the leader, outside its group
 	doAwaitLeader               // evLeaderLate follows unless the leader's exit is seen
+	doDrain                     // nobody is left: find out the result; evDrained follows
 	doFinish                    // record the result, remove the group
-	doRemove                    // forget the process
+	doRemove                    // forget the process: evRemoved or evNotRemoved follows
+	doForgotten                 // it is no more
 )
 
 // step is the lifecycle: what an event does in each state. It is pure; the
@@ -105,7 +119,7 @@ func step(s state, e event) (state, []action) {
 	case evStart:
 		return s.start()
 	case evRestart:
-		if s.busy() && s.at != process.Stopping {
+		if s.at == process.Starting || s.at == process.Running {
 			s.then, s.up = thenStart, true
 			return s.end(process.CauseStop, action{do: doSave})
 		}
@@ -126,19 +140,36 @@ func step(s state, e event) (state, []action) {
 			return s.end(process.CauseDeadline)
 		}
 	case evSpawned:
+		s.spawning = false
+		if s.at == process.Stopping { // as was asked meanwhile
+			return s.end(s.cause)
+		}
 		s.at = process.Running
 		return s, []action{settle(goalStarted)}
 	case evSpawnFailed:
-		s.cause, s.leaderGone, s.empty = process.CauseStart, true, true
-		after, actions := s.finish()
-		// Before it is at rest: who waits for a scheduled process would be told that all is well.
-		return after, slices.Insert(actions, 1, fail(goalStarted, process.CodeStart))
+		s.spawning, s.leaderGone, s.empty = false, true, true
+		if s.cause == 0 {
+			s.cause = process.CauseStart
+		}
+		return s.drain()
+	case evDrained:
+		return s.finish()
+	case evRemoved:
+		return s, []action{{do: doForgotten}}
+	case evNotRemoved:
+		s = state{at: s.rested, cron: s.cron, up: s.up, over: s.over}
+		actions := []action{fail(goalRemoved, process.CodeStore)}
+		if s.at == process.Scheduled {
+			actions = append(actions, action{do: doSchedule})
+		}
+		return s, actions
 	case evCompleted, evExited, evLost:
 		return s.leader(e)
 	case evEmpty:
 		return s.emptied()
 	case evLeaderLate:
 		if s.busy() && s.empty && !s.leaderGone {
+			s.ending, s.quiet = killed, 0
 			return s, []action{{do: doKillLeader}}
 		}
 	case evGraceOver:
@@ -152,15 +183,37 @@ func step(s state, e event) (state, []action) {
 	return s, nil
 }
 
-// busy reports whether there is a run.
+// onDisk reports whether nothing is under way but what can wait for a disk.
+func (s state) onDisk() bool { return s.spawning || s.draining || s.removing }
+
+// shown is the state that people see. What ends by itself and leaves nobody behind is
+// never stopping.
+func (s state) shown() process.State {
+	if s.quiet != 0 {
+		return s.quiet
+	}
+	return s.at
+}
+
+// quietly is for a run that ends without being asked to.
+func (s state) quietly() state {
+	if s.at != process.Stopping {
+		s.quiet, s.at = s.at, process.Stopping
+	}
+	return s
+}
+
+// busy reports whether something is under way.
 func (s state) busy() bool {
 	return s.at == process.Starting || s.at == process.Running || s.at == process.Stopping
 }
 
 func (s state) start() (state, []action) {
 	switch s.at {
-	case process.Scheduled, process.Starting, process.Running:
+	case process.Scheduled, process.Running:
 		return s, []action{settle(goalStarted)}
+	case process.Starting:
+		return s, nil
 	case process.Stopping:
 		switch {
 		case s.then == thenRemove:
@@ -185,7 +238,7 @@ func (s state) start() (state, []action) {
 // spawn begins the next run; its number, and the target with it, are stored
 // on the way.
 func (s state) spawn(first ...action) (state, []action) {
-	s = state{at: process.Starting, cron: s.cron, up: s.up, over: s.over}
+	s = state{at: process.Starting, cron: s.cron, up: s.up, over: s.over, spawning: true}
 	return s, append(first, action{do: doSpawn})
 }
 
@@ -194,14 +247,21 @@ func (s state) stop() (state, []action) {
 	s.up = false
 	switch s.at {
 	case process.Stopping:
+		if s.removing {
+			return s, []action{settle(goalStopped)}
+		}
 		if s.then == thenRemove {
 			return s, nil
 		}
-		s.then = thenStop
+		s.then, s.quiet = thenStop, 0
 		return s.killAgain(action{do: doUnschedule}, fail(goalStarted, process.CodeSuperseded), action{do: doSave})
 	case process.Starting, process.Running:
 		s.then = thenStop
-		return s.end(process.CauseStop, action{do: doUnschedule}, action{do: doSave})
+		first := []action{{do: doUnschedule}, {do: doSave}}
+		if s.spawning {
+			first = append(first, fail(goalStarted, process.CodeSuperseded))
+		}
+		return s.end(process.CauseStop, first...)
 	case process.Scheduled:
 		s.at = process.Stopped
 		return s, []action{{do: doUnschedule}, {do: doSave}, settle(goalStopped)}
@@ -216,6 +276,9 @@ func (s state) stop() (state, []action) {
 func (s state) killAgain(first ...action) (state, []action) {
 	if s.ending == stuck {
 		s.ending = killed
+		if s.empty {
+			return s, append(first, action{do: doKillLeader})
+		}
 		first = append(first, action{do: doKill})
 	}
 	return s, first
@@ -223,14 +286,23 @@ func (s state) killAgain(first ...action) (state, []action) {
 
 func (s state) remove() (state, []action) {
 	if !s.busy() {
-		return s, []action{{do: doUnschedule}, {do: doRemove}}
+		return s.forget(action{do: doUnschedule})
 	}
-	s.then, s.up = thenRemove, false
+	if s.removing {
+		return s, nil
+	}
+	s.then, s.up, s.quiet = thenRemove, false, 0
 	first := []action{{do: doUnschedule}, fail(goalStarted, process.CodeSuperseded), {do: doSave}}
 	if s.at == process.Stopping {
 		return s.killAgain(first...)
 	}
 	return s.end(process.CauseStop, first...)
+}
+
+// forget removes a process that has no run.
+func (s state) forget(first ...action) (state, []action) {
+	s.rested, s.at, s.then, s.removing = s.at, process.Stopping, thenRemove, true
+	return s, append(first, action{do: doRemove})
 }
 
 // shutdown ends the tree and leaves the target alone.
@@ -246,14 +318,22 @@ func (s state) shutdown() (state, []action) {
 	return s, first
 }
 
-// end asks the tree to end, for a reason.
+// end asks the tree to end, for a reason. One that is being spawned is not, or it is
+// asked when it is there.
 func (s state) end(cause process.Cause, first ...action) (state, []action) {
-	s.at, s.cause, s.ending = process.Stopping, cause, asked
+	s.at, s.cause = process.Stopping, cause
+	if s.spawning {
+		return s, append(first, action{do: doCancel})
+	}
+	s.ending = asked
 	return s, append(first, action{do: doAsk})
 }
 
 // leader is the leader's exit. What it left behind is ended too.
 func (s state) leader(e event) (state, []action) {
+	if s.leaderGone || s.onDisk() {
+		return s, nil
+	}
 	s.leaderGone = true
 	if s.cause == 0 {
 		s.cause, s.completed = process.CauseExit, e == evCompleted
@@ -263,7 +343,7 @@ func (s state) leader(e event) (state, []action) {
 	}
 	switch {
 	case s.empty:
-		return s.finish()
+		return s.drain()
 	case s.at == process.Stopping && s.ending != notEnding:
 		return s, nil
 	}
@@ -271,15 +351,21 @@ func (s state) leader(e event) (state, []action) {
 }
 
 func (s state) emptied() (state, []action) {
-	if !s.busy() || s.empty {
+	if !s.busy() || s.empty || s.onDisk() {
 		return s, nil
 	}
 	s.empty = true
 	if s.leaderGone {
-		return s.finish()
+		return s.drain()
 	}
-	s.at = process.Stopping
-	return s, []action{{do: doAwaitLeader}}
+	return s.quietly(), []action{{do: doAwaitLeader}}
+}
+
+// drain is the end of a tree: nobody is left.
+func (s state) drain() (state, []action) {
+	s = s.quietly()
+	s.draining = true
+	return s, []action{{do: doDrain, cause: s.cause}}
 }
 
 func (s state) giveUp() (state, []action) {
@@ -295,14 +381,18 @@ func (s state) giveUp() (state, []action) {
 	}
 }
 
-// finish is the end of a run: nobody is left.
+// finish is the end of a run.
 func (s state) finish() (state, []action) {
 	next := s.then
-	actions := []action{{do: doFinish, cause: s.cause}, settle(goalStopped)}
+	actions := []action{{do: doFinish}, settle(goalStopped)}
+	if s.cause == process.CauseStart {
+		// Before it is at rest: who waits for a scheduled process would be told that all is well.
+		actions = slices.Insert(actions, 1, fail(goalStarted, process.CodeStart))
+	}
 	s = state{at: s.rest(), cron: s.cron, up: s.up, over: s.over}
 	switch {
 	case next == thenRemove:
-		return s, append(actions, action{do: doRemove})
+		return s.forget(actions...)
 	case next == thenStart:
 		after, more := s.spawn(action{do: doSchedule})
 		return after, append(actions, more...)

@@ -11,6 +11,7 @@ import (
 
 var effectNames = map[effect]string{
 	doRefuse: "refuse", doSave: "save", doSchedule: "schedule", doUnschedule: "unschedule", doSpawn: "spawn", doAsk: "ask",
+	doCancel: "cancel", doFinish: "finish", doForgotten: "forgotten",
 	doKill: "kill", doKillLeader: "kill leader", doAwaitLeader: "await leader", doRemove: "remove",
 }
 
@@ -24,8 +25,8 @@ func (a action) String() string {
 		return text
 	case doRefuse:
 		return "refuse!" + string(a.code)
-	case doFinish:
-		return "finish " + a.cause.String()
+	case doDrain:
+		return "drain " + a.cause.String()
 	}
 	return effectNames[a.do]
 }
@@ -38,13 +39,18 @@ func show(actions []action) string {
 	return strings.Join(all, ", ")
 }
 
-// play feeds events to a state and gives every action.
+// play feeds events to a state, and that a run is drained when it is, and gives every
+// action.
 func play(s state, events ...event) (state, string) {
 	var all []action
 	for _, e := range events {
 		var actions []action
 		s, actions = step(s, e)
 		all = append(all, actions...)
+		if s.draining {
+			s, actions = step(s, evDrained)
+			all = append(all, actions...)
+		}
 	}
 	return s, show(all)
 }
@@ -55,6 +61,8 @@ var (
 	scheduled = state{at: process.Scheduled, cron: true, up: true}
 	running   = state{at: process.Running, up: true}
 	cronRun   = state{at: process.Running, cron: true, up: true}
+	starting  = state{at: process.Starting, up: true, spawning: true}
+	cronStart = state{at: process.Starting, cron: true, up: true, spawning: true}
 )
 
 func TestLifecycle(t *testing.T) {
@@ -70,7 +78,12 @@ func TestLifecycle(t *testing.T) {
 		{"start of a schedule waits", cronRest, []event{evStart}, process.Scheduled, "schedule, save, started"},
 		{"stop at rest changes nothing", resting, []event{evStop}, process.Completed, "stopped"},
 		{"restart at rest starts", resting, []event{evRestart}, process.Starting, "spawn"},
-		{"delete at rest removes", resting, []event{evDelete}, process.Completed, "unschedule, remove"},
+		{"delete at rest removes", resting, []event{evDelete}, process.Stopping, "unschedule, remove"},
+		{"delete that is done", resting, []event{evDelete, evRemoved}, process.Stopping, "unschedule, remove, forgotten"},
+		{"delete that cannot be", resting, []event{evDelete, evNotRemoved}, process.Completed, "unschedule, remove, removed!store"},
+		{"start while it is being forgotten", resting, []event{evDelete, evStart}, process.Stopping, "unschedule, remove, refuse!not_found"},
+		{"stop while it is being forgotten", resting, []event{evDelete, evStop}, process.Stopping, "unschedule, remove, stopped"},
+		{"delete twice", resting, []event{evDelete, evDelete}, process.Stopping, "unschedule, remove"},
 		{"schedule at rest starts nothing", cronRest, []event{evCron}, process.Stopped, "schedule"},
 		{"deadline at rest is nothing", resting, []event{evDeadline}, process.Completed, ""},
 
@@ -79,56 +92,73 @@ func TestLifecycle(t *testing.T) {
 		{"restart of a scheduled one is done", scheduled, []event{evRestart}, process.Scheduled, "started"},
 		{"stop of a scheduled one", scheduled, []event{evStop}, process.Stopped, "unschedule, save, stopped"},
 		{"schedule runs", scheduled, []event{evCron}, process.Starting, "schedule, spawn"},
-		{"delete of a scheduled one", scheduled, []event{evDelete}, process.Scheduled, "unschedule, remove"},
+		{"delete of a scheduled one", scheduled, []event{evDelete}, process.Stopping, "unschedule, remove"},
+		{"delete of a scheduled one that cannot be", scheduled, []event{evDelete, evNotRemoved}, process.Scheduled, "unschedule, remove, removed!store, schedule"},
 
 		// Running.
 		{"start of a running one is done", running, []event{evStart}, process.Running, "started"},
 		{"schedule while running skips", cronRun, []event{evCron}, process.Running, "schedule"},
-		{"leader exits 0, nobody left", running, []event{evEmpty, evCompleted}, process.Completed, "await leader, finish exit, stopped"},
-		{"leader exits 1, nobody left", running, []event{evEmpty, evExited}, process.Failed, "await leader, finish exit, stopped"},
-		{"leader leaves others behind", running, []event{evCompleted, evEmpty}, process.Completed, "ask, finish exit, stopped"},
-		{"others ignore the signal", running, []event{evExited, evGraceOver, evEmpty}, process.Failed, "ask, kill, finish exit, stopped"},
-		{"leader left its group", running, []event{evEmpty, evLeaderLate, evExited}, process.Failed, "await leader, kill leader, finish exit, stopped"},
-		{"leader ended unseen", running, []event{evEmpty, evLost}, process.Failed, "await leader, finish lost, stopped"},
-		{"deadline ends the tree", running, []event{evDeadline, evCompleted, evEmpty}, process.Failed, "ask, finish deadline, stopped"},
+		{"leader exits 0, nobody left", running, []event{evEmpty, evCompleted}, process.Completed, "await leader, drain exit, finish, stopped"},
+		{"leader exits 1, nobody left", running, []event{evEmpty, evExited}, process.Failed, "await leader, drain exit, finish, stopped"},
+		{"leader leaves others behind", running, []event{evCompleted, evEmpty}, process.Completed, "ask, drain exit, finish, stopped"},
+		{"others ignore the signal", running, []event{evExited, evGraceOver, evEmpty}, process.Failed, "ask, kill, drain exit, finish, stopped"},
+		{"leader left its group", running, []event{evEmpty, evLeaderLate, evExited}, process.Failed, "await leader, kill leader, drain exit, finish, stopped"},
+		{"leader left its group and cannot be ended", running, []event{evStop, evEmpty, evLeaderLate, evGiveUp}, process.Stopping,
+			"unschedule, save, ask, await leader, kill leader, stopped!stuck, started!stuck, removed!stuck"},
+		{"such a leader is tried again", running, []event{evStop, evEmpty, evLeaderLate, evGiveUp, evStop, evExited}, process.Stopped,
+			"unschedule, save, ask, await leader, kill leader, stopped!stuck, started!stuck, removed!stuck, unschedule, started!superseded, save, kill leader, drain stop, finish, stopped"},
+		{"leader ended unseen", running, []event{evEmpty, evLost}, process.Failed, "await leader, drain lost, finish, stopped"},
+		{"deadline ends the tree", running, []event{evDeadline, evCompleted, evEmpty}, process.Failed, "ask, drain deadline, finish, stopped"},
 		{"deadline then stop", running, []event{evDeadline, evStop, evExited, evEmpty}, process.Stopped,
-			"ask, unschedule, started!superseded, save, finish deadline, stopped"},
-		{"stop ends the tree", running, []event{evStop, evExited, evEmpty}, process.Stopped, "unschedule, save, ask, finish stop, stopped"},
-		{"stop with SIGKILL", running, []event{evStop, evGraceOver, evExited, evEmpty}, process.Stopped, "unschedule, save, ask, kill, finish stop, stopped"},
+			"ask, unschedule, started!superseded, save, drain deadline, finish, stopped"},
+		{"stop ends the tree", running, []event{evStop, evExited, evEmpty}, process.Stopped, "unschedule, save, ask, drain stop, finish, stopped"},
+		{"stop with SIGKILL", running, []event{evStop, evGraceOver, evExited, evEmpty}, process.Stopped, "unschedule, save, ask, kill, drain stop, finish, stopped"},
 		{"restart ends, then starts", running, []event{evRestart, evExited, evEmpty, evSpawned}, process.Running,
-			"save, ask, finish stop, stopped, schedule, spawn, started"},
-		{"delete ends, then removes", running, []event{evDelete, evExited, evEmpty}, process.Stopped,
-			"unschedule, started!superseded, save, ask, finish stop, stopped, remove"},
+			"save, ask, drain stop, finish, stopped, schedule, spawn, started"},
+		{"delete ends, then removes", running, []event{evDelete, evExited, evEmpty}, process.Stopping,
+			"unschedule, started!superseded, save, ask, drain stop, finish, stopped, remove"},
 		{"shutdown leaves the target", running, []event{evShutdown, evExited, evEmpty}, process.Stopped,
-			"unschedule, started!shutting_down, ask, finish shutdown, stopped"},
+			"unschedule, started!shutting_down, ask, drain shutdown, finish, stopped"},
 
 		// A scheduled run.
-		{"scheduled again after a run", cronRun, []event{evEmpty, evExited}, process.Scheduled, "await leader, finish exit, stopped, schedule, started"},
-		{"stop of a scheduled run", cronRun, []event{evStop, evExited, evEmpty}, process.Stopped, "unschedule, save, ask, finish stop, stopped"},
+		{"scheduled again after a run", cronRun, []event{evEmpty, evExited}, process.Scheduled, "await leader, drain exit, finish, stopped, schedule, started"},
+		{"stop of a scheduled run", cronRun, []event{evStop, evExited, evEmpty}, process.Stopped, "unschedule, save, ask, drain stop, finish, stopped"},
 		{"restart of a scheduled run starts at once", cronRun, []event{evRestart, evExited, evEmpty}, process.Starting,
-			"save, ask, finish stop, stopped, schedule, spawn"},
+			"save, ask, drain stop, finish, stopped, schedule, spawn"},
 
 		// Starting.
-		{"spawned", state{at: process.Starting, up: true}, []event{evSpawned}, process.Running, "started"},
-		{"spawn fails", state{at: process.Starting, up: true}, []event{evSpawnFailed}, process.Failed, "finish start, started!start_failed, stopped"},
-		{"scheduled spawn fails", state{at: process.Starting, cron: true, up: true}, []event{evSpawnFailed}, process.Scheduled,
-			"finish start, started!start_failed, stopped, schedule, started"},
+		{"spawned", starting, []event{evSpawned}, process.Running, "started"},
+		{"spawn fails", starting, []event{evSpawnFailed}, process.Failed, "drain start, finish, started!start_failed, stopped"},
+		{"scheduled spawn fails", cronStart, []event{evSpawnFailed}, process.Scheduled,
+			"drain start, finish, started!start_failed, stopped, schedule, started"},
+
+		{"start while starting waits", starting, []event{evStart, evSpawned}, process.Running, "started"},
+		{"stop while starting", starting, []event{evStop, evSpawnFailed}, process.Stopped,
+			"unschedule, save, started!superseded, cancel, drain stop, finish, stopped"},
+		{"stop while starting, too late", starting, []event{evStop, evSpawned, evExited, evEmpty}, process.Stopped,
+			"unschedule, save, started!superseded, cancel, ask, drain stop, finish, stopped"},
+		{"restart while starting", starting, []event{evRestart, evSpawnFailed, evSpawned}, process.Running,
+			"save, cancel, drain stop, finish, stopped, schedule, spawn, started"},
+		{"delete while starting", starting, []event{evDelete, evSpawnFailed}, process.Stopping,
+			"unschedule, started!superseded, save, cancel, drain stop, finish, stopped, remove"},
+		{"shutdown while starting", starting, []event{evShutdown, evSpawnFailed}, process.Stopped,
+			"unschedule, started!shutting_down, cancel, drain shutdown, finish, stopped"},
 
 		// Stopping.
 		{"start is queued", running, []event{evStop, evStart, evExited, evEmpty}, process.Starting,
-			"unschedule, save, ask, save, finish stop, stopped, schedule, spawn"},
+			"unschedule, save, ask, save, drain stop, finish, stopped, schedule, spawn"},
 		{"stop drops a queued start", running, []event{evStop, evStart, evStop, evExited, evEmpty}, process.Stopped,
-			"unschedule, save, ask, save, unschedule, started!superseded, save, finish stop, stopped"},
-		{"delete drops a queued start", running, []event{evRestart, evDelete, evExited, evEmpty}, process.Stopped,
-			"save, ask, unschedule, started!superseded, save, finish stop, stopped, remove"},
-		{"stop joins a delete", running, []event{evDelete, evStop, evExited, evEmpty}, process.Stopped,
-			"unschedule, started!superseded, save, ask, finish stop, stopped, remove"},
+			"unschedule, save, ask, save, unschedule, started!superseded, save, drain stop, finish, stopped"},
+		{"delete drops a queued start", running, []event{evRestart, evDelete, evExited, evEmpty}, process.Stopping,
+			"save, ask, unschedule, started!superseded, save, drain stop, finish, stopped, remove"},
+		{"stop joins a delete", running, []event{evDelete, evStop, evExited, evEmpty}, process.Stopping,
+			"unschedule, started!superseded, save, ask, drain stop, finish, stopped, remove"},
 		{"what is being deleted does not start", running, []event{evDelete, evStart}, process.Stopping,
 			"unschedule, started!superseded, save, ask, refuse!not_found"},
 		{"start of a stopping schedule is scheduled", cronRun, []event{evStop, evStart, evExited, evEmpty}, process.Scheduled,
-			"unschedule, save, ask, save, finish stop, stopped, schedule, started"},
+			"unschedule, save, ask, save, drain stop, finish, stopped, schedule, started"},
 		{"shutdown drops a queued start", running, []event{evRestart, evShutdown, evExited, evEmpty}, process.Stopped,
-			"save, ask, unschedule, started!shutting_down, finish stop, stopped"},
+			"save, ask, unschedule, started!shutting_down, drain stop, finish, stopped"},
 
 		// Stuck.
 		{"stuck tells those who wait", running, []event{evStop, evGraceOver, evGiveUp}, process.Stopping,
@@ -136,11 +166,11 @@ func TestLifecycle(t *testing.T) {
 		{"stuck starts nothing", running, []event{evRestart, evGraceOver, evGiveUp, evStart}, process.Stopping,
 			"save, ask, kill, stopped!stuck, started!stuck, removed!stuck, refuse!stuck"},
 		{"stuck, then gone", running, []event{evRestart, evGraceOver, evGiveUp, evExited, evEmpty}, process.Stopped,
-			"save, ask, kill, stopped!stuck, started!stuck, removed!stuck, finish stop, stopped"},
+			"save, ask, kill, stopped!stuck, started!stuck, removed!stuck, drain stop, finish, stopped"},
 		{"stop of a stuck one kills again", running, []event{evStop, evGraceOver, evGiveUp, evStop}, process.Stopping,
 			"unschedule, save, ask, kill, stopped!stuck, started!stuck, removed!stuck, unschedule, started!superseded, save, kill"},
-		{"delete of a stuck one removes when it is gone", running, []event{evStop, evGraceOver, evGiveUp, evDelete, evExited, evEmpty}, process.Stopped,
-			"unschedule, save, ask, kill, stopped!stuck, started!stuck, removed!stuck, unschedule, started!superseded, save, kill, finish stop, stopped, remove"},
+		{"delete of a stuck one removes when it is gone", running, []event{evStop, evGraceOver, evGiveUp, evDelete, evExited, evEmpty}, process.Stopping,
+			"unschedule, save, ask, kill, stopped!stuck, started!stuck, removed!stuck, unschedule, started!superseded, save, kill, drain stop, finish, stopped, remove"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, do := play(test.from, test.events...)
@@ -167,7 +197,7 @@ func TestLifecycleHoldsItsRules(t *testing.T) {
 	for len(queue) > 0 {
 		n := queue[0]
 		queue = queue[1:]
-		for e := evStart; e <= evGiveUp; e++ {
+		for e := evStart; e <= evNotRemoved; e++ {
 			if !possible(n.s, e) {
 				continue
 			}
@@ -190,18 +220,22 @@ func TestLifecycleHoldsItsRules(t *testing.T) {
 	t.Logf("%d states", len(seen))
 }
 
-// possible tells which events the loop can send: those of a spawn come while
-// starting and nothing else does, the leader ends once.
+// possible tells which events the loop can send: what was begun beside it ends once, and
+// so does the leader, of a run that is there.
 func possible(s state, e event) bool {
 	switch e {
 	case evSpawned, evSpawnFailed:
-		return s.at == process.Starting
+		return s.spawning
+	case evDrained:
+		return s.draining
+	case evRemoved, evNotRemoved:
+		return s.removing
 	case evCompleted, evExited, evLost:
-		return (s.at == process.Running || s.at == process.Stopping) && !s.leaderGone
+		return s.busy()
 	case evEmpty:
-		return s.at == process.Running || s.at == process.Stopping
+		return s.busy()
 	}
-	return s.at != process.Starting
+	return true
 }
 
 func rules(from state, e event, to state, actions []action) (broken []string) {
@@ -220,12 +254,15 @@ func rules(from state, e event, to state, actions []action) (broken []string) {
 		}
 	}
 	rule("a run finishes only when its group is empty and its leader gone, or was never there",
-		count(doFinish) == 0 || e == evSpawnFailed || (from.empty || e == evEmpty) && (from.leaderGone || e == evCompleted || e == evExited || e == evLost))
+		count(doDrain) == 0 || e == evSpawnFailed || (from.empty || e == evEmpty) && (from.leaderGone || e == evCompleted || e == evExited || e == evLost))
+	rule("what can wait for a disk is one thing at a time", !(to.spawning && to.draining || to.spawning && to.removing || to.draining && to.removing))
+	rule("a run that nobody ends and that leaves nobody is not shown as stopping",
+		from.shown() == process.Stopping || to.shown() != process.Stopping || to.ending != notEnding || to.then != thenRest || to.over)
 	rule("nothing is spawned while there is a run", count(doSpawn) == 0 || !from.busy() || count(doFinish) == 1)
-	rule("what finishes is at rest, scheduled or starts again", count(doFinish) == 0 || !to.busy() || to.at == process.Starting)
+	rule("what finishes is at rest, scheduled, starts again or is forgotten", count(doFinish) == 0 || !to.busy() || to.spawning || to.removing)
 	rule("a tree is asked to end once", count(doAsk) == 0 || from.ending == notEnding)
 	rule("why it ends is known before it is asked", count(doAsk) == 0 || to.cause != 0)
-	rule("a run's cause does not change", from.cause == 0 || !to.busy() || to.at == process.Starting || to.cause == from.cause)
+	rule("a run's cause does not change", from.cause == 0 || !to.busy() || to.spawning || to.removing || to.cause == from.cause)
 	rule("a spawn is the last action", count(doSpawn) == 0 || index(doSpawn) == len(actions)-1)
 	rule("who is busy but starting has a run that is under way", to.at != process.Running || to.ending == notEnding && to.cause == 0)
 	rule("a request is answered or waits for something that is under way", answered(e, to, actions))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -54,25 +55,29 @@ type origin struct {
 	Keeper proc.ID
 }
 
-// store keeps the records in one file. A write is on disk when put or remove
-// returns; those that wait at the same time share one sync.
+// store keeps the records in one file. A write is on disk when its result comes;
+// those that wait at the same time share one sync.
 type store struct {
 	path  string
 	log   *log.Logger // nil: says nothing
 	db    *bolt.DB    // belongs to commit
 	file  os.FileInfo // of db
 	guard *files.Guard
-	ops   chan op
+	quit  chan struct{}
 	done  chan struct{}
+
+	mu    sync.Mutex
+	queue map[string]*op // by name: what is to be written
+	ready chan struct{}  // the queue is not empty
 
 	failing bool // writing, as was said; belongs to commit
 	unfit   bool // to be written to, when that was tried last; belongs to commit
 }
 
+// op is a record to be written. A newer one of the same name takes its place.
 type op struct {
-	name   string
-	value  []byte // nil: remove
-	result chan error
+	value   []byte // nil: remove
+	results []chan error
 }
 
 var (
@@ -80,6 +85,9 @@ var (
 	processBucket = []byte("processes")
 	formatKey     = []byte("format")
 )
+
+// storeLimit is how long a request waits for a disk that does not answer.
+const storeLimit = 5 * time.Second
 
 // storeFormat is the version of what is in the buckets.
 const storeFormat = "1"
@@ -118,7 +126,8 @@ func openStore(path string, log *log.Logger) (*store, []record, error) {
 		db.Close()
 		return nil, nil, &StoreError{path, err}
 	}
-	s := &store{path: path, log: log, guard: files.NewGuard(), ops: make(chan op), done: make(chan struct{})}
+	s := &store{path: path, log: log, guard: files.NewGuard(), quit: make(chan struct{}), done: make(chan struct{}),
+		queue: map[string]*op{}, ready: make(chan struct{}, 1)}
 	if err := s.use(db); err != nil {
 		db.Close()
 		return nil, nil, &StoreError{path, err}
@@ -365,65 +374,92 @@ func makeBuckets(tx *bolt.Tx) error {
 	return err
 }
 
-func (s *store) put(r record) error {
+// put and remove wait until it is on disk; begin and beginRemove do not.
+func (s *store) put(r record) error { return <-s.begin(r) }
+
+func (s *store) remove(name string) error { return <-s.beginRemove(name) }
+
+// begin has a record written. The result comes when it, or a newer one of its name, is
+// on disk; those of one name come in their order.
+func (s *store) begin(r record) <-chan error {
 	value, err := json.Marshal(r)
 	if err != nil {
-		return err
+		result := make(chan error, 1)
+		result <- err
+		return result
 	}
-	return s.wait(op{name: r.Spec.Name, value: value})
+	return s.enqueue(r.Spec.Name, value)
 }
 
-func (s *store) remove(name string) error { return s.wait(op{name: name}) }
+func (s *store) beginRemove(name string) <-chan error { return s.enqueue(name, nil) }
 
-func (s *store) wait(o op) error {
-	o.result = make(chan error, 1)
-	s.ops <- o
-	if err := <-o.result; err != nil {
-		return process.Errorf(process.CodeStore, "process '%s' could not be stored in %s: %v", o.name, s.path, err)
+// answers reports whether the disk takes a write within storeLimit.
+func (s *store) answers() bool {
+	select {
+	case <-s.enqueue("", nil): // nobody has that name
+		return true
+	case <-time.After(storeLimit):
+		return false
 	}
-	return nil
+}
+
+// enqueue never waits: a disk that hangs holds up commit alone.
+func (s *store) enqueue(name string, value []byte) <-chan error {
+	result := make(chan error, 1)
+	s.mu.Lock()
+	o := s.queue[name]
+	if o == nil {
+		o = &op{}
+		s.queue[name] = o
+	}
+	o.value, o.results = value, append(o.results, result)
+	s.mu.Unlock()
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+	return result
 }
 
 // commit writes all that waits in one transaction, again and again.
 func (s *store) commit() {
 	defer close(s.done)
 	for {
-		var batch []op
 		var again <-chan time.Time
 		if s.unfit {
 			again = time.After(retryDelay)
 		}
 		select {
-		case first, ok := <-s.ops:
-			if !ok {
-				return
-			}
-			batch = append(batch, first)
+		case <-s.quit:
+			return
 		case <-s.guard.Touched():
 			s.look()
 			continue
 		case <-again:
 			s.look()
 			continue
+		case <-s.ready:
 		}
-		for more := true; more; {
-			select {
-			case o, ok := <-s.ops:
-				if ok {
-					batch = append(batch, o)
-				}
-				more = ok
-			default:
-				more = false
-			}
+		s.mu.Lock()
+		batch := s.queue
+		s.queue = map[string]*op{}
+		s.mu.Unlock()
+		if len(batch) == 0 {
+			continue
 		}
 		err := s.renew()
 		if err == nil {
 			err = s.write(batch)
 		}
 		s.note(err)
-		for _, o := range batch {
-			o.result <- err
+		for name, o := range batch {
+			var failed error
+			if err != nil {
+				failed = process.Errorf(process.CodeStore, "process '%s' could not be stored in %s: %v", name, s.path, err)
+			}
+			for _, result := range o.results {
+				result <- failed
+			}
 		}
 	}
 }
@@ -436,15 +472,15 @@ func (s *store) look() {
 	}
 }
 
-func (s *store) write(batch []op) error {
+func (s *store) write(batch map[string]*op) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		all := tx.Bucket(processBucket)
-		for _, o := range batch {
+		for name, o := range batch {
 			var err error
 			if o.value == nil {
-				err = all.Delete([]byte(o.name))
+				err = all.Delete([]byte(name))
 			} else {
-				err = all.Put([]byte(o.name), o.value)
+				err = all.Put([]byte(name), o.value)
 			}
 			if err != nil {
 				return err
@@ -549,7 +585,7 @@ func openDB(path string) (*bolt.DB, error) {
 
 // close is called when nobody will write any more.
 func (s *store) close() error {
-	close(s.ops)
+	close(s.quit)
 	<-s.done
 	s.guard.Close()
 	return s.db.Close()

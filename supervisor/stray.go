@@ -104,6 +104,9 @@ func (t *stray) end(wait time.Duration, changed, closing <-chan struct{}) error 
 	}
 }
 
+// strayLimit is how long a start waits for a stray, less than for a disk.
+const strayLimit = 4 * time.Second
+
 // awaitStray waits until a run can have a group of this name.
 func (s *Supervisor) awaitStray(name string) error {
 	s.mu.Lock()
@@ -115,7 +118,7 @@ func (s *Supervisor) awaitStray(name string) error {
 	select {
 	case <-t.gone:
 		return nil
-	case <-time.After(killLimit):
+	case <-time.After(strayLimit):
 		return fmt.Errorf("group %s is there, with a tree that belonged to no process and cannot be ended", name)
 	}
 }

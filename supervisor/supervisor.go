@@ -208,8 +208,12 @@ func (s *Supervisor) Exited(id keeper.RunID, exit proc.Exit) {
 	s.mu.Lock()
 	p := s.names[id.Name]
 	s.mu.Unlock()
-	if p != nil {
-		p.exits <- leaderExit{id.Run, &exit}
+	if p == nil {
+		return
+	}
+	select {
+	case p.exits <- leaderExit{id.Run, &exit}:
+	case <-p.done:
 	}
 }
 
@@ -217,7 +221,7 @@ func (s *Supervisor) Exited(id keeper.RunID, exit proc.Exit) {
 // its time; with an empty command it starts the process that has the name.
 func (s *Supervisor) Start(ctx context.Context, spec process.Spec) (process.Status, error) {
 	if spec.Command == "" {
-		return s.startAgain(ctx, spec.Name, spec.JobID)
+		return s.request(ctx, spec.Name, evStart, goalStarted, spec.JobID)
 	}
 	times, err := judge(&spec)
 	if err != nil {
@@ -226,12 +230,17 @@ func (s *Supervisor) Start(ctx context.Context, spec process.Spec) (process.Stat
 	if spec.Dir == "" {
 		spec.Dir = s.dir
 	}
+	jobID := spec.JobID
+	if times != nil {
+		jobID = "" // it is that of each run
+	} else {
+		spec.JobID = "" // it is that of the first alone
+	}
 	p, err := s.register(spec, times)
 	if err != nil {
 		return process.Status{}, err
 	}
-	err = p.ask(ctx, evStart, goalStarted, "")
-	return s.statusOf(p), err
+	return p.ask(ctx, evStart, goalStarted, jobID)
 }
 
 // judge reports why a definition cannot be carried out here, and reads its schedule.
@@ -240,20 +249,6 @@ func judge(spec *process.Spec) (times *schedule.Schedule, err error) {
 		return nil, err
 	}
 	return schedule.Parse(spec.Cron, time.Now())
-}
-
-// startAgain starts the process that has the name. The answer says so if the run that
-// it tells of was under way before.
-func (s *Supervisor) startAgain(ctx context.Context, name, jobID string) (process.Status, error) {
-	p, err := s.lookup(name)
-	if err != nil {
-		return process.Status{}, err
-	}
-	before := p.view.Load().run.Number // 0 without a run
-	err = p.ask(ctx, evStart, goalStarted, jobID)
-	status := s.statusOf(p)
-	status.AlreadyRunning = before != 0 && before == status.Number
-	return status, err
 }
 
 // register gives the name to a new process.
@@ -301,7 +296,8 @@ func (s *Supervisor) Delete(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return p.ask(ctx, evDelete, goalRemoved, "")
+	_, err = p.ask(ctx, evDelete, goalRemoved, "")
+	return err
 }
 
 func (s *Supervisor) request(ctx context.Context, name string, e event, g goal, jobID string) (process.Status, error) {
@@ -309,8 +305,7 @@ func (s *Supervisor) request(ctx context.Context, name string, e event, g goal, 
 	if err != nil {
 		return process.Status{}, err
 	}
-	err = p.ask(ctx, e, g, jobID)
-	return s.statusOf(p), err
+	return p.ask(ctx, e, g, jobID)
 }
 
 func (s *Supervisor) lookup(name string) (*managed, error) {
@@ -397,6 +392,9 @@ func (s *Supervisor) Log(ctx context.Context, name string, q process.LogQuery, w
 
 // Upgrade brings in the program now on disk, or says how that went.
 func (s *Supervisor) Upgrade(ctx context.Context, number uint64) (process.Upgrade, error) {
+	if number == 0 && !s.store.answers() { // the next worker could not open it
+		return process.Upgrade{}, process.Errorf(process.CodeUpgrade, "nothing was changed: the store %s does not answer for %v", s.store.path, storeLimit)
+	}
 	return s.upgrade(ctx, number)
 }
 
@@ -419,15 +417,27 @@ func (s *Supervisor) Doctor(ctx context.Context) (process.Report, error) {
 	return report, nil
 }
 
+// ErrHangs is a disk that did not answer in time. Until it does this process cannot end.
+var ErrHangs = errors.New("does not answer")
+
 // Close ends every tree, in parallel, with its stop signal and grace period, and
 // removes every group. It returns when that is done; what cannot be ended is in
 // the error. Requests are refused from now on; those under way are answered.
+//
+// Errors: ErrHangs.
 func (s *Supervisor) Close() error {
 	s.mu.Lock()
 	close(s.closing)
 	s.mu.Unlock()
 	s.loops.Wait()
-	return s.closeParts()
+	closed := make(chan error, 1)
+	go func() { closed <- s.closeParts() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(storeLimit):
+		return fmt.Errorf("the disk of %s %w: how the last runs ended may not be on it", s.state, ErrHangs)
+	}
 }
 
 func (s *Supervisor) isClosing() bool {

@@ -22,13 +22,23 @@ type view struct {
 	meter   *meter // of the current run
 
 	outputError string // why its output is not read; empty: it is
+	already     bool   // it was under way before the request that this answers
 }
 
 func (p *managed) name() string { return p.view.Load().spec.Name }
 
-// publish shows others how things stand.
+// publish shows others how things stand. A run that is over is so when that is on disk
+// and what it had is gone, unless the disk hangs.
 func (p *managed) publish() {
-	v := &view{spec: p.rec.Spec, state: p.state.at, next: p.next, missed: p.rec.Missed, last: p.rec.Last, invalid: p.invalid}
+	if !p.state.busy() && p.disk.written < p.disk.finished && p.disk.hung == nil {
+		return
+	}
+	p.view.Store(p.see())
+}
+
+// see is how things stand.
+func (p *managed) see() *view {
+	v := &view{spec: p.rec.Spec, state: p.state.shown(), next: p.next, missed: p.rec.Missed, last: p.rec.Last, invalid: p.invalid}
 	if p.invalid != nil && v.state.AtRest() {
 		v.state = process.Failed
 	}
@@ -44,18 +54,14 @@ func (p *managed) publish() {
 	if p.owed { // first of all
 		v.state = process.Starting
 	}
-	p.view.Store(v)
+	return v
 }
 
 // statusOf is a process's status with the figures of this moment.
 func (s *Supervisor) statusOf(p *managed) process.Status {
 	for {
 		v := p.view.Load()
-		status, ok := v.status()
-		status.LogDropped = p.output.dropped()
-		if status.OutputError = v.outputError; status.OutputError == "" && v.run.Number != 0 {
-			status.OutputError = p.output.trouble()
-		}
+		status, ok := p.status(v)
 		// A run that ended meanwhile has left its totals in a new view.
 		if ok || p.view.Load() == v {
 			return status
@@ -63,10 +69,21 @@ func (s *Supervisor) statusOf(p *managed) process.Status {
 	}
 }
 
+// status is what a view shows, and what is known of the output by now. It is false when
+// the figures of the current run could not be read.
+func (p *managed) status(v *view) (status process.Status, ok bool) {
+	status, ok = v.status()
+	status.LogDropped = p.output.dropped()
+	if status.OutputError = v.outputError; status.OutputError == "" && v.run.Number != 0 {
+		status.OutputError = p.output.trouble()
+	}
+	return status, ok
+}
+
 // status is false when the figures of the current run could not be read.
 func (v *view) status() (status process.Status, ok bool) {
 	status = process.NewStatus(v.spec, v.state)
-	status.PID, status.LastRun = v.pid, v.last
+	status.PID, status.LastRun, status.AlreadyRunning = v.pid, v.last, v.already
 	status.NextTime, status.MissedTime = v.next.UTC(), v.missed.UTC()
 	switch {
 	case v.run.Number != 0:

@@ -45,6 +45,7 @@ type place struct {
 	groups     *groups
 	former     []keeper.Held // what an earlier daemon has left alive
 	made       []string      // directories, while the start may fail
+	hangs      bool          // the worker cannot end: a disk hangs, which must not hold us up too
 }
 
 // defaults fills in what was not given. Another state directory is another
@@ -238,6 +239,9 @@ func (in instance) save(dir string) error {
 // goes too. The groups go if all runs were ended, else only those that this start made.
 func (p *place) leave(ended bool) error {
 	var err error
+	if p.hangs {
+		return p.groups.leave(false)
+	}
 	if p.secretFile != "" {
 		err = remove(p.secretFile)
 	}

@@ -102,6 +102,7 @@ func (p *place) keep(ctx context.Context, c keeper.Config, logger *log.Logger, f
 	defer unguard()
 	c.Args, c.Log, c.Flush, c.Renewed = []string{workerArg}, logger.Printf, flush, renewed
 	err := keeper.Run(ctx, c)
+	p.hangs = errors.Is(err, keeper.ErrLingers)
 	if errors.Is(err, keeper.ErrKilled) {
 		err = errors.Join(err, p.killAll())
 	}

@@ -145,6 +145,9 @@ func work(logger *log.Logger, flush func()) error {
 	}
 	select {
 	case err := <-ended:
+		if errors.Is(err, supervisor.ErrHangs) {
+			link.Close() // or the keeper would wait for as long as the disk hangs
+		}
 		return err
 	case <-link.Done():
 		logger.Print("the keeper is gone: trees live on until the next start")

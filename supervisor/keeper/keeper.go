@@ -64,6 +64,9 @@ type Config struct {
 // SIGKILL; trees may still be there.
 var ErrKilled = errors.New("killed by a second signal before shutdown was done")
 
+// ErrLingers is what Run returns after a shutdown whose worker SIGKILL does not end.
+var ErrLingers = errors.New("shutdown is done, but the worker cannot end: its disk hangs, perhaps; until it has ended no other daemon can use the store")
+
 // FailedError is the text with which a worker said that it can't do its job.
 type FailedError struct{ Text string }
 
@@ -201,8 +204,18 @@ func (k *keeper) loop(ctx context.Context) error {
 				k.linkEnded()
 			}
 		case <-workerLimit:
-			k.Log("worker %d %s in time; killing it", k.worker.pid, k.worker.todo)
-			k.worker.kill()
+			w := k.worker
+			switch {
+			case !w.killed:
+				k.Log("worker %d %s in time; killing it", w.pid, w.todo)
+				w.kill()
+				w.killed = true
+				w.before(killLimit, "")
+			case k.shutdown:
+				return ErrLingers
+			default:
+				k.Log("worker %d does not end on SIGKILL: its disk hangs, perhaps", w.pid)
+			}
 		case <-checkLimit:
 			k.upgrade.check.late = true
 			k.upgrade.check.kill()

@@ -34,6 +34,7 @@ const (
 	handOverLimit = HandOverTime + 2*time.Second
 	readyLimit    = 5 * time.Second // of the first worker of a new program
 	lingerLimit   = time.Second     // of a worker without its link
+	killLimit     = 5 * time.Second // of a worker that was sent SIGKILL
 )
 
 // Upgrade is how the last upgrade of a keeper went.

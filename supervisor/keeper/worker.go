@@ -38,6 +38,7 @@ type worker struct {
 	exit    *proc.Exit    // set when it is reaped
 	packets <-chan packet // closed when there are no more
 	drained bool          // packets is closed
+	killed  bool          // for not doing something in time
 	broken  error         // why reading ended; valid when drained
 
 	conn *conn

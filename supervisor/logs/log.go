@@ -65,13 +65,16 @@ type Log struct {
 	dir       string
 	followers atomic.Int32
 
-	mu      sync.Mutex
-	opt     Options
-	pump    *Pump
-	cur     *writer // nil: no file is open
-	end     int64   // where it was when cur was closed
-	removed bool
-	changed chan struct{} // closed at the next change; nil: nobody waits
+	// What readers ask for does not stand behind mu: a disk that hangs holds that.
+	pump    atomic.Pointer[Pump] // nil: no run is moved from
+	news    sync.Mutex
+	removed bool          // guarded by news
+	changed chan struct{} // guarded by news; closed at the next change; nil: nobody waits
+
+	mu  sync.Mutex // held while something is written
+	opt Options
+	cur *writer // nil: no file is open
+	end int64   // where it was when cur was closed
 
 	trouble error     // why nothing can be written; nil: it can
 	since   time.Time // of trouble
@@ -119,14 +122,12 @@ func (l *Log) SetOptions(o Options) error {
 // O_RDONLY|O_NONBLOCK, since O_NONBLOCK is set on it. A log that was removed begins
 // anew.
 func (l *Log) Move(fifo *os.File, run uint64) (*Pump, error) {
-	l.mu.Lock()
+	l.news.Lock()
 	l.removed = false
-	l.mu.Unlock()
+	l.news.Unlock()
 	p, err := l.m.start(fifo, logSink{l, run})
 	if err == nil {
-		l.mu.Lock()
-		l.pump = p
-		l.mu.Unlock()
+		l.pump.Store(p)
 	}
 	return p, err
 }
@@ -148,7 +149,9 @@ func (l *Log) Trouble() *Trouble { return l.told.Load() }
 func (l *Log) Remove() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.news.Lock()
 	l.removed = true
+	l.news.Unlock()
 	l.closeFiles()
 	l.notify()
 	return os.RemoveAll(l.dir)
@@ -180,7 +183,7 @@ func (s logSink) rest(since time.Time) {
 func (s logSink) end() {
 	s.l.mu.Lock()
 	defer s.l.mu.Unlock()
-	s.l.pump = nil
+	s.l.pump.Store(nil)
 	s.l.noteMissing()
 	s.l.closeFiles()
 }
@@ -197,7 +200,7 @@ func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.removed {
+	if l.isRemoved() {
 		return read(fd, limit, func([]byte) {})
 	}
 	now := time.Now()
@@ -445,16 +448,24 @@ func (l *Log) closeFiles() {
 
 // notify wakes those who wait for a change.
 func (l *Log) notify() {
+	l.news.Lock()
+	defer l.news.Unlock()
 	if l.changed != nil {
 		close(l.changed)
 		l.changed = nil
 	}
 }
 
+func (l *Log) isRemoved() bool {
+	l.news.Lock()
+	defer l.news.Unlock()
+	return l.removed
+}
+
 // nextChange is closed when something is written, or all removed.
 func (l *Log) nextChange() (<-chan struct{}, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.news.Lock()
+	defer l.news.Unlock()
 	if l.removed {
 		return nil, ErrRemoved
 	}
@@ -466,10 +477,7 @@ func (l *Log) nextChange() (<-chan struct{}, error) {
 
 // flush has on disk what was written until now.
 func (l *Log) flush() {
-	l.mu.Lock()
-	p := l.pump
-	l.mu.Unlock()
-	if p != nil {
+	if p := l.pump.Load(); p != nil {
 		p.Flush()
 	}
 }

@@ -37,6 +37,9 @@ type Pump struct {
 	to   sink
 	busy atomic.Bool // it waits for its turn, or is moved from: the loop leaves it alone
 
+	flushes  sync.Mutex
+	flushing chan struct{} // guarded by flushes; closed when the flush under way is done; nil: none is
+
 	mu     sync.Mutex // held while bytes are moved
 	fd     int
 	closed bool
@@ -176,8 +179,48 @@ func (p *Pump) resizeLocked(size int) {
 	}
 }
 
-// Flush moves what is in the FIFO now, at most 1 MiB.
-func (p *Pump) Flush() { p.takeTurns(takeLimit) }
+// Flush moves what is in the FIFO now, at most 1 MiB. It waits for a disk that hangs no
+// longer than flushLimit; then the bytes come later.
+func (p *Pump) Flush() {
+	p.flushes.Lock()
+	done := p.flushing
+	if done != nil { // it may have begun too early
+		p.flushes.Unlock()
+		if !within(done, flushLimit) {
+			return
+		}
+		p.flushes.Lock()
+		done = p.flushing
+	}
+	if done == nil {
+		done = make(chan struct{})
+		p.flushing = done
+		go p.flush(done)
+	}
+	p.flushes.Unlock()
+	within(done, flushLimit)
+}
+
+const flushLimit = time.Second
+
+func (p *Pump) flush(done chan struct{}) {
+	p.takeTurns(takeLimit)
+	p.flushes.Lock()
+	p.flushing = nil
+	close(done)
+	p.flushes.Unlock()
+}
+
+func within(done <-chan struct{}, limit time.Duration) bool {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
 
 // takeTurns takes up to limit, in as many turns as it needs. Others can have the pump
 // between two of them.
