@@ -28,9 +28,9 @@
 // nothing behind it is empty, unless the next line is indented and begins
 // with a quote: then that quoted value is the key's.
 //
-// The text is UTF-8 without NUL. A line ends with LF or CR LF; outside of
-// quotes and comments a CR stands nowhere else. Keys are read without case. An action
-// has at most [MaxParams] parameters.
+// The text is UTF-8 without NUL. A byte order mark at column 1 counts for nothing. A
+// line ends with LF or CR LF; outside of quotes and comments a CR stands nowhere else.
+// Keys are read without case. An action has at most [MaxParams] parameters.
 //
 // # Grammar
 //

@@ -14,6 +14,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(c.input, uint(len(c.input)/2))
 		}
 	}
+	f.Add("\ufeff!!a b:'\n\ufeff'\n\ufeff# x\n\ufefe", uint(2))
 	f.Fuzz(func(t *testing.T, text string, cut uint) {
 		n := int(cut % uint(len(text)+1))
 		script, err := Parse(text)

@@ -12,6 +12,9 @@ const MaxParams = 256
 // Parse reads a whole text. It returns all of its actions, or none and a
 // [*SyntaxError] for the first fault. Values share the memory of the text.
 func Parse(text string) (Script, error) {
+	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
+		return nil, &SyntaxError{Pos{1, 1}, "expected UTF-8, found the byte order mark of " + isUTF16}
+	}
 	p := parser{text: text}
 	good := validPrefix(text)
 	for i := range good {
@@ -48,6 +51,9 @@ func (p *parser) take(m mark, i int) error {
 	case nothing:
 		return nil
 	case faultMark:
+		for i < len(p.text) && !utf8.RuneStart(p.text[i]) {
+			i-- // it was not the byte order mark that it began as
+		}
 		return &SyntaxError{p.scan.faultPos, p.scan.expected + ", found " + found(p.text[i:])}
 	case actionMark:
 		p.start = i + len("!!")
@@ -103,12 +109,18 @@ func (p *parser) word(i int) string {
 	return strings.TrimSuffix(p.text[p.start:i], "\r")
 }
 
+const isUTF16 = "UTF-16: save the text as UTF-8"
+
 // badByte is the error for byte i, which no text may hold.
 func (p *parser) badByte(i int) error {
 	pos := p.scan.pos()
 	pos.Column++
 	if p.text[i] == 0 {
-		return &SyntaxError{pos, "expected text, found a NUL byte"}
+		msg := "expected text, found a NUL byte"
+		if i < 2 { // every other byte is one
+			msg += "; perhaps it is " + isUTF16
+		}
+		return &SyntaxError{pos, msg}
 	}
 	return &SyntaxError{pos, "expected UTF-8, found the byte 0x" + strconv.FormatUint(uint64(p.text[i]), 16)}
 }

@@ -8,6 +8,7 @@ type scanner struct {
 	state    state
 	inAction bool // parameters have an action to belong to
 	cr       bool // the last byte was a CR that only an LF may follow
+	bom      int  // bytes of a byte order mark at the beginning of this line
 	quote    byte // the kind of the quote that is or was open last
 	quotePos Pos
 
@@ -60,8 +61,22 @@ const (
 	faultMark       // not heroscript; see expected and faultPos
 )
 
+// ByteOrderMark may stand at column 1 of any line outside of quotes: editors begin files
+// with it, and files are joined. It counts for nothing.
+const ByteOrderMark = "\ufeff"
+
 // step takes the next byte of the text.
 func (s *scanner) step(c byte) mark {
+	if s.column == 0 && !s.cr && (s.state == lineStart || s.state == nextLine) {
+		if c == ByteOrderMark[s.bom] {
+			s.bom = (s.bom + 1) % len(ByteOrderMark)
+			return nothing
+		}
+		if s.bom > 0 { // another character begins so
+			s.bom, s.column = 0, 1
+			return s.next(c)
+		}
+	}
 	if utf8.RuneStart(c) {
 		s.column++
 	}

@@ -31,7 +31,7 @@ var mayImport = map[string]string{
 
 	"heroscript/verbs": "heroscript supervisor/process supervisor/schedule telnet/screen",
 	"telnet":           "heroscript supervisor/border telnet/screen",
-	"telnet/lineedit":  "supervisor/border telnet telnet/screen golang.org/x/term",
+	"telnet/lineedit":  "heroscript supervisor/border telnet telnet/screen golang.org/x/term",
 
 	"supervisor":          "cgroup proc telnet/screen supervisor/border supervisor/private supervisor/process supervisor/keeper supervisor/logs supervisor/files supervisor/schedule go.etcd.io/bbolt golang.org/x/sys",
 	"supervisor/schedule": "supervisor/process github.com/robfig/cron",

@@ -484,6 +484,10 @@ func (r *run) summary(cause process.Cause, end time.Duration, p *managed) proces
 	return res
 }
 
+// endsInCR is said of a command that a shell may have read otherwise than it was meant. A
+// value arrives exactly as it was written, so that the command is not changed.
+const endsInCR = " (the command has lines that end in CR LF, and the shell takes the CR for a part of the line: save the script with LF alone)"
+
 // explain says in one line why a run failed; nothing if it did not.
 func explain(r process.Run, spec *process.Spec, o output) string {
 	switch {
@@ -505,6 +509,9 @@ func explain(r process.Run, spec *process.Spec, o output) string {
 	}
 	if last := o.lastLine(r.Number); last != "" {
 		text += ": " + last
+	}
+	if strings.Contains(spec.Command, "\r\n") {
+		text += endsInCR
 	}
 	return text
 }

@@ -25,6 +25,7 @@ func (f *Framer) Line(line string) []string {
 		f.add(line)
 		return nil
 	}
+	line = strings.TrimLeft(line, heroscript.ByteOrderMark)
 	text := strings.TrimSpace(line)
 	var done []string
 	switch {

@@ -102,6 +102,9 @@ func before(text string, pos heroscript.Pos) string {
 	for range pos.Line - 1 {
 		start += strings.IndexByte(text[start:], '\n') + 1
 	}
+	if strings.HasPrefix(text[start:], heroscript.ByteOrderMark) {
+		start += len(heroscript.ByteOrderMark) // it has no column
+	}
 	column := 0
 	for i := start; i < len(text); i++ {
 		if utf8.RuneStart(text[i]) {

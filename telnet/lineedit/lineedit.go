@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
@@ -208,7 +209,7 @@ func (e *editor) leave(text string) {
 // bang is a typed line as it was meant: without blanks in front, and with the !!
 // of a word that acts by itself.
 func bang(line string) string {
-	line = strings.TrimLeft(line, " \t")
+	line = strings.TrimLeft(line, " \t"+heroscript.ByteOrderMark) // that may have been pasted
 	switch telnet.Word("!!" + line) {
 	case "help", "quit", "exit", "interactive":
 		return "!!" + line
