@@ -40,8 +40,8 @@
 // at which it was moved: up to [BatchDelay] later than it was written ([FollowDelay]
 // while somebody follows), or up to 10 ms earlier, as long as the mover runs and
 // keeps up. What waited in the FIFO while there was no mover has the time at which
-// the next one came. The times of a log never go back: while the clock is behind
-// the last entry, that entry's time stands.
+// the next one came. Times are those of the clock as it was: where it was set back they go
+// back, and what a query asks for between two times may be in several places.
 //
 // # Archives
 //

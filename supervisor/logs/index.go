@@ -30,7 +30,8 @@ func parseEntry(p []byte) entry {
 	}
 }
 
-// index is the entries of one file, in order of offset, time and run alike.
+// index is the entries of one file, in order of offset and of run. Times go back where
+// the clock did.
 type index struct {
 	r io.ReaderAt
 	n int // entries
@@ -43,6 +44,23 @@ func (x index) at(i int) entry {
 		return entry{}
 	}
 	return parseEntry(p[:])
+}
+
+// all are the entries.
+func (x index) all() ([]entry, error) {
+	if x.n == 0 {
+		return nil, nil
+	}
+	p := make([]byte, x.n*entrySize)
+	n, err := x.r.ReadAt(p, 0)
+	if err == io.EOF {
+		err = nil
+	}
+	list := make([]entry, 0, x.n)
+	for p = p[:n]; len(p) >= entrySize; p = p[entrySize:] {
+		list = append(list, parseEntry(p))
+	}
+	return list, err
 }
 
 // first is the number of the first entry for which f is true, x.n if there is none.

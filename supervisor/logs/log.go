@@ -175,7 +175,7 @@ func (s logSink) rest(since time.Time) {
 		return
 	}
 	defer s.l.mu.Unlock()
-	if c := s.l.cur; c != nil && c.last.at < since.UnixNano() {
+	if c := s.l.cur; c != nil && c.used.Before(since) {
 		s.l.closeFiles()
 	}
 }
@@ -203,7 +203,7 @@ func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 	if l.isRemoved() {
 		return read(fd, limit, func([]byte) {})
 	}
-	now := time.Now()
+	now := l.m.now()
 	if l.trouble != nil && now.Before(l.retry) && !last {
 		return l.refuse(fd, limit, last)
 	}
@@ -296,6 +296,9 @@ func (l *Log) room(fd int, run uint64, limit int, now time.Time, rotate bool) (i
 	left := l.opt.MaxSize - c.size
 	if l.opt.MaxTotal < math.MaxInt64 {
 		left -= c.entries * entrySize
+	}
+	if now.Before(c.born) { // the clock was ahead
+		c.born = now
 	}
 	if l.opt.MaxAge > 0 && c.size > 0 && now.Sub(c.born) >= l.opt.MaxAge {
 		left = 0

@@ -29,8 +29,9 @@ var ErrClosed = errors.New("the mover of logs is closed")
 
 // Mover moves bytes from any number of FIFOs. Its methods may be called at once.
 type Mover struct {
-	epoll  int // edge-triggered: it knows who was written to since the last look
-	wake   int // eventfd
+	now    func() time.Time // the clock that lines have their times from
+	epoll  int              // edge-triggered: it knows who was written to since the last look
+	wake   int              // eventfd
 	done   chan struct{}
 	closed chan struct{}
 	work   sync.WaitGroup // pumps that are busy, the turns, and the packer
@@ -44,7 +45,7 @@ type Mover struct {
 
 // NewMover starts a mover. Close ends it.
 func NewMover() (*Mover, error) {
-	m := &Mover{epoll: -1, wake: -1, done: make(chan struct{}), closed: make(chan struct{}), pumps: map[int32]*Pump{}}
+	m := &Mover{now: time.Now, epoll: -1, wake: -1, done: make(chan struct{}), closed: make(chan struct{}), pumps: map[int32]*Pump{}}
 	m.pack.m, m.pack.delay = m, packDelay
 	m.turns.m = m
 	var err error

@@ -69,10 +69,11 @@ func (l *Log) Read(ctx context.Context, q Query, w io.Writer) (next int64, err e
 	l.flush()
 	v := &view{dir: l.dir}
 	defer v.close()
-	from, to, err := v.bounds(q)
+	spans, err := v.bounds(q)
 	if err != nil {
 		return q.From, err
 	}
+	from := spans[0].from
 	r := reader{q: q, w: w, view: v, off: from, next: from}
 	if from == q.From && from > 0 && q.Grep == nil {
 		if before, err := v.readFull(from-1, from); err == nil && len(before) > 0 {
@@ -82,12 +83,22 @@ func (l *Log) Read(ctx context.Context, q Query, w io.Writer) (next int64, err e
 	if q.From > 0 && q.From < from && q.From < v.start() {
 		r.miss(q.From, v.start())
 	}
-	if !q.Follow {
-		if err := r.copy(ctx, to); err != nil {
+	last := len(spans) - 1
+	for i, s := range spans {
+		if err := r.jump(s.from); err != nil {
 			return r.next, err
 		}
+		if i == last && q.Follow {
+			break
+		}
+		if err := r.copy(ctx, s.to); err != nil {
+			return r.next, err
+		}
+	}
+	if !q.Follow {
 		return r.next, r.flush()
 	}
+	from = r.off
 	patience := time.NewTimer(openDelay)
 	defer patience.Stop()
 	waiting := false // for the rest of a line
@@ -153,60 +164,55 @@ func (v *view) follow(run uint64, off int64) (from, to int64, ended bool, err er
 	return max(off, from), min(to, next), next < math.MaxInt64, err
 }
 
-// bounds is the range of bytes that q asks for.
-func (v *view) bounds(q Query) (from, to int64, err error) {
+// bounds are the ranges of bytes that q asks for, at least one.
+func (v *view) bounds(q Query) (spans []span, err error) {
 	if err := v.refresh(); err != nil {
-		return 0, 0, err
+		return nil, err
 	}
 	end, err := v.end()
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	from, to = q.From, end
-	if from > end {
-		from = 0
+	in := span{q.From, end}
+	if in.from > end {
+		in.from = 0
 	}
-	from = max(from, v.start())
-	narrow := func(f func(entry) bool, whole bool) (int64, error) {
-		off, err := v.first(f)
-		if err == nil && whole {
-			off, err = v.lineStart(off, end)
-		}
-		return min(off, end), err
-	}
-	if !q.Since.IsZero() {
-		at, err := narrow(func(e entry) bool { return !time.Unix(0, e.at).Before(q.Since) }, true)
-		if err != nil {
-			return 0, 0, err
-		}
-		from = max(from, at)
-	}
-	if !q.Until.IsZero() {
-		at, err := narrow(func(e entry) bool { return !time.Unix(0, e.at).Before(q.Until) }, true)
-		if err != nil {
-			return 0, 0, err
-		}
-		to = min(to, at)
-	}
+	in.from = max(in.from, v.start())
 	if q.Run > 0 {
-		at, err := narrow(func(e entry) bool { return e.run >= q.Run }, false)
+		at, err := v.first(func(e entry) bool { return e.run >= q.Run })
 		if err != nil {
-			return 0, 0, err
+			return nil, err
 		}
-		from = max(from, at)
-		if at, err = narrow(func(e entry) bool { return e.run > q.Run }, false); err != nil {
-			return 0, 0, err
+		in.from = max(in.from, min(at, end))
+		if at, err = v.first(func(e entry) bool { return e.run > q.Run }); err != nil {
+			return nil, err
 		}
-		to = min(to, at)
+		in.to = max(min(in.to, at), in.from)
 	}
-	if q.Lines > 0 && from < to {
+	spans = []span{in}
+	if !q.Since.IsZero() || !q.Until.IsZero() {
+		if spans, err = v.within(q, in); err != nil {
+			return nil, err
+		}
+	}
+	if q.Lines > 0 {
 		var match func([]byte) bool
 		if q.Grep != nil {
 			match = q.Grep.Match
 		}
-		if from, err = v.lastLines(q.Lines, from, to, match); err != nil {
-			return 0, 0, err
+		first := len(spans) - 1
+		for left := q.Lines; ; first-- {
+			if spans[first].from, left, err = v.lastLines(left, spans[first], match); err != nil {
+				return nil, err
+			}
+			if left == 0 || first == 0 {
+				break
+			}
 		}
+		spans = spans[first:]
 	}
-	return from, max(from, to), nil
+	if q.Follow && spans[len(spans)-1].to < in.to {
+		spans = append(spans, span{in.to, in.to})
+	}
+	return spans, nil
 }

@@ -69,7 +69,10 @@ func TestQueriesAnswerWhatAPlainAccountDoes(t *testing.T) {
 	begun := false
 	at := start
 	for i := range 300 {
-		at = at.Add(time.Duration(1+rnd.IntN(3000)) * time.Millisecond)
+		at = at.Add(time.Duration(20+rnd.IntN(3000)) * time.Millisecond)
+		if i%30 == 29 { // the clock is set
+			at = at.Add(time.Duration(rnd.IntN(400_000)-200_000) * time.Millisecond)
+		}
 		var text strings.Builder
 		run := uint64(1 + i/5)
 		if begun && batches[len(batches)-1].run != run { // its end ends its last line
@@ -230,13 +233,74 @@ func TestALogWithoutIndexIsRead(t *testing.T) {
 	}
 }
 
-func TestTimesDoNotGoBack(t *testing.T) {
+func TestTimesFollowTheClockBack(t *testing.T) {
+	for _, cut := range []int{1, 2, 100} { // batches of a file
+		dir := t.TempDir() + "/x"
+		makeLog(t, dir, cut, []batch{{time.Unix(10, 0), 1, "one\n"}, {time.Unix(1000, 0), 1, "ahead\n"}, {time.Unix(11, 0), 1, "two\n"},
+			{time.Unix(1, 0), 2, "behind\n"}, {time.Unix(12, 0), 2, "three\n"}})
+		l := open(t, newMover(t), dir, Options{})
+		for _, c := range []struct {
+			q    Query
+			want string
+		}{
+			{Query{Since: time.Unix(10, 0), Until: time.Unix(13, 0)}, "one\ntwo\nthree\n"},
+			{Query{Since: time.Unix(10, 0), Until: time.Unix(12, 0)}, "one\ntwo\n"},
+			{Query{Since: time.Unix(12, 0)}, "ahead\nthree\n"},
+			{Query{Since: time.Unix(2000, 0)}, ""},
+			{Query{Until: time.Unix(10, 0)}, "behind\n"},
+			{Query{Until: time.Unix(100, 0), Lines: 2}, "behind\nthree\n"},
+			{Query{Until: time.Unix(100, 0), Lines: 3}, "two\nbehind\nthree\n"},
+			{Query{Until: time.Unix(100, 0), Lines: 2, Grep: regexp.MustCompile("o")}, "one\ntwo\n"},
+			{Query{Since: time.Unix(11, 0), Until: time.Unix(13, 0), Run: 1}, "two\n"},
+			{Query{Since: time.Unix(12, 0), Times: true}, "1970-01-01T00:16:40.000Z ahead\n1970-01-01T00:00:12.000Z three\n"},
+		} {
+			if got := query(t, l, c.q); got != c.want {
+				t.Errorf("%d a file, %+v: %q, not %q", cut, c.q, got, c.want)
+			}
+		}
+	}
+}
+
+// A clock that was ahead for a moment marks the lines of that moment and no others, and
+// the age of a file is counted from where it is right again.
+func TestAMomentOfWrongTimePasses(t *testing.T) {
 	dir := t.TempDir() + "/x"
-	makeLog(t, dir, 1, []batch{{time.Unix(10, 0), 1, "one\n"}, {time.Unix(2, 0), 1, "two\n"}, {time.Unix(30, 0), 1, "three\n"}})
-	l := open(t, newMover(t), dir, Options{})
-	if got := query(t, l, Query{Since: time.Unix(10, 0), Until: time.Unix(11, 0)}); got != "one\ntwo\n" {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	now := at
+	m := newMover(t)
+	m.now = func() time.Time { return now }
+	const age = time.Hour
+	l := open(t, m, dir, Options{MaxAge: age})
+	f := newFIFO(t)
+	p := move(t, l, f, 1)
+	say := func(clock time.Time, line string) {
+		t.Helper()
+		now = clock
+		f.say(t, "%s\n", line)
+		p.Flush()
+	}
+	say(at.AddDate(1, 0, 0), "ahead") // the file's first
+	say(at, "right")
+	say(at.Add(time.Millisecond), "soon")
+	say(at.Add(time.Second), "later")
+	want := "2027-03-01T12:00:00.000Z ahead\n2026-03-01T12:00:00.000Z right\n2026-03-01T12:00:00.000Z soon\n2026-03-01T12:00:01.000Z later\n"
+	if got := query(t, l, Query{Times: true}); got != want {
+		t.Errorf("%q, not %q", got, want)
+	}
+	if got := query(t, l, Query{Since: at.Add(time.Second), Until: at.Add(time.Minute)}); got != "later\n" {
 		t.Errorf("%q", got)
 	}
+	p.Leave() // another mover has the age from the index
+	p = move(t, l, f, 1)
+	say(at.Add(2*time.Second), "again")
+	if list, _ := segments(dir); len(list) != 1 {
+		t.Errorf("%d files", len(list))
+	}
+	say(at.Add(2*time.Second+age), "old enough")
+	if list, _ := segments(dir); len(list) != 2 {
+		t.Errorf("%d files after %v", len(list), age)
+	}
+	p.Finish()
 }
 
 func TestArchivesAreOrdinaryZstd(t *testing.T) {

@@ -59,6 +59,21 @@ func (r *reader) copy(ctx context.Context, to int64) error {
 	return nil
 }
 
+// jump goes on at another offset.
+func (r *reader) jump(off int64) error {
+	if off == r.off {
+		return nil
+	}
+	r.out = r.out[:0]
+	if r.endLine(); len(r.out) > 0 {
+		if err := r.write(r.out, 0); err != nil {
+			return err
+		}
+	}
+	r.off, r.next = off, off
+	return nil
+}
+
 // block writes what was read before r.off. Where a run begins it ends the line of the
 // run before.
 func (r *reader) block(p []byte) error {

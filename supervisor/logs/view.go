@@ -2,12 +2,15 @@ package logs
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
@@ -143,6 +146,65 @@ func (v *view) first(f func(entry) bool) (off int64, err error) {
 	return off, err
 }
 
+// span is a range of bytes.
+type span struct{ from, to int64 }
+
+// within are the lines of a range that q's times hold for, in order. Without any, it is
+// one empty span where they would be.
+func (v *view) within(q Query, in span) (spans []span, err error) {
+	late := func(at int64) bool { return !q.Until.IsZero() && !time.Unix(0, at).Before(q.Until) }
+	wanted := func(at int64) bool {
+		return !late(at) && (q.Since.IsZero() || !time.Unix(0, at).Before(q.Since))
+	}
+	cut := func(off int64) { // a line has the time of its first byte
+		if off > in.from && off < in.to && err == nil {
+			off, err = v.lineStart(off, in.to)
+		}
+		spans[len(spans)-1].to = min(max(off, spans[len(spans)-1].from), in.to)
+	}
+	is := wanted(0) // what has no entry
+	if is {
+		spans = append(spans, in)
+	}
+	end := in.to
+	for _, s := range v.list {
+		useErr := v.use(s)
+		if errors.Is(useErr, fs.ErrNotExist) {
+			continue
+		}
+		if useErr != nil {
+			return nil, useErr
+		}
+		entries, readErr := v.index().all()
+		if err := cmp.Or(err, readErr); err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			switch {
+			case e.off >= in.to:
+			case wanted(e.at) == is:
+			case is:
+				is = false
+				cut(e.off)
+			default:
+				is = true
+				spans = append(spans, span{max(e.off, in.from), in.to})
+				if e.off > in.from && err == nil {
+					spans[len(spans)-1].from, err = v.lineStart(e.off, in.to)
+				}
+			}
+			if late(e.at) {
+				end = min(end, max(e.off, in.from))
+			}
+		}
+	}
+	spans = slices.DeleteFunc(spans, func(s span) bool { return s.from >= s.to })
+	if len(spans) == 0 {
+		spans = []span{{end, end}}
+	}
+	return spans, err
+}
+
 // runStarts are the offsets in [from, to) of the open file at which another run begins
 // than wrote the byte before. There a line begins, whatever the run before has left.
 func (v *view) runStarts(from, to int64) (starts []int64) {
@@ -275,9 +337,10 @@ func (v *view) lineStart(off, end int64) (int64, error) {
 	return end, nil
 }
 
-// lastLines is where the last n lines of [from, to) begin that match is true for.
-// A last line without an end counts.
-func (v *view) lastLines(n int, from, to int64, match func([]byte) bool) (int64, error) {
+// lastLines is where the last n lines of a range begin that match is true for, and how
+// many there are too few. A last line without an end counts.
+func (v *view) lastLines(n int, in span, match func([]byte) bool) (off int64, missing int, err error) {
+	from, to := in.from, in.to
 	const block = 256 << 10
 	var rest []byte // the beginning of a line that goes on behind hi
 	for hi := to; hi > from; {
@@ -290,7 +353,7 @@ func (v *view) lastLines(n int, from, to int64, match func([]byte) bool) (int64,
 		}
 		got, err := v.readFull(lo, hi)
 		if err != nil {
-			return 0, fmt.Errorf("at offset %d: %w", lo, err)
+			return 0, 0, fmt.Errorf("at offset %d: %w", lo, err)
 		}
 		starts := v.runStarts(lo, hi)
 		buf := append(got, rest...)
@@ -312,7 +375,7 @@ func (v *view) lastLines(n int, from, to int64, match func([]byte) bool) (int64,
 					if i == 0 && lo > from { // of a line that is too long a part
 						i = screen.Unbegun(buf)
 					}
-					return lo + int64(i), nil
+					return lo + int64(i), 0, nil
 				}
 			}
 			stop = i
@@ -323,7 +386,7 @@ func (v *view) lastLines(n int, from, to int64, match func([]byte) bool) (int64,
 		}
 		hi = lo
 	}
-	return from, nil
+	return from, n, nil
 }
 
 func trimEnd(line []byte) []byte { return bytes.TrimSuffix(line, []byte("\n")) }

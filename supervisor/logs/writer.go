@@ -18,6 +18,7 @@ type writer struct {
 	log, idx *os.File
 	size     int64
 	born     time.Time // when its first bytes were written
+	used     time.Time // when bytes were written last, or it was opened
 	last     entry
 	entries  int64 // last included
 	reads    bool  // splice cannot write to it
@@ -53,7 +54,7 @@ func openWriter(dir string, end int64) (*writer, error) {
 	}
 	c.old = list
 	for _, s := range list[max(len(list)-2, 0):] {
-		c.last = s.lastEntry() // times do not go back
+		c.last = s.lastEntry() // of the run that a line of ours belongs to
 	}
 	return c, c.open()
 }
@@ -139,14 +140,15 @@ func (c *writer) untouched() bool {
 // mark notes when the next bytes are written, and by which run. It stands before
 // they do, so that no bytes are without.
 func (c *writer) mark(now time.Time, run uint64) error {
-	e := entry{c.base + c.size, max(now.UnixNano(), c.last.at), run}
+	c.used = now
+	e := entry{c.base + c.size, now.UnixNano(), run}
 	at := c.entries
 	if at > 0 {
 		switch {
 		case c.last.off == e.off: // nothing came of it
 			at--
-		case c.last.run == run && e.at-c.last.at < int64(indexSpan):
-			return nil
+		case c.last.run == run && c.last.at <= e.at && e.at-c.last.at < int64(indexSpan):
+			return nil // a clock that was set back has an entry
 		}
 	}
 	var p [entrySize]byte
