@@ -238,3 +238,36 @@ func TestAFileInThePlaceOfTheSocketStays(t *testing.T) {
 	}
 	os.Remove(d.socket)
 }
+
+// The group above those of the runs is empty now and then, and can be removed then, by
+// one who tidies up.
+func TestTheGroupOfTheRunsIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	runs := d.runs()
+	enabled, err := os.ReadFile(runs + "/cgroup.subtree_control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, next := range []func(){func() {}, d.killWorker, func() { d.crash(); d.launch() }} {
+		if err := unix.Rmdir(runs); err != nil {
+			t.Fatal(err)
+		}
+		next()
+		if s := d.finished("x", "exit 3"); !same(s.ExitCode, new(3)) {
+			t.Errorf("%+v", s)
+		}
+		if now, err := os.ReadFile(runs + "/cgroup.subtree_control"); string(now) != string(enabled) {
+			t.Errorf("controllers %q, were %q, %v", now, enabled, err)
+		}
+		if err := d.client().Delete(d.context(), "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Rmdir(runs); err != nil {
+		t.Fatal(err)
+	}
+	if code := d.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -125,7 +125,13 @@ func (r *run) begin(p *managed) error {
 	if err := p.s.awaitStray(r.group.Name()); err != nil {
 		return err
 	}
-	if err := r.group.Make(); err != nil {
+	err := r.group.Make()
+	if errors.Is(err, fs.ErrNotExist) { // somebody has removed the one above, which was empty
+		if err = makeRuns(p.s.groups); err == nil {
+			err = r.group.Make()
+		}
+	}
+	if err != nil {
 		return err
 	}
 	r.made = true
@@ -134,7 +140,6 @@ func (r *run) begin(p *managed) error {
 		return err
 	}
 	p.s.at(PointMarked)
-	var err error
 	if r.unwatch, err = p.s.watch.Add(r.group, p.lookAgain); err != nil {
 		return err
 	}

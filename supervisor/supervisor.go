@@ -117,6 +117,9 @@ func Open(c Config) (*Supervisor, error) {
 	if s.origin.Keeper, err = proc.Identify(s.proc, os.Getppid()); err != nil {
 		return nil, err
 	}
+	if err = makeRuns(s.groups); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			s.closeParts()
@@ -151,6 +154,21 @@ func (s *Supervisor) checkDirs() error {
 		}
 	}
 	return nil
+}
+
+// makeRuns makes the group that holds those of the runs, if somebody has removed it, with
+// all controllers that there are.
+func makeRuns(g cgroup.Group) error {
+	if err := g.Make(); errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	controllers, err := g.Controllers()
+	if err != nil {
+		return err
+	}
+	return g.Enable(controllers...)
 }
 
 // beginAnew is for a store that is not there. A store that was lost must not cost the

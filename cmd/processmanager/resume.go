@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"path/filepath"
@@ -115,7 +116,9 @@ const killTime = 5 * time.Second
 // killAll ends every tree at once, and waits until nobody is left. The worker has
 // been killed already.
 func (p *place) killAll() error {
-	if err := p.groups.runs().Kill(); err != nil {
+	if err := p.groups.runs().Kill(); errors.Is(err, fs.ErrNotExist) { // somebody has removed it, so it was empty
+		return nil
+	} else if err != nil {
 		return err
 	}
 	for limit := time.Now().Add(killTime); time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
