@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -274,4 +275,22 @@ func TestTheStateOfTheCallerHindersNobody(t *testing.T) {
 	if code := d.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// A process that the daemon runs is of the same user and could read its environment.
+func TestTheSecretIsInNoEnvironment(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{NoSecret: true, Env: []string{"PROCESSMANAGER_SECRET=env-secret", "LANG=C"}})
+	eventually(t, "there is a worker", func() bool { return d.worker() != 0 })
+	for _, pid := range []int{d.keeper(), d.worker()} {
+		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		if err != nil || strings.Contains(string(environ), "env-secret") || !strings.Contains(string(environ), "LANG=C") {
+			t.Errorf("pid %d has %q, %v", pid, environ, err)
+		}
+	}
+	pm, err := client.Dial(d.context(), client.Config{Socket: d.socket, Secret: []byte("env-secret")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pm.Close()
 }

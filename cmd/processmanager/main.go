@@ -119,6 +119,9 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 	if err != nil {
 		return err
 	}
+	if err := client.HideSecretEnv(); err != nil {
+		logger.Printf("the secret stays in the environment, where this user can read it: %v", err)
+	}
 	if err := leaveDir(); err != nil {
 		return err
 	}
