@@ -223,6 +223,31 @@ func (h *Hierarchy) Self(pid int) (string, error) {
 	return rel, nil
 }
 
+// View is where a hierarchy is seen from. The path of a group leads to the same group
+// in the same view only.
+type View struct {
+	// Namespace is the inode of the cgroup namespace, /proc/self/ns/cgroup. The host's
+	// has the same number always, that of another one can be used again after it.
+	Namespace uint64
+	Top       string // the group that is mounted
+}
+
+// hostNamespace is the first cgroup namespace, PROC_CGROUP_INIT_INO of the kernel.
+const hostNamespace = 0xEFFFFFFB
+
+// IsHost reports whether it is a view from the host, outside containers.
+func (v View) IsHost() bool { return v.Namespace == hostNamespace }
+
+// View is how this process sees the hierarchy.
+func (h *Hierarchy) View() (View, error) {
+	path := h.proc + "/self/ns/cgroup"
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return View{}, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return View{st.Ino, h.root}, nil
+}
+
 // GroupAt is Group for a path that somebody gave, who may have meant another file
 // system: one below /sys/fs/cgroup, or one that is there, is taken only if it leads
 // into the mount; any other is relative to the mount. "/" is the topmost group.

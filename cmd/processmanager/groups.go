@@ -32,7 +32,8 @@ const instancePrefix = "processmanager-"
 //	<delegated root>/processmanager-<id>/p        one group per run
 type groups struct {
 	hierarchy *cgroup.Hierarchy
-	id        string       // of the instance
+	id        string // of the instance
+	from      view
 	origin    string       // where this process came from
 	root      cgroup.Group // the delegated root
 	madeRoot  bool
@@ -62,8 +63,24 @@ func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 	if g.origin, err = h.Self(0); err != nil {
 		return nil, err
 	}
-	if g.root, err = g.chooseRoot(p.Cgroup, in.Root); err != nil {
+	if g.from, err = viewOf(h); err != nil {
 		return nil, err
+	}
+	recorded, ok, err := in.root(h, g.from)
+	switch {
+	case p.Cgroup != "":
+		if g.root, err = h.GroupAt(p.Cgroup); err != nil {
+			return nil, fmt.Errorf("-cgroup %w: give a directory there, or a path relative to it", err)
+		}
+	case err != nil:
+		return nil, err
+	case ok:
+		g.root = recorded
+	default:
+		g.root = h.Group(g.origin)
+		if recorded != (cgroup.Group{}) {
+			logger.Printf("an earlier daemon worked in %s of another cgroup namespace; this one works in %s here", in.Root, g.root)
+		}
 	}
 	if g.foreign = private.CheckUpTo(h.Mount, g.root.Path()); g.foreign != nil && p.Cgroup != "" {
 		return nil, fmt.Errorf("the group of -cgroup cannot be trusted: %w; or give another one", g.foreign)
@@ -80,7 +97,7 @@ func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 		return nil, fmt.Errorf("no group can be made below %s: %w; give a directory of cgroup v2 that belongs to you with -cgroup", g.root.Path(), err)
 	}
 	// A daemon of this instance that was killed has left it to us.
-	g.madeRoot = g.madeRoot || in.MadeRoot && in.Root == g.root.Path()
+	g.madeRoot = g.madeRoot || in.MadeRoot && ok && recorded == g.root
 	if err := g.identity().save(p.State); err != nil && !(stored && unwritable(err)) {
 		return g, err
 	} else if err != nil {
@@ -90,7 +107,7 @@ func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 }
 
 // identity is what the state directory remembers of it.
-func (g *groups) identity() instance { return instance{g.id, g.root.Path(), g.madeRoot} }
+func (g *groups) identity() instance { return instance{g.id, g.root.Path(), g.madeRoot, g.from} }
 
 // recoverInstance is for a state directory that has lost its instance, as why says. The
 // trees that live on are those of the group whose runs its store knows; without such a
@@ -233,25 +250,6 @@ func lockGroup(lock func() (*os.File, error)) (*os.File, error) {
 
 func (g *groups) daemon() cgroup.Group { return g.instance.Child("daemon") }
 func (g *groups) runs() cgroup.Group   { return g.instance.Child("p") }
-
-// chooseRoot is the root that was asked for, else the one of the first start if it
-// is still there, else the group that this process is in.
-func (g *groups) chooseRoot(asked, recorded string) (cgroup.Group, error) {
-	if asked != "" {
-		root, err := g.hierarchy.GroupAt(asked)
-		if err != nil {
-			return root, fmt.Errorf("-cgroup %w: give a directory there, or a path relative to it", err)
-		}
-		return root, nil
-	}
-	if recorded != "" {
-		root := g.hierarchy.Group(recorded)
-		if there, err := exists(root); there || err != nil {
-			return root, err
-		}
-	}
-	return g.hierarchy.Group(g.origin), nil
-}
 
 // exists reports whether a group is there. An error means that this is not known: its
 // runs would be lost to a daemon that took that for no.

@@ -168,8 +168,7 @@ func check(o options, w io.Writer, width int) error {
 	}
 	root := o.Cgroup
 	if root == "" {
-		in, _ := loadInstance(o.State)
-		root = in.Root
+		root = recordedRoot(o.State)
 	}
 	report := doctor.Examine(doctor.Config{
 		Proc: "/proc", Root: root, State: o.State, Runtime: o.Runtime, Socket: o.Socket, Listen: o.Listen,

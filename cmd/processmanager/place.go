@@ -16,6 +16,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
@@ -198,6 +200,59 @@ type instance struct {
 	ID       string // of the group: processmanager-<ID>
 	Root     string // the delegated root
 	MadeRoot bool   // a daemon of this instance made it, the one that ends in order removes it
+	From     view   `json:",omitzero"` // where Root leads to that group; zero: a former version wrote it
+}
+
+// view is where the cgroup tree is seen from.
+type view struct {
+	cgroup.View
+	Boot string `json:",omitempty"` // of the machine; a view from the host is the same after the next
+}
+
+func viewOf(h *cgroup.Hierarchy) (v view, err error) {
+	if v.View, err = h.View(); err == nil && !v.IsHost() {
+		v.Boot, err = proc.BootID("/proc")
+	}
+	return v, err
+}
+
+// root is the group at the path of the recorded root, if there is any, as seen from v. ok
+// says that it is the one that was recorded. The path alone could lead to another group from another cgroup namespace: the
+// root of a container is called as that of the host. Only the instance's own group has a
+// name that no other has. Where a former version has not recorded the view, any root but
+// the topmost group will do.
+func (in instance) root(h *cgroup.Hierarchy, v view) (root cgroup.Group, ok bool, err error) {
+	if in.Root == "" {
+		return root, false, nil
+	}
+	root = h.Group(in.Root)
+	if there, err := exists(root); !there || err != nil {
+		return cgroup.Group{}, false, err
+	}
+	own, err := exists(root.Child(instancePrefix + in.ID))
+	ok = own || in.From == v || in.From == view{} && root != h.Group("/")
+	return root, ok, err
+}
+
+// recordedRoot is the root that the next daemon of a state directory takes up; empty if
+// there is none.
+func recordedRoot(dir string) string {
+	in, err := loadInstance(dir)
+	if err != nil {
+		return ""
+	}
+	h, err := cgroup.Find("/proc")
+	if err != nil {
+		return ""
+	}
+	v, err := viewOf(h)
+	if err != nil {
+		return ""
+	}
+	if root, ok, err := in.root(h, v); ok && err == nil {
+		return root.Path()
+	}
+	return ""
 }
 
 func instancePath(dir string) string { return dir + "/instance.json" }

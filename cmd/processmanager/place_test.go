@@ -157,6 +157,65 @@ func TestAStateKeepsItsInstance(t *testing.T) {
 	}
 }
 
+// The path of a root means nothing in another cgroup namespace, nor in a container of an
+// earlier boot.
+func TestARecordedRootIsTakenUpInTheSameViewOnly(t *testing.T) {
+	h, err := cgroup.Find("/proc")
+	if err != nil {
+		unable(t, err)
+	}
+	root := ground(t)
+	host := view{cgroup.View{Namespace: 0xEFFFFFFB, Top: "/"}, ""}
+	inside := view{cgroup.View{Namespace: 0xF0000001, Top: "/"}, "this boot"}
+	before, part := inside, host
+	before.Boot, part.Top = "another boot", "/docker"
+	for _, c := range []struct {
+		root      string
+		from, now view
+		want      bool
+	}{
+		{root, host, host, true},
+		{root, inside, inside, true},
+		{root, inside, host, false},
+		{root, host, inside, false},
+		{root, before, inside, false},
+		{root, part, host, false},
+		{root, view{}, host, true}, // of a former version
+		{h.Mount, view{}, host, false},
+		{h.Mount, host, host, true},
+		{root + "/none", host, host, false},
+		{"", host, host, false},
+	} {
+		in := instance{ID: "known", Root: c.root, From: c.from}
+		if got, ok, err := in.root(h, c.now); ok != c.want || err != nil || ok && got.Path() != c.root {
+			t.Errorf("%s from %v in %v: %v, %v, %v", c.root, c.from, c.now, got, ok, err)
+		}
+	}
+	// Nobody else has a group of this name.
+	own := h.Group(root).Child(instancePrefix + "known")
+	if err := own.Make(); err != nil {
+		t.Fatal(err)
+	}
+	defer own.Remove()
+	in := instance{ID: "known", Root: root, From: before}
+	if got, ok, err := in.root(h, host); !ok || err != nil || got.Path() != root {
+		t.Errorf("with its own group: %v, %v, %v", got, ok, err)
+	}
+
+	now, err := viewOf(h)
+	if err != nil || now.Namespace == 0 || now.IsHost() != (now.Boot == "") {
+		t.Errorf("got %+v, %v", now, err)
+	}
+	in.From = now
+	dir := t.TempDir()
+	if err := in.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := loadInstance(dir); err != nil || got != in {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestADamagedInstanceIsNotReplaced(t *testing.T) {
 	for _, data := range []string{"", "{", "{}", "null", `{"ID":""}`, `{"ID":7}`, "\x00\x00"} {
 		dir := t.TempDir()

@@ -59,6 +59,10 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 			root: hierarchy.Group(h.Cgroup), instance: hierarchy.Group(filepath.Dir(h.Runs)),
 		},
 	}
+	if p.groups.from, err = viewOf(hierarchy); err != nil {
+		return err
+	}
+	p.groups.identity().save(p.State) // a former version recorded less; if it cannot be written now, guard tries again
 	if isOurs(p.Socket) {
 		p.socketFile = fileAt(p.Socket)
 	}
