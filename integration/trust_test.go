@@ -1,9 +1,11 @@
 package integration
 
 import (
+	"net"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -59,6 +61,52 @@ func TestOnlyFIFOsAreRemoved(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// Any user can take a TCP port while no daemon runs. The next one comes back to its trees
+// all the same, and listens when the port is free.
+func TestAPortThatAnotherHasDoesNotKeepTheDaemonAway(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, setup{})
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	address := taken.Addr().String()
+	d.setup.Args = []string{"-listen", address}
+	if said := d.refuse(); !strings.Contains(said, "address already in use") {
+		t.Errorf("at the first start it says %q", said)
+	}
+	d.setup.Args = nil
+	d.launch()
+	d.start(process.Spec{Name: "p", Command: "exec sleep 1000"})
+	pid := d.status("p").PID
+	d.crash()
+	d.setup.Args = []string{"-listen", address}
+	from := d.log.len()
+	d.launch()
+	if s := d.status("p"); s.PID != pid {
+		t.Errorf("%+v", s)
+	}
+	if !d.log.await(from, "nobody can connect to "+address, d.ended) {
+		t.Errorf("it says %q", d.log.since(from))
+	}
+	taken.Close()
+	if !d.log.await(from, "listening on "+address, d.ended) {
+		t.Fatalf("it says %q", d.log.since(from))
+	}
+	eventually(t, "a telnet client is asked for the secret", func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return false
+		}
+		defer conn.Close()
+		conn.SetReadDeadline(time.Now().Add(time.Second))
+		got := make([]byte, 256)
+		n, _ := conn.Read(got)
+		return strings.Contains(string(got[:n]), "Welcome")
+	})
 }
 
 // The logs may be on another disk.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"log"
 	"os"
 	"path/filepath"
@@ -16,12 +17,14 @@ import (
 // mendDelay is between two tries to make a file that cannot be made.
 const mendDelay = 5 * time.Second
 
-// mender is a file that the keeper makes again when others have deleted it. mend looks
-// whether the file is as it should be, makes it if it is not, and says whether it did.
+// mender is a file that the keeper makes again when others have deleted it, or a door for
+// which it waits. mend looks whether the file is as it should be, makes it if it is not,
+// and says whether it did.
 type mender struct {
-	path string
-	mend func() (mended bool, err error)
-	told string // the error that was said last
+	path     string
+	mend     func() (mended bool, err error)
+	listener int    // the index of the one that mend makes, counted from 1; 0: none
+	told     string // the error that was said last
 }
 
 // guard begins to make again what others delete: the locks of the
@@ -36,7 +39,10 @@ func (p *place) guard(logger *log.Logger) (renewed <-chan int, stop func()) {
 	if p.secretFile != "" { // before the socket: who can connect finds it
 		menders = append(menders, &mender{path: p.secretFile, mend: p.mendSecret})
 	}
-	menders = append(menders, &mender{path: p.Socket, mend: p.mendSocket})
+	menders = append(menders, &mender{path: p.Socket, mend: p.mendSocket, listener: 1})
+	if p.Listen != "" {
+		menders = append(menders, &mender{path: p.Listen, mend: p.mendTCP, listener: 2})
+	}
 	g := files.NewGuard()
 	told, quit, ended := make(chan int), make(chan struct{}), make(chan struct{})
 	go func() {
@@ -46,18 +52,18 @@ func (p *place) guard(logger *log.Logger) (renewed <-chan int, stop func()) {
 			var again <-chan time.Time
 			for _, m := range menders {
 				// What is followed before it is looked at cannot go unseen.
-				g.FollowData(m.path)
+				m.follow(g)
 				mended, err := m.mend()
 				if mended {
-					g.FollowData(m.path)
+					m.follow(g)
 				}
 				m.say(logger, mended, err)
 				if err != nil {
 					again = time.After(mendDelay)
 				}
-				if mended && m.path == p.Socket {
+				if mended && m.listener > 0 {
 					select {
-					case told <- 0:
+					case told <- m.listener - 1:
 					case <-quit:
 						return
 					}
@@ -77,6 +83,15 @@ func (p *place) guard(logger *log.Logger) (renewed <-chan int, stop func()) {
 	}
 }
 
+// isFile tells a path from HOST:PORT.
+func (m *mender) isFile() bool { return filepath.IsAbs(m.path) }
+
+func (m *mender) follow(g *files.Guard) {
+	if m.isFile() {
+		g.FollowData(m.path)
+	}
+}
+
 // say tells what was done, and once what cannot be done.
 func (m *mender) say(logger *log.Logger, mended bool, err error) {
 	text := ""
@@ -84,10 +99,14 @@ func (m *mender) say(logger *log.Logger, mended bool, err error) {
 		text = err.Error()
 	}
 	switch {
-	case err != nil && text != m.told:
+	case err != nil && text != m.told && m.isFile():
 		logger.Printf("%s is not there any more and cannot be made again: %v", m.path, err)
-	case mended:
+	case err != nil && text != m.told:
+		logger.Printf("nobody can connect to %s: %v; it is tried again", m.path, err)
+	case mended && m.isFile():
 		logger.Printf("%s was not there any more: it was made again", m.path)
+	case mended:
+		logger.Printf("listening on %s", m.path)
 	}
 	m.told = text
 }
@@ -127,6 +146,19 @@ func (p *place) mendSocket() (bool, error) {
 	}
 	p.socketFile = fileAt(p.Socket)
 	return true, takePlace(p.listeners[0], socket)
+}
+
+// mendTCP waits for an address that another process had when the daemon came back.
+func (p *place) mendTCP() (bool, error) {
+	door := p.listeners[1]
+	if listens, err := isListening(door); listens || err != nil {
+		return false, err
+	}
+	f, err := listenTCP(p.Listen, true, log.New(io.Discard, "", 0)) // it was allowed at the start
+	if err != nil {
+		return false, err
+	}
+	return true, takePlace(door, f)
 }
 
 func (p *place) mendSecret() (bool, error) {

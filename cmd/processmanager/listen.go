@@ -62,6 +62,11 @@ func listen(f *os.File) error {
 	return nil
 }
 
+func isListening(f *os.File) (bool, error) {
+	listens, err := unix.GetsockoptInt(int(f.Fd()), unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	return listens != 0, os.NewSyscallError("getsockopt", err)
+}
+
 // listenTCP listens for telnet clients. Telnet is clear text: what is not on this
 // machine is refused unless it was asked for.
 func listenTCP(address string, allowRemote bool, logger *log.Logger) (*os.File, error) {

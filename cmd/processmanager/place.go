@@ -175,7 +175,11 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		}
 	}
 	if o.Listen != "" {
-		if listener, err = listenTCP(o.Listen, o.allowRemote, logger); err != nil {
+		listener, err = listenTCP(o.Listen, o.allowRemote, logger)
+		if known && errors.Is(err, unix.EADDRINUSE) { // any user may have taken it meanwhile
+			listener, err = unixSocket(o.Listen) // in its place
+		}
+		if err != nil {
 			return p, err
 		}
 		p.listeners = append(p.listeners, listener)

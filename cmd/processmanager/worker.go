@@ -179,7 +179,7 @@ func nextListener(link *keeper.Link) (r keeper.Renewed, ok bool) {
 // be given its place yet.
 func openListener(f *os.File) (net.Listener, error) {
 	defer f.Close()
-	if listens, err := unix.GetsockoptInt(int(f.Fd()), unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || listens == 0 {
+	if listens, err := isListening(f); err != nil || !listens {
 		return nil, err
 	}
 	return net.FileListener(f)
