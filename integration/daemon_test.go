@@ -121,8 +121,9 @@ func (d *daemon) spawn(args ...string) {
 		d.cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
 	}
 	if err := d.cmd.Start(); err != nil {
+		d.cmd = nil
 		if d.setup.Private && errors.Is(err, fs.ErrPermission) {
-			d.t.Skipf("no mount namespace can be made: %v", err)
+			cannot(d.t, "no mount namespace can be made: %v", err)
 		}
 		d.t.Fatal(err)
 	}

@@ -25,6 +25,16 @@ var patience = time.Minute * time.Duration(min(slowdown(), 2))
 // late is how much later than it is due something may happen, on a busy host too.
 var late = 5 * time.Second * time.Duration(min(slowdown(), 4))
 
+// cannot skips a test that needs more than this host gives, and fails it where the run
+// says that it must be possible: as root in CI. Guests lack programs that hosts have.
+func cannot(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" && os.Getuid() == 0 && os.Getenv("GUEST") == "" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
 // eventually asks until ok; what it waits for is in the failure.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
@@ -44,6 +54,11 @@ var cgroupParent = sync.OnceValues(func() (string, error) {
 	if dir := os.Getenv("PM_CGROUP"); dir != "" {
 		return dir, nil
 	}
+	return cgroupMount()
+})
+
+// cgroupMount is where cgroup v2 is mounted.
+var cgroupMount = sync.OnceValues(func() (string, error) {
 	data, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return "", err

@@ -38,7 +38,7 @@ func needs(t testing.TB, pkg, command string) {
 	if os.Getenv("CI") == "true" && os.Getenv("GUEST") == "" {
 		t.Fatalf("%s is not here: install the package %s", command, pkg)
 	}
-	t.Skipf("%s is not here: it is in the package %s", command, pkg)
+	cannot(t, "%s is not here: it is in the package %s", command, pkg)
 }
 
 // startTelnet is a daemon that listens on TCP as well, on 127.0.0.1 unless an

@@ -27,11 +27,11 @@ type tree struct {
 
 // ownGroup sets $g to the directory of the group that the shell is in.
 func ownGroup(t *testing.T) string {
-	parent, err := cgroupParent()
+	mount, err := cgroupMount()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return "g=" + parent + "$(sed -n 's/^0:://p' /proc/self/cgroup)\n"
+	return "g=" + mount + "$(sed -n 's/^0:://p' /proc/self/cgroup)\n"
 }
 
 // trees are those that other managers leave behind.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,5 +228,28 @@ func TestWhatABodyWritesArrivesSoon(t *testing.T) {
 			t.Error(err)
 		}
 		arrives("**RESULT** j\none\ntwo\nthree\n**ENDRESULT**\n")
+	})
+}
+
+// shutDown is a listening socket after shutdown(2).
+type shutDown struct{ net.Listener }
+
+func (shutDown) Accept() (net.Conn, error) { return nil, syscall.EINVAL }
+
+// A listening socket that is shut down is no trouble: the shutdown follows.
+func TestShutdownOfTheSocketIsNotLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{Secret: []byte("secret"), Handler: handler{}, Log: func(format string, args ...any) {
+			t.Errorf("logged: "+format, args...)
+		}}
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan error)
+		p := &pipes{make(chan net.Conn), make(chan struct{})}
+		go func() { served <- s.Serve(ctx, shutDown{p}) }()
+		time.Sleep(24 * time.Hour)
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
 	})
 }

@@ -55,7 +55,7 @@ type place struct {
 func (p *places) defaults() error {
 	ownState := p.State != ""
 	if !ownState {
-		p.State = stateDir()
+		p.State = stateDir(os.Geteuid())
 	}
 	if p.Runtime == "" {
 		if p.Runtime = client.RuntimeDir(); ownState {
@@ -87,8 +87,8 @@ func checkText(path string) error {
 	return nil
 }
 
-func stateDir() string {
-	if os.Geteuid() == 0 {
+func stateDir(uid int) string {
+	if uid == 0 {
 		return "/var/lib/processmanager"
 	}
 	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {

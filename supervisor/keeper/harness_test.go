@@ -235,10 +235,10 @@ func testGroup(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := ""
+	dir := os.Getenv("PM_CGROUP")
 	for line := range strings.Lines(string(mounts)) {
 		before, after, _ := strings.Cut(line, " - ")
-		if strings.HasPrefix(after, "cgroup2 ") {
+		if dir == "" && strings.HasPrefix(after, "cgroup2 ") {
 			dir = strings.Fields(before)[4]
 		}
 	}

@@ -187,10 +187,12 @@ func TestAFullDiskMakesWritersWaitIfAskedTo(t *testing.T) {
 			}
 		}()
 		until(t, "refused", func() bool { return reports.Load() > 0 })
+		// Nobody reads from a full pipe: the writer waits, or is about to.
+		until(t, "the pipe is full", func() bool { return buffered(int(f.tree.Fd())) > p.size-4096 })
 		select {
 		case <-done:
 			t.Error("nobody waited")
-		case <-time.After(50 * time.Millisecond):
+		default:
 		}
 		if bytes, since := l.Dropped(); bytes != 0 || since.IsZero() {
 			t.Errorf("%d bytes dropped, blocked since %v", bytes, since)
