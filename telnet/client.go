@@ -57,8 +57,8 @@ func NewClient(conn net.Conn) *Client {
 // root and ourselves: [ErrUntrustedServer]. A wrong secret is
 // [ErrNotAuthenticated]; the server takes two more attempts.
 func (c *Client) Authenticate(ctx context.Context, secret []byte) error {
-	if bytes.ContainsAny(secret, "\n\r\x00\xff") || len(secret) == 0 {
-		return fmt.Errorf("%w: a secret is one line of text, and not empty", ErrNotAuthenticated)
+	if err := CheckSecret(secret); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotAuthenticated, err)
 	}
 	if err := checkServer(c.conn); err != nil {
 		return err

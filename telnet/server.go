@@ -1,6 +1,7 @@
 package telnet
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
 )
 
@@ -229,8 +231,12 @@ func (s *Server) logf(format string, args ...any) {
 	}
 }
 
-// isSecret compares in a time that tells nothing, not even the length.
+// isSecret compares in a time that tells nothing, not even the length. A file that is
+// sent may begin with a byte order mark.
 func (s *Server) isSecret(line []byte) bool {
+	if mark := []byte(heroscript.ByteOrderMark); !bytes.HasPrefix(s.Secret, mark) {
+		line = bytes.TrimPrefix(line, mark)
+	}
 	want, got := sha256.Sum256(s.Secret), sha256.Sum256(line)
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && len(s.Secret) > 0
 }

@@ -16,14 +16,11 @@ import (
 	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
-// maxSocketPath is what fits into a socket address with its NUL.
-const maxSocketPath = 107
-
 // bindUnix binds a socket and restricts it to this user. Nobody can connect before
 // it is listened on. A socket that a dead daemon left is replaced.
 func bindUnix(path string) (*os.File, error) {
-	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("the socket path %s has %d bytes, the kernel takes %d: give a shorter one with -socket", path, len(path), maxSocketPath)
+	if err := telnet.CheckSocketPath(path); err != nil {
+		return nil, err
 	}
 	if err := makeSocketDir(filepath.Dir(path)); err != nil {
 		return nil, err
@@ -67,19 +64,29 @@ func isListening(f *os.File) (bool, error) {
 	return listens != 0, os.NewSyscallError("getsockopt", err)
 }
 
-// listenTCP listens for telnet clients. Telnet is clear text: what is not on this
-// machine is refused unless it was asked for.
-func listenTCP(address string, allowRemote bool, logger *log.Logger) (*os.File, error) {
+const clearText = "telnet is clear text, so whoever is on the way can read the secret and everything else"
+
+// resolveTCP is the address to listen on, if that is one that may be.
+func resolveTCP(address string, allowRemote bool) (*net.TCPAddr, error) {
 	addr, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("-listen %s: %w; HOST:PORT is expected, such as 127.0.0.1:2323", address, err)
 	}
+	if !addr.IP.IsLoopback() && !allowRemote {
+		return nil, fmt.Errorf("-listen %s is not a loopback address: %s; use 127.0.0.1 behind a tunnel such as ssh -L, or add -allow-remote", address, clearText)
+	}
+	return addr, nil
+}
+
+// listenTCP listens for telnet clients. Telnet is clear text: what is not on this
+// machine is refused unless it was asked for.
+func listenTCP(address string, allowRemote bool, logger *log.Logger) (*os.File, error) {
+	addr, err := resolveTCP(address, allowRemote)
+	if err != nil {
+		return nil, err
+	}
 	if !addr.IP.IsLoopback() {
-		const clear = "telnet is clear text, so whoever is on the way can read the secret and everything else"
-		if !allowRemote {
-			return nil, fmt.Errorf("-listen %s is not a loopback address: %s; use 127.0.0.1 behind a tunnel such as ssh -L, or add -allow-remote", address, clear)
-		}
-		logger.Printf("listening on %s: %s", addr, clear)
+		logger.Printf("listening on %s: %s", addr, clearText)
 	}
 	network := "tcp"
 	if addr.IP.To4() != nil {

@@ -30,6 +30,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
@@ -173,6 +174,18 @@ func check(o options, w io.Writer, width int) error {
 	report := doctor.Examine(doctor.Config{
 		Proc: "/proc", Root: root, State: o.State, Runtime: o.Runtime, Socket: o.Socket, Listen: o.Listen,
 	})
+	// What a start would refuse, by the same functions.
+	refused := func(subject string, err error) {
+		if err != nil && !errors.Is(err, client.ErrNoSecret) {
+			report.Findings = append(report.Findings, process.Finding{Subject: subject, Level: process.LevelProblem, Found: err.Error()})
+		}
+	}
+	if o.Listen != "" {
+		_, err := resolveTCP(o.Listen, o.allowRemote)
+		refused("listen", err)
+	}
+	_, err := givenSecret(o)
+	refused("secret", err)
 	if err := verbs.WriteReport(w, report, width); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
 func TestDefaultPlaces(t *testing.T) {
@@ -263,7 +264,7 @@ func TestTheSocketPathMayBeAsLongAsTheKernelTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	longest := dir + "/" + strings.Repeat("s", maxSocketPath-len(dir)-1)
+	longest := dir + "/" + strings.Repeat("s", telnet.MaxSocketPath-len(dir)-1)
 	f, err := bindUnix(longest)
 	if err != nil {
 		t.Fatalf("%d bytes: %v", len(longest), err)

@@ -14,6 +14,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
+	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
 // withoutSecret is the environment that the worker gets: the secret reaches it
@@ -27,14 +28,23 @@ func withoutSecret(environ []string) (kept []string) {
 	return kept
 }
 
+// givenSecret is the secret that was given, if clients can send it; client.ErrNoSecret
+// if there is none.
+func givenSecret(o options) (secret []byte, err error) {
+	if secret = []byte(o.secret); o.secret == "" {
+		secret, err = client.GivenSecret(o.secretFile)
+	}
+	if err == nil {
+		err = telnet.CheckSecret(secret)
+	}
+	return secret, err
+}
+
 // findSecret is the secret that was given, or one that is made and kept beside the
 // socket, where this user's clients find it: that of a daemon that was killed is good
 // still. made is that file, or empty. Both are there though it could not be written.
 func findSecret(o options) (secret []byte, made string, err error) {
-	if o.secret != "" {
-		return []byte(o.secret), "", nil
-	}
-	secret, err = client.GivenSecret(o.secretFile)
+	secret, err = givenSecret(o)
 	if !errors.Is(err, client.ErrNoSecret) {
 		return secret, "", err
 	}

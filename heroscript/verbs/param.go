@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -257,6 +258,9 @@ func (v *Verb) bind(a heroscript.Action) (*request, error) {
 			text := strings.TrimPrefix(err.Error(), p.Name+": ")
 			return r, at(given.ValuePos, "%s: %s", p.Name, text)
 		}
+		if !utf8.ValidString(given.Value) || strings.IndexByte(given.Value, 0) >= 0 { // of a flag: no script holds it
+			return r, at(given.ValuePos, "%s: %s is not UTF-8 without NUL", p.Name, process.Printable(given.Value))
+		}
 	}
 	for _, p := range v.Params {
 		if _, ok := seen[p.Name]; p.Required && !ok {
@@ -277,6 +281,11 @@ func (v *Verb) bind(a heroscript.Action) (*request, error) {
 	for _, given := range a.Params {
 		if p := v.param(given.Key); strings.HasPrefix(p.Name, "log_") && !r.spec.Log {
 			return r, at(given.Pos, "%s is of a log in a file: give log:true too", p.Name)
+		}
+	}
+	if r.spec.Command != "" {
+		if err := r.spec.Validate(); err != nil { // what values say together
+			return r, at(a.Pos, "%v", err)
 		}
 	}
 	return r, nil

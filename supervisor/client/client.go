@@ -108,7 +108,14 @@ func hungUp(err error) bool {
 }
 
 func (c *Client) connectOnce(ctx context.Context) error {
-	raw, err := (&net.Dialer{}).DialContext(ctx, "unix", c.config.Socket)
+	if err := telnet.CheckSocketPath(c.config.Socket); err != nil {
+		return err
+	}
+	path := c.config.Socket
+	if path[0] == '@' { // that would be a name without a file, where no daemon is
+		path = "./" + path
+	}
+	raw, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: nobody listens on %s", ErrNoDaemon, c.config.Socket)
@@ -126,6 +133,10 @@ func (c *Client) connectOnce(ctx context.Context) error {
 			conn.Close()
 			return fmt.Errorf("%w: %w", ErrNotAuthenticated, err)
 		}
+	}
+	if err := telnet.CheckSecret(secret); err != nil {
+		conn.Close()
+		return fmt.Errorf("%w: %w", ErrNotAuthenticated, err)
 	}
 	if err := conn.Authenticate(ctx, secret); err != nil {
 		conn.Close()

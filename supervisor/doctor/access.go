@@ -14,18 +14,16 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet"
 )
-
-// maxSocketPath is what fits into a socket address with its NUL.
-const maxSocketPath = 107
 
 func (e *exam) socket() []process.Finding {
 	const subject = "socket"
 	if e.Socket == "" {
 		return nil
 	}
-	if n := len(e.Socket); n > maxSocketPath {
-		return one(subject, process.LevelProblem, "give a shorter path with -socket", "the path %s has %d bytes, and the kernel takes %d", e.Socket, n, maxSocketPath)
+	if telnet.CheckSocketPath(e.Socket) != nil {
+		return one(subject, process.LevelProblem, "give a shorter path with -socket", "the path %s has %d bytes, and the kernel takes %d", e.Socket, len(e.Socket), telnet.MaxSocketPath)
 	}
 	if wrong, ok := errors.AsType[*private.Error](private.CheckParent(filepath.Dir(e.Socket))); ok {
 		return distrust(subject, "-socket", wrong)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
 // newGroup makes a group below our own.
@@ -150,7 +151,7 @@ func TestSocketSaysWhoMayConnect(t *testing.T) {
 		check(mode.String(), path, level, me)
 	}
 	check("a directory", dir, process.LevelProblem, "not a socket")
-	check("long", "/"+strings.Repeat("x", maxSocketPath), process.LevelProblem, "108 bytes")
+	check("long", "/"+strings.Repeat("x", telnet.MaxSocketPath), process.LevelProblem, "108 bytes")
 }
 
 func TestSpaceIsThatOfTheDirectoryToBe(t *testing.T) {

@@ -157,6 +157,7 @@ func ReadSecret(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // an editor's byte order mark
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	if line = bytes.TrimSuffix(line, []byte("\r")); len(line) == 0 {
 		return nil, fmt.Errorf("the secret in %s is empty", path)
