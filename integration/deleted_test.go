@@ -271,3 +271,31 @@ func TestTheGroupOfTheRunsIsMadeAgain(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// What cannot be made again is said once and tried again.
+func TestWhatCannotBeMadeAgainIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, setup{NoSecret: true})
+	d.socket = d.state + "/run/pm.sock"
+	d.launch()
+	s := d.started()
+	from := d.log.len()
+	if err := errors.Join(os.Rename(d.state, d.state+".old"), os.WriteFile(d.state, []byte("precious"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"/lock is not there any more and cannot be made again: ", "pm.sock is not there any more and cannot be made again: ", "the store "} {
+		if !d.log.await(from, want, d.ended) {
+			t.Fatalf("it does not say %q: %s", want, d.log.since(from))
+		}
+	}
+	if got, _ := os.ReadFile(d.state); string(got) != "precious" {
+		t.Errorf("a file of others holds %q", got)
+	}
+	if err := os.Remove(d.state); err != nil {
+		t.Fatal(err)
+	}
+	d.whole(s.PID)
+	if n := strings.Count(d.log.since(from), "/state/lock is not there"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, d.log.since(from))
+	}
+}

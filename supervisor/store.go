@@ -500,7 +500,9 @@ func (s *store) renew() (err error) {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return s.restore()
-	case err == nil && !os.SameFile(now, s.file):
+	case err != nil:
+		return err
+	case !os.SameFile(now, s.file):
 		s.guard.Follow(s.path) // until it is moved away
 		return errReplaced
 	}

@@ -326,8 +326,9 @@ func (p *place) leave(ended bool) error {
 
 // remove removes a file that somebody else may have removed already.
 func remove(path string) error {
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return nil
 	}
-	return nil
+	return err
 }

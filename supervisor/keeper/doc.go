@@ -18,6 +18,7 @@
 //	 wait4                                       │
 //	   │  ── EXITED ──────────────────────▶      │   stores the result
 //	   │  ◀──────────────────────── DROP ──      │
+//	   │  ── LISTEN ──────────────────────▶      │   a socket that takes the place of one
 //	   │  ── SHUTDOWN ────────────────────▶    exit 0
 //
 // # Promises
