@@ -35,7 +35,7 @@ func BenchmarkRead(b *testing.B) {
 		defer f.Close()
 		var p []byte
 		for off := int64(0); off < size; off += 2048 {
-			e := entry{off, start.Add(time.Duration(off/2048) * 10 * time.Millisecond).UnixNano(), uint64(1 + off/1_000_000_000)}
+			e := entry{off: off, at: start.Add(time.Duration(off/2048) * 10 * time.Millisecond).UnixNano(), run: uint64(1 + off/1_000_000_000)}
 			p = append(p, make([]byte, entrySize)...)
 			e.put(p[len(p)-entrySize:])
 			if len(p) >= 1<<20 || off+2048 >= size {

@@ -141,16 +141,27 @@ func (s segment) size() (int64, error) {
 	return c.Size()
 }
 
-// lastEntry is the last one of the index; none if there is none.
-func (s segment) lastEntry() entry {
-	f, err := os.Open(s.path(indexSuffix))
+// withIndex calls f with the index.
+func (s segment) withIndex(f func(index) error) error {
+	file, err := os.Open(s.path(indexSuffix))
 	if err != nil {
-		return entry{}
+		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || info.Size() < entrySize {
-		return entry{}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
 	}
-	return index{r: f}.at(int(info.Size()/entrySize) - 1)
+	return f(index{file, int(info.Size() / entrySize)})
+}
+
+// lastEntry is the last one of the index; none if there is none.
+func (s segment) lastEntry() (last entry) {
+	s.withIndex(func(x index) error {
+		if x.n > 0 {
+			last = x.at(x.n - 1)
+		}
+		return nil
+	})
+	return last
 }

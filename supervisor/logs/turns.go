@@ -17,7 +17,7 @@ type turns struct {
 }
 
 // maxWorkers bounds the threads that a disk which hangs can take.
-const maxWorkers = 64
+const maxWorkers = 512
 
 // add gives p a turn behind those who wait.
 func (t *turns) add(p *Pump) {

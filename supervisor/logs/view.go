@@ -2,14 +2,12 @@ package logs
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
@@ -27,6 +25,8 @@ type view struct {
 	idx  *os.File
 	// times goes forward in the index of cur.
 	times timeline
+	// one is a range of bytes in cur that one run wrote.
+	one span
 }
 
 func (v *view) refresh() (err error) {
@@ -55,7 +55,7 @@ func (v *view) use(s segment) (err error) {
 		v.data = nil
 		return err
 	}
-	v.cur, v.times = s, timeline{}
+	v.cur, v.times, v.one = s, timeline{}, span{}
 	if v.idx, err = os.Open(s.path(indexSuffix)); err != nil {
 		v.idx = nil // its lines have no times
 	}
@@ -150,84 +150,83 @@ func (v *view) first(f func(entry) bool) (off int64, err error) {
 type span struct{ from, to int64 }
 
 // within are the lines of a range that q's times hold for, in order. Without any, it is
-// one empty span where they would be.
-func (v *view) within(q Query, in span) (spans []span, err error) {
+// one empty span where they would be. A line has the time of its first byte.
+func (v *view) within(q Query, in span) ([]span, error) {
 	late := func(at int64) bool { return !q.Until.IsZero() && !time.Unix(0, at).Before(q.Until) }
 	wanted := func(at int64) bool {
 		return !late(at) && (q.Since.IsZero() || !time.Unix(0, at).Before(q.Since))
 	}
-	cut := func(off int64) { // a line has the time of its first byte
-		if off > in.from && off < in.to && err == nil {
-			off, err = v.lineStart(off, in.to)
+	var turns []int64 // where lines begin to be wanted, and cease to be, by turns
+	end := in.to      // where the first one begins that is too late
+	is := false
+	note := func(off, at int64) {
+		off = min(max(off, in.from), in.to)
+		if wanted(at) != is {
+			turns, is = append(turns, off), !is
 		}
-		spans[len(spans)-1].to = min(max(off, spans[len(spans)-1].from), in.to)
+		if late(at) {
+			end = min(end, off)
+		}
 	}
-	is := wanted(0) // what has no entry
-	if is {
-		spans = append(spans, in)
-	}
-	end := in.to
+	note(in.from, 0) // what has no entry
 	for _, s := range v.list {
-		useErr := v.use(s)
-		if errors.Is(useErr, fs.ErrNotExist) {
-			continue
-		}
-		if useErr != nil {
-			return nil, useErr
-		}
-		entries, readErr := v.index().all()
-		if err := cmp.Or(err, readErr); err != nil {
+		err := s.withIndex(func(x index) error {
+			return x.changes(q.Since, q.Until, func(e entry) { note(e.off, e.at) })
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		for _, e := range entries {
-			switch {
-			case e.off >= in.to:
-			case wanted(e.at) == is:
-			case is:
-				is = false
-				cut(e.off)
-			default:
-				is = true
-				spans = append(spans, span{max(e.off, in.from), in.to})
-				if e.off > in.from && err == nil {
-					spans[len(spans)-1].from, err = v.lineStart(e.off, in.to)
-				}
-			}
-			if late(e.at) {
-				end = min(end, max(e.off, in.from))
-			}
+	}
+	if is {
+		turns = append(turns, in.to)
+	}
+	turns = append(turns, end)
+	for i, off := range turns {
+		if off == in.from {
+			continue
+		}
+		var err error
+		if turns[i], err = v.lineStart(off, in.to); err != nil {
+			return nil, err
 		}
 	}
-	spans = slices.DeleteFunc(spans, func(s span) bool { return s.from >= s.to })
-	if len(spans) == 0 {
-		spans = []span{{end, end}}
+	var spans []span
+	for ; len(turns) > 1; turns = turns[2:] {
+		if turns[0] < turns[1] {
+			spans = append(spans, span{turns[0], turns[1]})
+		}
 	}
-	return spans, err
+	if len(spans) == 0 {
+		spans = []span{{turns[0], turns[0]}}
+	}
+	return spans, nil
 }
 
 // runStarts are the offsets in [from, to) of the open file at which another run begins
 // than wrote the byte before. There a line begins, whatever the run before has left.
 func (v *view) runStarts(from, to int64) (starts []int64) {
+	if v.one.from <= from && to <= v.one.to {
+		return nil
+	}
 	x := v.index()
 	i := x.first(func(e entry) bool { return e.off >= from })
-	j := x.first(func(e entry) bool { return e.off >= to })
-	if i == j {
+	if i == x.n {
 		return nil
 	}
 	run := v.runBefore(x, i)
 	if run == 0 { // not known
 		run = x.at(i).run
 	}
-	if x.at(j-1).run == run {
+	next := max(i, x.first(func(e entry) bool { return e.run > run }))
+	v.one = span{from, x.at(min(next, x.n-1)).off}
+	if next == x.n || v.one.to >= to {
 		return nil
 	}
-	p := make([]byte, (j-i)*entrySize)
-	n, _ := x.r.ReadAt(p, int64(i)*entrySize)
-	for ; n >= entrySize; n, p = n-entrySize, p[entrySize:] {
-		if e := parseEntry(p); e.run != run {
+	x.each(next, x.first(func(e entry) bool { return e.off >= to }), func(e entry) { // what cannot be read begins no run
+		if e.run != run {
 			starts, run = append(starts, e.off), e.run
 		}
-	}
+	})
 	return starts
 }
 
@@ -236,8 +235,8 @@ func (v *view) runBefore(x index, i int) (run uint64) {
 	if i > 0 {
 		return x.at(i - 1).run
 	}
-	for _, s := range v.list {
-		if s.base < v.cur.base {
+	for i := len(v.list) - 1; i >= 0 && run == 0; i-- {
+		if s := v.list[i]; s.base < v.cur.base {
 			run = s.lastEntry().run
 		}
 	}

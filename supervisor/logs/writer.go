@@ -141,9 +141,10 @@ func (c *writer) untouched() bool {
 // they do, so that no bytes are without.
 func (c *writer) mark(now time.Time, run uint64) error {
 	c.used = now
-	e := entry{c.base + c.size, now.UnixNano(), run}
+	e := entry{off: c.base + c.size, at: now.UnixNano() &^ 1, run: run}
 	at := c.entries
 	if at > 0 {
+		e.back = c.last.back || e.at < c.last.at
 		switch {
 		case c.last.off == e.off: // nothing came of it
 			at--
