@@ -114,7 +114,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		made, err := d.take()
 		if known && unwritable(err) {
 			logger.Printf("the %s directory is not locked: %v; it is tried again", d.name, err)
-			d.lock, err = os.Open(d.path) // in its place
+			d.lock, err = os.Open(os.DevNull) // in its place
 		}
 		if err != nil {
 			return p, err // the directory is another's now, whoever made it

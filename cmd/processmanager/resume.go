@@ -79,7 +79,7 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 			continue
 		}
 		if d.lock, err = d.lockIn(d.path); err != nil {
-			if d.lock, err = os.Open("/dev/null"); err != nil { // in its place
+			if d.lock, err = os.Open(os.DevNull); err != nil { // in its place
 				return err
 			}
 		}
