@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
 )
 
 // strayRetry is how long a stray that SIGKILL does not end is waited for before it is
@@ -68,7 +69,9 @@ func (s *Supervisor) endStray(t *stray) {
 }
 
 // end sends SIGKILL to all of the tree, waits until nobody is left, and removes the group.
-func (t *stray) end(wait time.Duration, changed, closing <-chan struct{}) error {
+// A fault of ours in that is an error like another.
+func (t *stray) end(wait time.Duration, changed, closing <-chan struct{}) (err error) {
+	defer border.Catch(func(fault *border.Panic) { err = fault })
 	killed := insist(t.group.Kill)
 	if errors.Is(killed, fs.ErrNotExist) {
 		return nil

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
 )
@@ -25,6 +26,12 @@ type mender struct {
 	mend     func() (mended bool, err error)
 	listener int    // the index of the one that mend makes, counted from 1; 0: none
 	told     string // the error that was said last
+}
+
+// tryMend is mend with a border around it: the keeper is to live whatever a file does to us.
+func (m *mender) tryMend() (mended bool, err error) {
+	defer border.Catch(func(fault *border.Panic) { mended, err = false, fault })
+	return m.mend()
 }
 
 // guard begins to make again what others delete: the locks of the
@@ -53,7 +60,7 @@ func (p *place) guard(logger *log.Logger) (renewed <-chan int, stop func()) {
 			for _, m := range menders {
 				// What is followed before it is looked at cannot go unseen.
 				m.follow(g)
-				mended, err := m.mend()
+				mended, err := m.tryMend()
 				if mended {
 					m.follow(g)
 				}

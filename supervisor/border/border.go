@@ -8,8 +8,11 @@
 //	a connection, both goroutines   telnet: it is closed
 //	a key, a Tab, a resize          telnet/lineedit: the session ends
 //	an event of a process's loop    supervisor: who waits is answered, the loop goes on
+//	its work on the disk            supervisor: it is the loop's panic
+//	a tree that is nobody's         supervisor: tried again
 //	a figure in a list              supervisor: it is the request's panic
 //	a log's bytes, its archives     supervisor/logs: tried again, then dropped and counted
+//	a file that is made again       cmd/processmanager, in the keeper: tried again
 //
 // A goroutine that works for somebody else hands its panic to them: they go on with
 // [Panic] as the value. What works for all (the store's, the group watch's, the link's
