@@ -50,8 +50,8 @@ test-guest: build # tests of what the kernel does, on other kernels with all con
 bench: # each figure beside the least that the kernel could be asked for
 	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor/keeper ./supervisor/logs
 
-storm: # kill worker and keeper at random for an hour; SEED=n repeats one
-	go run ./integration/storm -duration 1h $(if $(SEED),-seed $(SEED))
+storm: # kill worker and keeper at random for an hour, or DURATION; SEED=n repeats one; FLAGS='-files 100', '-disk fills' or '-disk freezes' makes it harder
+	go run ./integration/storm -duration $(or $(DURATION),1h) $(if $(SEED),-seed $(SEED)) $(FLAGS)
 
 storm-guest: build # the same on other kernels, DURATION=3m unless told otherwise
 	go run ./integration/guest -limit 3h -file processmanager=bin/processmanager ./integration/storm -- -test.run=TestStorm -duration=$(or $(DURATION),3m)

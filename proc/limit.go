@@ -60,7 +60,7 @@ type NoRoomError struct {
 }
 
 func (e *NoRoomError) Error() string {
-	need := e.Runs + maxReserve
+	need := e.Runs + 2*maxReserve // some more can come
 	return fmt.Sprintf("too many open files: %d runs and what else the daemon needs do not fit into its limit of %d (RLIMIT_NOFILE): start it with a higher one (ulimit -n %d in a shell, LimitNOFILE=%d in a unit)",
 		e.Runs, e.Limit, need, need)
 }

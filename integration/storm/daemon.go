@@ -30,6 +30,7 @@ type daemon struct {
 	socket string
 	cgroup string
 	secret string
+	files  int // limit of open files; 0: ours
 	log    log
 
 	mu    sync.Mutex
@@ -37,13 +38,16 @@ type daemon struct {
 	ended chan struct{} // it has, and was waited for
 }
 
-func newDaemon(bin, dir, cgroup string) *daemon {
-	return &daemon{bin: bin, dir: dir, state: dir + "/state", socket: dir + "/pm.sock", cgroup: cgroup, secret: "storm"}
+func newDaemon(bin, dir, cgroup string, files int) *daemon {
+	return &daemon{bin: bin, dir: dir, state: dir + "/state", socket: dir + "/pm.sock", cgroup: cgroup, secret: "storm", files: files}
 }
 
 // launch starts the keeper and returns when it listens.
 func (d *daemon) launch() error {
 	cmd := exec.Command(d.bin, "-state", d.state, "-socket", d.socket, "-cgroup", d.cgroup)
+	if d.files > 0 {
+		cmd = exec.Command("/bin/sh", append([]string{"-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, d.files)}, cmd.Args...)...)
+	}
 	cmd.Dir, cmd.Stderr = d.dir, &d.log
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.dir, "TMPDIR=" + d.dir, client.SecretEnv + "=" + d.secret, "PROCESSMANAGER_CRASH_FILE=" + d.trap()}
 	cmd.WaitDelay = time.Second // a worker that outlives it has the pipe of its stderr
@@ -164,7 +168,7 @@ func (d *daemon) left() error {
 	if _, err := os.Lstat(d.socket); err == nil {
 		errs = append(errs, errors.New("the socket"))
 	}
-	for dir, may := range map[string][]string{d.state: {"instance.json", "lock", "logs", "processes.db", "run"}, d.state + "/run": {"fifo"}} {
+	for dir, may := range map[string][]string{d.state: {"instance.json", "lock", "logs", "processes.db", "run"}, d.state + "/run": {"fifo", "runtime.lock"}} {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
 			if !slices.Contains(may, e.Name()) {

@@ -3,6 +3,9 @@
 //
 //	go run ./integration/storm -duration 10m
 //	go run ./integration/storm -seed 42 -kill worker=1
+//	go run ./integration/storm -files 100            // it may open few files (ulimit -n)
+//	go run ./integration/storm -disk fills           // the state directory's, for moments
+//	go run ./integration/storm -disk freezes         // writes hang for seconds
 //
 // # Model
 //
@@ -20,6 +23,10 @@
 // The first thing that is wrong ends the storm: the seed, the last events and the
 // daemon's log are printed and the exit code is 1. A seed repeats the choices of the
 // players and the killer, not the moments at which the kernel lets them act.
+//
+// With -files and -disk the daemon may refuse to start or to store something; what it then
+// says of a process must be so all the same. The disk is a small file of ext4, in a mount
+// namespace of its own.
 //
 // At the end the daemon gets SIGTERM while its worker is still being killed, is
 // started once more, must know every process, and gets SIGTERM again. Each time no

@@ -37,7 +37,7 @@ func (p *player) judge(s process.Status) error {
 	if err == nil && s.State == process.Running && !p.kind.ends && p.spec.Deadline == 0 {
 		err = p.judgeAlive(s, told)
 	}
-	if err == nil && p.spec.Log && !p.leaving {
+	if err == nil && p.spec.Log && !p.leaving && p.storm.options.disk != "fills" {
 		err = p.judgeLog(s)
 	}
 	if err != nil {
@@ -59,6 +59,9 @@ func (p *player) judgeDefinition(s process.Status) error {
 
 func (p *player) judgeNumbers(s process.Status, told story) error {
 	newest := newestRun(s)
+	if newest < p.newest && p.storm.hard() && told.runs[p.newest] == nil {
+		p.newest = newest // the run was refused, and could not be stored
+	}
 	if newest < p.newest {
 		return fmt.Errorf("run %d was known, and now run %d is the newest", p.newest, newest)
 	}
@@ -156,6 +159,7 @@ func (p *player) judgeEnded(r process.Run, told story) error {
 		from = p.born
 	}
 	seen := p.storm.killer.sawAll(from, r.End)
+	started := !r.Start.IsZero() || f.leader != 0 // else it was refused, or ended before it was
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("run %d (%v, code %v, %v): %w; told: %+v", r.Number, r.Cause, show(r.ExitCode), r.Signal, fmt.Errorf(format, args...), *f)
 	}
@@ -165,7 +169,7 @@ func (p *player) judgeEnded(r process.Run, told story) error {
 	if r.ExitCode != nil && r.Signal != 0 {
 		return bad("it has both")
 	}
-	if r.ExitCode == nil && r.Signal == 0 && seen && r.Cause != process.CauseStart {
+	if r.ExitCode == nil && r.Signal == 0 && seen && started {
 		return bad("how it ended is not known, and the keeper lived all the time")
 	}
 	switch r.Cause {
@@ -185,6 +189,10 @@ func (p *player) judgeEnded(r process.Run, told story) error {
 		if p.spec.Deadline == 0 || r.End.Sub(r.Start) < p.spec.Deadline {
 			return bad("the deadline is %v, and it lasted %v", p.spec.Deadline, r.End.Sub(r.Start))
 		}
+	case process.CauseStart:
+		if !p.storm.hard() || f.leader != 0 {
+			return bad("there is nothing in its way")
+		}
 	case process.CauseShutdown:
 		if !p.over {
 			return bad("the daemon was not asked to end")
@@ -196,7 +204,7 @@ func (p *player) judgeEnded(r process.Run, told story) error {
 	default:
 		return bad("it is not to be expected")
 	}
-	if r.Cause != process.CauseLost && r.CPU == nil && seen {
+	if r.Cause != process.CauseLost && r.CPU == nil && seen && started {
 		return bad("its CPU time is not known")
 	}
 	if r.CPU == nil {

@@ -32,6 +32,8 @@ type options struct {
 	median    time.Duration
 	bin       string
 	cgroup    string
+	files     int
+	disk      string
 }
 
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
@@ -46,8 +48,13 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.Var(&o.kills, "kill", "who is killed, and how often compared with the others")
 	f.StringVar(&o.bin, "bin", "", "the `processmanager` to test (default: it is built)")
 	f.StringVar(&o.cgroup, "cgroup", os.Getenv("PM_CGROUP"), "the `directory` of cgroup v2 to work below (default: its mount)")
+	f.IntVar(&o.files, "files", 0, "how many files the daemon may open (ulimit -n; 0: as many as we): near the number of processes it must refuse some")
+	f.StringVar(&o.disk, "disk", "", "what the disk of the state directory does all the time: `fills` or freezes")
 	if err := f.Parse(args[1:]); err != nil {
 		return o, err
+	}
+	if o.disk != "" && disks[o.disk] == nil {
+		return o, fmt.Errorf("-disk %s: fills or freezes is expected", o.disk)
 	}
 	if f.NArg() > 0 || o.processes < 1 || o.kills.sum() < 1 {
 		f.Usage()
@@ -59,7 +66,11 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stderr)
 	if err != nil {
+		fmt.Fprintln(stderr, err)
 		return 2
+	}
+	if o.disk != "" && os.Getenv(namespaceEnv) == "" {
+		return inNamespace(args, stdout, stderr)
 	}
 	dir, err := os.MkdirTemp("", "pm-storm-")
 	if err != nil {
@@ -71,11 +82,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
-	fmt.Fprintf(stdout, "storm -seed %d -duration %v -processes %d -kill %v\n", o.seed, o.duration, o.processes, &o.kills)
+	fmt.Fprintf(stdout, "storm -seed %d -duration %v -processes %d -kill %v", o.seed, o.duration, o.processes, &o.kills)
+	if o.files > 0 {
+		fmt.Fprintf(stdout, " -files %d", o.files)
+	}
+	if o.disk != "" {
+		fmt.Fprintf(stdout, " -disk %s", o.disk)
+	}
+	fmt.Fprintln(stdout)
 	s, err := newStorm(o, dir, stdout)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
+	}
+	if o.disk != "" {
+		if s.onDisk, err = mountDisk(dir+"/image", s.daemon.state); err != nil {
+			fmt.Fprintln(stderr, err)
+			return 1
+		}
+		defer s.onDisk.unmount()
 	}
 	err = s.run(ctx)
 	s.daemon.sweep()

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"os"
+	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -21,6 +24,32 @@ func TestStorm(t *testing.T) {
 		t.Fatalf("exit code %d\n%s", code, out.String())
 	}
 	t.Log(out.String())
+}
+
+// TestMain has the test binary be the storm in its mount namespace.
+func TestMain(m *testing.M) {
+	if os.Getenv(namespaceEnv) != "" {
+		os.Exit(run(context.Background(), os.Args, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// The same where the daemon lacks something.
+func TestHardPlaces(t *testing.T) {
+	for _, place := range [][]string{{"-files", "80"}, {"-disk", "fills"}, {"-disk", "freezes"}} {
+		t.Run(strings.Join(place, " "), func(t *testing.T) {
+			if _, err := exec.LookPath("mkfs.ext4"); place[0] == "-disk" && (os.Getuid() != 0 || err != nil) {
+				t.Skip("it takes root and mkfs.ext4 to have a disk: ", err)
+			}
+			t.Parallel()
+			var out bytes.Buffer
+			args := append([]string{"storm", "-duration", "8s", "-processes", "30", "-kill", "worker=20,keeper=1,both=1", "-bin", os.Getenv("PM_BIN"), "-median", "5s"}, place...)
+			if code := run(t.Context(), args, &out, &out); code != 0 {
+				t.Fatalf("exit code %d\n%s", code, out.String())
+			}
+			t.Log(out.String())
+		})
+	}
 }
 
 func TestWeights(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
 // player owns one name. Nobody else asks for anything about it, so it knows what
@@ -140,6 +141,11 @@ func (p *player) do(what string, request func(context.Context, *client.Client) e
 		case errors.Is(err, process.ErrShuttingDown) && !p.storm.killer.sawAll(began, time.Now()): // a worker without a keeper ends
 			p.count("lost")
 			return lost, nil
+		case errors.As(err, &refusal) && p.storm.hard() && (refusal.Code == process.CodeStore || refusal.Code == process.CodeStart):
+			p.count(string(refusal.Code))
+			p.storm.journal.notef("%s %s: %v", p.name, what, refusal)
+			p.pause(p.ctx)
+			return lost, nil // a part of it may have been done
 		case errors.As(err, &refusal):
 			p.count(string(refusal.Code))
 			p.storm.journal.notef("%s %s: %s", p.name, what, refusal.Code)
@@ -150,6 +156,8 @@ func (p *player) do(what string, request func(context.Context, *client.Client) e
 			return lost, nil
 		case errors.Is(err, client.ErrNoDaemon) && !p.storm.killer.sawAll(began, time.Now()):
 			time.Sleep(10 * time.Millisecond) // nothing was sent: again
+		case errors.Is(err, telnet.ErrBusy) && p.storm.hard():
+			time.Sleep(10 * time.Millisecond) // the same
 		default:
 			return lost, p.fail("%s: neither an answer nor a lost connection: %w", what, err)
 		}
@@ -279,7 +287,7 @@ func (p *player) stop() error {
 	if o == answered && !s.State.AtRest() {
 		return p.fail("stop was answered and it is %v", s.State)
 	}
-	if s.State.AtRest() && (o == answered || p.spec.Cron != "" || newestRun(s) > before) {
+	if s.State.AtRest() && (o == answered || !p.storm.hard() && (p.spec.Cron != "" || newestRun(s) > before)) {
 		p.halted = true
 	}
 	if o == answered {

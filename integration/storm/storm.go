@@ -39,10 +39,12 @@ type storm struct {
 	journal  journal
 	killer   killer
 	players  []*player
+	onDisk   *disk // of the state directory; nil: it is on ours
+	troubles int   // that it had
 }
 
 func newStorm(o options, dir string, progress io.Writer) (*storm, error) {
-	s := &storm{options: o, dir: dir, progress: progress, daemon: newDaemon(o.bin, dir, o.cgroup), journal: journal{began: time.Now()}}
+	s := &storm{options: o, dir: dir, progress: progress, daemon: newDaemon(o.bin, dir, o.cgroup, o.files), journal: journal{began: time.Now()}}
 	s.killer = killer{storm: s, random: rand.New(rand.NewPCG(o.seed, 0)), points: map[supervisor.Point]int{}}
 	for i := range o.processes {
 		s.players = append(s.players, &player{
@@ -74,6 +76,9 @@ func (s *storm) kill(ctx context.Context) error {
 	defer cancel()
 	var all sync.WaitGroup
 	all.Go(func() { s.killer.play(timed, ctx) })
+	if s.onDisk != nil {
+		all.Go(func() { s.troubleDisk(timed) })
+	}
 	for _, p := range s.players {
 		all.Go(func() { p.play(timed, ctx) })
 	}
@@ -152,6 +157,9 @@ func (s *storm) figures() string {
 	text := fmt.Sprintf("%v: %s", time.Since(s.journal.began).Round(time.Second), s.killer.figures())
 	for _, what := range slices.Sorted(maps.Keys(requests)) {
 		text += fmt.Sprintf(" %s %d,", what, requests[what])
+	}
+	if s.onDisk != nil {
+		text += fmt.Sprintf(" the disk %s %d times,", s.options.disk, s.troubles)
 	}
 	return text + fmt.Sprintf(" the slowest took %v\n", slowest.Round(time.Millisecond))
 }
