@@ -76,7 +76,8 @@ func (t *turns) next(again *Pump) (p *Pump) {
 		t.workers--
 		return nil
 	}
-	p, t.queue = t.queue[0], t.queue[1:]
+	p, t.queue[0] = t.queue[0], nil
+	t.queue = t.queue[1:]
 	t.begun++
 	return p
 }
