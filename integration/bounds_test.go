@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -54,17 +52,7 @@ func TestFollowersThatTakeNothingCostLittleMemory(t *testing.T) {
 	for i := range followers {
 		w := d.session(t)
 		w.send("!!process.log name:p from:0 follow:true " + []string{"", "times:true", "format:json", "format:json times:true"}[i%4] + "\n\n")
-		raw, err := w.conn.SyscallConn()
-		if err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the socket is full", func() (is bool) {
-			raw.Control(func(fd uintptr) {
-				n, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
-				is = err == nil && n > 100<<10
-			})
-			return is
-		})
+		eventually(t, "the socket is full", func() bool { return unread(t, w.conn) > 100<<10 })
 	}
 	d.grown(before, followers<<20, "twenty followers")
 	d.served()

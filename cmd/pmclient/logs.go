@@ -13,7 +13,6 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
-	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -69,10 +68,11 @@ func logsCommand(ctx context.Context, conn connection, args []string, stdout *ou
 		return err
 	}
 	defer c.Close()
+	m := follower{c, stdout.raw}
 	if len(names) == 1 {
-		return ended(ctx, queries[0], verbs.WriteLog(ctx, c, names[0], queries[0], json, stdout))
+		return ended(ctx, queries[0], verbs.WriteLog(ctx, m, names[0], queries[0], json, stdout))
 	}
-	return logSeveral(ctx, c, names, queries, json, stdout)
+	return logSeveral(ctx, m, names, queries, json, stdout)
 }
 
 func without(params []heroscript.Param, key string) (kept []heroscript.Param) {
@@ -86,7 +86,7 @@ func without(params []heroscript.Param, key string) (kept []heroscript.Param) {
 
 // logSeveral writes several logs at once, whole lines each. Where they are followed,
 // all end with the first one that cannot be.
-func logSeveral(ctx context.Context, c *client.Client, names []string, queries []process.LogQuery, json bool, stdout *output) error {
+func logSeveral(ctx context.Context, m verbs.Manager, names []string, queries []process.LogQuery, json bool, stdout *output) error {
 	width := 0
 	for _, name := range names {
 		width = max(width, len(name))
@@ -106,7 +106,7 @@ func logSeveral(ctx context.Context, c *client.Client, names []string, queries [
 		}
 		w, flush := stdout.shown(whole)
 		all.Go(func() {
-			err := ended(ctx, queries[i], verbs.WriteLog(ctx, c, name, queries[i], json, w))
+			err := ended(ctx, queries[i], verbs.WriteLog(ctx, m, name, queries[i], json, w))
 			err = errors.Join(err, flush(), whole.flush())
 			if err != nil && !strings.Contains(err.Error(), "'"+name+"'") { // it does not say whose
 				err = fmt.Errorf("%s: %w", name, err)
@@ -122,7 +122,7 @@ func logSeveral(ctx context.Context, c *client.Client, names []string, queries [
 
 // ended is nil for someone who has followed long enough.
 func ended(ctx context.Context, q process.LogQuery, err error) error {
-	if q.Follow && ctx.Err() != nil {
+	if q.Follow && (ctx.Err() != nil || errors.Is(err, errUnread)) {
 		return nil
 	}
 	return err

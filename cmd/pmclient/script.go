@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
@@ -20,17 +22,17 @@ func runScript(ctx context.Context, conn connection, args []string, stdin io.Rea
 	if len(words) != 1 {
 		return usageOf("run", "run takes one file, or - for standard input")
 	}
-	file, name := stdin, "standard input"
+	name := "standard input"
+	read := func() ([]byte, error) { return io.ReadAll(stdin) }
 	if words[0] != "-" {
 		name = words[0]
-		opened, err := os.Open(name)
-		if err != nil {
-			return usageError{err}
-		}
-		defer opened.Close()
-		file = opened
+		read = func() ([]byte, error) { return os.ReadFile(name) }
 	}
-	text, err := io.ReadAll(file)
+	text, err := readUntil(ctx, read)
+	var path *fs.PathError
+	if errors.As(err, &path) && path.Op == "open" {
+		return usageError{err}
+	}
 	if err != nil {
 		return err
 	}
@@ -39,8 +41,26 @@ func runScript(ctx context.Context, conn connection, args []string, stdin io.Rea
 		return err
 	}
 	defer c.Close()
-	if err := verbs.RunScript(ctx, c, string(text), stdout, stdout.columns); err != nil {
+	if err := verbs.RunScript(ctx, follower{c, stdout.raw}, string(text), stdout, stdout.columns); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+// readUntil reads what may never end, a terminal or a FIFO, until ctx does. The read
+// itself ends with this process.
+func readUntil(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
+	var text []byte
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		text, err = read()
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return text, err
+	case <-ctx.Done():
+		return nil, errors.New("interrupted; nothing was carried out")
+	}
 }

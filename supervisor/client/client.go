@@ -64,6 +64,11 @@ func Dial(ctx context.Context, config Config) (*Client, error) {
 	return c, nil
 }
 
+// greetTime is how long a daemon may take to answer a connection, which waits while
+// one worker takes over from another. It is long enough for the start of a daemon with
+// very many processes.
+var greetTime = time.Minute
+
 // Close ends the connection. Calls under way end with net.ErrClosed; what they
 // asked for goes on in the daemon.
 func (c *Client) Close() error {
@@ -138,8 +143,13 @@ func (c *Client) connectOnce(ctx context.Context) error {
 		conn.Close()
 		return fmt.Errorf("%w: %w", ErrNotAuthenticated, err)
 	}
-	if err := conn.Authenticate(ctx, secret); err != nil {
+	wait, cancel := context.WithTimeout(ctx, greetTime)
+	defer cancel()
+	if err := conn.Authenticate(wait, secret); err != nil {
 		conn.Close()
+		if wait.Err() != nil && ctx.Err() == nil {
+			return fmt.Errorf("the daemon on %s has not answered in %v: it may be stopped", c.config.Socket, greetTime)
+		}
 		if errors.Is(err, telnet.ErrNotAuthenticated) {
 			err = fmt.Errorf("%w: the daemon on %s refused the secret: give the one that it was started with", ErrNotAuthenticated, c.config.Socket)
 		}
@@ -288,6 +298,9 @@ func (c *Client) Doctor(ctx context.Context) (r process.Report, err error) {
 	return r, err
 }
 
+// upgradeTime is how long an upgrade is waited for. It takes a few seconds at most.
+const upgradeTime = time.Minute
+
 // Upgrade brings in the program now on disk and waits until it answers, or with a
 // number, says how that upgrade ended. The error of one that failed is
 // process.ErrUpgrade: the old program goes on.
@@ -298,6 +311,9 @@ func (c *Client) Upgrade(ctx context.Context, number uint64) (u process.Upgrade,
 		}
 		number = u.Number
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, upgradeTime,
+		fmt.Errorf("upgrade %d has not ended in %v; upgrade with result %d tells how it ends", number, upgradeTime, number))
+	defer cancel()
 	for {
 		err := c.read(ctx, verbs.NewAction("upgrade", "result", strconv.FormatUint(number, 10)), &u)
 		switch {
@@ -309,7 +325,7 @@ func (c *Client) Upgrade(ctx context.Context, number uint64) (u process.Upgrade,
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return u, ctx.Err()
+			return u, context.Cause(ctx)
 		}
 	}
 }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// errUnread ends what has no other end, as a write would if there were one.
+var errUnread = fmt.Errorf("nobody reads the output any more: %w", syscall.EPIPE)
+
+// follower is a Manager that ends a followed log when nobody can read the output any
+// more. A quiet log writes nothing that could tell it.
+type follower struct {
+	verbs.Manager
+	out io.Writer
+}
+
+func (f follower) Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (int64, error) {
+	if !q.Follow {
+		return f.Manager.Log(ctx, name, q, w)
+	}
+	ctx, release := whileRead(ctx, f.out)
+	defer release()
+	next, err := f.Manager.Log(ctx, name, q, w)
+	if cause := context.Cause(ctx); errors.Is(cause, errUnread) {
+		err = cause
+	}
+	return next, err
+}
+
+// whileRead is ctx, which ends with errUnread when w is a pipe without a reader, a
+// socket that was hung up, or a terminal that is gone. release waits for what looks.
+func whileRead(ctx context.Context, w io.Writer) (_ context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	none := func() { cancel(nil) }
+	f, ok := w.(*os.File)
+	if !ok {
+		return ctx, none
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return ctx, none
+	}
+	var out int32
+	if err := raw.Control(func(fd uintptr) { out = int32(fd) }); err != nil {
+		return ctx, none
+	}
+	var enough [2]int // a pipe whose end ends the wait
+	if err := unix.Pipe2(enough[:], unix.O_CLOEXEC); err != nil {
+		return ctx, none
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if awaitUnread(out, int32(enough[0])) {
+			cancel(errUnread)
+		}
+	}()
+	return ctx, func() {
+		unix.Close(enough[1])
+		<-done
+		unix.Close(enough[0])
+		cancel(nil)
+	}
+}
+
+// awaitUnread waits until nobody can read out any more, or until enough is at its end.
+func awaitUnread(out, enough int32) bool {
+	for {
+		fds := []unix.PollFd{{Fd: out}, {Fd: enough}} // errors and hang-ups are told unasked
+		_, err := unix.Poll(fds, -1)
+		switch {
+		case err == unix.EINTR:
+		case err != nil, fds[1].Revents != 0, fds[0].Revents&unix.POLLNVAL != 0:
+			return false
+		default:
+			return true
+		}
+	}
+}
