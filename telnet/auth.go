@@ -69,7 +69,7 @@ func (s *Session) authenticate() bool {
 		s.negotiate(func(o *options) []byte { return o.ask(cmdWill, optEcho) })
 	}
 	s.print(bannerAsk)
-	for try, budget := 1, max(authBytes, 4*len(s.server.Secret)); try <= authTries; try++ {
+	for try, budget := 1, authBytes; try <= authTries; try++ {
 		line, err := s.readLine(budget, s.closing.Done(), timer.C)
 		if err != nil && (err != io.EOF || line == "") {
 			switch err {

@@ -15,7 +15,7 @@
 //
 // A wrong secret is answered after a second, by "Invalid secret. Try again or
 // disconnect.", and the third ends the connection. Until then a client may take
-// 30 s and 4 KiB, and 1 MiB of telnet commands.
+// 30 s and 16 KiB, and 1 MiB of telnet commands.
 //
 // # Strangers
 //

@@ -22,7 +22,7 @@ import (
 const (
 	MaxPending       = 1 << 20          // bytes of one action; more is too_long
 	authTime         = 30 * time.Second // until authenticated
-	authBytes        = 4 << 10          // until authenticated, unless the secret itself is long
+	authBytes        = 4 * MaxSecret    // until authenticated
 	authCommands     = 1 << 20          // bytes of telnet commands until authenticated: they are not kept
 	authTries        = 3
 	wrongSecretDelay = time.Second
