@@ -109,6 +109,35 @@ func TestAPortThatAnotherHasDoesNotKeepTheDaemonAway(t *testing.T) {
 	})
 }
 
+// Who can write the program that an upgrade brings in can run commands as the daemon.
+func TestAnUpgradeTakesNoProgramOfOthers(t *testing.T) {
+	t.Parallel()
+	d, replace := ownProgram(t, setup{})
+	path := d.setup.Wrap[2]
+	path = path[strings.Index(path, `"`)+1:]
+	path = path[:strings.Index(path, `"`)]
+	worker := d.worker()
+	refused := func(want string) {
+		t.Helper()
+		if r := d.pmclient("upgrade"); r.code != 1 || !strings.Contains(r.stderr, want) {
+			t.Errorf("got %+v, want %q", r, want)
+		}
+		if d.worker() != worker {
+			t.Error("the worker was replaced")
+		}
+	}
+	replace(programs.daemon)
+	os.Chmod(path, 0o757)
+	refused("chmod go-w " + path)
+	os.Chmod(path, 0o755)
+	if os.Geteuid() == 0 {
+		os.Chown(path, 65534, 65534)
+		refused("belongs to user 65534")
+		os.Chown(path, 0, 0)
+	}
+	d.mustClient("upgrade")
+}
+
 // The logs may be on another disk.
 func TestLogsMayBeALink(t *testing.T) {
 	t.Parallel()

@@ -87,7 +87,7 @@ func (k *keeper) beginUpgrade(asker *worker) {
 	}
 	k.last.Number++
 	k.upgrade = &upgrade{asker: asker}
-	k.upgrade.exe, err = openProgram(k.Path)
+	k.upgrade.exe, err = openProgram(k.Path, k.program.exe)
 	if err == nil {
 		k.upgrade.check, err = startCheck(k.upgrade.exe, k.Env)
 	}
@@ -156,8 +156,9 @@ func (k *keeper) endUpgrade(err error) {
 	k.Log("upgraded to what is now %s", k.Path)
 }
 
-// openProgram opens the file that is to be executed. A FIFO does not make it wait.
-func openProgram(path string) (*os.File, error) {
+// openProgram opens the file that is to be executed in the place of the running one. A
+// FIFO does not make it wait.
+func openProgram(path string, running *os.File) (*os.File, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
@@ -169,7 +170,33 @@ func openProgram(path string) (*os.File, error) {
 	} else if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a program", path)
 	}
+	if err := trusted(f, running); err != nil {
+		return nil, err
+	}
 	return aboveLink(f)
+}
+
+// trusted makes sure that nobody has put a program in the place of ours, or can write to
+// it, but root, this user, and the owner of the program that runs.
+func trusted(f, running *os.File) error {
+	var st, now unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return &os.PathError{Op: "fstat", Path: f.Name(), Err: err}
+	}
+	if err := unix.Fstat(int(running.Fd()), &now); err != nil {
+		return &os.PathError{Op: "fstat", Path: running.Name(), Err: err}
+	}
+	if us := uint32(os.Geteuid()); st.Uid != 0 && st.Uid != us && st.Uid != now.Uid {
+		return fmt.Errorf("%s belongs to user %d: if it can be trusted, chown %d %s", f.Name(), st.Uid, us, f.Name())
+	}
+	others := uint32(0o022)
+	if st.Gid == st.Uid { // the group of that user alone
+		others = 0o002
+	}
+	if st.Mode&others != 0 {
+		return fmt.Errorf("%s can be written to by others (mode %04o): chmod go-w %s", f.Name(), st.Mode&0o777, f.Name())
+	}
+	return nil
 }
 
 // check is a run of a new program with CheckArg. It is waited for by its pid.
