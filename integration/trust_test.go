@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -136,6 +137,25 @@ func TestAnUpgradeTakesNoProgramOfOthers(t *testing.T) {
 		os.Chown(path, 0, 0)
 	}
 	d.mustClient("upgrade")
+}
+
+// As a shell's <(command) is given. The daemon keeps no other descriptor of its caller.
+func TestTheSecretMayComeFromADescriptor(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w.WriteString(theSecret + "\n")
+	w.Close()
+	d := newDaemon(t, setup{NoSecret: true, Args: []string{"-secret-file", "/dev/fd/3"}, Files: []*os.File{r}})
+	d.launch()
+	pm, err := client.Dial(d.context(), client.Config{Socket: d.socket, Secret: []byte(theSecret)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pm.Close()
 }
 
 // The logs may be on another disk.

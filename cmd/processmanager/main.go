@@ -83,14 +83,21 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 // keep is the keeper: it finds and locks the places where the daemon works, and
 // looks after the worker until that has ended everything.
 func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writer, flush func()) (err error) {
-	if err := errors.Join(proc.CloseInherited(proc.Sockets(os.Getenv)...), proc.Prepare()); err != nil {
-		return err
-	}
-	debug.SetGCPercent(50) // it is small, and stays there all the time
 	o, err := parseOptions(args, stderr)
 	if err != nil {
 		return err
 	}
+	if o.secretFile != "" && o.secret == "" && !o.check { // it may be a descriptor that is closed now
+		secret, err := client.GivenSecret(o.secretFile)
+		if err != nil {
+			return err
+		}
+		o.secret = string(secret)
+	}
+	if err := errors.Join(proc.CloseInherited(proc.Sockets(os.Getenv)...), proc.Prepare()); err != nil {
+		return err
+	}
+	debug.SetGCPercent(50) // it is small, and stays there all the time
 	if o.check {
 		return check(o, os.Stdout, lineedit.Columns(os.Stdout))
 	}
