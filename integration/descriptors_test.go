@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -142,6 +143,31 @@ func TestRunsThatFitAreTakenOver(t *testing.T) {
 		}
 		if s := d.rest(name); s.Cause != process.CauseLost {
 			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// Logs keep their files open only where that costs neither a run nor a client anything.
+func TestLogsLeaveDescriptorsForRuns(t *testing.T) {
+	t.Parallel()
+	const limit, runs = 256, 150 // each with a FIFO, and a file and an index that are written to
+	d := startDaemon(t, setup{Wrap: withLimit(limit)})
+	d.startMany(runs, process.Spec{Log: true, Command: "i=0; until [ -e enough ]; do i=$((i+1)); echo $i; sleep 0.2; done; echo last"})
+	for i := range runs {
+		d.said(fmt.Sprint("x", i), "3\n")
+	}
+	if open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", d.worker())); err != nil || len(open) > limit*7/8 {
+		t.Errorf("%d files are open, of %d: %v", len(open), limit, err)
+	}
+	d.pids()
+	touchFile(t, d.dir+"/enough")
+	for i := range runs {
+		name := fmt.Sprint("x", i)
+		if s := d.rest(name); s.Cause != process.CauseExit || s.LogDropped != 0 {
+			t.Errorf("%+v", s)
+		}
+		if got := d.logs(name, 1); got != "last\n" {
+			t.Errorf("the log of %s ends in %q", name, got)
 		}
 	}
 }

@@ -53,6 +53,10 @@ func Keepable(fd uintptr) bool {
 	return int(fd) < limit-Reserve(limit)/2
 }
 
+// Cacheable reports whether a file may be kept open that can be opened again when it is
+// needed: the numbers above half the limit are for runs and for what is needed now.
+func Cacheable(fd uintptr) bool { return int(fd) < FileLimit()/2 }
+
 // NoRoomError says that this process may not open enough files for its runs.
 type NoRoomError struct {
 	Runs  int // that live, or would

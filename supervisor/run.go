@@ -120,6 +120,9 @@ func (p *managed) began(r *run, err error) {
 // has made when it fails is cleaned up by finish.
 func (r *run) begin(p *managed) error {
 	if !proc.Roomy() {
+		p.s.mover.Release()
+	}
+	if !proc.Roomy() {
 		return &proc.NoRoomError{Runs: p.s.underWay(), Limit: proc.FileLimit()}
 	}
 	if err := p.s.awaitStray(r.group.Name()); err != nil {

@@ -134,6 +134,7 @@ func Open(c Config) (*Supervisor, error) {
 	if s.mover, err = logs.NewMover(); err != nil {
 		return nil, err
 	}
+	s.mover.Keep = proc.Cacheable
 	var records []record
 	if s.store, records, err = openStore(StorePath(c.State), s.log); err != nil {
 		return nil, err

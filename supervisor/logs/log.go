@@ -200,6 +200,7 @@ func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.closeUnlessKept()
 	if l.isRemoved() {
 		return read(fd, limit, func([]byte) {})
 	}
@@ -231,6 +232,13 @@ func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 	}
 	l.notify()
 	return n, true
+}
+
+// closeUnlessKept closes the current file at the end of a turn, where descriptors are few.
+func (l *Log) closeUnlessKept() {
+	if c, keep := l.cur, l.m.Keep; c != nil && keep != nil && !(keep(c.log.Fd()) && keep(c.idx.Fd())) {
+		l.closeFiles()
+	}
 }
 
 // errTurnOver is that the next file is for the next turn: a turn begins one at most,

@@ -29,6 +29,10 @@ var ErrClosed = errors.New("the mover of logs is closed")
 
 // Mover moves bytes from any number of FIFOs. Its methods may be called at once.
 type Mover struct {
+	// Keep, if it is not nil, reports whether the file of a log may stay open between two
+	// turns. It is set before the first log is opened.
+	Keep func(fd uintptr) bool
+
 	now    func() time.Time // the clock that lines have their times from
 	epoll  int              // edge-triggered: it knows who was written to since the last look
 	wake   int              // eventfd
@@ -63,6 +67,9 @@ func NewMover() (*Mover, error) {
 	go m.loop()
 	return m, nil
 }
+
+// Release closes the files of all logs. Those that are written to are opened again.
+func (m *Mover) Release() { m.rest(m.now()) }
 
 // Close stops moving and closes all FIFOs and files. What is in the FIFOs stays
 // there, for the next mover.
