@@ -35,7 +35,7 @@ var mayImport = map[string]string{
 
 	"supervisor":          "cgroup proc telnet/screen supervisor/border supervisor/private supervisor/process supervisor/keeper supervisor/logs supervisor/files supervisor/schedule go.etcd.io/bbolt golang.org/x/sys",
 	"supervisor/schedule": "supervisor/process github.com/robfig/cron",
-	"supervisor/doctor":   "cgroup supervisor/private supervisor/process telnet supervisor/schedule github.com/prometheus/procfs golang.org/x/sys",
+	"supervisor/doctor":   "cgroup proc supervisor/private supervisor/process telnet supervisor/schedule github.com/prometheus/procfs golang.org/x/sys",
 	"supervisor/logs":     "supervisor/border supervisor/process supervisor/files telnet/screen github.com/klauspost/compress golang.org/x/sys",
 	"supervisor/files":    "golang.org/x/sys",
 	"supervisor/keeper":   "proc golang.org/x/sys",

@@ -112,6 +112,9 @@ func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
+// queueTime is how long a client waits for a place in the queue of a socket.
+const queueTime = 5 * time.Second
+
 func (c *Client) connectOnce(ctx context.Context) error {
 	if err := telnet.CheckSocketPath(c.config.Socket); err != nil {
 		return err
@@ -121,6 +124,11 @@ func (c *Client) connectOnce(ctx context.Context) error {
 		path = "./" + path
 	}
 	raw, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	// A full queue is somebody who listens, and is busy.
+	for end := time.Now().Add(queueTime); errors.Is(err, syscall.EAGAIN) && ctx.Err() == nil && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+		raw, err = (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: nobody listens on %s", ErrNoDaemon, c.config.Socket)

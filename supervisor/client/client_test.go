@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/telnet"
@@ -448,4 +450,45 @@ func listenAs(uid int, socket string) (l net.Listener, err error) {
 	}()
 	<-done
 	return l, err
+}
+
+// Whoever finds the queue of the socket full waits for a place.
+func TestAFullQueueIsNotTheLackOfADaemon(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "pm.sock")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), socket)
+	defer f.Close()
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: socket}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	var queue []net.Conn
+	for {
+		conn, err := net.Dial("unix", socket)
+		if errors.Is(err, syscall.EAGAIN) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		queue = append(queue, conn)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := client.Dial(short, client.Config{Socket: socket, Secret: []byte(secret)}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("while the queue is full: %v", err)
+	}
+	for _, conn := range queue {
+		conn.Close()
+	}
+	l, err := net.FileListener(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go (&telnet.Server{Secret: []byte(secret), Handler: handler{newMemory()}}).Serve(ctx, l)
+	dial(t, socket)
 }

@@ -5,15 +5,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // What one running process takes.
 const (
-	workerFiles = 3  // descriptors in the worker: its output, and its log and index if they are kept; the keeper has one
-	otherFiles  = 64 // and what the worker holds besides: store, sockets, connections
-	fifoPages   = 16 // of its FIFO
-	treePids    = 2  // kernel processes: a shell and what it started
+	fifoPages = 16 // of its FIFO
+	treePids  = 2  // kernel processes: a shell and what it started
 )
 
 func (e *exam) openFiles() []process.Finding {
@@ -22,7 +21,8 @@ func (e *exam) openFiles() []process.Finding {
 		return unread(subject, e.err)
 	}
 	limit := e.limits.OpenFiles
-	room := (max(limit, otherFiles) - otherFiles) / workerFiles
+	room := int(min(limit, 1<<30)) // a descriptor for each; files of logs are closed where they are few
+	room -= proc.Reserve(room)
 	if limit == ^uint64(0) {
 		return one(subject, process.LevelOK, "", "without limit")
 	}
