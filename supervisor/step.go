@@ -170,7 +170,7 @@ func step(s state, e event) (state, []action) {
 	case evLeaderLate:
 		if s.busy() && s.empty && !s.leaderGone {
 			s.ending, s.quiet = killed, 0
-			return s, []action{{do: doKillLeader}}
+			return s.joined(), []action{{do: doKillLeader}}
 		}
 	case evGraceOver:
 		if s.ending == asked {
@@ -254,7 +254,7 @@ func (s state) stop() (state, []action) {
 			return s, nil
 		}
 		s.then, s.quiet = thenStop, 0
-		return s.killAgain(action{do: doUnschedule}, fail(goalStarted, process.CodeSuperseded), action{do: doSave})
+		return s.joined().killAgain(action{do: doUnschedule}, fail(goalStarted, process.CodeSuperseded), action{do: doSave})
 	case process.Starting, process.Running:
 		s.then = thenStop
 		first := []action{{do: doUnschedule}, {do: doSave}}
@@ -270,6 +270,15 @@ func (s state) stop() (state, []action) {
 		return s, []action{{do: doSave}, settle(goalStopped)}
 	}
 	return s, []action{settle(goalStopped)}
+}
+
+// joined is for a leader that is being ended because it has left its group, and that
+// somebody wants ended now.
+func (s state) joined() state {
+	if s.cause == 0 && s.ending != notEnding && s.then != thenRest {
+		s.cause = process.CauseStop
+	}
+	return s
 }
 
 // killAgain is a further try at a tree that is stuck.
@@ -294,7 +303,7 @@ func (s state) remove() (state, []action) {
 	s.then, s.up, s.quiet = thenRemove, false, 0
 	first := []action{{do: doUnschedule}, fail(goalStarted, process.CodeSuperseded), {do: doSave}}
 	if s.at == process.Stopping {
-		return s.killAgain(first...)
+		return s.joined().killAgain(first...)
 	}
 	return s.end(process.CauseStop, first...)
 }
