@@ -171,3 +171,37 @@ func TestLogsLeaveDescriptorsForRuns(t *testing.T) {
 		}
 	}
 }
+
+// SIGKILL that could not be sent, because there was no descriptor, is sent as soon as
+// there is one, without another request.
+func TestTreeIsKilledWhenThereAreDescriptorsAgain(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "x", Command: "trap '' TERM; echo up; while :; do sleep 1000; done", StopTimeout: new(100 * time.Millisecond)})
+	d.said("x", "up")
+	pid, worker := d.status("x").PID, d.worker()
+	var before unix.Rlimit
+	if err := unix.Prlimit(worker, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 5, Max: 20000}, &before); err != nil {
+		t.Fatal(err)
+	}
+	from := d.log.len()
+	answer := make(chan error, 1)
+	go func() {
+		_, err := d.client().Stop(d.context(), "x")
+		answer <- err
+	}()
+	if !d.log.await(from, "cgroup.kill: too many open files", d.ended) {
+		t.Errorf("it does not say that it cannot be killed: %s", d.log.since(from))
+	}
+	if err := <-answer; !isCode(err, process.CodeStuck) {
+		t.Errorf("stop: %v", err)
+	}
+	if !running(pid) {
+		t.Fatal("it was killed without a descriptor")
+	}
+	if err := unix.Prlimit(worker, unix.RLIMIT_NOFILE, &before, nil); err != nil {
+		t.Fatal(err)
+	}
+	d.rest("x")
+	d.nobodyLeft("x", 1)
+}

@@ -187,12 +187,12 @@ const (
 // tell of it, the loop looks again.
 func (p *managed) nobodyLeft() bool {
 	empty, err := isEmpty(p.run.group)
-	if err == nil && (empty || p.run.unwatch != nil) {
+	if err == nil && (empty || p.run.unwatch != nil && !p.run.unkilled) {
 		p.look.Stop()
 		p.lookDelay = 0
 		return empty
 	}
-	if err != nil && p.lookDelay == mostLookAgain/2 { // once
+	if err != nil && p.lookDelay < mostLookAgain && 2*p.lookDelay >= mostLookAgain { // once
 		p.s.log.Printf("%v: it is not known whether anybody is left: %v", p.run.id, err)
 	}
 	p.lookDelay = min(max(2*p.lookDelay, firstLookAgain), mostLookAgain)

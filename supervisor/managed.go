@@ -191,6 +191,9 @@ func (p *managed) turn(shutdown *chan struct{}) {
 			p.handle(evEmpty)
 		}
 	case <-p.look.C:
+		if p.run != nil && p.run.unkilled {
+			p.sendKill()
+		}
 		p.lookAgain()
 	case <-p.phase.C:
 		if p.run != nil && !p.state.empty && !p.state.onDisk() && p.nobodyLeft() { // the notice of it found no descriptor

@@ -34,24 +34,25 @@ const unseen = "it ended while no daemon was there to see it"
 
 // run is the execution under way. It belongs to its process's goroutine.
 type run struct {
-	id      keeper.RunID
-	jobID   string
-	group   cgroup.Group
-	begun   bool       // its number is on disk, and what follows is under way or done
-	made    bool       // the group is there
-	unwatch func()     // nil: not watched
-	pump    *logs.Pump // moves its output; nil: the FIFO is gone, or see moveErr
-	meter   *meter
-	orphan  *orphan // a leader that the keeper cannot wait for; nil: it can
-	leader  proc.ID
-	start   time.Time     // by the wall clock, which can be stepped; zero: it has not started
-	boot    time.Duration // the same by proc.BootTime
-	noted   endAttr       // what attrEnd says
-	ended   bool          // the leader
-	exit    *proc.Exit    // how; nil: nobody could see it
-	left    *process.LeftBehind
-	refused error // why the leader cannot be ended, which has left its group
-	error   string
+	id       keeper.RunID
+	jobID    string
+	group    cgroup.Group
+	begun    bool       // its number is on disk, and what follows is under way or done
+	made     bool       // the group is there
+	unwatch  func()     // nil: not watched
+	pump     *logs.Pump // moves its output; nil: the FIFO is gone, or see moveErr
+	meter    *meter
+	unkilled bool    // SIGKILL could not be sent to the tree yet
+	orphan   *orphan // a leader that the keeper cannot wait for; nil: it can
+	leader   proc.ID
+	start    time.Time     // by the wall clock, which can be stepped; zero: it has not started
+	boot     time.Duration // the same by proc.BootTime
+	noted    endAttr       // what attrEnd says
+	ended    bool          // the leader
+	exit     *proc.Exit    // how; nil: nobody could see it
+	left     *process.LeftBehind
+	refused  error // why the leader cannot be ended, which has left its group
+	error    string
 
 	moveErr   error         // why its output is not moved; nil: it is
 	moveDelay time.Duration // until it was tried again last
@@ -342,11 +343,22 @@ func insist(f func() error) error {
 }
 
 func (p *managed) kill() {
-	if err := insist(p.run.group.Kill); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.s.log.Printf("process '%s': %v", p.rec.Spec.Name, err)
-	}
+	p.sendKill()
 	p.s.at(PointKilled)
 	p.startPhase(killLimit, evGiveUp)
+}
+
+// sendKill sends SIGKILL to the whole tree. For want of a descriptor that may not be
+// possible: then it is tried again until it is, whatever was answered meanwhile.
+func (p *managed) sendKill() {
+	r := p.run
+	err := insist(r.group.Kill)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !r.unkilled {
+		p.s.log.Printf("process '%s': %v", p.rec.Spec.Name, err)
+	}
+	if r.unkilled = proc.Passing(err); r.unkilled {
+		p.look.Reset(mostLookAgain)
+	}
 }
 
 // stuck is the error of a tree that SIGKILL does not end.
