@@ -106,6 +106,17 @@ func (g Group) Usage() (Usage, error) {
 	return u, nil
 }
 
+// OOMKills is how many processes of the group and of all nested ones the kernel has
+// ended for lack of memory: oom_kill of memory.events.
+//
+// Errors: errors.ErrUnsupported without a memory controller.
+func (g Group) OOMKills() (uint64, error) {
+	var buf [512]byte
+	data, err := g.read("memory.events", buf[:])
+	n, _ := flatKey(data, "oom_kill")
+	return n, err
+}
+
 // CPU reads the time used, in all, in user code and in the kernel, from cpu.stat
 // alone (microseconds there).
 func (g Group) CPU() (usage, user, system time.Duration, err error) {

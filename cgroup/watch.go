@@ -17,7 +17,7 @@ var ErrTooManyWatches = errors.New("no more inotify watches: raise the sysctl fs
 // open files; the kernel says EMFILE for both.
 var ErrTooManyInstances = errors.New("no more inotify instances: raise the sysctl fs.inotify.max_user_instances, or the limit of open files")
 
-// Watch tells of changes of cgroup.events, for any number of groups, with one
+// Watch tells of changes of cgroup.events and memory.events, for any number of groups, with one
 // inotify instance and one goroutine. The kernel merges changes that follow each
 // other within 10 ms and always tells of the last.
 type Watch struct {
@@ -59,9 +59,20 @@ func NewWatch() (*Watch, error) {
 //
 // Errors: fs.ErrNotExist, ErrTooManyWatches, os.ErrClosed.
 func (w *Watch) Add(g Group, notify func()) (remove func(), err error) {
+	return w.add(g, "cgroup.events", notify)
+}
+
+// AddMemory is Add for the group's memory.events, nested groups included.
+//
+// Errors: as of Add; errors.ErrUnsupported where the group has no memory controller.
+func (w *Watch) AddMemory(g Group, notify func()) (remove func(), err error) {
+	return w.add(g, "memory.events", notify)
+}
+
+func (w *Watch) add(g Group, file string, notify func()) (remove func(), err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	path := g.file("cgroup.events")
+	path := g.file(file)
 	if w.closed {
 		return nil, &Error{Op: "watch", Path: path, Err: os.ErrClosed}
 	}

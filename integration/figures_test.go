@@ -241,7 +241,12 @@ func TestOutOfMemoryIsTheCauseWhereItEndsTheLeader(t *testing.T) {
 		error         string // stands in the error
 	}{
 		{"leader", "exec " + greedy, process.CauseOOM, process.KILL, nil, "memory"},
-		{"child", greedy + "; exit 7", process.CauseExit, 0, new(7), "7"},
+		{"nested", ownGroup(t) + "mkdir $g/a; echo $$ >$g/a/cgroup.procs; exec " + greedy, process.CauseOOM, process.KILL, nil, "memory"},
+		{"child", greedy + "; exit 7", process.CauseExit, 0, new(7), "exit code 7; one of its processes was killed for lack of memory"},
+		{"shell", greedy + "; exit $?", process.CauseExit, 0, new(137), "exit code 137; one of its processes was killed for lack of memory"},
+		{"pair", greedy + "; " + greedy + "; exit $?", process.CauseExit, 0, new(137), "exit code 137; 2 of its processes were killed for lack of memory"},
+		// Another's SIGKILL is no want of memory, though there was one before.
+		{"later", greedy + "; sleep 1; kill -KILL $$", process.CauseSignal, process.KILL, nil, "ended by SIGKILL; one of its processes was killed for lack of memory"},
 	}
 	for _, c := range cases {
 		d.start(process.Spec{Name: c.name, Command: "until [ -e go ]; do sleep 0.05; done\n" + c.command})

@@ -45,9 +45,23 @@ func (id ID) Alive(proc string) (bool, error) {
 	return false, err
 }
 
+// Doomed reports whether the process that id names has ended, is just ending, or has
+// SIGKILL on its way. An error means that this is not known.
+func (id ID) Doomed(proc string) (bool, error) {
+	s, err := readStat(proc, id.PID)
+	switch {
+	case err == nil:
+		return s.id != id || s.state == 'Z' || s.state == 'X' || s.doomed, nil
+	case Gone(err):
+		return true, nil
+	}
+	return false, err
+}
+
 type stat struct {
-	id    ID
-	state byte
+	id     ID
+	state  byte
+	doomed bool // it is exiting, or has SIGKILL on its way
 }
 
 func readStat(proc string, pid int) (stat, error) {
@@ -87,5 +101,19 @@ func parseStat(data []byte) (stat, error) {
 	if err != nil {
 		return stat{}, fmt.Errorf("start time: %w", err)
 	}
-	return stat{ID{pid, ticks}, fields[0][0]}, nil
+	s := stat{id: ID{pid, ticks}, state: fields[0][0]}
+	const exiting = 0x4 // PF_EXITING
+	flags, err := strconv.ParseUint(string(fields[9-3]), 10, 64)
+	if err != nil {
+		return stat{}, fmt.Errorf("flags: %w", err)
+	}
+	s.doomed = flags&exiting != 0
+	if len(fields) > 31-3 { // pending signals
+		pending, err := strconv.ParseUint(string(fields[31-3]), 10, 64)
+		if err != nil {
+			return stat{}, fmt.Errorf("pending signals: %w", err)
+		}
+		s.doomed = s.doomed || pending&(1<<(unix.SIGKILL-1)) != 0
+	}
+	return s, nil
 }

@@ -194,6 +194,36 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
+// A process that is exiting, or has SIGKILL on its way, has not outlived what killed it.
+func TestDoomed(t *testing.T) {
+	const stat = "42 (sh) S 1 2 3 0 -1 FLAGS 1 2 3 4 5 6 7 8 20 0 1 0 98765 1000 200 18446744073709551615 1 1 0 0 0 PENDING 0 0 0"
+	for _, c := range []struct {
+		flags, pending string
+		doomed         bool
+	}{
+		{"4194560", "0", false},
+		{"4194564", "0", true},
+		{"4194560", "256", true},
+		{"4194560", "16384", false}, // SIGTERM
+	} {
+		s, err := parseStat([]byte(strings.NewReplacer("FLAGS", c.flags, "PENDING", c.pending).Replace(stat)))
+		if err != nil || s.doomed != c.doomed {
+			t.Errorf("%+v: %+v, %v", c, s, err)
+		}
+	}
+	self, err := Identify("/proc", os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if doomed, err := self.Doomed("/proc"); doomed || err != nil {
+		t.Errorf("this process: %v, %v", doomed, err)
+	}
+	gone := ID{PID: self.PID, Start: self.Start - 1}
+	if doomed, err := gone.Doomed("/proc"); !doomed || err != nil {
+		t.Errorf("one that had this pid before: %v, %v", doomed, err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("42 (sh) S 1 2 3 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 1000"))
 	f.Add([]byte("1-2 ---p 0 00:00 0 [rollup]\nRss: 1 kB\nPss: 12 kB\n"))

@@ -371,6 +371,11 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 	if r.unwatch, err = s.watch.Add(r.group, p.lookAgain); err != nil {
 		s.log.Printf("%v: %v", id, err)
 	}
+	r.watchMemory(p)
+	if _, err := readAttr(r.group, attrOutlived, &r.outlived); err != nil {
+		s.log.Printf("%v: %v", id, err)
+	}
+	p.lookAtMemory()
 	p.adoptAttrs(leader)
 	p.adoptOutput(output)
 	r.meter = newMeter(s.proc, r.group, r.age())

@@ -15,9 +15,10 @@ import (
 // The attributes of a run's group. They live and die with it, so they are never
 // stale. Times are CLOCK_BOOTTIME: a group does not outlive its boot.
 const (
-	attrRun    = "processmanager.run"    // runAttr: whose run it is
-	attrLeader = "processmanager.leader" // leaderAttr, when it was spawned
-	attrEnd    = "processmanager.end"    // endAttr, before the first signal
+	attrRun      = "processmanager.run"      // runAttr: whose run it is
+	attrLeader   = "processmanager.leader"   // leaderAttr, when it was spawned
+	attrEnd      = "processmanager.end"      // endAttr, before the first signal
+	attrOutlived = "processmanager.outlived" // how many kills for lack of memory its leader has outlived
 )
 
 type runAttr struct {

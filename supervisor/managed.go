@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -42,9 +44,11 @@ type managed struct {
 	look       *timer // at the group, when it was not known whether anybody is left
 	lookDelay  time.Duration
 	move       *timer // to read the output that could not be
+	outlive    *timer // to see whether the leader outlives a kill for lack of memory
 
 	requests chan request
 	exits    chan leaderExit
+	memory   chan struct{} // the group's memory.events may read differently
 	changed  chan struct{} // the group's cgroup.events may read differently
 	done     chan struct{} // loop has returned
 
@@ -70,10 +74,11 @@ func (s *Supervisor) newManaged(rec record, times *schedule.Schedule, out output
 	stopped := s.timers.stopped
 	p := &managed{
 		s: s, rec: rec, schedule: times, output: out,
-		phase: stopped(), deadline: stopped(), alarm: stopped(), retry: stopped(), look: stopped(), move: stopped(),
+		phase: stopped(), deadline: stopped(), alarm: stopped(), retry: stopped(), look: stopped(), move: stopped(), outlive: stopped(),
 		requests: make(chan request),
 		exits:    make(chan leaderExit, 4), // one a run, and that of an earlier one that is told again
 		changed:  make(chan struct{}, 1),
+		memory:   make(chan struct{}, 1),
 		done:     make(chan struct{}),
 		disk:     newDisk(stopped()),
 	}
@@ -134,7 +139,7 @@ func (p *managed) loop() {
 	defer close(p.done)
 	defer func() {
 		defer border.Catch(p.sayFault)
-		for _, t := range []*timer{p.phase, p.deadline, p.alarm, p.retry, p.look, p.move, p.disk.late} {
+		for _, t := range []*timer{p.phase, p.deadline, p.alarm, p.retry, p.look, p.move, p.outlive, p.disk.late} {
 			t.Stop()
 		}
 		if p.disk.hung == nil {
@@ -190,6 +195,10 @@ func (p *managed) turn(shutdown *chan struct{}) {
 		if p.run != nil && !p.state.onDisk() && p.nobodyLeft() {
 			p.handle(evEmpty)
 		}
+	case <-p.memory:
+		p.countKills()
+	case <-p.outlive.C:
+		p.outlived()
 	case <-p.look.C:
 		if p.run != nil && p.run.unkilled {
 			p.sendKill()
@@ -231,6 +240,9 @@ func (p *managed) exited(x leaderExit) {
 		return
 	}
 	r.ended, r.exit = true, x.exit
+	if x.exit != nil && x.exit.Signal == unix.SIGKILL {
+		r.kills = r.oomKills(p)
+	}
 	p.s.at(PointExited)
 	if p.nobodyLeft() { // the notice of it can be 10 ms late
 		p.handle(evEmpty)

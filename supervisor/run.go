@@ -34,25 +34,29 @@ const unseen = "it ended while no daemon was there to see it"
 
 // run is the execution under way. It belongs to its process's goroutine.
 type run struct {
-	id       keeper.RunID
-	jobID    string
-	group    cgroup.Group
-	begun    bool       // its number is on disk, and what follows is under way or done
-	made     bool       // the group is there
-	unwatch  func()     // nil: not watched
-	pump     *logs.Pump // moves its output; nil: the FIFO is gone, or see moveErr
-	meter    *meter
-	unkilled bool    // SIGKILL could not be sent to the tree yet
-	orphan   *orphan // a leader that the keeper cannot wait for; nil: it can
-	leader   proc.ID
-	start    time.Time     // by the wall clock, which can be stepped; zero: it has not started
-	boot     time.Duration // the same by proc.BootTime
-	noted    endAttr       // what attrEnd says
-	ended    bool          // the leader
-	exit     *proc.Exit    // how; nil: nobody could see it
-	left     *process.LeftBehind
-	refused  error // why the leader cannot be ended, which has left its group
-	error    string
+	id            keeper.RunID
+	jobID         string
+	group         cgroup.Group
+	begun         bool       // its number is on disk, and what follows is under way or done
+	made          bool       // the group is there
+	unwatch       func()     // nil: not watched
+	unwatchMemory func()     // nil: not watched
+	pump          *logs.Pump // moves its output; nil: the FIFO is gone, or see moveErr
+	meter         *meter
+	unkilled      bool    // SIGKILL could not be sent to the tree yet
+	orphan        *orphan // a leader that the keeper cannot wait for; nil: it can
+	leader        proc.ID
+	start         time.Time     // by the wall clock, which can be stepped; zero: it has not started
+	boot          time.Duration // the same by proc.BootTime
+	noted         endAttr       // what attrEnd says
+	ended         bool          // the leader
+	exit          *proc.Exit    // how; nil: nobody could see it
+	left          *process.LeftBehind
+	refused       error // why the leader cannot be ended, which has left its group
+	error         string
+
+	kills    uint64 // for lack of memory in its tree, as were counted last
+	outlived uint64 // that its leader has outlived
 
 	moveErr   error         // why its output is not moved; nil: it is
 	moveDelay time.Duration // until it was tried again last
@@ -147,6 +151,7 @@ func (r *run) begin(p *managed) error {
 	if r.unwatch, err = p.s.watch.Add(r.group, p.lookAgain); err != nil {
 		return err
 	}
+	r.watchMemory(p)
 	dir, err := r.group.Dir()
 	if err != nil {
 		return err
@@ -420,6 +425,9 @@ func (p *managed) finish() {
 	if r.unwatch != nil {
 		r.unwatch()
 	}
+	if r.unwatchMemory != nil {
+		r.unwatchMemory()
+	}
 	p.unkept = append(p.unkept, r)
 	p.run = nil
 	p.save()
@@ -492,14 +500,14 @@ func (r *run) summary(cause process.Cause, end time.Duration, p *managed) proces
 		}
 		if cause == process.CauseExit && r.exit.Signal != 0 {
 			cause = process.CauseSignal
-			if r.exit.Signal == unix.SIGKILL && oomKills > 0 {
+			if isOOM(r.exit, r.kills, r.outlived) {
 				cause = process.CauseOOM
 			}
 		}
 	}
 	res.Cause = cause
 	if res.Error == "" {
-		res.Error = explain(res, &p.rec.Spec, p.output)
+		res.Error = explain(res, &p.rec.Spec, oomKills, p.output)
 	}
 	return res
 }
@@ -508,15 +516,23 @@ func (r *run) summary(cause process.Cause, end time.Duration, p *managed) proces
 // value arrives exactly as it was written, so that the command is not changed.
 const endsInCR = " (the command has lines that end in CR LF, and the shell takes the CR for a part of the line: save the script with LF alone)"
 
-// explain says in one line why a run failed; nothing if it did not.
-func explain(r process.Run, spec *process.Spec, o output) string {
+// explain says in one line why a run failed, and how many of its tree were ended for lack
+// of memory; nothing if it did not.
+func explain(r process.Run, spec *process.Spec, oomKills uint64, o output) string {
+	var others string
+	switch {
+	case oomKills == 1:
+		others = "; one of its processes was killed for lack of memory"
+	case oomKills > 1:
+		others = fmt.Sprintf("; %d of its processes were killed for lack of memory", oomKills)
+	}
 	switch {
 	case r.Cause == process.CauseDeadline:
 		return fmt.Sprintf("the deadline of %v passed", spec.Deadline)
 	case r.Cause == process.CauseOOM:
 		return "ended by the kernel's out-of-memory killer"
 	case r.Cause == process.CauseSignal:
-		return fmt.Sprintf("ended by SIG%s", r.Signal)
+		return fmt.Sprintf("ended by SIG%s", r.Signal) + others
 	case r.Cause != process.CauseExit || r.ExitCode == nil || *r.ExitCode == 0:
 		return ""
 	}
@@ -527,6 +543,7 @@ func explain(r process.Run, spec *process.Spec, o output) string {
 	case 127:
 		text += " (command not found)"
 	}
+	text += others
 	if last := o.lastLine(r.Number); last != "" {
 		text += ": " + last
 	}
