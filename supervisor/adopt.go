@@ -74,6 +74,11 @@ func (s *Supervisor) takeOver(records []record, held []keeper.Held) error {
 		}
 	}
 	for _, group := range groups { // TookOver ends them
+		// One in which nobody is left takes no time, and who is told that its process is at
+		// rest or gone does not find it any more.
+		if events, err := group.Events(); err == nil && !events.Populated && group.Remove() == nil {
+			continue
+		}
 		s.strays[group.Name()] = newStray(*group)
 	}
 	if err := s.sweepFIFOs(); err != nil {
