@@ -42,7 +42,7 @@ lint: # gofmt, go vet, staticcheck
 test-guest: build # tests of what the kernel does, on other kernels with all controllers
 	@status=0; \
 	guest="go run ./integration/guest -file processmanager=bin/processmanager -file pmclient=bin/pmclient"; \
-	$$guest ./integration/guest/smoke ./cgroup ./proc ./supervisor ./supervisor/logs ./supervisor/keeper \
+	$$guest ./integration/guest/smoke ./cgroup ./proc ./supervisor ./supervisor/run ./supervisor/logs ./supervisor/keeper \
 		-- -test.short -test.parallel=4 '-test.skip=$(GUEST_SKIP)' || status=1; \
 	$$guest ./integration -- -test.short -test.parallel=4 '-test.run=$(GUEST_RUN)' || status=1; \
 	exit $$status

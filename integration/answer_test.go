@@ -49,13 +49,13 @@ func TestJobIDIsOfTheRunThatItsRequestStarts(t *testing.T) {
 	start := func(spec process.Spec, want uint64, jobID string) {
 		t.Helper()
 		s, err := pm.Start(d.context(), spec)
-		if err != nil || s.Number != want || s.JobID != jobID {
-			t.Errorf("start %+v: run %d, job id %q, want run %d, %q; %v", spec, s.Number, s.JobID, want, jobID, err)
+		if err != nil || s.Number != want || s.Run.JobID != jobID {
+			t.Errorf("start %+v: run %d, job id %q, want run %d, %q; %v", spec, s.Number, s.Run.JobID, want, jobID, err)
 		}
 	}
 	start(process.Spec{Name: "x", Command: "exec sleep 1000", JobID: "first"}, 1, "first")
 	start(process.Spec{Name: "x", JobID: "late"}, 1, "first") // it runs already
-	if s, err := pm.Restart(d.context(), "x", ""); err != nil || s.JobID != "" || s.LastRun.JobID != "first" {
+	if s, err := pm.Restart(d.context(), "x", ""); err != nil || s.Run.JobID != "" || s.LastRun.JobID != "first" {
 		t.Errorf("restart: %+v, %v", s, err)
 	}
 	d.stop("x")
@@ -63,7 +63,7 @@ func TestJobIDIsOfTheRunThatItsRequestStarts(t *testing.T) {
 	d.stop("x")
 	start(process.Spec{Name: "x", JobID: "fourth"}, 4, "fourth")
 
-	start(process.Spec{Name: "timed", Command: "true", Cron: "@every 1s", JobID: "defined"}, 0, "defined")
+	start(process.Spec{Name: "timed", Command: "true", Schedule: process.Schedule{Cron: "@every 1s"}, JobID: "defined"}, 0, "defined")
 	if s, err := pm.Start(d.context(), process.Spec{Name: "timed", JobID: "stray"}); err != nil || s.State != process.Scheduled && s.State != process.Running {
 		t.Errorf("start of a schedule: %+v, %v", s, err)
 	}
@@ -83,7 +83,7 @@ func TestNaturalEndIsNotShownAsStopping(t *testing.T) {
 	pm := d.client()
 	for i := range 100 {
 		name := fmt.Sprint("x", i)
-		if _, err := pm.Start(d.context(), process.Spec{Name: name, Log: true, Command: "echo said; exit 3"}); err != nil {
+		if _, err := pm.Start(d.context(), process.Spec{Name: name, Logging: process.Logging{Log: true}, Command: "echo said; exit 3"}); err != nil {
 			t.Fatal(err)
 		}
 		for {
@@ -141,6 +141,6 @@ func TestDeleteThatFailsLeavesTheLog(t *testing.T) {
 // finishedLogged has a process run to its end that keeps a log.
 func (d *daemon) finishedLogged(name string) {
 	d.t.Helper()
-	d.start(process.Spec{Name: name, Log: true, Command: "echo said"})
+	d.start(process.Spec{Name: name, Logging: process.Logging{Log: true}, Command: "echo said"})
 	d.rest(name)
 }

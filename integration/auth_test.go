@@ -73,7 +73,7 @@ func TestSecretComesFromEachOfItsSources(t *testing.T) {
 func TestClientHidesItsSecret(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "talks", Log: true, Command: "echo up; exec sleep 1000"})
+	d.start(process.Spec{Name: "talks", Logging: process.Logging{Log: true}, Command: "echo up; exec sleep 1000"})
 	for _, args := range [][]string{
 		{"-secret", theSecret, "logs", "-f", "talks"},
 		{"--secret=" + theSecret, "logs", "-f", "talks"},

@@ -175,7 +175,7 @@ func BenchmarkKill(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				b.StopTimer()
 				name := fmt.Sprintf("tree%d", i)
-				d.start(process.Spec{Name: name, Command: command, StopSignal: signal})
+				d.start(process.Spec{Name: name, Command: command, Ending: process.Ending{StopSignal: signal}})
 				eventually(b, "a tree of 1,000", full(d.group(name, 1)))
 				b.StartTimer()
 				if _, err := pm.Stop(b.Context(), name); err != nil {

@@ -44,7 +44,7 @@ func TestFollowersThatTakeNothingCostLittleMemory(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	// Each byte of it has six in JSON, and each line a time of 25.
-	d.start(process.Spec{Name: "p", Log: true, Command: `i=0; while [ $i -lt 4000 ]; do printf '\001\n%.0s' 1 2 3 4 5 6 7 8 9 10; i=$((i+1)); done
+	d.start(process.Spec{Name: "p", Logging: process.Logging{Log: true}, Command: `i=0; while [ $i -lt 4000 ]; do printf '\001\n%.0s' 1 2 3 4 5 6 7 8 9 10; i=$((i+1)); done
 		head -c 4000000 /dev/zero | tr '\0' '\001'; echo; echo end; exec sleep 1000`})
 	d.said("p", "end\n")
 	before := anonymous(t, d.worker())

@@ -60,7 +60,7 @@ var ways = map[string]func(t *testing.T, d *daemon, name, command string){
 		}
 	},
 	"formatted": func(t *testing.T, d *daemon, name, command string) {
-		script := heroscript.Format(heroscript.Script{verbs.StartAction(process.Spec{Name: name, Command: command})})
+		script := heroscript.Format(heroscript.Script{verbs.StartAction(process.Spec{Name: name, Command: command}, false)})
 		if got := d.session(t).ask(script); strings.Contains(got, "Error") {
 			t.Fatal(got)
 		}
@@ -161,7 +161,7 @@ func TestTheErrorOfARunIsText(t *testing.T) {
 	for _, log := range []bool{true, false} {
 		for i, char := range []string{"é", "漢", "🙂", "e\u0301"} {
 			name := fmt.Sprintf("%v-%d", log, i)
-			d.start(process.Spec{Name: name, Log: log, Command: `i=0; printf x; while [ $i -lt 300 ]; do printf '` + char + `'; i=$((i+1)); done; exit 3`})
+			d.start(process.Spec{Name: name, Logging: process.Logging{Log: log}, Command: `i=0; printf x; while [ $i -lt 300 ]; do printf '` + char + `'; i=$((i+1)); done; exit 3`})
 			s := d.rest(name)
 			text, cut := strings.CutSuffix(s.Error, "…")
 			if !cut || !utf8.ValidString(text) || strings.Contains(text, "�") || !strings.HasPrefix(text, "exit code 3: x"+char+char) || len(text) > 1000 {

@@ -13,6 +13,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	lives "github.com/freeflowuniverse/processmanager/supervisor/run"
 )
 
 // crashing is a daemon whose worker kills itself at a point that is named to it.
@@ -74,7 +75,7 @@ func (d crashing) stopTimed(name string, p supervisor.Point) int {
 	if d.stop(name).Number != last { // the next one came in between
 		return len(d.told(name))
 	}
-	if slices.Index(supervisor.Points, p) < slices.Index(supervisor.Points, supervisor.PointSpawned) {
+	if slices.Index(supervisor.Points, p) < slices.Index(supervisor.Points, lives.PointSpawned) {
 		last-- // a number that was given out and not used
 	}
 	return int(last)
@@ -85,7 +86,7 @@ const tells = `echo "start $PROCESSMANAGER_RUN" >>$PROCESSMANAGER_NAME; echo up;
 
 // deaf has a tree that takes every step of an end: part of it must be killed.
 func deaf(name, then string) process.Spec {
-	return process.Spec{Name: name, Log: true, StopTimeout: new(50 * time.Millisecond),
+	return process.Spec{Name: name, Logging: process.Logging{Log: true}, Ending: process.Ending{StopTimeout: new(50 * time.Millisecond)},
 		Command: "(trap '' TERM; : >deaf.$PROCESSMANAGER_NAME; exec sleep 1000) & until [ -e deaf.$PROCESSMANAGER_NAME ]; do :; done; " + tells + then}
 }
 
@@ -114,7 +115,7 @@ var crashes = map[string]func(d crashing, name string, p supervisor.Point){
 		if !found || s.State != process.Running {
 			d.t.Errorf("lost %v: found %v, %+v", lost, found, s)
 		}
-		if p == supervisor.PointSpawned { // nobody could note when that was
+		if p == lives.PointSpawned { // nobody could note when that was
 			id, err := proc.Identify("/proc", s.PID)
 			began := time.Now().Add(id.Boot() - proc.BootTime())
 			if off := s.Start.Sub(began).Abs(); err != nil || off > 50*time.Millisecond {
@@ -195,7 +196,7 @@ var crashes = map[string]func(d crashing, name string, p supervisor.Point){
 		d.once(name, 1)
 	},
 	"schedule": func(d crashing, name string, p supervisor.Point) {
-		d.start(process.Spec{Name: name, Command: tells + "exit 3", Cron: "@every 1s", Log: true})
+		d.start(process.Spec{Name: name, Command: tells + "exit 3", Schedule: process.Schedule{Cron: "@every 1s"}, Logging: process.Logging{Log: true}})
 		d.arm(p)
 		s := d.await(name, "through two runs", func(s process.Status) bool { return s.LastRun != nil && s.LastRun.Number >= 2 })
 		if s.LastRun.Cause != process.CauseExit || !same(s.LastRun.ExitCode, new(3)) {

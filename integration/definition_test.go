@@ -1,14 +1,12 @@
 package integration
 
 import (
-	"errors"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -22,9 +20,9 @@ func TestScheduleInAZoneThatHasGoneIsFailed(t *testing.T) {
 	d := startDaemon(t, setup{Env: []string{"ZONEINFO=" + dir}})
 	const expr = "CRON_TZ=Made/Zone 0 3 * * *"
 	for _, name := range []string{"zoned", "stopped", "deleted"} {
-		d.start(process.Spec{Name: name, Command: "true", Cron: expr, Log: true})
+		d.start(process.Spec{Name: name, Command: "true", Schedule: process.Schedule{Cron: expr}, Logging: process.Logging{Log: true}})
 	}
-	d.start(process.Spec{Name: "other", Command: "true", Cron: "0 3 * * *"})
+	d.start(process.Spec{Name: "other", Command: "true", Schedule: process.Schedule{Cron: "0 3 * * *"}})
 	missed := d.status("zoned").NextTime
 	d.end(unix.SIGTERM)
 	file := dir + "/Made/Zone"
@@ -79,7 +77,7 @@ func TestStartMendsADefinitionWhoseZoneIsBack(t *testing.T) {
 	t.Parallel()
 	dir := zoneDir(t, time.Now().Add(-1000*time.Hour).Unix(), 7200, 3600)
 	d := startDaemon(t, setup{Env: []string{"ZONEINFO=" + dir}})
-	next := d.start(process.Spec{Name: "zoned", Command: "true", Cron: "CRON_TZ=Made/Zone 0 3 * * *"}).NextTime
+	next := d.start(process.Spec{Name: "zoned", Command: "true", Schedule: process.Schedule{Cron: "CRON_TZ=Made/Zone 0 3 * * *"}}).NextTime
 	d.end(unix.SIGTERM)
 	file := dir + "/Made/Zone"
 	if err := os.Rename(file, file+".gone"); err != nil {
@@ -104,12 +102,12 @@ func TestRecordThatCannotBeReadIsKeptAside(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	records := map[string]string{
-		"cut": `{"Spec":{"Name":"cut","Comm`, "garbage": "\xff\x00", "later": `{"Spec":{"Name":"later","Command":"true"},"At":"transcendent"}`,
-		"other": `{"Spec":{"Name":"web","Command":"true"},"Run":7}`, "invalid": `{"Spec":{"Name":"invalid","Command":"","Log":true},"Up":true,"Run":1}`,
+		"cut": `{"spec":{"name":"cut","comm`, "garbage": "\xff\x00", "later": `{"spec":{"name":"later","command":"true","stop_signal":"transcendent"}}`,
+		"other": `{"spec":{"name":"web","command":"true"}}`, "invalid": `{"spec":{"name":"invalid","command":"","log_enabled":true}}`,
 	}
 	pids := map[string]int{}
 	for name := range records {
-		d.start(process.Spec{Name: name, Command: "echo hello; exec sleep 1000", Log: true})
+		d.start(process.Spec{Name: name, Command: "echo hello; exec sleep 1000", Logging: process.Logging{Log: true}})
 		d.said(name, "hello")
 		pids[name] = d.status(name).PID
 	}
@@ -117,10 +115,10 @@ func TestRecordThatCannotBeReadIsKeptAside(t *testing.T) {
 	d.finished("rest", "true")
 	d.crash()
 	for name, text := range records {
-		d.put(name, text)
+		d.put("definitions", name, text)
 	}
-	d.put("rest", "{")
-	d.put("../../x", "{}") // nobody's name
+	d.put("targets", "rest", "{")
+	d.put("definitions", "../../x", "{}") // nobody's name
 	d.launch()
 	if s := d.status("web"); s.State != process.Running || s.PID != web.PID {
 		t.Errorf("%+v", s)
@@ -151,13 +149,13 @@ func TestRecordThatCannotBeReadIsKeptAside(t *testing.T) {
 		if name == "invalid" { // it could be read, and tells how the run ended now
 			continue
 		}
-		if got := d.stored(name); got != "" && got != text { // empty: the store is in use
+		if got, _, _ := d.stored(name); got != "" && got != text { // empty: the store is in use
 			t.Errorf("%s: the store has %q", name, got)
 		}
 	}
 	d.end(unix.SIGTERM)
 	for name, text := range records {
-		if got := d.stored(name); name != "invalid" && got != text {
+		if got, _, _ := d.stored(name); name != "invalid" && got != text {
 			t.Errorf("%s: the store has %q", name, got)
 		}
 	}
@@ -174,19 +172,6 @@ func TestRecordThatCannotBeReadIsKeptAside(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 	d.mustClient("doctor")
-}
-
-// put writes a record into the store of a daemon that does not run.
-func (d *daemon) put(name, record string) {
-	d.t.Helper()
-	db, err := bolt.Open(d.state+"/processes.db", 0o600, &bolt.Options{Timeout: patience})
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket([]byte("processes")).Put([]byte(name), []byte(record)) })
-	if err := errors.Join(err, db.Close()); err != nil {
-		d.t.Fatal(err)
-	}
 }
 
 // joined is text without the places at which it was broken into lines.
@@ -209,7 +194,7 @@ func TestLocalZoneThatIsNotKnownIsSaid(t *testing.T) {
 	if text := d.log.since(0); strings.Contains(text, "time zone") || strings.Contains(d.mustClient("doctor"), "time zone") {
 		t.Error(text)
 	}
-	if s := d.start(process.Spec{Name: "x", Command: "true", Cron: "0 3 * * *"}); !slices.Contains([]int{1, 2}, s.NextTime.UTC().Hour()) {
+	if s := d.start(process.Spec{Name: "x", Command: "true", Schedule: process.Schedule{Cron: "0 3 * * *"}}); !slices.Contains([]int{1, 2}, s.NextTime.UTC().Hour()) {
 		t.Errorf("next at %v", s.NextTime)
 	}
 }

@@ -162,7 +162,7 @@ func (d *daemon) begin(spec process.Spec) process.Status {
 // started starts the process x, which writes all the time.
 func (d *daemon) started() process.Status {
 	d.t.Helper()
-	s := d.begin(process.Spec{Name: "x", Log: true, Dir: "/", Command: "while :; do echo line; sleep 0.05; done"})
+	s := d.begin(process.Spec{Name: "x", Logging: process.Logging{Log: true}, Dir: "/", Command: "while :; do echo line; sleep 0.05; done"})
 	eventually(d.t, "it has a log", func() bool { return d.logged("x") > 0 })
 	return s
 }

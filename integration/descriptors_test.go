@@ -152,7 +152,7 @@ func TestLogsLeaveDescriptorsForRuns(t *testing.T) {
 	t.Parallel()
 	const limit, runs = 256, 150 // each with a FIFO, and a file and an index that are written to
 	d := startDaemon(t, setup{Wrap: withLimit(limit)})
-	d.startMany(runs, process.Spec{Log: true, Command: "i=0; until [ -e enough ]; do i=$((i+1)); echo $i; sleep 0.2; done; echo last"})
+	d.startMany(runs, process.Spec{Logging: process.Logging{Log: true}, Command: "i=0; until [ -e enough ]; do i=$((i+1)); echo $i; sleep 0.2; done; echo last"})
 	for i := range runs {
 		d.said(fmt.Sprint("x", i), "3\n")
 	}
@@ -177,7 +177,7 @@ func TestLogsLeaveDescriptorsForRuns(t *testing.T) {
 func TestTreeIsKilledWhenThereAreDescriptorsAgain(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Command: "trap '' TERM; echo up; while :; do sleep 1000; done", StopTimeout: new(100 * time.Millisecond)})
+	d.start(process.Spec{Name: "x", Command: "trap '' TERM; echo up; while :; do sleep 1000; done", Ending: process.Ending{StopTimeout: new(100 * time.Millisecond)}})
 	d.said("x", "up")
 	pid, worker := d.status("x").PID, d.worker()
 	var before unix.Rlimit

@@ -93,8 +93,8 @@ func TestACommandWithCRLFSaysSoWhenItFails(t *testing.T) {
 		if s.State != process.Failed || !strings.Contains(s.Error, "CR LF") || s.Command != command {
 			t.Errorf("%s is %v: %q, %q", name, s.State, s.Error, s.Command)
 		}
-		if text := d.mustClient("status", name); !strings.Contains(text, "CR LF") {
-			t.Errorf("status does not say it:\n%s", text)
+		if r := d.pmclient("status", name); r.code != 3 || !strings.Contains(r.stdout, "CR LF") {
+			t.Errorf("status does not say it: %+v", r)
 		}
 	}
 	d.start(process.Spec{Name: "well", Command: "echo 'one\r\ntwo'\nexit 0"})

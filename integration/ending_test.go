@@ -71,11 +71,11 @@ func TestStopIsRecordedWithHowTheLeaderEnded(t *testing.T) {
 	}{
 		{spec: process.Spec{Command: "echo up; exec sleep 1000"}, signal: process.TERM},
 		{spec: process.Spec{Command: "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done"}, code: new(5)},
-		{spec: process.Spec{Command: "trap 'exit 0' INT; trap '' TERM; echo up; while :; do sleep 0.05; done", StopSignal: 2}, code: new(0)},
-		{spec: process.Spec{Command: "echo up; exec sleep 1000", StopSignal: 10}, signal: 10},
-		{spec: process.Spec{Command: "trap '' TERM; echo up; while :; do sleep 0.05; done", StopTimeout: &short}, signal: process.KILL},
-		{spec: process.Spec{Command: "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done", StopTimeout: &none}, signal: process.KILL},
-		{spec: process.Spec{Command: "trap '' TERM; echo up; while :; do sleep 0.05; done", StopSignal: process.KILL}, signal: process.KILL},
+		{spec: process.Spec{Command: "trap 'exit 0' INT; trap '' TERM; echo up; while :; do sleep 0.05; done", Ending: process.Ending{StopSignal: 2}}, code: new(0)},
+		{spec: process.Spec{Command: "echo up; exec sleep 1000", Ending: process.Ending{StopSignal: 10}}, signal: 10},
+		{spec: process.Spec{Command: "trap '' TERM; echo up; while :; do sleep 0.05; done", Ending: process.Ending{StopTimeout: &short}}, signal: process.KILL},
+		{spec: process.Spec{Command: "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done", Ending: process.Ending{StopTimeout: &none}}, signal: process.KILL},
+		{spec: process.Spec{Command: "trap '' TERM; echo up; while :; do sleep 0.05; done", Ending: process.Ending{StopSignal: process.KILL}}, signal: process.KILL},
 	} {
 		c.spec.Name = fmt.Sprint("stop", i)
 		d.start(c.spec)
@@ -148,7 +148,7 @@ func TestLeftoversAreStoppingAndCanBeStopped(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	long := 600 * time.Second
-	d.start(process.Spec{Name: "x", StopTimeout: &long, Command: `
+	d.start(process.Spec{Name: "x", Ending: process.Ending{StopTimeout: &long}, Command: `
 		sh -c 'trap "" TERM; touch deaf; while [ ! -e enough ]; do sleep 0.05; done' &
 		until [ -e deaf ]; do :; done; exit 4`})
 	s := d.await("x", "stopping, and what is left is named", func(s process.Status) bool {
@@ -174,7 +174,8 @@ func TestRequestsInEachStateDoAsTheTableSays(t *testing.T) {
 	pm := d.client()
 	sleep := process.Spec{Name: "x", Command: "exec sleep 1000"}
 	first := d.start(sleep)
-	if _, err := pm.Start(d.context(), sleep); !isCode(err, process.CodeExists) {
+	other := process.Spec{Name: "x", Command: "exec sleep 1001"}
+	if _, err := pm.Start(d.context(), other); !isCode(err, process.CodeExists) {
 		t.Errorf("start of a name that is taken: %v", err)
 	}
 	if s, err := pm.Start(d.context(), process.Spec{Name: "x"}); err != nil || s.PID != first.PID || s.Number != 1 {
@@ -186,17 +187,17 @@ func TestRequestsInEachStateDoAsTheTableSays(t *testing.T) {
 	if s := d.stop("x"); s.State != process.Stopped || s.Number != 1 {
 		t.Errorf("stop at rest: %+v", s)
 	}
-	if _, err := pm.Start(d.context(), sleep); !isCode(err, process.CodeExists) {
+	if _, err := pm.Start(d.context(), other); !isCode(err, process.CodeExists) {
 		t.Errorf("start of a name that is taken, at rest: %v", err)
 	}
 	if s, err := pm.Start(d.context(), process.Spec{Name: "x"}); err != nil || s.State != process.Running || s.Number != 2 {
 		t.Errorf("start by name: %+v, %v", s, err)
 	}
-	if s, err := pm.Restart(d.context(), "x", "job-3"); err != nil || s.State != process.Running || s.Number != 3 || s.JobID != "job-3" {
+	if s, err := pm.Restart(d.context(), "x", "job-3"); err != nil || s.State != process.Running || s.Number != 3 || s.Run.JobID != "job-3" {
 		t.Errorf("restart: %+v, %v", s, err)
 	}
 	d.stop("x")
-	if s, err := pm.Restart(d.context(), "x", ""); err != nil || s.State != process.Running || s.Number != 4 || s.JobID != "" {
+	if s, err := pm.Restart(d.context(), "x", ""); err != nil || s.State != process.Running || s.Number != 4 || s.Run.JobID != "" {
 		t.Errorf("restart at rest: %+v, %v", s, err)
 	}
 	if err := pm.Delete(d.context(), "x"); err != nil {
@@ -227,7 +228,7 @@ func TestRequestsWhileStopping(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	long := 600 * time.Second
-	d.start(process.Spec{Name: "x", StopTimeout: &long, Command: `
+	d.start(process.Spec{Name: "x", Ending: process.Ending{StopTimeout: &long}, Command: `
 		trap 'touch asked' TERM; echo up
 		until [ -e enough ]; do sleep 0.05; done`})
 	d.said("x", "up")

@@ -16,10 +16,10 @@ func TestAFloodOfSmallLogFilesHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	if r := d.pmclient("start", "-name", "meant10M", "-command", "yes", "-log", "-log_max_size", "10"); r.code == 0 ||
-		!strings.Contains(r.stderr, "log_max_size: 10 bytes are too few for a log file: at least 4096 (4K); 10M are megabytes") {
+		!strings.Contains(r.stderr, "log_max_size: 10 bytes are too few: at least 4096 (4K); 10M are megabytes") {
 		t.Errorf("%+v", r)
 	}
-	d.start(process.Spec{Name: "flood", Log: true, LogMaxSize: process.MinLogSize, LogMaxFiles: 500, Command: "exec yes"})
+	d.start(process.Spec{Name: "flood", Logging: process.Logging{Log: true, LogMaxSize: process.MinLogSize, LogMaxFiles: 500}, Command: "exec yes"})
 	quiet := d.parrot(process.Spec{Name: "quiet"})
 	file := d.state + "/logs/quiet/current"
 	for i := range 5 {
@@ -73,8 +73,8 @@ func TestALogThatCannotBeWrittenIsSaidAndTriedAgain(t *testing.T) {
 func TestFollowersAreShownAPrompt(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "a", Log: true, Command: "printf 'name? '; sleep 1000"})
-	d.start(process.Spec{Name: "b", Log: true, Command: "echo started; sleep 1000"})
+	d.start(process.Spec{Name: "a", Logging: process.Logging{Log: true}, Command: "printf 'name? '; sleep 1000"})
+	d.start(process.Spec{Name: "b", Logging: process.Logging{Log: true}, Command: "echo started; sleep 1000"})
 	for _, args := range []string{"logs -f a b", "logs -f -times a", "logs -f -grep name a"} {
 		out := d.following(strings.Fields(args)...)
 		eventually(t, args+" shows the prompt", func() bool { return strings.Contains(out(), "name? ") })

@@ -10,6 +10,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	lives "github.com/freeflowuniverse/processmanager/supervisor/run"
 )
 
 // answered fails the test unless a request was carried out, or its answer is that of a
@@ -50,12 +51,12 @@ var faulty = map[string]func(d crashing, name string){
 		d.answered("restart", err)
 	},
 	"delete": func(d crashing, name string) {
-		_, err := d.client().Start(d.context(), process.Spec{Name: name, Command: "exec sleep 1000", Log: true})
+		_, err := d.client().Start(d.context(), process.Spec{Name: name, Command: "exec sleep 1000", Logging: process.Logging{Log: true}})
 		d.answered("start", err)
 		d.answered("delete", d.client().Delete(d.context(), name))
 	},
 	"schedule": func(d crashing, name string) {
-		_, err := d.client().Start(d.context(), process.Spec{Name: name, Command: tells, Cron: "@every 1s"})
+		_, err := d.client().Start(d.context(), process.Spec{Name: name, Command: tells, Schedule: process.Schedule{Cron: "@every 1s"}})
 		d.answered("start", err)
 		eventually(d.t, "two times come", func() bool { return len(d.told(name)) > 1 || gone(d.file) })
 	},
@@ -136,7 +137,7 @@ func TestAProcessThatCannotBeManagedSaysSo(t *testing.T) {
 	t.Parallel()
 	d := startCrashing(t)
 	worker := d.worker()
-	d.arm("panic always " + supervisor.PointDrained)
+	d.arm("panic always " + lives.PointDrained)
 	d.start(process.Spec{Name: "once", Command: "exit 3"})
 	d.start(process.Spec{Name: "left", Command: "exec sleep 1000"})
 	const says = "process 'once' is not managed any more"
@@ -166,7 +167,7 @@ func TestAProcessThatCannotBeManagedSaysSo(t *testing.T) {
 	if err := d.client().Delete(d.context(), "once"); err != nil {
 		t.Error(err)
 	}
-	d.arm("panic always " + supervisor.PointKilled)
+	d.arm("panic always " + lives.PointKilled)
 	d.start(deaf("deaf", "exec sleep 1000"))
 	d.isUp("deaf")
 	if _, err := d.client().Stop(d.context(), "deaf"); !errors.Is(err, process.ErrInternal) {

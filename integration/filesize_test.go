@@ -13,7 +13,7 @@ func TestOutputGoesOnWhereFilesMayNotGrow(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{Wrap: []string{"/bin/sh", "-c", `ulimit -f 2048 && exec "$0" "$@"`}}) // of 512 bytes
 	worker := d.worker()
-	d.start(process.Spec{Name: "x", Log: true, LogMaxFiles: 100, Command: "i=0; until [ $i = 300000 ]; do i=$((i+1)); echo $i; done; echo done"})
+	d.start(process.Spec{Name: "x", Logging: process.Logging{Log: true, LogMaxFiles: 100}, Command: "i=0; until [ $i = 300000 ]; do i=$((i+1)); echo $i; done; echo done"})
 	d.said("x", "\ndone\n")
 	s := d.rest("x")
 	if s.LogDropped != 0 || s.ExitCode == nil || *s.ExitCode != 0 || d.worker() != worker {

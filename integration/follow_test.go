@@ -206,7 +206,7 @@ func TestAFollowerIsToldWhatItWasTooSlowFor(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	const lines = 300_000
-	p := d.parrot(process.Spec{Name: "p", LogMaxSize: 64 << 10, LogMaxFiles: 2})
+	p := d.parrot(process.Spec{Name: "p", Logging: process.Logging{LogMaxSize: 64 << 10, LogMaxFiles: 2}})
 	p.say("0\n")
 	release := make(chan struct{})
 	slow := &stalled{release: release}
@@ -262,7 +262,7 @@ func TestAFollowerIsToldOfTheShutdown(t *testing.T) {
 	text.expect("**ENDRESULT**")
 	pieces.expect(`{"error":"the daemon is shutting down","code":"shutting_down"}`)
 	pieces.expect("**ENDRESULT**")
-	if code := follower.ends(); code != 3 {
+	if code := follower.ends(); code != 69 {
 		t.Errorf("pmclient ended with code %d", code)
 	}
 	follower.sees("pmclient: no daemon there: ")

@@ -43,20 +43,20 @@ func TestDiskThatHangsHoldsUpNoSignalAndNoList(t *testing.T) {
 	d.launch()
 	sleep := "trap 'exit 0' TERM; echo up; while :; do sleep 1000 & wait; done"
 	for _, name := range []string{"stop", "restart", "delete", "rest"} {
-		d.start(process.Spec{Name: name, Log: true, Command: sleep})
+		d.start(process.Spec{Name: name, Logging: process.Logging{Log: true}, Command: sleep})
 		d.said(name, "up")
 	}
 	if s := d.stop("rest"); s.State != process.Stopped {
 		t.Fatalf("%+v", s)
 	}
-	d.start(process.Spec{Name: "deaf", StopTimeout: new(200 * time.Millisecond), Command: "trap '' TERM; echo up; while :; do sleep 1000; done"})
+	d.start(process.Spec{Name: "deaf", Ending: process.Ending{StopTimeout: new(200 * time.Millisecond)}, Command: "trap '' TERM; echo up; while :; do sleep 1000; done"})
 	d.said("deaf", "up")
-	d.start(process.Spec{Name: "limited", Deadline: paced(2 * time.Second), Command: "exec sleep 1000"})
-	d.start(process.Spec{Name: "chatty", Log: true, Command: "while :; do echo line; sleep 0.01; done"})
+	d.start(process.Spec{Name: "limited", Ending: process.Ending{Deadline: paced(2 * time.Second)}, Command: "exec sleep 1000"})
+	d.start(process.Spec{Name: "chatty", Logging: process.Logging{Log: true}, Command: "while :; do echo line; sleep 0.01; done"})
 	d.said("chatty", "line")
 	d.start(process.Spec{Name: "silent", Command: "until [ -e go ]; do sleep 0.05; done; i=0; while [ $i -lt 100000 ]; do echo $i; i=$((i+1)); done; touch done; exec sleep 1000"})
-	d.start(process.Spec{Name: "ends", Log: true, Command: "until [ -e go ]; do sleep 0.05; done; echo last; exit 7"})
-	d.start(process.Spec{Name: "timed", Cron: "@every 1s", Command: "true"})
+	d.start(process.Spec{Name: "ends", Logging: process.Logging{Log: true}, Command: "until [ -e go ]; do sleep 0.05; done; echo last; exit 7"})
+	d.start(process.Spec{Name: "timed", Schedule: process.Schedule{Cron: "@every 1s"}, Command: "true"})
 	d.await("timed", "run", func(s process.Status) bool { return s.LastRun != nil })
 
 	thaw := d.freezeDisk("state")
@@ -167,8 +167,8 @@ func TestShutdownWithADiskThatHangs(t *testing.T) {
 	t.Parallel()
 	d := newFreezing(t)
 	d.launch()
-	d.start(process.Spec{Name: "polite", Log: true, Command: "trap 'exit 0' TERM; echo up; while :; do sleep 1000 & wait; done"})
-	d.start(process.Spec{Name: "chatty", Log: true, Command: "while :; do echo line; sleep 0.01; done"})
+	d.start(process.Spec{Name: "polite", Logging: process.Logging{Log: true}, Command: "trap 'exit 0' TERM; echo up; while :; do sleep 1000 & wait; done"})
+	d.start(process.Spec{Name: "chatty", Logging: process.Logging{Log: true}, Command: "while :; do echo line; sleep 0.01; done"})
 	d.said("polite", "up")
 	d.said("chatty", "line")
 	thaw := d.freezeDisk("state")

@@ -18,7 +18,7 @@ import (
 func TestFIFOThatIsDeletedCostsNothing(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Log: true, Command: "echo one; until [ -e two ]; do sleep 0.02; done; echo two; until [ -e three ]; do sleep 0.02; done; echo three; exit 3"})
+	d.start(process.Spec{Name: "x", Logging: process.Logging{Log: true}, Command: "echo one; until [ -e two ]; do sleep 0.02; done; echo two; until [ -e three ]; do sleep 0.02; done; echo three; exit 3"})
 	d.said("x", "one")
 	fifos, _ := filepath.Glob(d.state + "/run/fifo/*")
 	if len(fifos) != 1 {
@@ -239,7 +239,7 @@ func TestStateDirectoryThatTurnsReadOnlyHarmsNoTree(t *testing.T) {
 	d.launch()
 	d.start(process.Spec{Name: "before", Command: "exec sleep 1000"})
 	d.start(process.Spec{Name: "stopped", Command: "exec sleep 1000"})
-	d.start(process.Spec{Name: "seven", Log: true, Command: "echo up; until [ -e enough ]; do sleep 0.02; done; exit 7"})
+	d.start(process.Spec{Name: "seven", Logging: process.Logging{Log: true}, Command: "echo up; until [ -e enough ]; do sleep 0.02; done; exit 7"})
 	d.said("seven", "up")
 	before := d.status("before")
 	d.turnReadOnly()
@@ -268,7 +268,8 @@ func TestStateDirectoryThatTurnsReadOnlyHarmsNoTree(t *testing.T) {
 	}
 	d.turnWritable()
 	eventually(t, "the exit code is put on disk without anybody's asking", func() bool {
-		return strings.Contains(d.stored("seven"), `"exit_code":7`)
+		_, _, last := d.stored("seven")
+		return strings.Contains(last, `"exit_code":7`)
 	})
 	if said := d.log.since(from); strings.Count(said, "can be written to again") != 1 {
 		t.Errorf("it does not say that it is over:\n%s", said)
@@ -313,7 +314,8 @@ func TestResultThatCouldNotBeStoredOutlivesTheWorker(t *testing.T) {
 	}
 	d.turnWritable()
 	eventually(t, "the result is on disk and the group gone", func() bool {
-		return strings.Contains(d.stored("x"), `"cause":"stop"`) && gone(d.group("x", 1))
+		_, _, last := d.stored("x")
+		return strings.Contains(last, `"cause":"stop"`) && gone(d.group("x", 1))
 	})
 }
 
@@ -369,8 +371,8 @@ func TestSignalsEndEverythingInHardPlaces(t *testing.T) {
 					d := newDaemon(t, place.setup)
 					d.setup.Args = []string{"-runtime", d.dir + "/run"}
 					d.launch()
-					d.start(process.Spec{Name: "polite", Log: true, Command: `trap 'touch ended; exit 0' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1000 & wait; done`})
-					d.start(process.Spec{Name: "deaf", StopTimeout: new(time.Hour), Command: `trap 'touch asked' TERM; (setsid sleep 1000 &); echo up; until [ -e asked -a -e ended -a ! -e twice ]; do sleep 0.05; done`})
+					d.start(process.Spec{Name: "polite", Logging: process.Logging{Log: true}, Command: `trap 'touch ended; exit 0' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1000 & wait; done`})
+					d.start(process.Spec{Name: "deaf", Ending: process.Ending{StopTimeout: new(time.Hour)}, Command: `trap 'touch asked' TERM; (setsid sleep 1000 &); echo up; until [ -e asked -a -e ended -a ! -e twice ]; do sleep 0.05; done`})
 					if twice {
 						touchFile(t, d.dir+"/twice")
 					}
@@ -414,10 +416,10 @@ func TestClockThatIsSteppedHarmsNothing(t *testing.T) {
 	}
 	d := startDaemon(t, setup{})
 	d.start(process.Spec{Name: "tree", Command: "setsid sleep 1000 & exec sleep 1000"})
-	d.start(process.Spec{Name: "timed", Command: "exit 3", Cron: "@every 1s"})
+	d.start(process.Spec{Name: "timed", Command: "exit 3", Schedule: process.Schedule{Cron: "@every 1s"}})
 	before := d.status("tree")
 	deadline := paced(8 * time.Second)
-	d.start(process.Spec{Name: "limited", Command: "exec sleep 1000", Deadline: deadline})
+	d.start(process.Spec{Name: "limited", Command: "exec sleep 1000", Ending: process.Ending{Deadline: deadline}})
 	for _, step := range []time.Duration{time.Hour, -2 * time.Hour, time.Hour} {
 		stepClock(t, step)
 		runs := d.status("timed").Number

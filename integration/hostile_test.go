@@ -256,7 +256,7 @@ func TestFullDiskIsAnErrorAndLosesNothing(t *testing.T) {
 		`mkdir "$TMPDIR/state" && mount -t tmpfs -o size=2m,mode=700 tmpfs "$TMPDIR/state" && exec "$0" "$@"`}})
 	state := fmt.Sprintf("/proc/%d/root%s", d.keeper(), d.state) // in its mount namespace
 	d.start(process.Spec{Name: "before", Command: "exec sleep 1000"})
-	d.start(process.Spec{Name: "writer", Log: true, Command: `
+	d.start(process.Spec{Name: "writer", Logging: process.Logging{Log: true}, Command: `
 		until [ -e full ]; do sleep 0.05; done
 		head -c 1000000 /dev/zero | tr '\0' '\n'; echo written; exit 3`})
 	fill := fillUp(t, state+"/fill")
@@ -267,7 +267,7 @@ func TestFullDiskIsAnErrorAndLosesNothing(t *testing.T) {
 	if !isCode(err, process.CodeStore) || !strings.Contains(err.Error(), "no space") {
 		t.Errorf("start on a full disk: %v", err)
 	}
-	_, err = d.client().Start(d.context(), process.Spec{Name: "daily", Cron: "@daily", Command: "true # " + strings.Repeat("x", 100_000)})
+	_, err = d.client().Start(d.context(), process.Spec{Name: "daily", Schedule: process.Schedule{Cron: "@daily"}, Command: "true # " + strings.Repeat("x", 100_000)})
 	if !isCode(err, process.CodeStore) {
 		t.Errorf("a schedule on a full disk: %v", err)
 	}

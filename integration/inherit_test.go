@@ -253,7 +253,7 @@ func TestTheStateOfTheCallerHindersNobody(t *testing.T) {
 	d.setup.Wrap = append([]string{"/bin/sh", "-c", `trap '' HUP TERM INT CHLD USR1; mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"`,
 		programs.self, "role", "blocked"}, d.setup.Wrap...)
 	d.launch()
-	d.start(process.Spec{Name: "x", Command: "pwd; exec sleep 1000", Log: true})
+	d.start(process.Spec{Name: "x", Command: "pwd; exec sleep 1000", Logging: process.Logging{Log: true}})
 	d.said("x", "/\n")
 	if s := d.finished("y", "exit 3"); !same(s.ExitCode, new(3)) {
 		t.Errorf("%+v", s)

@@ -37,9 +37,9 @@ func (d *daemon) logFiles(name string) (files []string, total int64) {
 func TestNoMoreOfALogIsKeptThanAskedFor(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	number := d.parrot(process.Spec{Name: "number", LogMaxSize: 10_000, LogMaxFiles: 3})
-	total := d.parrot(process.Spec{Name: "total", LogMaxFiles: 1000, LogMaxTotal: 50_000})
-	age := d.parrot(process.Spec{Name: "age", LogMaxAge: 100 * time.Millisecond})
+	number := d.parrot(process.Spec{Name: "number", Logging: process.Logging{LogMaxSize: 10_000, LogMaxFiles: 3}})
+	total := d.parrot(process.Spec{Name: "total", Logging: process.Logging{LogMaxFiles: 1000, LogMaxTotal: 50_000}})
+	age := d.parrot(process.Spec{Name: "age", Logging: process.Logging{LogMaxAge: 100 * time.Millisecond}})
 	for i := range 20 {
 		number.count(i*1000, (i+1)*1000)
 		total.count(i*1000, (i+1)*1000)
@@ -70,7 +70,7 @@ func TestLinesAreExactWhileTheWorkerIsKilled(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	const writers, lines = 8, 3000
-	d.start(process.Spec{Name: "many", Log: true, LogMaxSize: 20_000, LogMaxFiles: 1000, Command: fmt.Sprintf(`
+	d.start(process.Spec{Name: "many", Logging: process.Logging{Log: true, LogMaxSize: 20_000, LogMaxFiles: 1000}, Command: fmt.Sprintf(`
 		w=0; while [ $w -lt %d ]; do
 			( i=0; while [ $i -lt %d ]; do echo "$w $i"; i=$((i+1)); [ $((i %% 100)) != 0 ] || sleep 0.05; done ) &
 			w=$((w+1))
@@ -108,8 +108,8 @@ func TestOutputOnAFullDiskIsCountedOrWaits(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{Private: true, Wrap: []string{"/bin/sh", "-c",
 		`mkdir "$TMPDIR/state" && mount -t tmpfs -o size=4m,mode=700 tmpfs "$TMPDIR/state" && exec "$0" "$@"`}})
-	drop, block := d.parrot(process.Spec{Name: "drop"}), d.parrot(process.Spec{Name: "block", LogBlock: true})
-	d.start(process.Spec{Name: "endless", Log: true, LogBlock: true, LogMaxSize: 10_000, LogMaxFiles: 1,
+	drop, block := d.parrot(process.Spec{Name: "drop"}), d.parrot(process.Spec{Name: "block", Logging: process.Logging{LogBlock: true}})
+	d.start(process.Spec{Name: "endless", Logging: process.Logging{Log: true, LogBlock: true, LogMaxSize: 10_000, LogMaxFiles: 1},
 		Command: "until [ -e full ]; do sleep 0.05; done; exec yes"})
 	drop.say("begin\n")
 	block.say("0\n")

@@ -51,7 +51,7 @@ func (d *daemon) idle(count int) {
 		pm := d.dial(d.t)
 		all.Go(func() {
 			for i := k; i < count; i += connections {
-				if _, err := pm.Start(d.context(), process.Spec{Name: fmt.Sprint("p", i), Log: i%10 == 0, Command: "exec sleep 1000"}); err != nil {
+				if _, err := pm.Start(d.context(), process.Spec{Name: fmt.Sprint("p", i), Logging: process.Logging{Log: i%10 == 0}, Command: "exec sleep 1000"}); err != nil {
 					d.t.Error(err)
 					return
 				}

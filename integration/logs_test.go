@@ -52,7 +52,7 @@ func TestFollowerSeesEveryLineOnce(t *testing.T) {
 		done
 		echo $i > at
 		[ $i -lt %d ] || exec sleep 1000`, last, last)
-	d.start(process.Spec{Name: "count", Command: command, Log: true, LogMaxSize: 4 << 10, LogMaxFiles: 1000})
+	d.start(process.Spec{Name: "count", Command: command, Logging: process.Logging{Log: true, LogMaxSize: 4 << 10, LogMaxFiles: 1000}})
 
 	followed, stop := context.WithCancel(d.context())
 	defer stop()
@@ -109,7 +109,7 @@ func TestFollowerSeesEveryLineOnce(t *testing.T) {
 func TestLogsAreFoundByTimeRunAndExpression(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "p", Command: "echo one; echo two $PROCESSMANAGER_RUN", Log: true})
+	d.start(process.Spec{Name: "p", Command: "echo one; echo two $PROCESSMANAGER_RUN", Logging: process.Logging{Log: true}})
 	d.rest("p")
 	between := time.Now()
 	if _, err := d.client().Start(d.context(), process.Spec{Name: "p"}); err != nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	lives "github.com/freeflowuniverse/processmanager/supervisor/run"
 	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
@@ -70,7 +71,7 @@ func BenchmarkMessage(b *testing.B) {
 			way := (n + turn) % 2 // who was first is second the next time
 			name := fmt.Sprint("p", n)
 			began := time.Now()
-			_, err := ways[way].Start(b.Context(), process.Spec{Name: name, Command: "exec sleep 1000", StopSignal: process.KILL})
+			_, err := ways[way].Start(b.Context(), process.Spec{Name: name, Command: "exec sleep 1000", Ending: process.Ending{StopSignal: process.KILL}})
 			took[way] = append(took[way], time.Since(began))
 			if err == nil {
 				err = ways[way].Delete(b.Context(), name)
@@ -168,7 +169,7 @@ func playMessageWorker() error {
 }
 
 // serve opens a supervisor and listens for what it is to do.
-func (p messagePlan) serve(way string, k supervisor.Keeper) (*supervisor.Supervisor, error) {
+func (p messagePlan) serve(way string, k lives.Keeper) (*supervisor.Supervisor, error) {
 	hierarchy, err := cgroup.Find("/proc")
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 func TestOutputAndErrorsKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "both", Log: true, Command: `
+	d.start(process.Spec{Name: "both", Logging: process.Logging{Log: true}, Command: `
 		i=0; while [ $i -lt 500 ]; do echo "out $i"; echo "err $i" >&2; i=$((i+1)); done
 		echo "by name" > /dev/stderr; echo "the end"`})
 	d.rest("both")
@@ -124,7 +124,7 @@ func anonymous(t testing.TB, pid int) (bytes int) {
 func TestLogIsKeptOverRunsAndForgottenByDelete(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Log: true, Command: "echo run $PROCESSMANAGER_RUN"})
+	d.start(process.Spec{Name: "x", Logging: process.Logging{Log: true}, Command: "echo run $PROCESSMANAGER_RUN"})
 	d.rest("x")
 	if _, err := d.client().Restart(d.context(), "x", ""); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestLogIsKeptOverRunsAndForgottenByDelete(t *testing.T) {
 	if !gone(d.state + "/logs/x") {
 		t.Error("its log is left")
 	}
-	d.start(process.Spec{Name: "x", Log: true, Command: "exec sleep 1000"})
+	d.start(process.Spec{Name: "x", Logging: process.Logging{Log: true}, Command: "exec sleep 1000"})
 	if got := d.logs("x", 0); got != "" {
 		t.Errorf("a new process begins with %q", got)
 	}
@@ -149,7 +149,7 @@ func TestLogIsKeptOverRunsAndForgottenByDelete(t *testing.T) {
 func TestOutputOfManyWritersIsWhole(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "many", Log: true, Command: `
+	d.start(process.Spec{Name: "many", Logging: process.Logging{Log: true}, Command: `
 		for w in 1 2 3 4; do ( i=0; while [ $i -lt 2000 ]; do echo "writer $w line $i"; i=$((i+1)); done ) & done; wait`})
 	if s := d.rest("many"); s.State != process.Completed {
 		t.Fatalf("%+v", s)
@@ -176,7 +176,7 @@ func TestAFailureIsExplainedByItsOwnRun(t *testing.T) {
 	d := startDaemon(t, setup{})
 	for _, log := range []bool{true, false} {
 		name := fmt.Sprintf("log-%v", log)
-		d.start(process.Spec{Name: name, Log: log, Command: `
+		d.start(process.Spec{Name: name, Logging: process.Logging{Log: log}, Command: `
 			[ $PROCESSMANAGER_RUN != 1 ] || { echo begin; printf '\377 no such file %0300d' 0 >&2; }; exit 3`})
 		if s := d.rest(name); !strings.HasPrefix(s.Error, "exit code 3: \ufffd no such file 000") || len(s.Error) > 220 {
 			t.Errorf("%s: run 1: %q", name, s.Error)

@@ -30,21 +30,20 @@ func TestExitCodesOfPmclient(t *testing.T) {
 		{append(to, "-h"), 0, ""},
 		{append(to, "start", "-h"), 0, ""},
 
-		{append(to, "status", "nobody"), 1, "pmclient list"},
+		{append(to, "status", "nobody"), 4, "pmclient list"},
 		{append(to, "stop", "nobody"), 1, "nobody"},
-		{append(to, "start", "there", "-command", "true"), 1, "already"},
+		{append(to, "start", "there", "-command", "true"), 1, "another definition (command)"},
 
 		{to, 2, "command"},
 		{append(to, "destroy"), 2, "destroy"},
 		{append(to, "list", "-colour"), 2, "colour"},
-		{append(to, "list", "name"), 2, "name"},
+		{append(to, "doctor", "name"), 2, "name"},
 		{append(to, "stop"), 2, "name"},
-		{append(to, "stop", "a", "b"), 2, "b"},
-		{append(to, "stop", "-name", "a", "b"), 2, "b"},
+		{append(to, "stop", "a", "b"), 1, "no process 'a'; no process 'b'"},
+		{append(to, "stop", "-name", "a", "b"), 2, "name"},
 		{append(to, "start", "x", "-command", "true", "-deadline", "soon"), 2, "deadline"},
 		{append(to, "start", "x", "-command", "true", "-deadline", "-1"), 2, "deadline"},
 		{append(to, "start", "x", "-command", "true", "-cron", "often"), 2, "cron"},
-		{append(to, "start", "x", "-command", "true", "-cron", ""), 2, "cron"},
 		{append(to, "start", "x", "-command", "true", "-cron", "61 * * * *"), 2, "cron"},
 		{append(to, "start", "x", "-command", "true", "-stop_signal", "NONE"), 2, "stop_signal"},
 		{append(to, "start", "x", "-command", ""), 2, "command"},
@@ -53,11 +52,11 @@ func TestExitCodesOfPmclient(t *testing.T) {
 		{append(to, "log", "there", "-limit", "0"), 2, "limit"},
 		{[]string{"-nonsense", "list"}, 2, "nonsense"},
 
-		{[]string{"-socket", d.dir + "/none.sock", "-secret", theSecret, "list"}, 3, "processmanager"},
+		{[]string{"-socket", d.dir + "/none.sock", "-secret", theSecret, "list"}, 69, "processmanager"},
 
-		{[]string{"-socket", d.socket, "-secret", "wrong", "list"}, 4, "secret"},
-		{[]string{"-socket", d.socket, "list"}, 4, "secret"},
-		{[]string{"-socket", d.socket, "-secret-file", d.dir + "/none", "list"}, 4, "none"},
+		{[]string{"-socket", d.socket, "-secret", "wrong", "list"}, 77, "secret"},
+		{[]string{"-socket", d.socket, "list"}, 77, "secret"},
+		{[]string{"-socket", d.socket, "-secret-file", d.dir + "/none", "list"}, 77, "none"},
 	} {
 		r := d.execute(append([]string{programs.client}, c.args...)...)
 		what := strings.Join(c.args, " ")
@@ -84,7 +83,7 @@ func TestStaleSocketIsNoDaemon(t *testing.T) {
 	t.Parallel()
 	d := newDaemon(t, setup{})
 	leaveSocket(t, d.socket)
-	if r := d.pmclient("list"); r.code != 3 {
+	if r := d.pmclient("list"); r.code != 69 {
 		t.Errorf("%+v", r)
 	}
 	os.Remove(d.socket)
@@ -113,7 +112,7 @@ func TestErrorsOfTheLibraryAreTyped(t *testing.T) {
 		{process.ErrNotFound, second(pm.Status(d.context(), "y"))},
 		{process.ErrExists, second(pm.Start(d.context(), process.Spec{Name: "x", Command: "true"}))},
 		{process.ErrInvalid, second(pm.Start(d.context(), process.Spec{Name: "a/b", Command: "true"}))},
-		{process.ErrInvalid, second(pm.Start(d.context(), process.Spec{Name: "y", Command: "true", Cron: "x"}))},
+		{process.ErrInvalid, second(pm.Start(d.context(), process.Spec{Name: "y", Command: "true", Schedule: process.Schedule{Cron: "x"}}))},
 		{client.ErrNoDaemon, second(client.Dial(d.context(), client.Config{Socket: d.dir + "/none", Secret: []byte("x")}))},
 		{client.ErrNotAuthenticated, second(client.Dial(d.context(), client.Config{Socket: d.socket, Secret: []byte("wrong")}))},
 	} {
@@ -132,7 +131,7 @@ func TestContextOfACallEndsTheWaitAndNotTheAction(t *testing.T) {
 	d := startDaemon(t, setup{})
 	pm := d.client()
 	long := 600 * time.Second
-	d.start(process.Spec{Name: "slow", StopTimeout: &long, Command: "trap '' TERM; echo up; until [ -e enough ]; do sleep 0.05; done"})
+	d.start(process.Spec{Name: "slow", Ending: process.Ending{StopTimeout: &long}, Command: "trap '' TERM; echo up; until [ -e enough ]; do sleep 0.05; done"})
 	d.said("slow", "up")
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
@@ -161,7 +160,7 @@ func TestHangingUpCancelsNothing(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	long := 600 * time.Second
-	d.start(process.Spec{Name: "slow", StopTimeout: &long, Command: "trap '' TERM; echo up; until [ -e enough ]; do sleep 0.05; done"})
+	d.start(process.Spec{Name: "slow", Ending: process.Ending{StopTimeout: &long}, Command: "trap '' TERM; echo up; until [ -e enough ]; do sleep 0.05; done"})
 	d.said("slow", "up")
 	w := d.session(t)
 	w.send("!!process.stop name:slow\n\n!!process.start name:next command:'exec sleep 1000'\n\n")

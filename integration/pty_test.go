@@ -322,7 +322,7 @@ func (p *terminal) fits(width int) {
 	p.t.Helper()
 	eventually(p.t, fmt.Sprintf("help fits %d columns", width), func() bool {
 		p.types("!!help process.start", enter)
-		p.sees("Start a new process")
+		p.sees("Define a process")
 		widest := 0
 		for line := range strings.Lines(p.sees(prompt)) {
 			widest = max(widest, len(strings.TrimRight(line, "\r\n")))
@@ -362,7 +362,7 @@ func TestShellGoesOnAfterAnAnswerWasGivenUp(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	long := 600 * time.Second
-	d.start(process.Spec{Name: "slow", StopTimeout: &long, Command: "trap '' TERM; echo up; until [ -e enough ]; do sleep 0.05; done"})
+	d.start(process.Spec{Name: "slow", Ending: process.Ending{StopTimeout: &long}, Command: "trap '' TERM; echo up; until [ -e enough ]; do sleep 0.05; done"})
 	d.said("slow", "up")
 	p := d.shell(t)
 	p.types("!!process.stop name:slow", enter)

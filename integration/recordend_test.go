@@ -12,7 +12,7 @@ import (
 func TestTheEndOfARunEndsALine(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Log: true, Command: `if [ -e second ]; then printf hello; else printf 'hello\nworld'; : >second; fi`})
+	d.start(process.Spec{Name: "x", Logging: process.Logging{Log: true}, Command: `if [ -e second ]; then printf hello; else printf 'hello\nworld'; : >second; fi`})
 	d.rest("x")
 	d.killWorker()
 	if _, err := d.client().Restart(d.context(), "x", ""); err != nil {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ var both = map[string]func(d *daemon){
 func TestTreesOutliveTheKeeper(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Log: true, Command: "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done"})
+	d.start(process.Spec{Name: "x", Logging: process.Logging{Log: true}, Command: "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done"})
 	d.said("x", "3\n")
 	before := d.status("x")
 	d.crash()
@@ -72,7 +73,7 @@ func TestTreesOutliveTheKeeper(t *testing.T) {
 func TestLastLineOfAnAdoptedRunIsKept(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Log: true, Command: "echo up; until [ -e enough ]; do sleep 0.02; done; echo last"})
+	d.start(process.Spec{Name: "x", Logging: process.Logging{Log: true}, Command: "echo up; until [ -e enough ]; do sleep 0.02; done; echo last"})
 	d.said("x", "up")
 	pid := d.status("x").PID
 	d.crash()
@@ -94,7 +95,7 @@ func TestLastLineOfAnAdoptedRunIsKept(t *testing.T) {
 func TestOutputThatWasMovedIsNotCalledLost(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Log: true, Command: "echo up; exec sleep 1000"})
+	d.start(process.Spec{Name: "x", Logging: process.Logging{Log: true}, Command: "echo up; exec sleep 1000"})
 	d.said("x", "up")
 	pid, group := d.status("x").PID, d.group("x", 1)
 	d.crash()
@@ -133,8 +134,8 @@ func TestDeadlineCountsWhileNobodyLooks(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	const deadline = 1500 * time.Millisecond
-	d.start(process.Spec{Name: "passed", Command: "exec sleep 1000", Deadline: deadline})
-	d.start(process.Spec{Name: "later", Command: "exec sleep 1000", Deadline: 3 * deadline})
+	d.start(process.Spec{Name: "passed", Command: "exec sleep 1000", Ending: process.Ending{Deadline: deadline}})
+	d.start(process.Spec{Name: "later", Command: "exec sleep 1000", Ending: process.Ending{Deadline: 3 * deadline}})
 	began := d.status("passed").Start
 	d.crash()
 	time.Sleep(time.Until(began.Add(deadline))) // it is the time itself that must pass
@@ -155,7 +156,7 @@ func TestStopUnderWayIsFinished(t *testing.T) {
 			t.Parallel()
 			d := startDaemon(t, setup{})
 			const grace = 2 * time.Second
-			d.start(process.Spec{Name: "x", StopTimeout: new(grace),
+			d.start(process.Spec{Name: "x", Ending: process.Ending{StopTimeout: new(grace)},
 				Command: `trap 'echo asked >>asked' TERM; echo up; while :; do sleep 0.05; done`})
 			d.said("x", "up")
 			pm := d.dial(t)
@@ -173,9 +174,10 @@ func TestStopUnderWayIsFinished(t *testing.T) {
 	}
 }
 
-// stored is what the store of a daemon that runs has of a process. It is read from a
-// copy; one that was made while the daemon wrote may have nothing.
-func (d *daemon) stored(name string) (record string) {
+// stored is what the store of a daemon that runs has of a process: its definition, its
+// target and its last run, as they stand there. It is read from a copy; one that was made
+// while the daemon wrote may have nothing.
+func (d *daemon) stored(name string) (definition, target, last string) {
 	d.t.Helper()
 	data, err := os.ReadFile(d.state + "/processes.db")
 	if err != nil {
@@ -187,48 +189,63 @@ func (d *daemon) stored(name string) (record string) {
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
 	if err != nil {
-		return ""
+		return
 	}
 	defer db.Close()
 	db.View(func(tx *bolt.Tx) error {
-		record = string(tx.Bucket([]byte("processes")).Get([]byte(name)))
+		if tx.Bucket([]byte("runs")) == nil {
+			return nil
+		}
+		definition = string(tx.Bucket([]byte("definitions")).Get([]byte(name)))
+		target = string(tx.Bucket([]byte("targets")).Get([]byte(name)))
+		c := tx.Bucket([]byte("runs")).Cursor()
+		for key, value := c.Seek([]byte(name + "\x00")); bytes.HasPrefix(key, []byte(name+"\x00")); key, value = c.Next() {
+			last = string(value)
+		}
 		return nil
 	})
-	return record
+	return
 }
 
-// edit changes what the store of a daemon that does not run has of a process.
-func (d *daemon) edit(name string, change func(record map[string]any)) {
+// put writes a value into a bucket of the store of a daemon that does not run.
+func (d *daemon) put(bucket, name, value string) {
 	d.t.Helper()
 	db, err := bolt.Open(d.state+"/processes.db", 0o600, &bolt.Options{Timeout: patience})
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	err = db.Update(func(tx *bolt.Tx) error {
-		all := tx.Bucket([]byte("processes"))
-		record := map[string]any{}
-		if err := json.Unmarshal(all.Get([]byte(name)), &record); err != nil {
-			return err
-		}
-		change(record)
-		data, err := json.Marshal(record)
-		return errors.Join(err, all.Put([]byte(name), data))
-	})
+	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket([]byte(bucket)).Put([]byte(name), []byte(value)) })
 	if err := errors.Join(err, db.Close()); err != nil {
 		d.t.Fatal(err)
 	}
+}
+
+// edit changes the target that the store of a daemon that does not run has of a process.
+func (d *daemon) edit(name string, change func(target map[string]any)) {
+	d.t.Helper()
+	_, text, _ := d.stored(name)
+	target := map[string]any{}
+	if err := json.Unmarshal([]byte(text), &target); err != nil {
+		d.t.Fatal(err)
+	}
+	change(target)
+	data, err := json.Marshal(target)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.put("targets", name, string(data))
 }
 
 func TestScheduledTimeThatPassedMeanwhileRunsLateOrIsMissed(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	for _, name := range []string{"late", "missed"} {
-		d.start(process.Spec{Name: name, Command: "true", Cron: "@every 1h"})
+		d.start(process.Spec{Name: name, Command: "true", Schedule: process.Schedule{Cron: "@every 1h"}})
 	}
 	d.end(unix.SIGTERM)
 	now := time.Now()
-	d.edit("late", func(r map[string]any) { r["Next"] = now.Add(-time.Second) })
-	d.edit("missed", func(r map[string]any) { r["Next"] = now.Add(-90 * time.Minute) })
+	d.edit("late", func(r map[string]any) { r["next"] = now.Add(-time.Second) })
+	d.edit("missed", func(r map[string]any) { r["next"] = now.Add(-90 * time.Minute) })
 	d.launch()
 	s := d.await("late", "through its run", func(s process.Status) bool { return s.LastRun != nil })
 	if s.LastRun.Number != 1 || !s.MissedTime.IsZero() {
@@ -250,7 +267,7 @@ func TestRunsThatAMachineRestartEndedAreLost(t *testing.T) {
 	d := startDaemon(t, setup{Private: true, Wrap: []string{"/bin/sh", "-c",
 		`if [ -e "$TMPDIR/boot_id" ]; then mount --bind "$TMPDIR/boot_id" /proc/sys/kernel/random/boot_id || exit; fi; exec "$0" "$@"`}})
 	d.start(process.Spec{Name: "ran", Command: "exec sleep 1000"})
-	d.start(process.Spec{Name: "timed", Command: "true", Cron: "@every 1s"})
+	d.start(process.Spec{Name: "timed", Command: "true", Schedule: process.Schedule{Cron: "@every 1s"}})
 	d.finished("done", "exit 3")
 	d.crash()
 	removeGroup(d.cgroup)

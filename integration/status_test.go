@@ -118,7 +118,7 @@ func TestStatusHasTheNamesAndTypesThatProgramsRead(t *testing.T) {
 		t.Errorf("%v", s)
 	}
 
-	d.start(process.Spec{Name: "timed", Command: "true", Cron: "0 0 1 1 *"})
+	d.start(process.Spec{Name: "timed", Command: "true", Schedule: process.Schedule{Cron: "0 0 1 1 *"}})
 	s = statusJSON(t, d, "timed", append(always, "cron", "next_time"), []string{"run", "last_run", "start_time", "cause"})
 	if fmt.Sprintf("%v %v", s["status"], s["cron"]) != "scheduled 0 0 1 1 *" {
 		t.Errorf("%v", s)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	lives "github.com/freeflowuniverse/processmanager/supervisor/run"
 )
 
 // running is false for a zombie too.
@@ -27,7 +28,7 @@ func running(pid int) bool {
 func TestLostStoreCostsNoTrees(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Command: "echo old; exec sleep 1000", Log: true})
+	d.start(process.Spec{Name: "x", Command: "echo old; exec sleep 1000", Logging: process.Logging{Log: true}})
 	d.said("x", "old")
 	pid := d.status("x").PID
 	d.crash()
@@ -63,7 +64,7 @@ func TestLostStoreCostsNoTrees(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 	eventually(t, "the tree is ended", func() bool { return !running(pid) })
-	d.start(process.Spec{Name: "x", Command: "echo new", Log: true})
+	d.start(process.Spec{Name: "x", Command: "echo new", Logging: process.Logging{Log: true}})
 	d.rest("x")
 	if got := d.logs("x", 10); got != "new\n" {
 		t.Errorf("the log of another process of this name: %q", got)
@@ -73,8 +74,8 @@ func TestLostStoreCostsNoTrees(t *testing.T) {
 func TestScheduleKeepsItsTimeAcrossWorkersAndDaemons(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "idle", Command: "true", Cron: "@every 1h"})
-	d.start(process.Spec{Name: "busy", Command: "exec sleep 1000", Cron: "@every 1s"})
+	d.start(process.Spec{Name: "idle", Command: "true", Schedule: process.Schedule{Cron: "@every 1h"}})
+	d.start(process.Spec{Name: "busy", Command: "exec sleep 1000", Schedule: process.Schedule{Cron: "@every 1s"}})
 	d.await("busy", "running", func(s process.Status) bool { return s.State == process.Running })
 	next := d.status("idle").NextTime
 	time.Sleep(1100 * time.Millisecond)
@@ -87,7 +88,7 @@ func TestScheduleKeepsItsTimeAcrossWorkersAndDaemons(t *testing.T) {
 	}
 	d.end(unix.SIGTERM)
 	d.edit("busy", func(r map[string]any) {
-		if r["Next"] == nil {
+		if r["next"] == nil {
 			t.Error("the time of a schedule is lost when the daemon ends during a run")
 		}
 	})
@@ -124,7 +125,7 @@ func TestLeaderOutsideItsGroupIsEndedByTheNextDaemonToo(t *testing.T) {
 func TestEmptyGroupIsSeenWhenThereAreDescriptorsAgain(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", StopTimeout: new(time.Second)})
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", Ending: process.Ending{StopTimeout: new(time.Second)}})
 	pid, worker := d.status("x").PID, d.worker()
 	var before unix.Rlimit
 	if err := unix.Prlimit(worker, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 5, Max: 20000}, &before); err != nil {
@@ -147,8 +148,8 @@ func TestEmptyGroupIsSeenWhenThereAreDescriptorsAgain(t *testing.T) {
 func TestStopBySIGKILLDoesNotWaitInTheNextWorker(t *testing.T) {
 	t.Parallel()
 	d := startCrashing(t)
-	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", StopSignal: process.KILL, StopTimeout: new(10 * time.Minute)})
-	d.arm(supervisor.PointAsked)
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", Ending: process.Ending{StopSignal: process.KILL, StopTimeout: new(10 * time.Minute)}})
+	d.arm(lives.PointAsked)
 	_, err := d.client().Stop(d.context(), "x")
 	d.lost(err)
 	if s := d.rest("x"); s.Cause != process.CauseStop {
@@ -160,7 +161,7 @@ func TestStopBySIGKILLDoesNotWaitInTheNextWorker(t *testing.T) {
 func TestScheduleOutlivesAShutdownThatWasCutShort(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Cron: "@every 1s", StopTimeout: new(time.Second),
+	d.start(process.Spec{Name: "x", Schedule: process.Schedule{Cron: "@every 1s"}, Ending: process.Ending{StopTimeout: new(time.Second)},
 		Command: `trap 'touch asked' TERM; echo up; while [ ! -e through ]; do sleep 0.05; done`})
 	d.said("x", "up")
 	d.cmd.Process.Signal(unix.SIGTERM)
@@ -176,7 +177,7 @@ func TestScheduleOutlivesAShutdownThatWasCutShort(t *testing.T) {
 // The job id of a start or restart is that of its run, whoever carries it out.
 func TestJobIDOutlivesTheWorker(t *testing.T) {
 	t.Parallel()
-	for _, p := range []supervisor.Point{supervisor.PointAsked, supervisor.PointStored, supervisor.PointNumbered, supervisor.PointSpawned} {
+	for _, p := range []supervisor.Point{lives.PointAsked, supervisor.PointStored, supervisor.PointNumbered, lives.PointSpawned} {
 		t.Run(string(p), func(t *testing.T) {
 			t.Parallel()
 			d := startCrashing(t)
@@ -197,7 +198,7 @@ func TestRestartThatFailsIsToldOfAScheduledProcessToo(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{Wrap: []string{"/bin/sh", "-c", `mkdir "$TMPDIR/dir" && cd "$TMPDIR/dir" && exec "$0" "$@"`}})
 	dir := d.dir + "/dir"
-	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", Cron: "@every 1s"})
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", Schedule: process.Schedule{Cron: "@every 1s"}})
 	d.await("x", "running", func(s process.Status) bool { return s.State == process.Running })
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
@@ -249,7 +250,7 @@ func seize(args []string) {
 func TestShutdownEndsThoughATreeIsStuck(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", StopTimeout: new(100 * time.Millisecond)})
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", Ending: process.Ending{StopTimeout: new(100 * time.Millisecond)}})
 	pid := d.status("x").PID
 	tracer := exec.Command(programs.self, "role", "seize", strconv.Itoa(pid))
 	out, err := tracer.StdoutPipe()
@@ -285,7 +286,7 @@ func TestDeleteThatCouldNotBeStored(t *testing.T) {
 	d := newDaemon(t, setup{Private: true})
 	d.setup.Args = []string{"-runtime", d.dir + "/run"}
 	d.launch()
-	d.start(process.Spec{Name: "timed", Command: "true", Cron: "@every 1h"})
+	d.start(process.Spec{Name: "timed", Command: "true", Schedule: process.Schedule{Cron: "@every 1h"}})
 	d.start(process.Spec{Name: "x", Command: "exec sleep 1000"})
 	d.turnReadOnly()
 	d.killWorker()

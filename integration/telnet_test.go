@@ -146,7 +146,7 @@ func TestTelnetClientsInLineMode(t *testing.T) {
 		t.Run(c.pkg, func(t *testing.T) {
 			t.Parallel()
 			d, port := startTelnet(t)
-			d.start(process.Spec{Name: "talks", Log: true, Command: "echo up; until [ -e next ]; do sleep 0.02; done; echo again; exec sleep 1000"})
+			d.start(process.Spec{Name: "talks", Logging: process.Logging{Log: true}, Command: "echo up; until [ -e next ]; do sleep 0.02; done; echo again; exec sleep 1000"})
 			p := c.dialIn(t, d.dir, port)
 			p.types("\x1d") // the escape character
 			p.sees("telnet")

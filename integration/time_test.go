@@ -43,7 +43,7 @@ func TestDeadlineCountsSuspendBeforeAndAfterATakeover(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	before := proc.BootTime()
-	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", Deadline: time.Hour})
+	d.start(process.Spec{Name: "x", Command: "exec sleep 1000", Ending: process.Ending{Deadline: time.Hour}})
 	after := proc.BootTime()
 	for _, who := range []string{"the first worker", "the next worker"} {
 		left, now := d.bootTimer(), proc.BootTime()
@@ -77,11 +77,11 @@ func (d *daemon) bootTimer() time.Duration {
 func TestRunThatEndsBeforeItsDeadlineIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "x", Command: "true", Deadline: paced(300 * time.Millisecond)})
+	d.start(process.Spec{Name: "x", Command: "true", Ending: process.Ending{Deadline: paced(300 * time.Millisecond)}})
 	d.rest("x")
 	// The next run has a deadline of its own, and that of the first does not hit it.
 	began := time.Now()
-	d.start(process.Spec{Name: "y", Command: "exec sleep 1000", Deadline: paced(400 * time.Millisecond)})
+	d.start(process.Spec{Name: "y", Command: "exec sleep 1000", Ending: process.Ending{Deadline: paced(400 * time.Millisecond)}})
 	s := d.rest("x")
 	d.rest("y")
 	if s.Cause != process.CauseExit || s.State != process.Completed {
@@ -99,7 +99,7 @@ func TestCronRunsOnScheduleAndNotAtRegistration(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	before, every := time.Now(), 3*time.Second // answers come between two runs, also on a busy machine
-	s := d.start(process.Spec{Name: "tick", Command: "echo run $PROCESSMANAGER_RUN", Cron: "@every " + every.String(), Log: true})
+	s := d.start(process.Spec{Name: "tick", Command: "echo run $PROCESSMANAGER_RUN", Schedule: process.Schedule{Cron: "@every " + every.String()}, Logging: process.Logging{Log: true}})
 	if s.State != process.Scheduled || s.Number != 0 || s.LastRun != nil || s.PID != 0 {
 		t.Errorf("at registration: %+v", s)
 	}
@@ -147,7 +147,7 @@ func TestCronRunsOnScheduleAndNotAtRegistration(t *testing.T) {
 func TestScheduledRunsDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "slow", Log: true, Cron: "@every 1s", Command: "mkdir busy || echo overlap; sleep 1.2; rmdir busy; echo done"})
+	d.start(process.Spec{Name: "slow", Logging: process.Logging{Log: true}, Schedule: process.Schedule{Cron: "@every 1s"}, Command: "mkdir busy || echo overlap; sleep 1.2; rmdir busy; echo done"})
 	eventually(t, "two runs have ended", func() bool { return strings.Count(d.logs("slow", 0), "done") >= 2 })
 	if got := d.logs("slow", 0); strings.Contains(got, "overlap") {
 		t.Errorf("it wrote %q", got)

@@ -144,7 +144,7 @@ func TestNobodySurvives(t *testing.T) {
 				t.Parallel()
 				name := how + "-" + shape
 				pm := d.dial(t)
-				spec := process.Spec{Name: name, Command: tree.command, Deadline: ending.deadline}
+				spec := process.Spec{Name: name, Command: tree.command, Ending: process.Ending{Deadline: ending.deadline}}
 				if tree.grace > 0 {
 					spec.StopTimeout = &tree.grace
 				}

@@ -170,7 +170,7 @@ func TestLogsMayBeALink(t *testing.T) {
 	}
 	os.Symlink(elsewhere, d.state+"/logs")
 	d.launch()
-	d.start(process.Spec{Name: "job", Command: "echo hello", Log: true})
+	d.start(process.Spec{Name: "job", Command: "echo hello", Logging: process.Logging{Log: true}})
 	d.said("job", "hello")
 	if _, err := os.Stat(elsewhere + "/job"); err != nil {
 		t.Error(err)

@@ -72,7 +72,7 @@ func TestFollowerOfAQuietLogEndsWithItsReader(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	for _, name := range []string{"quiet", "silent"} {
-		d.start(process.Spec{Name: name, Log: true, Command: "echo one; exec sleep 1000"})
+		d.start(process.Spec{Name: name, Logging: process.Logging{Log: true}, Command: "echo one; exec sleep 1000"})
 		d.said(name, "one\n")
 	}
 	script := d.dir + "/script"
@@ -117,7 +117,7 @@ func names(args []string) int {
 func TestClientEndsWithItsTerminal(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "quiet", Log: true, Command: "echo one; exec sleep 1000"})
+	d.start(process.Spec{Name: "quiet", Logging: process.Logging{Log: true}, Command: "echo one; exec sleep 1000"})
 	d.said("quiet", "one\n")
 	client := []string{programs.client, "-socket", d.socket, "-secret", theSecret}
 	deaf := []string{"/bin/sh", "-c", `trap '' HUP; exec "$0" "$@"`}
@@ -152,7 +152,7 @@ func TestClientEndsWithItsTerminal(t *testing.T) {
 func TestSignalEndsAClientThatHangs(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "talks", Log: true, Command: "yes"})
+	d.start(process.Spec{Name: "talks", Logging: process.Logging{Log: true}, Command: "yes"})
 	fifo := d.dir + "/fifo"
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)

@@ -89,7 +89,7 @@ func TestUpgradesCostNothing(t *testing.T) {
 	const count = 100
 	name := func(i int) string { return fmt.Sprint("p", i) }
 	for i := range count {
-		d.start(process.Spec{Name: name(i), Log: true, Command: fmt.Sprintf(
+		d.start(process.Spec{Name: name(i), Logging: process.Logging{Log: true}, Command: fmt.Sprintf(
 			`n=0; while [ ! -e go%d ]; do n=$((n+1)); echo line $n; sleep 1; done; echo last $n; exit %d`, i%4, i)})
 	}
 	leaders := map[string]int{}
@@ -155,7 +155,7 @@ func TestSecondSignalLeavesNobody(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	hour := time.Hour
-	d.start(process.Spec{Name: "p", StopTimeout: &hour, Command: `trap 'touch asked' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1000 & wait; done`})
+	d.start(process.Spec{Name: "p", Ending: process.Ending{StopTimeout: &hour}, Command: `trap 'touch asked' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1000 & wait; done`})
 	d.said("p", "up")
 	d.hangUp()
 	d.cmd.Process.Signal(syscall.SIGTERM)

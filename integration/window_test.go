@@ -17,7 +17,7 @@ func (d *daemon) ofAllKinds() (names []string) {
 	d.t.Helper()
 	long := strings.Repeat("echo ünd so weiter; ", 10)
 	d.start(process.Spec{Name: "runs-for-a-while", Command: "exec sleep 1000 # " + long})
-	d.start(process.Spec{Name: "waits", Command: long, Cron: "@yearly"})
+	d.start(process.Spec{Name: "waits", Command: long, Schedule: process.Schedule{Cron: "@yearly"}})
 	d.finished("has-ended", "exit 3 # "+long)
 	return []string{"has-ended", "runs-for-a-while", "waits"}
 }

@@ -23,7 +23,7 @@ func TestTimeThatComesAgainRunsOnce(t *testing.T) {
 	d := startDaemon(t, setup{Env: []string{"ZONEINFO=" + zoneDir(t, change, before, before-3600)}})
 	for _, expr := range []string{"0 3 * * *", "50 2 * * *"} {
 		name := "at-" + strings.Fields(expr)[0]
-		s := d.start(process.Spec{Name: name, Command: "true", Cron: "CRON_TZ=Made/Zone " + expr})
+		s := d.start(process.Spec{Name: name, Command: "true", Schedule: process.Schedule{Cron: "CRON_TZ=Made/Zone " + expr}})
 		if wait := s.NextTime.Sub(now); wait < 23*time.Hour || wait > 26*time.Hour {
 			t.Errorf("%q: next in %v", expr, wait)
 		}
@@ -43,8 +43,8 @@ func TestZonesAreKnownWithoutZoneData(t *testing.T) {
 	// The library would find Go's own, too.
 	d := startDaemon(t, setup{Private: true, Env: []string{"TZ=Pacific/Chatham", "GOROOT=/nonexistent"}, Wrap: []string{"/bin/sh", "-c",
 		`if [ -d /usr/share/zoneinfo ]; then mount -t tmpfs tmpfs /usr/share/zoneinfo || exit; fi; exec "$0" "$@"`}})
-	zoned := d.start(process.Spec{Name: "zoned", Command: "true", Cron: "CRON_TZ=Pacific/Chatham 0 3 * * *"})
-	local := d.start(process.Spec{Name: "local", Command: "true", Cron: "0 3 * * *"})
+	zoned := d.start(process.Spec{Name: "zoned", Command: "true", Schedule: process.Schedule{Cron: "CRON_TZ=Pacific/Chatham 0 3 * * *"}})
+	local := d.start(process.Spec{Name: "local", Command: "true", Schedule: process.Schedule{Cron: "0 3 * * *"}})
 	if m := zoned.NextTime.Minute(); m != 15 || !local.NextTime.Equal(zoned.NextTime) {
 		t.Errorf("next at %v, and by the local zone at %v", zoned.NextTime, local.NextTime)
 	}

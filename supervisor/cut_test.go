@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -35,7 +34,7 @@ func TestTheLastLineIsCutBetweenCharacters(t *testing.T) {
 		for _, end := range []string{"", "\n"} {
 			tail := (&tails{limit: tailTotal}).add()
 			tail.Write([]byte("one before\n" + line + end))
-			got := output{tail: tail}.lastLine(1)
+			got := output{tail: tail}.LastLine(1)
 			if want != "" && got != want {
 				t.Errorf("of %.40q…: %q, want %q", line, got, want)
 			}
@@ -70,15 +69,5 @@ func TestATailBeginsWithAWholeCharacterOrLine(t *testing.T) {
 	binary.Write(bytes.Repeat([]byte{0x80}, 2*tailSize))
 	if got := binary.Last(0); len(got) > tailSize || len(got) < tailSize-8 {
 		t.Errorf("of what is no text %d bytes are left", len(got))
-	}
-}
-
-func TestNamesThatAreLeftOutHaveASign(t *testing.T) {
-	many := strings.Fields("a b c d e f g h i j k l m n o p q r s t a b c")
-	if got := someNames(slices.Clone(many)); len(got) != 16 || got[14] != "o" || got[15] != "…" {
-		t.Errorf("got %q", got)
-	}
-	if got := someNames([]string{"sh", "漢字漢字漢\xe5", "sh"}); !slices.Equal(got, []string{"sh", "漢字漢字漢…"}) {
-		t.Errorf("got %q", got)
 	}
 }

@@ -1,29 +1,50 @@
 package supervisor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/run"
+	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
 
-// disk is what a process has under way that can wait for a disk: writes of its record,
-// and other work. None of it is done by the loop, which goes on and sends signals
-// whatever a disk does; a request is answered when what it changed is on disk. When
-// nothing has come back for storeLimit the disk hangs: those who wait are told, and what
-// they asked for goes on when it can.
+// disk is what a process has under way that can wait for a disk: writes of what is kept of
+// it, and other work. None of it is done by the loop, which goes on and sends signals
+// whatever a disk does; a request is answered when what it changed is on disk. When nothing
+// has come back for storeLimit the disk hangs: those who wait are told, and what they asked
+// for goes on when it can.
 type disk struct {
-	under    int           // how much is under way
-	job      bool          // of it, what the lifecycle waits for
-	landed   chan func()   // what the loop is to do when some has come back
-	late     *timer        // storeLimit after the last came back
-	hung     error         // what those are told who wait while it hangs; nil: it does not
-	begun    uint64        // the newest write of the record; they count from 1
-	written  uint64        // the newest that came back, done or failed
-	last     chan struct{} // closed when the newest begun has come back
-	finished uint64        // the write of the last run that was over
-	held     []held        // answers that wait for a write
-	waits    []await       // what else does
+	under int    // how much is under way
+	late  func() // takes back the call storeLimit after the last came back; nil: there is none
+	hung  error  // what those are told who wait while it hangs; nil: it does not
+
+	// What is to be written with the next change.
+	dirty      bool
+	definition bool            // too
+	unkept     []*run.Run      // that are over, with their results
+	lost       []process.Run   // results of runs that nobody saw
+	events     []process.Event // that tell of it
+
+	writes  []*write // under way, the oldest first
+	numbers uint64   // of writes; they count from 1
+	held    []held   // answers that wait for a write
+	waits   []await  // what else does
+	unsaved error    // why the last write failed
+	retry   func()   // takes back the call for another try; nil: there is none
+}
+
+// write is a change on its way to the disk.
+type write struct {
+	number     uint64
+	runs       []*run.Run // whose results it has
+	lost       []process.Run
+	definition bool
+	events     []process.Event
+	err        error
+	landed     bool // it has come back
+	back       bool // and what its runs had is gone
 }
 
 type held struct {
@@ -37,165 +58,264 @@ type await struct {
 	then  func(error)
 }
 
-func newDisk(late *timer) disk {
-	return disk{landed: make(chan func()), late: late}
+// storeLimit is how long a request waits for a disk that does not answer; retryDelay is
+// when what could not be put on disk is tried again.
+const (
+	storeLimit = 5 * time.Second
+	retryDelay = 5 * time.Second
+)
+
+// stop takes back the calls that are to come.
+func (d *disk) stop() {
+	for _, stop := range []func(){d.late, d.retry} {
+		if stop != nil {
+			stop()
+		}
+	}
+	d.late, d.retry = nil, nil
 }
 
-// after has then called when the newest write has come back.
-func (d *disk) after(then func(error)) {
-	if d.begun == d.written { // what cannot be read is not written either
-		then(nil)
-		return
+// aside does work beside the loop, which then calls what that returns.
+func (p *managed) aside(work func() (then func())) {
+	if p.disk.under++; p.disk.under == 1 {
+		p.watchDisk()
 	}
-	d.waits = append(d.waits, await{d.begun, then})
+	go func() {
+		defer border.Catch(func(fault *border.Panic) { // it is the loop's
+			p.inbox.put(func() { p.land(); panic(fault) })
+		})
+		then := work()
+		p.inbox.put(func() { p.land(); then() })
+	}()
+}
+
+// watchDisk has hang called unless something comes back in time.
+func (p *managed) watchDisk() {
+	if p.disk.late != nil {
+		p.disk.late()
+	}
+	p.disk.late = p.s.clock.At(p.s.clock.Now()+storeLimit, func() { p.inbox.put(p.hang) })
 }
 
 // land notes that some of the work has come back.
-func (d *disk) land() {
+func (p *managed) land() {
+	d := &p.disk
 	d.under--
 	d.hung = nil
 	if d.under > 0 {
-		d.late.Reset(storeLimit)
-	} else {
-		d.late.Stop()
+		p.watchDisk()
+	} else if d.late != nil {
+		d.late()
+		d.late = nil
 	}
-}
-
-// aside does work beside the loop, which then calls what that returns. A fault of it is
-// the loop's.
-func (p *managed) aside(work func() (then func())) {
-	p.besides(work, func() {})
-}
-
-// job is aside for work that the lifecycle waits for, a thing at a time.
-func (p *managed) job(work func() (then func())) {
-	p.disk.job = true
-	p.besides(work, func() { p.disk.job = false })
-}
-
-func (p *managed) besides(work func() (then func()), done func()) {
-	if p.disk.under++; p.disk.under == 1 {
-		p.disk.late.Reset(storeLimit)
-	}
-	go func() {
-		then := func() {}
-		func() {
-			defer border.Catch(func(fault *border.Panic) { then = func() { panic(fault) } })
-			then = work()
-		}()
-		select {
-		case p.disk.landed <- func() { done(); then() }:
-		case <-p.done:
-		}
-	}()
 }
 
 // hang is for a disk that does not answer.
 func (p *managed) hang() {
-	what := "the store " + p.s.store.path
-	if p.disk.begun == p.disk.written {
+	if p.disk.late == nil || p.disk.under == 0 { // it has, just now
+		return
+	}
+	p.disk.late = nil
+	what := "the store " + p.s.store.Path()
+	if len(p.disk.writes) == 0 {
 		what = "the disk of " + p.s.state + ", or the keeper,"
 	}
-	p.disk.hung = process.Errorf(process.CodeStore, "process '%s': %s does not answer for %v; what was asked is done when it does",
-		p.rec.Spec.Name, what, storeLimit)
+	p.disk.hung = process.Errorf(process.CodeStore, "process '%s': %s does not answer for %v; what was asked is done when it does", p.name, what, storeLimit)
 	p.s.log.Print(p.disk.hung)
 	p.publish()
-	if p.state.onDisk() {
+	if p.onDisk() {
 		p.answerAll(p.disk.hung)
 	} else { // the others wait for a tree
 		p.answerHeld(p.disk.hung)
 	}
 }
 
+// onDisk reports whether nothing is under way but what can wait for a disk.
+func (p *managed) onDisk() bool {
+	for _, r := range p.runs {
+		if !r.Waits() {
+			return false
+		}
+	}
+	return p.disk.under > 0
+}
+
 // answerHeld gives the answers that wait for a write.
 func (p *managed) answerHeld(err error) {
 	for _, h := range p.disk.held {
-		h.answer.stored(err)
+		h.answer.failIfDone(err)
 		h.request.answer <- h.answer
 	}
 	p.disk.held = nil
 }
 
-// retryDelay is when what could not be put on disk is tried again.
-const retryDelay = 5 * time.Second
-
-// save begins to put the record on disk, and with it the results of runs that are over.
-func (p *managed) save() {
-	p.rec.Up = p.state.up
-	if p.invalid == nil { // what was missed is told when the schedule can be read again
-		p.rec.Next = p.next.UTC()
+// pendingWrite is the number of the write that has what was changed until now.
+func (p *managed) pendingWrite() uint64 {
+	if p.disk.dirty {
+		return p.disk.numbers + 1
 	}
-	for _, at := range []process.State{p.state.at, p.state.rested} {
-		if at.AtRest() {
-			p.rec.At = at
-		}
-	}
-	p.put()
+	return p.disk.numbers
 }
 
-// put begins to put the record on disk as it is, or it is tried again.
-func (p *managed) put() {
+// afterSave has then called when what was changed until now is on disk, or could not be
+// put there.
+func (p *managed) afterSave(then func(error)) {
+	p.disk.waits = append(p.disk.waits, await{p.pendingWrite(), then})
+}
+
+// tell adds an event to what is written next. One that comes alone waits a moment for
+// company.
+func (p *managed) tell(e process.Event) {
+	e.Time = time.Now().UTC()
+	p.disk.events = append(p.disk.events, e)
+}
+
+// save begins to put on disk what was changed, in one transaction. It is called when the
+// loop has done what it took from the inbox.
+func (p *managed) save() {
 	d := &p.disk
-	if p.rec.unreadable != nil {
-		runs := p.unkept
-		p.unkept = nil
-		p.aside(func() (then func()) {
-			p.letGo(runs)
-			return func() {}
-		})
+	if !d.dirty {
+		p.saveEvents()
 		return
 	}
-	d.begun++
-	write, runs := d.begun, p.unkept
-	p.unkept = nil
-	result, before, done := p.s.store.begin(p.rec), d.last, make(chan struct{})
-	d.last = done
-	p.aside(func() (then func()) {
-		err := <-result
-		if before != nil { // they come back in their order
-			select {
-			case <-before:
-			case <-p.done:
-			}
+	d.dirty = false
+	if p.unread && !p.kept.Removed { // what the store has stays as it is
+		w := &write{number: p.nextWrite(), runs: d.unkept}
+		d.events, d.unkept = nil, nil
+		d.writes = append(d.writes, w)
+		p.back(w, nil)
+		return
+	}
+	t := &p.kept.Target
+	t.Up, t.State = p.machine.Up, p.machine.Rest
+	if p.machine.Rest == process.Scheduled {
+		t.State = process.Stopped
+	}
+	if p.invalid == nil { // what was missed is told when the schedule can be read again
+		t.Next = p.next.UTC()
+	}
+	w := &write{number: p.nextWrite(), runs: d.unkept, lost: d.lost, definition: d.definition || !p.stored, events: d.events}
+	target, definition := p.kept.Target, p.kept.Definition
+	c := store.Change{Name: p.name, Target: &target, Runs: slices.Clone(w.lost), Events: w.events}
+	if w.definition {
+		c.Definition = &definition
+	}
+	for _, r := range w.runs {
+		c.Runs = append(c.Runs, r.Result())
+	}
+	d.unkept, d.lost, d.events, d.definition = nil, nil, nil, false
+	d.writes = append(d.writes, w)
+	if d.under++; d.under == 1 {
+		p.watchDisk()
+	}
+	c.Done = func(err error) { p.inbox.put(func() { p.land(); p.back(w, err) }) }
+	p.s.store.Write(c)
+}
+
+func (p *managed) nextWrite() uint64 {
+	p.disk.numbers++
+	return p.disk.numbers
+}
+
+// saveEvents puts on disk what tells of nothing else that is to be there.
+func (p *managed) saveEvents() {
+	events := p.disk.events
+	if len(events) == 0 || !p.stored {
+		return
+	}
+	p.disk.events = nil
+	p.s.store.Write(store.Change{Name: p.name, Events: events, Company: true, Done: func(err error) {
+		if err != nil {
+			p.inbox.put(func() { p.keepEvents(events) })
 		}
-		unkept := runs
-		then = func() {
-			close(done)
-			p.saved(write, unkept, err)
+	}})
+}
+
+// maxUntold bounds the events that wait for a disk that takes none.
+const maxUntold = 1000
+
+// keepEvents has events written with the next change, in their order.
+func (p *managed) keepEvents(events []process.Event) {
+	all := append(events, p.disk.events...)
+	p.disk.events = all[max(0, len(all)-maxUntold):]
+}
+
+// back takes note of a write that has come back. What the runs had whose results are on
+// disk now is removed first.
+func (p *managed) back(w *write, err error) {
+	w.err, w.landed = err, true
+	if err != nil || len(w.runs) == 0 {
+		w.back = true
+		p.wroteAll()
+		return
+	}
+	p.s.at(PointStored)
+	p.release(w)
+}
+
+// release removes what the runs of a write had.
+func (p *managed) release(w *write) {
+	p.aside(func() func() {
+		for _, r := range w.runs {
+			r.Release()
 		}
-		defer border.Catch(p.sayFault) // it is on disk all the same
-		if err == nil && len(runs) > 0 {
-			p.s.at(PointStored)
-			p.letGo(runs)
-			unkept = nil
+		return func() {
+			w.runs, w.back = nil, true
+			p.wroteAll()
 		}
-		return then
 	})
 }
 
-// saved takes note of a write that has come back. runs are those whose results it has
-// not put on disk, or that could not be let go.
-func (p *managed) saved(write uint64, runs []*run, err error) {
+// wroteAll takes note of the writes that have come back, in their order.
+func (p *managed) wroteAll() {
 	d := &p.disk
-	d.written, p.unsaved = write, err
-	if err != nil && !p.stored { // it could not be put on disk, so there is none
-		p.forgotten(err)
+	for len(d.writes) > 0 && d.writes[0].back {
+		w := d.writes[0]
+		d.writes = d.writes[1:]
+		p.wrote(w)
+	}
+}
+
+// wrote goes on with what waits for a write.
+func (p *managed) wrote(w *write) {
+	d := &p.disk
+	d.unsaved = w.err
+	if w.err != nil && !p.stored { // it could not be put on disk, so there is none
+		p.machine.Removed = true
+		p.s.forget(p)
+		p.answerAll(w.err)
 		return
 	}
 	p.stored = true
-	if err != nil || len(runs) > 0 {
-		p.unkept = append(runs, p.unkept...)
-		p.retry.Reset(retryDelay)
+	if w.err != nil {
+		d.unkept, d.lost = append(w.runs, d.unkept...), append(w.lost, d.lost...)
+		d.definition = d.definition || w.definition
+		p.keepEvents(w.events)
+		p.tryAgain()
 	}
 	p.publish() // first: who is answered must see the new state
-	for len(d.held) > 0 && d.held[0].write <= write {
-		d.held[0].answer.stored(err)
-		d.held[0].request.answer <- d.held[0].answer
+	for len(d.held) > 0 && d.held[0].write <= w.number {
+		h := d.held[0]
 		d.held = d.held[1:]
+		h.answer.failIfDone(w.err)
+		h.request.answer <- h.answer
 	}
-	for len(d.waits) > 0 && d.waits[0].write <= write {
+	for len(d.waits) > 0 && d.waits[0].write <= w.number {
 		then := d.waits[0].then
 		d.waits = d.waits[1:]
-		then(err)
+		then(w.err)
 	}
+}
+
+// tryAgain has what could not be put on disk tried again after a while.
+func (p *managed) tryAgain() {
+	if p.disk.retry != nil {
+		return
+	}
+	p.disk.retry = p.s.clock.At(p.s.clock.Now()+retryDelay, func() {
+		p.inbox.put(func() {
+			p.disk.retry = nil
+			p.disk.dirty = p.disk.dirty || p.disk.unsaved != nil
+		})
+	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
+	"github.com/freeflowuniverse/processmanager/supervisor/run"
 )
 
 // What only this process has and the worker of an upgrade goes on with: the tails. They
@@ -24,7 +25,7 @@ func (s *Supervisor) HandOver() error {
 	s.mu.Unlock()
 	var kept []keptTail
 	for name, p := range all {
-		t := p.output.tail
+		t := p.view.Load().output.tail
 		if t == nil {
 			continue
 		}
@@ -49,7 +50,7 @@ func (s *Supervisor) HandOver() error {
 // handedOver is what a former worker has left, by name.
 func (s *Supervisor) handedOver() map[string]keptTail {
 	var data []byte
-	err := insist(func() (err error) {
+	err := run.RetryPassing(func() (err error) {
 		data, err = private.ReadFile(s.tailsPath())
 		return err
 	})
@@ -70,9 +71,15 @@ func (s *Supervisor) handedOver() map[string]keptTail {
 	return byName
 }
 
-// TookOver is called when no worker before this one will go on: what would not have been
-// theirs to lose is ended and removed now.
+// TookOver is called when no worker before this one will go on: now what is kept may be
+// written, the processes go on, and what would not have been theirs to lose is ended.
 func (s *Supervisor) TookOver() {
+	s.store.Begin()
+	s.mu.Lock()
+	for _, p := range s.names {
+		s.loops.Go(p.loop)
+	}
+	s.mu.Unlock()
 	s.endStrays()
 	if err := os.Remove(s.tailsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Print(err)

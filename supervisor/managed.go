@@ -6,429 +6,258 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/run"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
+	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
 
-// managed is one process under management. One goroutine, loop, owns every field
-// but the channels and the view; others send requests and read views.
+// managed is one process under management. One goroutine, its loop, owns every field but
+// the inbox and the view; others put things into the inbox and read views.
 type managed struct {
-	s        *Supervisor
-	rec      record
-	stored   bool // the store has it
-	state    state
-	schedule *schedule.Schedule // nil: none
-	next     time.Time          // of the schedule; zero: none
-	output   output
-	run      *run        // the current one; nil at rest
-	jobID    string      // of the run that a former worker was asked for
-	early    *leaderExit // of the run that is being spawned
-	startErr error       // why the last spawn failed
-	invalid  error       // why the definition cannot be carried out: it was stored, and nothing of it runs
-	owed     bool        // the former worker was about to start a run
+	s       *Supervisor
+	name    string
+	kept    store.Process // what is to be on disk
+	stored  bool          // the store has it
+	unread  bool          // what the store has of it cannot be read, and stays there as it is
+	invalid error         // why the definition cannot be carried out; nil: it can
+	machine lifecycle.Process
+	runs    map[uint64]*run.Run // under way
+	output  output
+	owed    bool   // the former worker was about to start a run
+	jobID   string // of that run
+
+	times *schedule.Schedule // nil: none
+	next  time.Time          // of the schedule; zero: none
+	alarm func()             // takes back the call at that time; nil: there is none
+
 	waiting  []request
+	startErr error // why the last start failed
 	disk     disk
-	unkept   []*run        // ended, and not on disk: the disk was full, say
-	unsaved  error         // why the record is not on disk as it is
-	broken   *border.Panic // a fault that was met again: nobody knows its state any more
+	faults   []time.Duration               // when there were faults of ours lately, by the clock
+	broken   *border.Panic                 // the last of too many: nobody knows its state any more
+	refuse   atomic.Pointer[process.Error] // what each request is told since then
 
-	phase      *timer // of the end of a run
-	phaseEvent event
-	deadline   *timer
-	alarm      *timer // of the schedule
-	retry      *timer // to put on disk what is unsaved
-	look       *timer // at the group, when it was not known whether anybody is left
-	lookDelay  time.Duration
-	move       *timer // to read the output that could not be
-	outlive    *timer // to see whether the leader outlives a kill for lack of memory
-
-	requests chan request
-	exits    chan leaderExit
-	memory   chan struct{} // the group's memory.events may read differently
-	changed  chan struct{} // the group's cgroup.events may read differently
-	done     chan struct{} // loop has returned
-
-	view atomic.Pointer[view]
+	inbox *inbox
+	ended chan struct{} // the loop has returned
+	view  atomic.Pointer[view]
 }
 
-// request is an event that somebody waits for.
-type request struct {
-	event  event
-	goal   goal
-	jobID  string
-	found  uint64      // the run that was under way when it came; 0: none
-	answer chan answer // holds one
-}
-
-// answer is what a request gives: how things stood when it was done.
-type answer struct {
-	view *view
-	err  error
-}
-
-func (s *Supervisor) newManaged(rec record, times *schedule.Schedule, out output) *managed {
-	stopped := s.timers.stopped
+func (s *Supervisor) newManaged(kept store.Process, times *schedule.Schedule, out output) *managed {
 	p := &managed{
-		s: s, rec: rec, schedule: times, output: out,
-		phase: stopped(), deadline: stopped(), alarm: stopped(), retry: stopped(), look: stopped(), move: stopped(), outlive: stopped(),
-		requests: make(chan request),
-		exits:    make(chan leaderExit, 4), // one a run, and that of an earlier one that is told again
-		changed:  make(chan struct{}, 1),
-		memory:   make(chan struct{}, 1),
-		done:     make(chan struct{}),
-		disk:     newDisk(stopped()),
+		s: s, name: kept.Spec.Name, kept: kept, times: times, output: out,
+		runs: map[uint64]*run.Run{}, inbox: newInbox(), ended: make(chan struct{}),
 	}
-	p.state = state{at: atRest(rec), cron: times != nil, up: rec.Up}
+	p.machine = lifecycle.Process{Up: kept.Up, Scheduled: times != nil, Rest: p.rest(), Last: kept.Target.Run}
 	p.publish()
 	return p
 }
 
-// atRest is the state of a process that has no run.
-func atRest(rec record) process.State {
+// rest is where the process is without a run.
+func (p *managed) rest() process.State {
 	switch {
-	case rec.Spec.Cron != "" && rec.Up:
+	case p.kept.Spec.Cron != "" && p.kept.Up && p.invalid == nil:
 		return process.Scheduled
-	case rec.At == 0:
+	case p.kept.State == 0 || p.kept.Spec.Cron != "" && p.kept.Up:
 		return process.Stopped
 	}
-	return rec.At
+	return p.kept.State
 }
 
-// leaderExit is the end of a run's leader; how is nil when nobody could see it.
-type leaderExit struct {
-	run  uint64
-	exit *proc.Exit
-}
-
-func (x leaderExit) event() event {
-	switch {
-	case x.exit == nil:
-		return evLost
-	case x.exit.Signal == 0 && x.exit.Code == 0:
-		return evCompleted
-	}
-	return evExited
-}
-
-// ask sends a request and waits for its answer. When ctx ends first, what was
-// asked goes on.
-func (p *managed) ask(ctx context.Context, e event, g goal, jobID string) (process.Status, error) {
-	r := request{event: e, goal: g, jobID: jobID, answer: make(chan answer, 1)}
-	select {
-	case p.requests <- r:
-	case <-p.done:
-		return process.Status{}, p.s.gone(p.name())
-	case <-ctx.Done():
-		return process.Status{}, ctx.Err()
-	}
-	select {
-	case a := <-r.answer:
-		status, _ := p.status(a.view) // of a run that has ended by now there are no figures
-		return status, a.err
-	case <-ctx.Done():
-		return process.Status{}, ctx.Err()
-	}
-}
-
-// loop feeds the lifecycle until the process is forgotten or the daemon ends.
+// loop does what is put into the inbox until the process is forgotten or the daemon ends.
 func (p *managed) loop() {
-	defer close(p.done)
-	defer func() {
-		defer border.Catch(p.sayFault)
-		for _, t := range []*timer{p.phase, p.deadline, p.alarm, p.retry, p.look, p.move, p.outlive, p.disk.late} {
-			t.Stop()
+	defer close(p.ended)
+	defer p.end()
+	for !p.finished() {
+		do := p.inbox.take()
+		if do == nil {
+			<-p.inbox.filled
+			continue
 		}
-		if p.disk.hung == nil {
-			p.letGo(p.unkept) // the keeper ends too
-		}
-		p.answerAll(p.s.gone(p.rec.Spec.Name))
-	}()
-	if p.owed {
-		p.guarded(func() {
-			p.owed = false
-			switch {
-			case p.invalid != nil:
-				p.publish()
-			case p.schedule != nil:
-				p.handle(evCron)
-			default:
-				p.handle(evStart)
-			}
-		})
-	}
-	for shutdown := p.s.closing; ; {
+		p.guarded(do)
 		if p.broken != nil {
-			p.refuseAll()
-			return
-		}
-		p.guarded(func() { p.turn(&shutdown) })
-		if p.state.at == removed || shutdown == nil && !p.state.busy() && p.disk.under == 0 {
-			return
-		}
-		if shutdown == nil && p.state.ending == stuck { // nothing more can be done
-			p.s.log.Print(p.stuck())
-			return
-		}
-		if shutdown == nil && p.disk.hung != nil && (!p.state.busy() || p.state.onDisk()) {
+			p.leaveAlone()
 			return
 		}
 	}
 }
 
-// turn waits for one event and handles it. It sets shutdown to nil when that comes.
-func (p *managed) turn(shutdown *chan struct{}) {
-	select {
-	case r := <-p.requests:
-		p.receive(r)
-	case x := <-p.exits:
-		p.exited(x)
-	case then := <-p.disk.landed:
-		p.disk.land()
-		then()
-	case <-p.disk.late.C:
-		p.hang()
-	case <-p.changed:
-		if p.run != nil && !p.state.onDisk() && p.nobodyLeft() {
-			p.handle(evEmpty)
-		}
-	case <-p.memory:
-		p.countKills()
-	case <-p.outlive.C:
-		p.outlived()
-	case <-p.look.C:
-		if p.run != nil && p.run.unkilled {
-			p.sendKill()
-		}
-		p.lookAgain()
-	case <-p.phase.C:
-		if p.run != nil && !p.state.empty && !p.state.onDisk() && p.nobodyLeft() { // the notice of it found no descriptor
-			p.handle(evEmpty)
-		} else {
-			p.handle(p.phaseEvent)
-		}
-	case <-p.deadline.C:
-		p.handle(evDeadline)
-	case <-p.alarm.C:
-		p.ring()
-	case <-p.retry.C:
-		if (p.unsaved != nil || len(p.unkept) > 0) && p.disk.begun == p.disk.written {
-			p.save()
-		}
-	case <-p.move.C:
-		if r := p.run; r != nil && r.moveErr != nil && !p.state.onDisk() {
-			p.adoptOutput(nil)
-			p.publish()
-		}
-	case <-*shutdown:
-		*shutdown = nil
-		p.handle(evShutdown)
-	}
-}
-
-// exited takes note of the leader's end.
-func (p *managed) exited(x leaderExit) {
-	r := p.run
+// finished reports whether there is nothing left to wait for.
+func (p *managed) finished() bool {
 	switch {
-	case r == nil || r.id.Run != x.run || r.ended:
-		return
-	case p.state.spawning: // it was faster than the answer to its spawn
-		p.early = &x
-		return
+	case p.machine.Removed:
+		return true
+	case !p.machine.Closing:
+		return false
+	case p.machine.Settled() && p.disk.under == 0:
+		return true
+	case p.disk.hung != nil && p.onDisk(): // nothing more can be done
+		return true
 	}
-	r.ended, r.exit = true, x.exit
-	if x.exit != nil && x.exit.Signal == unix.SIGKILL {
-		r.kills = r.oomKills(p)
+	for _, r := range p.runs {
+		if !r.Stuck() {
+			return false
+		}
+		p.s.log.Print(r.StuckError())
 	}
-	p.s.at(PointExited)
-	if p.nobodyLeft() { // the notice of it can be 10 ms late
-		p.handle(evEmpty)
-	}
-	p.handle(x.event())
+	return len(p.runs) > 0
 }
 
-func (p *managed) receive(r request) {
-	if p.s.isClosing() && (r.goal == goalStarted) {
-		r.answer <- answer{p.view.Load(), errShuttingDown}
-		return
-	}
-	if r.goal == goalStarted {
-		if err := p.mend(); err != nil {
-			r.answer <- answer{p.see(), err}
-			return
+// end is the last that the loop does.
+func (p *managed) end() {
+	defer border.Catch(p.sayFault)
+	p.disarm()
+	p.disk.stop()
+	if p.disk.hung == nil { // the keeper ends too
+		for _, r := range p.disk.unkept {
+			r.Release()
 		}
 	}
-	if p.run != nil {
-		r.found = p.run.id.Run
-	}
-	p.waiting = append(p.waiting, r)
-	p.handle(r.event)
-	if p.disk.hung != nil && p.state.onDisk() {
-		p.answerAll(p.disk.hung)
+	rest := p.inbox.close()
+	p.answerAll(p.s.gone(p.name))
+	for range rest { // requests among them find that the loop has ended
 	}
 }
 
-// handle is one step of the lifecycle with its effects.
-func (p *managed) handle(e event) {
-	var actions []action
-	p.state, actions = step(p.state, e)
-	p.noteEnd()
+// handle feeds the lifecycle and carries out what it says.
+func (p *managed) handle(e lifecycle.Event) {
+	if e.Kind == lifecycle.RunEnded {
+		p.over(e.Run)
+	}
+	var actions []lifecycle.Action
+	p.machine, actions = p.machine.Step(e)
+	for _, r := range p.runs { // before anything is done about its end
+		r.Follow(p.machine.Then, p.nextJobID())
+	}
 	for _, a := range actions {
 		p.carryOut(a)
 	}
-	p.publish()
 }
 
-func (p *managed) carryOut(a action) {
-	switch a.do {
-	case doSettle:
-		p.publish() // first: who is answered must see the new state
-		p.settle(a.goal, a.code)
-	case doRefuse:
+func (p *managed) carryOut(a lifecycle.Action) {
+	switch a.Do {
+	case lifecycle.Answer:
+		p.settle(a.Goal, a.Code)
+	case lifecycle.Refuse:
 		last := len(p.waiting) - 1
-		p.answer(p.waiting[last], p.failure(a.code))
+		r := p.waiting[last]
 		p.waiting = p.waiting[:last]
-	case doSave:
-		p.save()
-	case doSchedule:
+		p.answer(r, p.failure(a.Code))
+	case lifecycle.Save:
+		p.disk.dirty = true
+	case lifecycle.Arm:
 		p.arm()
-	case doUnschedule:
-		p.alarm.Stop()
-		if !p.s.isClosing() { // the next daemon tells by it what was missed
+	case lifecycle.Disarm:
+		p.disarm()
+		if !p.machine.Closing { // the next daemon tells by it what was missed
 			p.next = time.Time{}
 		}
-	case doSpawn:
-		p.spawn()
-	case doCancel:
-		p.cancel()
-	case doAsk:
-		p.publish()
-		p.askToEnd(p.rec.Spec.Grace())
-	case doKill:
-		p.kill()
-	case doKillLeader:
-		p.startPhase(killLimit, evGiveUp)
-		p.killLeader()
-	case doAwaitLeader:
-		p.startPhase(leaderGrace, evLeaderLate)
-	case doDrain:
-		p.drain(a.cause)
-	case doFinish:
-		p.finish()
-	case doRemove:
+	case lifecycle.Spawn:
+		p.spawn(a.Run)
+	case lifecycle.EndRun:
+		r := p.runs[a.Run]
+		r.Follow(p.machine.Then, p.nextJobID())
+		p.told(r.End(a.Cause))
+	case lifecycle.Remove:
 		p.remove()
-	case doForgotten:
-		p.forgotten(nil)
 	}
 }
 
-func (p *managed) settle(g goal, code process.Code) {
-	if g == goalStarted && code != "" {
-		p.jobID = ""
+// told takes what a run has to tell.
+func (p *managed) told(events []lifecycle.Event) {
+	for _, e := range events {
+		switch e.Kind {
+		case lifecycle.RunStarted:
+			r := p.runs[e.Run]
+			p.tell(process.Event{Kind: process.EventStarted, Run: e.Run, PID: r.PID(), JobID: r.JobID})
+		case lifecycle.RunEnding:
+			if e.Cause != 0 && e.Cause != process.CauseExit && e.Cause != process.CauseLost && e.Cause != process.CauseStart {
+				p.tell(process.Event{Kind: process.EventStopping, Run: e.Run, JobID: p.runs[e.Run].JobID, Cause: e.Cause})
+			}
+		}
+		p.handle(e)
 	}
-	err := p.failure(code)
-	kept := p.waiting[:0]
-	for _, r := range p.waiting {
-		if r.goal == g {
-			p.answer(r, err)
-		} else {
-			kept = append(kept, r)
+}
+
+// Tell has the loop give an event to its run.
+func (p *managed) Tell(e run.Event) {
+	p.inbox.put(func() { p.runEvent(e) })
+}
+
+func (p *managed) runEvent(e run.Event) {
+	if r := p.runs[e.Run]; r != nil {
+		p.told(r.Handle(e))
+	}
+}
+
+// Aside does work of a run beside the loop.
+func (p *managed) Aside(work func() run.Event) {
+	p.aside(func() func() {
+		e := work()
+		return func() { p.runEvent(e) }
+	})
+}
+
+// spawn begins a run when its number is on disk.
+func (p *managed) spawn(number uint64) {
+	t := &p.kept.Target
+	t.Run, t.JobID, t.Origin, t.Owed, t.Missed, t.Changed = number, p.nextJobID(), p.s.origin, false, time.Time{}, nil
+	p.jobID = ""
+	if err := p.reopenOutput(); err != nil {
+		p.s.log.Printf("process '%s': %v", p.name, err)
+	}
+	spec := p.kept.Spec
+	if spec.Dir == "" {
+		spec.Dir = p.kept.Dir
+	}
+	r := p.s.host.New(run.Plan{ID: keeper.RunID{Name: p.name, Run: number}, JobID: t.JobID, Spec: spec, Output: p.output}, p)
+	p.runs[number] = r
+	p.disk.dirty = true
+	p.tell(process.Event{Kind: process.EventStarting, Run: number, JobID: t.JobID})
+	p.afterSave(func(err error) {
+		switch {
+		case p.runs[number] != r:
+		case err != nil:
+			p.startErr = err
+			p.told(r.Cancel(err))
+		default:
+			p.s.at(PointNumbered)
+			r.Begin()
+		}
+	})
+}
+
+// over records a run of which nobody is left. What it had is removed when that is on disk.
+func (p *managed) over(number uint64) {
+	r := p.runs[number]
+	result := r.Result()
+	p.kept.Last = &result
+	if err := r.Failed(); err != nil {
+		p.startErr = err
+		if code := new(process.Error); !isError(err, &code) {
+			p.startErr = process.Errorf(process.CodeStart, "process '%s' could not be started: %v", p.name, err)
 		}
 	}
-	clear(p.waiting[len(kept):])
-	p.waiting = kept
+	p.disk.unkept = append(p.disk.unkept, r)
+	p.disk.dirty = true
+	delete(p.runs, number)
+	p.tell(process.Event{Kind: process.EventEnded, Run: number, JobID: result.JobID, Cause: result.Cause,
+		ExitCode: result.ExitCode, Signal: result.Signal, Error: result.Error})
 }
 
-// answer answers a request with how things stand. What is done must be on disk first:
-// the next daemon would not know of it.
-func (p *managed) answer(r request, err error) {
-	v := p.see()
-	v.already = r.found != 0 && r.found == v.run.Number
-	a := answer{v, err}
-	switch {
-	case err != nil && err != p.startErr: // nothing was done
-	case p.disk.begun == p.disk.written:
-		a.stored(p.unsaved)
-	case p.disk.hung != nil:
-		a.stored(p.disk.hung)
-	default:
-		p.disk.held = append(p.disk.held, held{r, a, p.disk.begun})
-		return
-	}
-	r.answer <- a
-}
-
-// stored notes whether what was done is on disk.
-func (a *answer) stored(err error) {
-	if a.err == nil {
-		a.err = err
-	}
-}
-
-// failure is the error of a code, in the words of this process.
-func (p *managed) failure(code process.Code) error {
-	name := p.rec.Spec.Name
-	switch code {
-	case "":
-		return nil
-	case process.CodeStart:
-		return p.startErr
-	case process.CodeStore:
-		return p.unsaved
-	case process.CodeSuperseded:
-		return process.Errorf(code, "process '%s' was not started: a later request took its place", name)
-	case process.CodeStuck:
-		return p.stuck()
-	case process.CodeNotFound:
-		return process.Errorf(code, "process '%s' is being deleted", name)
-	case process.CodeShuttingDown:
-		return errShuttingDown
-	}
-	return process.Errorf(code, "process '%s': %s", name, code)
-}
-
-func (p *managed) startPhase(d time.Duration, e event) {
-	p.phaseEvent = e
-	p.phase.Reset(d)
-}
-
-// arm computes the next time of the schedule; one that is still to come stays.
-func (p *managed) arm() {
-	if p.schedule == nil {
-		return
-	}
-	now := time.Now()
-	if !p.next.After(now) {
-		p.next = time.Time{}
-	}
-	if p.next = p.schedule.Due(p.next, now); !p.next.IsZero() {
-		p.alarm.Reset(schedule.Nap(p.next, now))
-	}
-}
-
-// ring is the alarm of the schedule: the time has come, or it is time to look at
-// the clock again.
-func (p *managed) ring() {
-	if !p.next.IsZero() && !time.Now().Before(p.next) {
-		p.handle(evCron)
-	} else {
-		p.arm()
-	}
-}
-
-// nextJobID is the id of the next run: of a request that waits for it. In a schedule
-// each run has that of the definition.
+// nextJobID is the id of the next run: of a request that waits for it. In a schedule each
+// run has that of the definition.
 func (p *managed) nextJobID() string {
 	for _, r := range slices.Backward(p.waiting) {
-		if r.goal == goalStarted && r.jobID != "" {
+		if r.goal == lifecycle.UntilStarted && r.jobID != "" {
 			return r.jobID
 		}
 	}
-	if p.jobID == "" && p.rec.Spec.Cron != "" {
-		return p.rec.Spec.JobID
+	if p.jobID == "" && p.kept.Spec.Cron != "" {
+		return p.kept.Spec.JobID
 	}
 	return p.jobID
 }
@@ -436,56 +265,43 @@ func (p *managed) nextJobID() string {
 // remove has the process forgotten. That it is to be goes to disk before anything is
 // destroyed; the next daemon finishes what was begun.
 func (p *managed) remove() {
-	if !p.rec.Removed {
-		p.rec.Removed = true
-		p.save()
-	}
-	p.disk.after(func(err error) {
+	p.kept.Removed = true
+	p.disk.dirty = true
+	p.afterSave(func(err error) {
 		if err != nil { // it would be back with the next daemon
-			p.rec.Removed = false
-			p.handle(evNotRemoved)
+			p.kept.Removed = false
+			p.handle(lifecycle.Event{Kind: lifecycle.NotForgotten})
 			return
 		}
-		runs := p.unkept
-		p.unkept = nil
-		p.job(func() (then func()) {
+		p.aside(func() func() {
 			p.s.at(PointCondemned)
-			p.letGo(runs)
-			p.erase()
-			return func() { p.handle(evRemoved) }
+			p.s.erase(p.name, p.output)
+			return func() { p.handle(lifecycle.Event{Kind: lifecycle.Forgotten}); p.s.forget(p) }
 		})
 	})
 }
 
-// erase destroys what is kept of a process, the log first: without a record nobody
-// would look for it.
-func (p *managed) erase() {
-	name := p.rec.Spec.Name
-	if err := p.output.remove(); err != nil {
-		p.s.log.Printf("process '%s': its log stays: %v", name, err)
+// ask puts a request to the loop and waits for its answer. When ctx ends first, what was
+// asked goes on.
+func (p *managed) ask(ctx context.Context, r request) (process.Status, error) {
+	r.answer = make(chan answer, 1)
+	if err := p.refuse.Load(); err != nil {
+		return process.Status{}, err
 	}
-	p.s.at(PointCleared)
-	if err := p.s.store.remove(name); err != nil { // the next daemon does it
-		p.s.log.Print(err)
+	if !p.inbox.put(func() { p.receive(r) }) {
+		return process.Status{}, p.s.gone(p.name)
 	}
-	p.s.at(PointForgotten)
-}
-
-// forgotten ends a process that is no more, or never came to be.
-func (p *managed) forgotten(err error) {
-	p.state, p.run = state{at: removed}, nil
-	p.s.forget(p)
-	p.answerAll(err)
-}
-
-// answerAll answers everybody who waits.
-func (p *managed) answerAll(err error) {
-	p.answerHeld(err)
-	for _, r := range p.waiting {
-		r.answer <- answer{p.see(), err}
+	select {
+	case a := <-r.answer:
+		return a.status(), a.err
+	case <-ctx.Done():
+		return process.Status{}, ctx.Err()
+	case <-p.ended:
 	}
-	p.waiting = nil
+	select { // it may have been answered at the end
+	case a := <-r.answer:
+		return a.status(), a.err
+	default:
+		return process.Status{}, p.s.gone(p.name)
+	}
 }
-
-// removed is the state of a process that is no more; nobody sees it.
-const removed process.State = 0

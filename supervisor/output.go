@@ -3,22 +3,15 @@ package supervisor
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/freeflowuniverse/processmanager/cgroup"
-	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
-	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/run"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
@@ -27,21 +20,57 @@ import (
 type output struct {
 	log  *logs.Log
 	tail *tail
+
+	mover  *logs.Mover // of a tail
+	report func(format string, args ...any)
 }
 
 func (s *Supervisor) openOutput(spec *process.Spec) (output, error) {
 	if !spec.Log {
-		return output{tail: s.tails.add()}, nil
+		return output{tail: s.tails.add(), mover: s.mover, report: s.log.Printf}, nil
 	}
-	log, err := s.mover.Open(s.logDir(spec.Name), logs.Options{
+	log, err := s.mover.Open(s.logDir(spec.Name), s.logOptions(spec))
+	return output{log: log}, err
+}
+
+// logOptions are the limits of a log.
+func (s *Supervisor) logOptions(spec *process.Spec) logs.Options {
+	name := spec.Name
+	return logs.Options{
 		MaxSize:  orLeast(spec.LogMaxSize, process.MinLogSize),
 		MaxFiles: spec.LogMaxFiles,
 		MaxAge:   orLeast(spec.LogMaxAge, process.MinLogAge),
 		MaxTotal: orLeast(spec.LogMaxTotal, process.MinLogTotal),
 		Block:    spec.LogBlock,
-		Report:   func(err error) { s.log.Printf("process '%s': %v", spec.Name, err) },
-	})
-	return output{log: log}, err
+		Report:   func(err error) { s.log.Printf("process '%s': %v", name, err) },
+	}
+}
+
+// reopenOutput has the next run's output kept as the definition says, if the one before
+// had it otherwise.
+func (p *managed) reopenOutput() error {
+	if p.kept.Spec.Log == (p.output.log != nil) {
+		return nil
+	}
+	out, err := p.s.openOutput(&p.kept.Spec)
+	if err != nil {
+		return err
+	}
+	if p.output.tail != nil {
+		p.output.tail.Remove()
+	}
+	p.output = out
+	return nil
+}
+
+// setOptions has a log follow its limits when they have changed.
+func (o output) setOptions(s *Supervisor, spec *process.Spec) {
+	if o.log == nil || !spec.Log {
+		return
+	}
+	if err := o.log.SetOptions(s.logOptions(spec)); err != nil {
+		s.log.Printf("process '%s': %v", spec.Name, err)
+	}
 }
 
 // orLeast is a limit as it holds: definitions that were stored before there was a least
@@ -53,28 +82,35 @@ func orLeast[T int64 | time.Duration](limit, least T) T {
 	return max(limit, least)
 }
 
-// begin is called before anything of a new run is moved. A tail is that of one run.
-func (o output) begin(run uint64) {
+// Begin is called before anything of a new run is moved. A tail is that of one run.
+func (o output) Begin(run uint64) {
 	if o.tail != nil {
 		o.tail.Begin(run)
 	}
 }
 
-// move begins to move what a run writes from its FIFO.
-func (s *Supervisor) move(o output, id keeper.RunID, fifo *os.File) (*logs.Pump, error) {
+// Move begins to move what a run writes from its FIFO.
+func (o output) Move(number uint64, fifo *os.File) (run.Pump, error) {
 	if o.log != nil {
-		return o.log.Move(fifo, id.Run)
+		pump, err := o.log.Move(fifo, number)
+		if err != nil {
+			return nil, err
+		}
+		return pump, nil
 	}
-	pump, err := s.mover.Copy(fifo, o.tail, func(err error) { s.log.Printf("%v: %v", id, err) })
+	pump, err := o.mover.Copy(fifo, o.tail, func(err error) { o.report("the last lines of a run: %v", err) })
+	if err != nil {
+		return nil, err
+	}
 	o.tail.pump.Store(pump)
-	return pump, err
+	return pump, nil
 }
 
 // shownLine is how many cells of a run's last line are shown with its result.
 const shownLine = 200
 
-// lastLine is the last line that a run wrote, or its beginning.
-func (o output) lastLine(run uint64) string {
+// LastLine is the last line that a run wrote, or its beginning.
+func (o output) LastLine(run uint64) string {
 	line := head{left: 16 * shownLine} // more than is shown, whatever the characters are
 	if o.log != nil {
 		o.log.Read(context.Background(), logs.Query{Run: run, Lines: 1}, &line) // what came before an error will do
@@ -164,71 +200,4 @@ func (o output) remove() error {
 	}
 	o.tail.Remove()
 	return nil
-}
-
-// makeFIFO makes the FIFO of a run. It has a name, so that a daemon that comes later
-// finds it. The end that the tree gets is open for reading too: for it there is no
-// broken pipe as long as it lives.
-func makeFIFO(path string) (tree *os.File, err error) {
-	err = unix.Mkfifo(path, 0o600)
-	if err == unix.ENOENT { // somebody has deleted the directory
-		if _, err := private.MakeDir(filepath.Dir(path)); err != nil {
-			return nil, err
-		}
-		err = unix.Mkfifo(path, 0o600)
-	}
-	if err != nil {
-		return nil, &os.PathError{Op: "mkfifo", Path: path, Err: err}
-	}
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0) // os.OpenFile makes it non-blocking
-	if err != nil {
-		os.Remove(path)
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	return os.NewFile(uintptr(fd), path), nil
-}
-
-// openNamedFIFO is an end of a FIFO that a former worker has made.
-func openNamedFIFO(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := f.Stat(); err != nil || info.Mode().Type() != fs.ModeNamedPipe {
-		f.Close()
-		return nil, errors.Join(err, fmt.Errorf("%s is no FIFO", path))
-	}
-	return f, nil
-}
-
-// openFIFO is an end to read from, an open description of its own: that it does not
-// block must not show in the tree's. f is opened by its descriptor, so that it is
-// found when its name is gone.
-func openFIFO(f *os.File) (*os.File, error) {
-	return os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.O_RDONLY|unix.O_NONBLOCK, 0)
-}
-
-// findFIFO opens the FIFO of a run to read from: by its name or, when somebody has
-// deleted or moved that, as the output of a process of the tree. Nobody can give it its
-// name again. The error is of the name.
-func findFIFO(path string, tree cgroup.Group) (*os.File, error) {
-	f, err := openNamedFIFO(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err
-	}
-	pids, _ := tree.Pids()
-	for _, pid := range pids {
-		for _, fd := range []int{1, 2} {
-			link := fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
-			name, _ := os.Readlink(link)
-			info, statErr := os.Stat(link)
-			if statErr != nil || info.Mode().Type() != fs.ModeNamedPipe || filepath.Base(strings.TrimSuffix(name, " (deleted)")) != filepath.Base(path) {
-				continue
-			}
-			if f, err := os.OpenFile(link, unix.O_RDONLY|unix.O_NONBLOCK, 0); err == nil {
-				return f, nil
-			}
-		}
-	}
-	return nil, err
 }

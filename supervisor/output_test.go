@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -22,7 +21,7 @@ func TestAStoredLimitOfALogBelowTheLeastHoldsAsTheLeast(t *testing.T) {
 	}
 	t.Cleanup(mover.Close)
 	s := &Supervisor{state: state, mover: mover}
-	o, err := s.openOutput(&process.Spec{Name: "x", Log: true, LogMaxSize: 10, LogMaxTotal: 1, LogMaxAge: 1})
+	o, err := s.openOutput(&process.Spec{Name: "x", Logging: process.Logging{Log: true, LogMaxSize: 10, LogMaxTotal: 1, LogMaxAge: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,11 +34,11 @@ func TestAStoredLimitOfALogBelowTheLeastHoldsAsTheLeast(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tree.Close()
-	reader, err := openFIFO(tree)
+	reader, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pump, err := s.move(o, keeper.RunID{Name: "x", Run: 1}, reader)
+	pump, err := o.Move(1, reader)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,11 +8,17 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
+	"github.com/freeflowuniverse/processmanager/supervisor/run"
 )
 
 // strayRetry is how long a stray that SIGKILL does not end is waited for before it is
 // sent another.
 const strayRetry = time.Minute
+
+const (
+	killLimit = 5 * time.Second // for a tree to be gone after SIGKILL
+	strayLook = time.Second     // at a stray of whose end there is no notice
+)
 
 // stray is a group whose tree belongs to no process of the store. It is ended while the
 // daemon works already: only a run that is to have its name waits for it.
@@ -72,7 +78,7 @@ func (s *Supervisor) endStray(t *stray) {
 // A fault of ours in that is an error like another.
 func (t *stray) end(wait time.Duration, changed, closing <-chan struct{}) (err error) {
 	defer border.Catch(func(fault *border.Panic) { err = fault })
-	killed := insist(t.group.Kill)
+	killed := run.RetryPassing(t.group.Kill)
 	if errors.Is(killed, fs.ErrNotExist) {
 		return nil
 	}
@@ -81,10 +87,10 @@ func (t *stray) end(wait time.Duration, changed, closing <-chan struct{}) (err e
 	}
 	limit := time.NewTimer(wait)
 	defer limit.Stop()
-	again := time.NewTicker(mostLookAgain) // for a notice that does not come
+	again := time.NewTicker(strayLook) // for a notice that does not come
 	defer again.Stop()
 	for {
-		empty, err := isEmpty(t.group)
+		empty, err := run.IsEmpty(t.group)
 		if err == nil && empty {
 			return t.group.Remove()
 		}

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -9,40 +10,30 @@ import (
 	"log"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
-	"github.com/freeflowuniverse/processmanager/supervisor/border"
+	"github.com/freeflowuniverse/processmanager/supervisor/clock"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/run"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
+	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
-
-// Keeper is what the supervisor needs of the keeper: it clones and it reaps.
-// *keeper.Link is one.
-type Keeper interface {
-	// Spawn starts the leader of a run, once.
-	Spawn(ctx context.Context, id keeper.RunID, c proc.Command) (proc.ID, error)
-	// Kill sends SIGKILL to the leader.
-	Kill(id keeper.RunID) error
-	// Drop says that the run's result is on disk.
-	Drop(id keeper.RunID) error
-}
 
 // Config is where a supervisor works and what it works with.
 type Config struct {
 	State   string       // directory of the store and the logs
 	Runtime string       // directory of the FIFOs
 	Groups  cgroup.Group // the group that holds those of the runs
-	Keeper  Keeper
+	Keeper  run.Keeper
 	Held    []keeper.Held         // runs that the keeper knows of from a former worker
 	Ending  bool                  // Close follows at once, to finish a shutdown
 	Proc    string                // "/proc"
@@ -62,7 +53,7 @@ type Supervisor struct {
 	state   string
 	runtime string
 	groups  cgroup.Group
-	keeper  Keeper
+	keeper  run.Keeper
 	proc    string
 	dir     string
 	environ []string
@@ -71,15 +62,15 @@ type Supervisor struct {
 	log     *log.Logger
 	reached func(Point)
 
-	store  *store
-	watch  *cgroup.Watch
-	timers *timers
-	tails  *tails
-	mover  *logs.Mover
+	store *store.Store
+	watch *cgroup.Watch
+	clock *clock.Clock
+	tails *tails
+	mover *logs.Mover
+	host  *run.Host
 
-	origin  origin          // of the runs that are started now
-	life    context.Context // of everything that must not end with a request
-	closing chan struct{}   // closed when the daemon ends
+	origin  store.Origin  // of the runs that are started now
+	closing chan struct{} // closed when the daemon ends
 	loops   sync.WaitGroup
 
 	mu    sync.Mutex
@@ -97,27 +88,20 @@ func Open(c Config) (*Supervisor, error) {
 		state: c.State, runtime: c.Runtime, groups: c.Groups, keeper: c.Keeper, proc: c.Proc,
 		dir: c.Dir, environ: c.Environ, doctor: c.Doctor, upgrade: c.Upgrade, log: c.Log, reached: c.Reached,
 		tails:   &tails{limit: tailTotal},
-		life:    context.Background(),
 		closing: make(chan struct{}),
 		names:   map[string]*managed{},
 		strays:  map[string]*stray{},
 	}
-	if fileIsNew(StorePath(c.State)) {
+	if err := s.checkDirs(); err != nil {
+		return nil, err
+	}
+	if store.IsNew(store.In(c.State)) {
 		if err := s.beginAnew(c.Ending); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.checkDirs(); err != nil {
-		return nil, err
-	}
 	var err error
-	if s.origin.Boot, err = proc.BootID(s.proc); err != nil {
-		return nil, err
-	}
-	if s.origin.Keeper, err = proc.Identify(s.proc, os.Getppid()); err != nil {
-		return nil, err
-	}
-	if err = makeRuns(s.groups); err != nil {
+	if s.origin, err = originOf(s.proc); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -125,21 +109,35 @@ func Open(c Config) (*Supervisor, error) {
 			s.closeParts()
 		}
 	}()
+	if err = makeRuns(s.groups); err != nil {
+		return nil, err
+	}
 	if s.watch, err = cgroup.NewWatch(); err != nil {
 		return nil, err
 	}
-	if s.timers, err = newTimers(); err != nil {
+	if s.clock, err = clock.New(); err != nil {
 		return nil, err
 	}
 	if s.mover, err = logs.NewMover(); err != nil {
 		return nil, err
 	}
 	s.mover.Keep = proc.Cacheable
-	var records []record
-	if s.store, records, err = openStore(StorePath(c.State), s.log); err != nil {
+	s.host = &run.Host{
+		Group: func(name string) run.Group { return s.groups.Child(name) },
+		Watch: func(g run.Group, changed func()) (unwatch func(), err error) {
+			return s.watch.Add(g.(cgroup.Group), changed)
+		},
+		WatchMemory: func(g run.Group, changed func()) (unwatch func(), err error) {
+			return s.watch.AddMemory(g.(cgroup.Group), changed)
+		},
+		Keeper: c.Keeper, Clock: s.clock, Procfs: c.Proc, FIFOs: s.fifoDir(), Environ: c.Environ, Log: c.Log, Reached: c.Reached,
+		Admit: s.admit,
+	}
+	var contents store.Contents
+	if s.store, contents, err = store.Open(store.In(c.State), s.log); err != nil {
 		return nil, err
 	}
-	if err = s.takeOver(records, c.Held); err != nil {
+	if err = s.takeOver(contents, c.Held); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -181,12 +179,12 @@ func (s *Supervisor) beginAnew(ending bool) error {
 		return err
 	}
 	if len(alive) > 0 && !ending {
-		return &StoreError{StorePath(s.state), fmt.Errorf("it is gone or empty, and %d of its processes run: put it back, or they must end", len(alive))}
+		return &store.Error{Path: store.In(s.state), Err: fmt.Errorf("it is gone or empty, and %d of its processes run: put it back, or they must end", len(alive))}
 	}
 	if names, _ := os.ReadDir(logsDir(s.state)); len(names) == 0 {
 		return nil
 	}
-	moved, err := moveAside(logsDir(s.state))
+	moved, err := store.MoveAside(logsDir(s.state))
 	if err == nil {
 		s.log.Printf("there is no store: the logs of processes that it may have known were moved to %s", moved)
 	}
@@ -196,18 +194,32 @@ func (s *Supervisor) beginAnew(ending bool) error {
 // closeParts closes what Open has opened.
 func (s *Supervisor) closeParts() (err error) {
 	if s.store != nil {
-		err = s.store.close()
+		err = s.store.Close()
 	}
 	if s.mover != nil {
 		s.mover.Close()
 	}
-	if s.timers != nil {
-		s.timers.close()
+	if s.clock != nil {
+		s.clock.Close()
 	}
 	if s.watch != nil {
 		err = errors.Join(err, s.watch.Close())
 	}
 	return err
+}
+
+// admit says why no run can begin now whose group has this name.
+func (s *Supervisor) admit(group string) error {
+	if !proc.Roomy() {
+		s.mover.Release()
+	}
+	if !proc.Roomy() {
+		return &proc.NoRoomError{Runs: s.underWay(), Limit: proc.FileLimit()}
+	}
+	if err := s.awaitStray(group); err != nil {
+		return err
+	}
+	return makeRuns(s.groups)
 }
 
 // underWay is how many runs there are.
@@ -227,39 +239,9 @@ func (s *Supervisor) Exited(id keeper.RunID, exit proc.Exit) {
 	s.mu.Lock()
 	p := s.names[id.Name]
 	s.mu.Unlock()
-	if p == nil {
-		return
+	if p != nil {
+		p.Tell(run.Exited(id.Run, &exit))
 	}
-	select {
-	case p.exits <- leaderExit{id.Run, &exit}:
-	case <-p.done:
-	}
-}
-
-// Start registers a process and starts it or, with a schedule, lets it wait for
-// its time; with an empty command it starts the process that has the name.
-func (s *Supervisor) Start(ctx context.Context, spec process.Spec) (process.Status, error) {
-	if spec.Command == "" {
-		return s.request(ctx, spec.Name, evStart, goalStarted, spec.JobID)
-	}
-	times, err := judge(&spec)
-	if err != nil {
-		return process.Status{}, err
-	}
-	if spec.Dir == "" {
-		spec.Dir = s.dir
-	}
-	jobID := spec.JobID
-	if times != nil {
-		jobID = "" // it is that of each run
-	} else {
-		spec.JobID = "" // it is that of the first alone
-	}
-	p, err := s.register(spec, times)
-	if err != nil {
-		return process.Status{}, err
-	}
-	return p.ask(ctx, evStart, goalStarted, jobID)
 }
 
 // judge reports why a definition cannot be carried out here, and reads its schedule.
@@ -270,61 +252,35 @@ func judge(spec *process.Spec) (times *schedule.Schedule, err error) {
 	return schedule.Parse(spec.Cron, time.Now())
 }
 
-// register gives the name to a new process.
-func (s *Supervisor) register(spec process.Spec, times *schedule.Schedule) (*managed, error) {
+// register gives the name to a new process, or gives the one that has it.
+func (s *Supervisor) register(spec process.Spec, times *schedule.Schedule) (p *managed, is bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isClosing() {
-		return nil, errShuttingDown
+		return nil, false, errShuttingDown
 	}
-	if s.names[spec.Name] != nil {
-		return nil, process.Errorf(process.CodeExists, "there is a process '%s' already: give its name alone to start it again, or delete it first", spec.Name)
+	if p := s.names[spec.Name]; p != nil {
+		return p, false, nil
 	}
 	out, err := s.openOutput(&spec)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	p := s.newManaged(record{Spec: spec}, times, out)
+	kept := store.Process{Definition: store.Definition{ID: strings.ToLower(rand.Text()), Spec: spec, Job: spec.JobID, Dir: s.dir}}
+	p = s.newManaged(kept, times, out)
 	s.names[spec.Name] = p
+	p.inbox.put(func() { p.tell(process.Event{Kind: process.EventDefined}) })
 	s.loops.Go(p.loop)
-	return p, nil
+	return p, true, nil
 }
 
 // forget gives the name of p free.
 func (s *Supervisor) forget(p *managed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.names[p.rec.Spec.Name] == p {
-		delete(s.names, p.rec.Spec.Name)
+	if s.names[p.name] == p {
+		delete(s.names, p.name)
 	}
-}
-
-// Stop ends the tree and answers when nobody is left.
-func (s *Supervisor) Stop(ctx context.Context, name string) (process.Status, error) {
-	return s.request(ctx, name, evStop, goalStopped, "")
-}
-
-// Restart ends the tree and starts the next run.
-func (s *Supervisor) Restart(ctx context.Context, name, jobID string) (process.Status, error) {
-	return s.request(ctx, name, evRestart, goalStarted, jobID)
-}
-
-// Delete ends the tree and forgets the process, its history and its logs.
-func (s *Supervisor) Delete(ctx context.Context, name string) error {
-	p, err := s.lookup(name)
-	if err != nil {
-		return err
-	}
-	_, err = p.ask(ctx, evDelete, goalRemoved, "")
-	return err
-}
-
-func (s *Supervisor) request(ctx context.Context, name string, e event, g goal, jobID string) (process.Status, error) {
-	p, err := s.lookup(name)
-	if err != nil {
-		return process.Status{}, err
-	}
-	return p.ask(ctx, e, g, jobID)
 }
 
 func (s *Supervisor) lookup(name string) (*managed, error) {
@@ -345,44 +301,6 @@ func (s *Supervisor) gone(name string) error {
 	return process.Errorf(process.CodeNotFound, "no process '%s'", name)
 }
 
-// Status is what is known of one process.
-func (s *Supervisor) Status(ctx context.Context, name string) (process.Status, error) {
-	p, err := s.lookup(name)
-	if err != nil {
-		return process.Status{}, err
-	}
-	return s.statusOf(p), nil
-}
-
-// List is all processes, sorted by name.
-func (s *Supervisor) List(ctx context.Context) ([]process.Status, error) {
-	s.mu.Lock()
-	all := slices.Collect(maps.Values(s.names))
-	s.mu.Unlock()
-	slices.SortFunc(all, func(a, b *managed) int { return strings.Compare(a.name(), b.name()) })
-	// To read a group's CPU time the kernel looks for it among all sisters that have
-	// run since theirs was read. One look at the parent brings all up to date first.
-	s.groups.CPU()
-	// Most of it is waiting for the kernel to add up, so all cores take part.
-	list := make([]process.Status, len(all))
-	var next atomic.Int64
-	var readers sync.WaitGroup
-	var fault atomic.Pointer[border.Panic]
-	for range min(runtime.GOMAXPROCS(0), len(all)) {
-		readers.Go(func() {
-			defer border.Catch(func(p *border.Panic) { fault.Store(p) })
-			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
-				list[i] = s.statusOf(all[i])
-			}
-		})
-	}
-	readers.Wait()
-	if p := fault.Load(); p != nil {
-		panic(p) // it is this request's
-	}
-	return list, nil
-}
-
 // Names are those of all processes, sorted.
 func (s *Supervisor) Names() []string {
 	s.mu.Lock()
@@ -397,7 +315,7 @@ func (s *Supervisor) Log(ctx context.Context, name string, q process.LogQuery, w
 	if err != nil {
 		return 0, err
 	}
-	next, err = p.output.read(ctx, q, w)
+	next, err = p.view.Load().output.read(ctx, q, w)
 	if errors.Is(err, logs.ErrRemoved) {
 		return next, process.Errorf(process.CodeNotFound, "process '%s' was deleted", name)
 	}
@@ -411,10 +329,22 @@ func (s *Supervisor) Log(ctx context.Context, name string, q process.LogQuery, w
 
 // Upgrade brings in the program now on disk, or says how that went.
 func (s *Supervisor) Upgrade(ctx context.Context, number uint64) (process.Upgrade, error) {
-	if number == 0 && !s.store.answers() { // the next worker could not open it
-		return process.Upgrade{}, process.Errorf(process.CodeUpgrade, "nothing was changed: the store %s does not answer for %v", s.store.path, storeLimit)
+	if number == 0 && !s.storeAnswers() { // the next worker could not open it
+		return process.Upgrade{}, process.Errorf(process.CodeUpgrade, "nothing was changed: the store %s does not answer for %v", s.store.Path(), storeLimit)
 	}
 	return s.upgrade(ctx, number)
+}
+
+// storeAnswers reports whether the disk takes a write within storeLimit.
+func (s *Supervisor) storeAnswers() bool {
+	done := make(chan error, 1)
+	s.store.Write(store.Change{Done: func(err error) { done <- err }})
+	select {
+	case <-done:
+		return true
+	case <-time.After(storeLimit):
+		return false
+	}
 }
 
 // Doctor examines the host, and says which definitions cannot be carried out.
@@ -447,7 +377,11 @@ var ErrHangs = errors.New("does not answer")
 func (s *Supervisor) Close() error {
 	s.mu.Lock()
 	close(s.closing)
+	all := slices.Collect(maps.Values(s.names))
 	s.mu.Unlock()
+	for _, p := range all {
+		p.inbox.put(func() { p.handle(lifecycle.Event{Kind: lifecycle.Shutdown}) })
+	}
 	s.loops.Wait()
 	closed := make(chan error, 1)
 	go func() { closed <- s.closeParts() }()
@@ -471,8 +405,6 @@ func (s *Supervisor) isClosing() bool {
 func (s *Supervisor) fifoDir() string { return fifoDir(s.runtime) }
 
 func fifoDir(runtimeDir string) string { return runtimeDir + "/fifo" }
-
-func (s *Supervisor) fifoPath(id keeper.RunID) string { return s.fifoDir() + "/" + groupName(id) }
 
 func (s *Supervisor) logDir(name string) string { return logsDir(s.state) + "/" + name }
 

@@ -1,16 +1,16 @@
 package supervisor
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/run"
 )
 
 // view is what others see of a process. It is never changed once published.
 type view struct {
-	spec    process.Spec
+	spec    process.Spec // with the working directory that holds
 	state   process.State
 	pid     int
 	next    time.Time
@@ -18,38 +18,52 @@ type view struct {
 	run     process.Run   // the current one; Number 0: none
 	boot    time.Duration // when it started, by proc.BootTime
 	last    *process.Run
-	invalid error  // see managed
-	meter   *meter // of the current run
+	invalid error      // see managed
+	meter   *run.Meter // of the current run
+	output  output
+	changed []string // what the current run does not follow
 
 	outputError string // why its output is not read; empty: it is
-	already     bool   // it was under way before the request that this answers
+
+	already bool // it was under way before the request that this answers
 }
 
-func (p *managed) name() string { return p.view.Load().spec.Name }
-
-// publish shows others how things stand. A run that is over is so when that is on disk
-// and what it had is gone, unless the disk hangs.
+// publish shows others how things stand. A run that is over is so when that is on disk and
+// what it had is gone, unless the disk hangs.
 func (p *managed) publish() {
-	if !p.state.busy() && p.disk.written < p.disk.finished && p.disk.hung == nil {
+	if !p.machine.Busy() && p.disk.hung == nil && p.releasing() && p.view.Load() != nil {
 		return
 	}
-	p.view.Store(p.see())
+	p.view.Store(p.look())
 }
 
-// see is how things stand.
-func (p *managed) see() *view {
-	v := &view{spec: p.rec.Spec, state: p.state.shown(), next: p.next, missed: p.rec.Missed, last: p.rec.Last, invalid: p.invalid}
-	if p.invalid != nil && v.state.AtRest() {
-		v.state = process.Failed
+// releasing reports whether a run is over and still has something.
+func (p *managed) releasing() bool {
+	if p.disk.dirty && len(p.disk.unkept) > 0 && p.disk.unsaved == nil {
+		return true
 	}
-	if r := p.run; r != nil {
-		v.run, v.boot, v.meter = r.describe(), r.boot, r.meter
-		if r.moveErr != nil {
-			v.outputError = fmt.Sprintf("it is not read, and is tried again: %v", r.moveErr)
+	for _, w := range p.disk.writes {
+		if len(w.runs) > 0 && w.err == nil {
+			return true
 		}
-		if !r.ended {
-			v.pid = r.leader.PID
+	}
+	return false
+}
+
+// look is how things stand.
+func (p *managed) look() *view {
+	v := &view{spec: p.kept.Spec, state: p.machine.State(), next: p.next, missed: p.kept.Missed, last: p.kept.Last,
+		invalid: p.invalid, output: p.output}
+	if v.spec.Dir == "" {
+		v.spec.Dir = p.kept.Dir
+	}
+	if n := len(p.machine.Runs); n > 0 {
+		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil { // it is made in a moment
+			v.state, v.run, v.boot, v.meter, v.pid = r.State(), r.Describe(), r.Boot(), r.Meter(), r.PID()
+			v.outputError, v.changed = r.OutputError(), p.kept.Changed
 		}
+	} else if p.invalid != nil {
+		v.state = process.Failed
 	}
 	if p.owed { // first of all
 		v.state = process.Starting
@@ -61,7 +75,7 @@ func (p *managed) see() *view {
 func (s *Supervisor) statusOf(p *managed) process.Status {
 	for {
 		v := p.view.Load()
-		status, ok := p.status(v)
+		status, ok := v.status()
 		// A run that ended meanwhile has left its totals in a new view.
 		if ok || p.view.Load() == v {
 			return status
@@ -69,22 +83,15 @@ func (s *Supervisor) statusOf(p *managed) process.Status {
 	}
 }
 
-// status is what a view shows, and what is known of the output by now. It is false when
-// the figures of the current run could not be read.
-func (p *managed) status(v *view) (status process.Status, ok bool) {
-	status, ok = v.status()
-	status.LogDropped = p.output.dropped()
-	if status.OutputError = v.outputError; status.OutputError == "" && v.run.Number != 0 {
-		status.OutputError = p.output.trouble()
-	}
-	return status, ok
-}
-
 // status is false when the figures of the current run could not be read.
 func (v *view) status() (status process.Status, ok bool) {
 	status = process.NewStatus(v.spec, v.state)
 	status.PID, status.LastRun, status.AlreadyRunning = v.pid, v.last, v.already
-	status.NextTime, status.MissedTime = v.next.UTC(), v.missed.UTC()
+	status.NextTime, status.MissedTime, status.WaitsForRestart = v.next.UTC(), v.missed.UTC(), v.changed
+	status.LogDropped = v.output.dropped()
+	if status.OutputError = v.outputError; status.OutputError == "" && v.run.Number != 0 {
+		status.OutputError = v.output.trouble()
+	}
 	switch {
 	case v.run.Number != 0:
 		status.Run = v.run
@@ -100,7 +107,7 @@ func (v *view) status() (status process.Status, ok bool) {
 	if v.meter == nil {
 		return status, true
 	}
-	usage, percent, err := v.meter.now()
+	usage, percent, err := v.meter.Now()
 	if err != nil {
 		return status, false
 	}

@@ -37,7 +37,7 @@ func help(w *output, args []string) error {
 }
 
 func helpAll(t io.Writer) {
-	fmt.Fprint(t, "usage: pmclient [flags] COMMAND [flags] [NAME]\n\n")
+	fmt.Fprint(t, "usage: pmclient [flags] COMMAND [flags] [NAME…]\n\n")
 	for _, v := range verbs.All() {
 		fmt.Fprintf(t, "  %s\t%s\n", v.Short(), v.Help)
 	}
@@ -51,7 +51,7 @@ func helpAll(t io.Writer) {
 		value, text := flag.UnquoteUsage(f)
 		fmt.Fprintf(t, "  -%s %s\t%s\n", f.Name, value, text)
 	})
-	fmt.Fprint(t, "\nexit codes: 0 done, 1 the action failed, 2 usage, 3 no daemon there, 4 not authenticated\n")
+	fmt.Fprint(t, "\nexit codes: 0 done, 1 the action failed, 2 usage, 69 no daemon there, 77 not authenticated;\nof status: 0 running or about to, 3 at rest, 4 no such process; of several processes the worst\n")
 }
 
 func helpOne(t io.Writer, command string) error {
@@ -67,10 +67,10 @@ func helpOne(t io.Writer, command string) error {
 	}
 	fmt.Fprintf(t, "usage: pmclient %s [flags]", command)
 	switch {
-	case v.Name == logVerb:
+	case v.Needs("name"):
 		fmt.Fprint(t, " NAME…")
 	case v.Takes("name"):
-		fmt.Fprint(t, " NAME")
+		fmt.Fprint(t, " [NAME…]")
 	}
 	fmt.Fprintf(t, "\n\n%s\n\n", v.Help)
 	for _, p := range v.AllParams() {

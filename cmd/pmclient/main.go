@@ -2,8 +2,10 @@
 //
 //	pmclient [-socket PATH] [-secret-file FILE] COMMAND [flags] [NAME]
 //
-// Exit codes: 0 done, 1 the action failed, 2 usage, 3 no daemon there, 4 not
-// authenticated. Errors are one line on standard error.
+// Exit codes: 0 done, 1 the action failed, 2 usage, 69 no daemon there, 77 not
+// authenticated. Of status: 0 it runs or is about to, 3 it is at rest, 4 there is no such
+// process. Where several processes are named, that of the worst. Errors are one line on
+// standard error.
 package main
 
 import (
@@ -44,12 +46,19 @@ const endTime = 5 * time.Second
 
 // Exit codes.
 const (
-	exitDone = iota
-	exitFailed
-	exitUsage
-	exitNoDaemon
-	exitNotAuthenticated
+	exitDone             = 0
+	exitFailed           = 1
+	exitUsage            = 2
+	exitAtRest           = 3  // of status, as service scripts have it
+	exitNoProcess        = 4  // of status
+	exitNoDaemon         = 69 // EX_UNAVAILABLE of sysexits.h
+	exitNotAuthenticated = 77 // EX_NOPERM
 )
+
+// coded is an exit code. Alone it is the end of a command that has nothing to add.
+type coded int
+
+func (coded) Error() string { return "" }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	out := newOutput(stdout)
@@ -58,6 +67,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitDone
 	}
 	text, code := explain(err)
+	if text == "" {
+		return code
+	}
 	fmt.Fprintf(stderr, "pmclient: %s\n", screen.Line(text))
 	return code
 }
@@ -68,6 +80,10 @@ const interrupted = "interrupted; what was asked for goes on in the daemon"
 func explain(err error) (text string, code int) {
 	text = err.Error()
 	var wrong usageError
+	var coded coded
+	if errors.As(err, &coded) {
+		defer func() { code = int(coded) }()
+	}
 	switch {
 	case errors.As(err, &wrong):
 		return text, exitUsage
@@ -138,15 +154,35 @@ func runVerb(ctx context.Context, conn connection, command string, args []string
 	}
 	defer c.Close()
 	answer := verbs.Run(ctx, c, action)
-	if verb.Short() == "start" && errors.Is(answer.Err, process.ErrNotFound) {
-		return fmt.Errorf("%w: give -command to register it", answer.Err)
-	}
-	if answer.Err != nil {
-		return answer.Err
-	}
 	answer.Width = stdout.columns
-	out := bufio.NewWriter(stdout) // a table is many small writes
-	return errors.Join(answer.Write(out), out.Flush())
+	failed := answer.TakeFailures()
+	var said error
+	if answer.Err == nil {
+		out := bufio.NewWriter(stdout) // a table is many small writes
+		said = errors.Join(answer.Write(out), out.Flush())
+	}
+	switch verb.Short() {
+	case "start":
+		if errors.Is(failed, process.ErrNotFound) {
+			failed = fmt.Errorf("%w: give -command to register it", failed)
+		}
+	case "status":
+		failed = statusCode(answer.Outcomes(), failed)
+	}
+	return errors.Join(said, failed)
+}
+
+// statusCode is the exit code of status beside what failed.
+func statusCode(list []process.Outcome, failed error) error {
+	if errors.Is(failed, process.ErrNotFound) {
+		return fmt.Errorf("%w%w", coded(exitNoProcess), failed)
+	}
+	for _, o := range list {
+		if failed == nil && o.Err == nil && o.Status.State.AtRest() {
+			return coded(exitAtRest)
+		}
+	}
+	return failed
 }
 
 func noCommand(command string) error {
@@ -165,8 +201,8 @@ func alias(command string) string {
 	return command
 }
 
-// parseVerb reads the flags of a command, which are the parameters of its verb; a
-// bare word is the name.
+// parseVerb reads the flags of a command, which are the parameters of its verb; bare
+// words are names.
 func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Action, err error) {
 	f := quietFlags(v.Short())
 	conn.register(f)
@@ -178,17 +214,17 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 	if err != nil {
 		return a, err
 	}
-	for _, word := range words {
-		if !v.Takes("name") {
-			return a, usageOf(v.Short(), "%s takes no name, %s was given", v.Short(), process.Printable(word))
-		}
-		if name, given := a.Get("name"); given {
-			return a, usageOf(v.Short(), "%s takes one name: after %s, %s was given; several words make one value in quotes",
-				v.Short(), process.Printable(name.Value), process.Printable(word))
-		}
-		a.Params = append(a.Params, heroscript.Param{Key: "name", Value: word})
+	if len(words) > 0 && !v.Takes("name") {
+		return a, usageOf(v.Short(), "%s takes no name, %s was given", v.Short(), process.Printable(words[0]))
 	}
-	if _, given := a.Get("name"); v.Takes("name") && !given {
+	if _, command := a.Get("command"); command && len(words) > 1 {
+		return a, usageOf(v.Short(), "%s with a command takes one name: after %s, %s was given; several words make one value in quotes",
+			v.Short(), process.Printable(words[0]), process.Printable(words[1]))
+	}
+	if len(words) > 0 {
+		a.Params = append(a.Params, heroscript.Param{Key: "name", Value: strings.Join(words, ",")})
+	}
+	if _, given := a.Get("name"); !given && v.Needs("name") {
 		return a, usageOf(v.Short(), "%s needs the name of a process", v.Short())
 	}
 	if err := verbs.Check(a); err != nil {

@@ -28,6 +28,7 @@ type known struct {
 	asked  []string
 	output string
 	logErr error
+	state  process.State // 0: running
 }
 
 func (k *known) do(name, format string, args ...any) (process.Status, error) {
@@ -42,37 +43,65 @@ func (k *known) do(name, format string, args ...any) (process.Status, error) {
 	return s, nil
 }
 
-func (k *known) Start(_ context.Context, s process.Spec) (process.Status, error) {
-	if s.Name == "nobody" {
-		return k.do(s.Name, "start nobody")
-	}
+func (k *known) StartSpec(_ context.Context, s process.Spec, replace bool) (process.Status, error) {
 	text := fmt.Sprintf("start %s %q log=%v cron=%q deadline=%v job=%q signal=%v", s.Name, s.Command, s.Log, s.Cron, s.Deadline, s.JobID, s.EndSignal())
 	if s.StopTimeout != nil {
 		text += fmt.Sprintf(" grace=%v", s.Grace())
 	}
+	if replace {
+		text += " replace"
+	}
 	return k.do("web", "%s", text)
 }
 
-func (k *known) Stop(_ context.Context, name string) (process.Status, error) {
-	return k.do(name, "stop %s", name)
+func (k *known) Do(_ context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error) {
+	names, err := of.Resolve([]string{"web"})
+	var list []process.Outcome
+	for _, name := range names {
+		o := process.Outcome{Name: name}
+		text := strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", op), "process."))
+		switch op := op.(type) {
+		case process.Restart:
+			text += " " + op.JobID
+		case process.StartAgain:
+			text += " " + op.JobID
+		case process.SendSignal:
+			text += fmt.Sprintf(" %v %v", op.Signal, op.Tree)
+		case process.Set:
+			text += fmt.Sprint(" ", op.Settings)
+		}
+		o.Status, o.Err = k.do(name, "%s %s", name, strings.TrimSpace(text))
+		if _, ok := op.(process.Delete); ok {
+			o.Status = process.Status{}
+		}
+		list = append(list, o)
+	}
+	return list, err
 }
 
-func (k *known) Restart(_ context.Context, name, jobID string) (process.Status, error) {
-	return k.do(name, "restart %s %s", name, jobID)
+func (k *known) Show(_ context.Context, of process.Selection) (list []process.Outcome, err error) {
+	if len(of) == 0 {
+		of = process.Selection{"web"}
+	}
+	names, err := of.Resolve([]string{"web"})
+	for _, name := range names {
+		o := process.Outcome{Name: name}
+		if o.Status, o.Err = k.do(name, "show %s", name); o.Err == nil {
+			o.Status.State = cmp.Or(k.state, process.Running)
+		}
+		list = append(list, o)
+	}
+	return list, err
 }
 
-func (k *known) Delete(_ context.Context, name string) error {
-	_, err := k.do(name, "delete %s", name)
+func (k *known) Runs(_ context.Context, of process.Selection, most int) ([]process.RunRecord, error) {
+	_, err := k.do("web", "runs %s %d", of, most)
+	return nil, err
+}
+
+func (k *known) Events(_ context.Context, q process.EventQuery, tell func(process.Event) error) error {
+	_, err := k.do("web", "events %d %v", q.Since, q.Follow)
 	return err
-}
-
-func (k *known) Status(_ context.Context, name string) (process.Status, error) {
-	return k.do(name, "status %s", name)
-}
-
-func (k *known) List(context.Context) ([]process.Status, error) {
-	s, err := k.do("web", "list")
-	return []process.Status{s}, err
 }
 
 func (k *known) Upgrade(_ context.Context, number uint64) (process.Upgrade, error) {
@@ -159,23 +188,31 @@ func TestFlagsStandAnywhere(t *testing.T) {
 	socket := daemon(t, k)
 	const plain = `cron="" deadline=0s job="" signal=TERM`
 	for _, c := range []struct{ args, want string }{
-		{"-socket SOCKET -secret SECRET list", "list"},
-		{"--socket=SOCKET --secret=SECRET list", "list"},
-		{"list -socket SOCKET -secret SECRET", "list"},
-		{"-socket wrong -secret wrong list -socket SOCKET -secret SECRET", "list"},
-		{"-socket SOCKET -secret SECRET stop web", "stop web"},
-		{"-socket SOCKET -secret SECRET stop -name web", "stop web"},
-		{"-socket SOCKET -secret SECRET stop --name web", "stop web"},
-		{"-socket SOCKET -secret SECRET stop --name=web", "stop web"},
-		{"-socket SOCKET stop web -secret SECRET", "stop web"},
-		{"-socket SOCKET -secret SECRET stop -- web", "stop web"},
-		{"-socket SOCKET -secret SECRET delete web", "delete web"},
-		{"-socket SOCKET -secret SECRET restart web -jobid e42", "restart web e42"},
-		{"-socket SOCKET -secret SECRET restart web", "restart web "},
-		{"-socket SOCKET -secret SECRET status -format json web", "status web"},
-		{"-socket SOCKET -secret SECRET log web", "status web, log web 100"},
-		{"-socket SOCKET -secret SECRET logs -limit 7 web", "status web, log web 7"},
-		{"-socket SOCKET -secret SECRET start web", `start web "" log=false ` + plain},
+		{"-socket SOCKET -secret SECRET list", "show web"},
+		{"--socket=SOCKET --secret=SECRET list", "show web"},
+		{"list -socket SOCKET -secret SECRET", "show web"},
+		{"-socket wrong -secret wrong list -socket SOCKET -secret SECRET", "show web"},
+		{"-socket SOCKET -secret SECRET list w*", "show web"},
+		{"-socket SOCKET -secret SECRET stop web", "web stop"},
+		{"-socket SOCKET -secret SECRET stop -name web", "web stop"},
+		{"-socket SOCKET -secret SECRET stop --name web", "web stop"},
+		{"-socket SOCKET -secret SECRET stop --name=web", "web stop"},
+		{"-socket SOCKET stop web -secret SECRET", "web stop"},
+		{"-socket SOCKET -secret SECRET stop -- web", "web stop"},
+		{"-socket SOCKET -secret SECRET stop web web", "web stop"},
+		{"-socket SOCKET -secret SECRET stop w*,web", "web stop"},
+		{"-socket SOCKET -secret SECRET delete web", "web delete"},
+		{"-socket SOCKET -secret SECRET signal web -signal HUP -tree", "web sendsignal HUP true"},
+		{"-socket SOCKET -secret SECRET set web -log -stop_timeout 5s", "web set [{log true} {stop_timeout 5s}]"},
+		{"-socket SOCKET -secret SECRET runs web -limit 3", "runs web 3"},
+		{"-socket SOCKET -secret SECRET events -since 4", "events 4 false"},
+		{"-socket SOCKET -secret SECRET restart web -jobid e42", "web restart e42"},
+		{"-socket SOCKET -secret SECRET restart web", "web restart"},
+		{"-socket SOCKET -secret SECRET status -format json web", "show web"},
+		{"-socket SOCKET -secret SECRET log web", "show web, log web 100"},
+		{"-socket SOCKET -secret SECRET logs -limit 7 web", "show web, log web 7"},
+		{"-socket SOCKET -secret SECRET start web", "web startagain"},
+		{"-socket SOCKET -secret SECRET start web -command ./web -replace", `start web "./web" log=false ` + plain + " replace"},
 		{"-socket SOCKET -secret SECRET start -name web -command ./web -log", `start web "./web" log=true ` + plain},
 		{"-socket SOCKET -secret SECRET start web -log -command ./web", `start web "./web" log=true ` + plain},
 		{"-socket SOCKET -secret SECRET start -log=true web -command ./web", `start web "./web" log=true ` + plain},
@@ -200,7 +237,7 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		for _, arg := range strings.Fields(args) {
 			line = append(line, strings.NewReplacer("SOCKET", socket, "SECRET", secret).Replace(arg))
 		}
-		if code, _, stderr := pmclientWith(t, "!!process.list", line...); code != exitDone || !slices.Equal(k.asked, []string{"list"}) {
+		if code, _, stderr := pmclientWith(t, "!!process.list", line...); code != exitDone || !slices.Equal(k.asked, []string{"show web"}) {
 			t.Errorf("%s: code %d, %s, asked %q", args, code, stderr, k.asked)
 		}
 	}
@@ -223,15 +260,14 @@ func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
 		"-secret= list":                     `invalid value "" for flag -secret: -secret is empty; 'pmclient help' shows the usage`,
 		"list -secret=":                     `invalid value "" for flag -secret: -secret is empty; 'pmclient help list' shows the usage`,
 		"list -nonsense":                    "flag provided but not defined: -nonsense; 'pmclient help list' shows the usage",
-		"list web":                          `list takes no name, "web" was given; 'pmclient help list' shows the usage`,
+		"doctor web":                        `doctor takes no name, "web" was given; 'pmclient help doctor' shows the usage`,
 		"stop":                              "stop needs the name of a process; 'pmclient help stop' shows the usage",
-		"stop a b":                          `stop takes one name: after "a", "b" was given; several words make one value in quotes; 'pmclient help stop' shows the usage`,
-		"start a -command sleep 5":          `start takes one name: after "a", "5" was given; several words make one value in quotes; 'pmclient help start' shows the usage`,
+		"start a -command sleep 5":          `start with a command takes one name: after "a", "5" was given; several words make one value in quotes; 'pmclient help start' shows the usage`,
 		"start -name a -name b":             "parameter name is given twice; 'pmclient help start' shows the usage",
 		"start a -log":                      "process.start without a command starts a process that is there, and takes no other parameter: give command:COMMAND, or the name alone; 'pmclient help start' shows the usage",
-		"start a -command b -log=maybe":     `log: expected true or false (or yes/no, y/n, 1/0, on/off), found "maybe"; 'pmclient help start' shows the usage`,
+		"start a -command b -log=maybe":     `log: "maybe" is neither true nor false (or yes/no, y/n, 1/0, on/off); 'pmclient help start' shows the usage`,
 		"start a -command b -deadline":      "flag needs an argument: -deadline; 'pmclient help start' shows the usage",
-		"start a -command b -deadline soon": `deadline: "soon" is not a number of seconds; 'pmclient help start' shows the usage`,
+		"start a -command b -deadline soon": `deadline: "soon" is not a length of time: a number of seconds such as 30 or 1.5, or 500ms, 90s, 10m, 2h, 1d; 'pmclient help start' shows the usage`,
 		"logs -nonsense a":                  "flag provided but not defined: -nonsense; 'pmclient help logs' shows the usage",
 		"logs -limit 0 a":                   `limit: "0" is not a number of lines: 1 or more; 'pmclient help logs' shows the usage`,
 		"logs a -until 2026-01-30T00:00:00Z -since 2026-01-31T00:00:00Z": "since is not before until, so there is nothing between them: 2026-01-31T00:00:00Z and 2026-01-30T00:00:00Z; 'pmclient help logs' shows the usage",
@@ -276,12 +312,40 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// status is told by its exit code as well.
+func TestStatusHasExitCodes(t *testing.T) {
+	k := &known{}
+	socket := daemon(t, k)
+	for state, want := range map[process.State]int{process.Running: 0, process.Scheduled: 0, process.Starting: 0, process.Stopping: 0, process.Stopped: 3, process.Completed: 3, process.Failed: 3} {
+		k.state = state
+		for _, format := range []string{"text", "json"} {
+			var stdout, stderr strings.Builder
+			code := run(t.Context(), []string{"-socket", socket, "-secret", secret, "status", "web", "-format", format}, strings.NewReader(""), &stdout, &stderr)
+			if code != want || stderr.Len() > 0 || !strings.Contains(stdout.String(), "web") {
+				t.Errorf("%v: code %d, %q, %q", state, code, stdout.String(), stderr.String())
+			}
+		}
+	}
+	code, stdout, stderr := pmclient(t, "-socket", socket, "-secret", secret, "status", "nobody")
+	if code != exitNoProcess || stdout != "" || !strings.Contains(stderr, "no process 'nobody'") {
+		t.Errorf("code %d, %q, %q", code, stdout, stderr)
+	}
+	code, stdout, stderr = pmclient(t, "-socket", socket, "-secret", secret, "status", "web", "nobody")
+	if code != exitNoProcess || !strings.Contains(stdout, "web") || !strings.Contains(stderr, "no process 'nobody'") {
+		t.Errorf("of two: code %d, %q, %q", code, stdout, stderr)
+	}
+	code, stdout, stderr = pmclient(t, "-socket", socket, "-secret", secret, "stop", "nobody", "web", "away")
+	if code != exitFailed || strings.Count(stdout, "\n") != 1 || !strings.Contains(stderr, "no process 'nobody'; no process 'away'") {
+		t.Errorf("stop of three: code %d, %q, %q", code, stdout, stderr)
+	}
+}
+
 // A schedule is judged before the daemon is asked, whatever is wrong with it.
 func TestBadSchedulesAreUsage(t *testing.T) {
 	withoutSecrets(t)
 	k := &known{}
 	socket := daemon(t, k)
-	for _, expr := range []string{"", "often", "* * * *", "60 * * * *", "0 0 * * 8", "1,,2 * * * *", "@every 0s", "@every 1ms", "0 0 31 2 *", "TZ=UTC", "CRON_TZ=UTC 60 0 * * *"} {
+	for _, expr := range []string{"often", "* * * *", "60 * * * *", "0 0 * * 8", "1,,2 * * * *", "@every 0s", "@every 1ms", "0 0 31 2 *", "TZ=UTC", "CRON_TZ=UTC 60 0 * * *"} {
 		code, stdout, stderr := pmclient(t, "-socket", socket, "-secret", secret, "start", "web", "-command", "true", "-cron", expr)
 		if code != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "pmclient: cron: ") || len(k.asked) > 0 {
 			t.Errorf("%q: code %d, asked %q, %s%s", expr, code, k.asked, stdout, stderr)
@@ -392,7 +456,7 @@ func TestScripts(t *testing.T) {
 	if err := os.WriteFile(file, []byte("!!process.stop name:web\n!!process.delete\n    name:web\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"stop web", "delete web"}
+	want := []string{"web stop", "web delete"}
 	if code, stdout, stderr := pmclient(t, "-socket", socket, "run", file); code != exitDone || !slices.Equal(k.asked, want) || strings.Count(stdout, "\n") != 2 {
 		t.Errorf("code %d, asked %q, %s%s", code, k.asked, stdout, stderr)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
+	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
 
 // controllers are those that accounting and limits can use.
@@ -114,7 +115,7 @@ func (g *groups) identity() instance { return instance{g.id, g.root.Path(), g.ma
 // group a new instance harms nobody.
 func recoverInstance(p *places, h *cgroup.Hierarchy, why error, logger *log.Logger) (in instance, err error) {
 	damaged := errors.Is(why, errDamaged)
-	storeless := supervisor.StoreIsNew(p.State)
+	storeless := store.IsNew(store.In(p.State))
 	if storeless && !damaged { // the first start
 		return newInstance(), nil
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/supervisor"
+	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
 
 // nobody is a user who owns nothing.
@@ -203,7 +204,7 @@ func TestAStoreThatOthersHaveLockedIsReplaced(t *testing.T) {
 	if _, err := supervisor.ResetStore(dir); err != nil { // makes one
 		t.Fatal(err)
 	}
-	path := supervisor.StorePath(dir)
+	path := store.In(dir)
 	was, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

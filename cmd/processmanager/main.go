@@ -31,6 +31,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/store"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
@@ -64,7 +65,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	case len(args) == 3 && args[1] == keeper.ResumeArg:
 		err = resume(ctx, args[2], logger, out.flush)
 	case len(args) == 3 && args[1] == verifyArg:
-		err = supervisor.VerifyStore(args[2])
+		err = store.Verify(store.In(args[2]))
 	default:
 		err = keep(ctx, args, logger, screen.NewWriter(out), out.flush)
 	}
@@ -263,7 +264,7 @@ func (o *options) prepareStore(logger *log.Logger) error {
 		}
 		return err
 	}
-	if err := supervisor.FreeStore(o.State); err != nil {
+	if err := store.Free(store.In(o.State)); err != nil {
 		return err
 	}
 	verify := exec.Command("/proc/self/exe", verifyArg, o.State)
@@ -277,5 +278,5 @@ func (o *options) prepareStore(logger *log.Logger) error {
 	if _, crashed := strings.CutPrefix(line, "panic: "); !crashed && !strings.HasPrefix(line, "unexpected fault") && line != "" {
 		return errors.New(line)
 	}
-	return &supervisor.StoreError{Path: supervisor.StorePath(o.State), Err: fmt.Errorf("it is damaged (%s)", line)}
+	return &store.Error{Path: store.In(o.State), Err: fmt.Errorf("it is damaged (%s)", line)}
 }

@@ -3,6 +3,7 @@ package verbs
 import (
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 )
@@ -67,7 +68,7 @@ func (v *Verb) completeParam(given []string) (all []string) {
 }
 
 func (v *Verb) completeValue(key string, names func() []string) (all []string) {
-	p := v.param(strings.ToLower(key))
+	p := v.form(time.Time{}).param(strings.ToLower(key))
 	switch {
 	case p == nil:
 	case p.Name == "name":

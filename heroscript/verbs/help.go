@@ -34,9 +34,7 @@ func help(verb string) Answer {
 
 type overview struct{}
 
-func (overview) json() any { return nil }
-
-func (overview) text(w io.Writer) error {
+func (overview) write(w io.Writer, _ style) error {
 	var g grid
 	for _, v := range table {
 		g.add("!!"+v.Name, v.Help)
@@ -49,11 +47,9 @@ func (overview) text(w io.Writer) error {
 
 type explanation struct{ v *Verb }
 
-func (explanation) json() any { return nil }
-
-func (e explanation) text(w io.Writer) error {
+func (e explanation) write(w io.Writer, _ style) error {
 	fmt.Fprintf(w, "%s\n\n  !!%s", e.v.Help, e.v.Name)
-	for _, p := range e.v.Params {
+	for _, p := range e.v.Params() {
 		usage := p.Name + ":" + p.Value
 		if p.IsFlag() {
 			usage = p.Name + ":true"

@@ -9,48 +9,25 @@ import (
 )
 
 // list is the result of list.
-type list []process.Status
+type list []process.Outcome
 
-func (l list) json() any {
-	if l == nil {
-		return []process.Status{}
-	}
-	return []process.Status(l)
-}
-
-// streamJSON is json, written a process at a time: the commands of all together may
-// be much.
-func (l list) streamJSON(w io.Writer) error {
-	between := ""
-	io.WriteString(w, "[")
-	for _, s := range l {
-		one, err := marshal(s)
-		if err != nil {
-			return err
-		}
-		io.WriteString(w, between)
-		if _, err := w.Write(one); err != nil {
-			return err
-		}
-		between = ","
-	}
-	_, err := io.WriteString(w, "]\n")
-	return err
-}
-
-func (l list) text(w io.Writer) error { return l.fit(w, 0) }
-
-// fit is text in a window of this many columns, 0 for any number: a line for each
-// process.
-func (l list) fit(w io.Writer, width int) error {
-	if len(l) == 0 {
+// write gives a line for each process.
+func (l list) write(w io.Writer, st style) error {
+	switch {
+	case st.json:
+		return writeArray(w, l)
+	case len(l) == 0:
 		_, err := fmt.Fprintln(w, "no processes")
 		return err
 	}
 	var g grid
 	g.add("NAME", "STATUS", "RUN", "PID", "PIDS", "CPU%", "CPU TIME", "MEMORY", "UPTIME", "RESULT", "NEXT", "COMMAND")
 	waits := false
-	for _, s := range l {
+	for _, o := range l {
+		if o.Err != nil {
+			continue
+		}
+		s := o.Status
 		shown, next := s.Run, "-"
 		if s.Number == 0 && s.LastRun != nil {
 			shown = *s.LastRun
@@ -65,10 +42,19 @@ func (l list) fit(w io.Writer, width int) error {
 	if !waits {
 		g.drop("NEXT")
 	}
-	if width > 0 {
-		g.fit(width, listYields)
+	if st.width > 0 && len(g) > 1 {
+		g.fit(st.width, listYields)
 	}
-	return g.write(w)
+	var err error
+	if len(g) > 1 {
+		err = g.write(w)
+	}
+	for _, o := range l { // names that nobody has
+		if o.Err != nil && err == nil {
+			err = writeError(w, o.Err)
+		}
+	}
+	return err
 }
 
 // listYields is what makes room in a narrow window. A command tells little more than

@@ -18,47 +18,65 @@ import (
 // DefaultLogLines is how many lines process.log shows when it is not told which.
 const DefaultLogLines = 100
 
+func logForm(now time.Time) *form {
+	var name string
+	var q process.LogQuery
+	f := &form{params: append([]Param{{Name: "name", Value: "NAME", Most: ownBound, Help: "name of the process", Required: true, set: func(v string) error {
+		name = v
+		return process.ValidateName(v)
+	}}}, logParams(&q, now)...)}
+	limited := false
+	for i := range f.params {
+		if set := f.params[i].set; f.params[i].Name == "from" {
+			f.params[i].set = func(v string) error { limited = true; return set(v) }
+		}
+	}
+	f.check = func() error {
+		if !limited && q == (process.LogQuery{Times: q.Times, Follow: q.Follow}) {
+			q.Lines = DefaultLogLines
+		}
+		return q.Validate()
+	}
+	f.log = &q
+	f.do = func(ctx context.Context, m Manager) (result, error) { return readLog(ctx, m, name, q) }
+	return f
+}
+
 // logParams are those of process.log behind the name.
-var logParams = []Param{
-	{Name: "limit", Value: "LINES", Help: "this many of the last lines at most (default 100, or all where since, until, run, grep or from is given)", set: func(r *request, v string) (err error) {
-		if r.log.Lines, err = strconv.Atoi(v); err != nil || r.log.Lines < 1 {
-			return fmt.Errorf("%s is not a number of lines: 1 or more", process.Printable(v))
-		}
-		return nil
-	}},
-	{Name: "since", Value: "TIME", Help: "from this time on: 10m (ago), 2026-01-31, 2026-01-31T15:04:05, or with a zone", set: func(r *request, v string) (err error) {
-		r.log.Since, err = parseTime(v, r.now)
-		return err
-	}},
-	{Name: "until", Value: "TIME", Help: "before this time", set: func(r *request, v string) (err error) {
-		r.log.Until, err = parseTime(v, r.now)
-		return err
-	}},
-	{Name: "run", Value: "NUMBER", Help: "of one run", set: func(r *request, v string) (err error) {
-		if r.log.Run, err = strconv.ParseUint(v, 10, 64); err != nil || r.log.Run == 0 {
-			return fmt.Errorf("%s is not the number of a run: 1 or more", process.Printable(v))
-		}
-		return nil
-	}},
-	{Name: "grep", Value: "REGEXP", Help: "only lines that match", Most: process.MaxGrep, set: func(r *request, v string) error {
-		r.log.Grep = v
-		_, err := process.CompileGrep(v)
-		return err
-	}},
-	{Name: "times", Help: "the time before each line", set: func(r *request, v string) (err error) {
-		r.log.Times, err = parseBool(v)
-		return err
-	}},
-	{Name: "follow", Help: "go on with what is written from now on, until the session or the connection ends", set: func(r *request, v string) (err error) {
-		r.log.Follow, err = parseBool(v)
-		return err
-	}},
-	{Name: "from", Value: "OFFSET", Help: "go on at this offset, as an answer in JSON gave it", set: func(r *request, v string) (err error) {
-		if r.log.From, err = strconv.ParseInt(v, 10, 64); err != nil || r.log.From < 0 {
-			return fmt.Errorf("%s is not an offset: 0 or more", process.Printable(v))
-		}
-		return nil
-	}},
+func logParams(q *process.LogQuery, now time.Time) []Param {
+	return []Param{
+		{Name: "limit", Value: "LINES", old: "lines", Help: "this many of the last lines at most (default 100, or all where since, until, run, grep or from is given)", set: func(v string) (err error) {
+			q.Lines, err = positive(v, "a number of lines")
+			return err
+		}},
+		{Name: "since", Value: "TIME", Help: "from this time on: 10m (ago), 2026-01-31, 2026-01-31T15:04:05, or with a zone", set: func(v string) (err error) {
+			q.Since, err = parseTime(v, now)
+			return err
+		}},
+		{Name: "until", Value: "TIME", Help: "before this time", set: func(v string) (err error) {
+			q.Until, err = parseTime(v, now)
+			return err
+		}},
+		{Name: "run", Value: "NUMBER", Help: "of one run", set: func(v string) (err error) {
+			if q.Run, err = strconv.ParseUint(v, 10, 64); err != nil || q.Run == 0 {
+				return fmt.Errorf("%s is not the number of a run: 1 or more", process.Printable(v))
+			}
+			return nil
+		}},
+		{Name: "grep", Value: "REGEXP", Help: "only lines that match", Most: process.MaxGrep, set: func(v string) error {
+			q.Grep = v
+			_, err := process.CompileGrep(v)
+			return err
+		}},
+		toggle("times", "the time before each line", &q.Times),
+		toggle("follow", "go on with what is written from now on, until the session or the connection ends", &q.Follow),
+		{Name: "from", Value: "OFFSET", Help: "go on at this offset, as an answer in JSON gave it", set: func(v string) (err error) {
+			if q.From, err = strconv.ParseInt(v, 10, 64); err != nil || q.From < 0 {
+				return fmt.Errorf("%s is not an offset: 0 or more", process.Printable(v))
+			}
+			return nil
+		}},
+	}
 }
 
 // LogAction is the action that asks for q.
@@ -108,7 +126,11 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 // readLog is process.log. What cannot be is refused here; the log is read when the
 // answer is written, as it comes.
 func readLog(ctx context.Context, m Manager, name string, q process.LogQuery) (result, error) {
-	s, err := m.Status(ctx, name)
+	list, err := m.Show(ctx, process.Selection{name})
+	if err != nil {
+		return nil, err
+	}
+	s, err := list[0].Status, list[0].Err
 	switch {
 	case err != nil:
 	case !s.Log:
@@ -143,8 +165,11 @@ func LogQuery(a heroscript.Action) (q process.LogQuery, json bool, err error) {
 	if err != nil {
 		return q, false, err
 	}
-	r, err := verb.bind(a)
-	return r.log, r.json, err
+	f, err := verb.read(a)
+	if f.log != nil {
+		q = *f.log
+	}
+	return q, f.json, err
 }
 
 // WriteLog writes a log in one of the formats of process.log.
@@ -232,45 +257,35 @@ type logged struct {
 	q    process.LogQuery
 }
 
-func (l logged) json() any { return nil }
-
-func (l logged) text(w io.Writer) error {
-	_, err := l.m.Log(l.ctx, l.name, l.q, w)
-	if err = l.said(err); err != nil {
-		return writeError(w, err)
-	}
-	return nil
+// write writes the log: as text, or one object a line: the bytes in pieces, each with
+// the offset behind it.
+func (l logged) write(w io.Writer, s style) error {
+	return streamed(l.ctx, w, s, WriteLog(l.ctx, l.m, l.name, l.q, s.json, w))
 }
 
-// streamJSON writes one object a line: the bytes in pieces, each with the offset
-// behind it; a failure is the last one.
-func (l logged) streamJSON(w io.Writer) error {
-	err := WriteLog(l.ctx, l.m, l.name, l.q, true, w)
-	if err = l.said(err); err != nil {
+func (l logged) send(w io.Writer, s style) error {
+	return WriteLog(l.ctx, l.m, l.name, l.q, s.json, w)
+}
+
+func (l logged) follows() bool { return l.q.Follow }
+
+// streamed ends a stream that ended with err: it is the last that is written, unless
+// nobody listens any more.
+func streamed(ctx context.Context, w io.Writer, s style, err error) error {
+	if err != nil && ctx.Err() != nil {
+		cause := context.Cause(ctx)
+		if errors.Is(cause, context.Canceled) {
+			return nil
+		}
+		err = process.Errorf(process.CodeShuttingDown, "%v", cause) // the daemon's own end
+	}
+	switch {
+	case err == nil:
+		return nil
+	case s.json:
 		return writeJSON(w, failure(err))
 	}
-	return nil
-}
-
-// write writes the log for somebody who must know whether it could be read to its end,
-// and does not look for that in the answer. One that is followed ends with ctx.
-func (l logged) write(json bool, w io.Writer) error {
-	err := WriteLog(l.ctx, l.m, l.name, l.q, json, w)
-	if l.q.Follow && l.ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-// said is what is said of an error: nothing to somebody who has heard enough.
-func (l logged) said(err error) error {
-	if err == nil || l.ctx.Err() == nil {
-		return err
-	}
-	if cause := context.Cause(l.ctx); !errors.Is(cause, context.Canceled) { // the daemon's own end
-		return process.Errorf(process.CodeShuttingDown, "%v", cause)
-	}
-	return nil
+	return writeError(w, err)
 }
 
 // pieceWriter collects bytes until it is told the offset behind them.

@@ -54,7 +54,7 @@ func TestARunThatHasNotBeenIsRefused(t *testing.T) {
 		s.Name, s.Log = "a", true
 		return RunText(context.Background(), &recorder{status: s}, "!!process.log name:a "+params).Err
 	}
-	waits := process.Status{LastRun: &process.Run{Number: 7}}
+	waits := process.Status{Condition: process.Condition{LastRun: &process.Run{Number: 7}}}
 	for _, c := range []struct {
 		status process.Status
 		params string

@@ -7,40 +7,59 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
-// Manager is what the verbs act on: the supervisor in the daemon, a
-// connection to one in a client.
-//
-// Errors are [process.Error] values where the caller can tell them apart.
+// Manager is what the verbs act on: the supervisor in the daemon, a connection to one in
+// a client. Errors are [process.Error] values where the caller can tell them apart.
 type Manager interface {
-	// Start registers a process and starts it, or, with a cron schedule,
-	// lets it wait for its time. With an empty Command it starts the process
-	// that has the name. It answers when the leader runs.
-	Start(ctx context.Context, spec process.Spec) (process.Status, error)
+	Actor
+	Viewer
+	Historian
+	Host
+}
 
-	// Stop ends the whole tree and answers when nobody is left.
-	Stop(ctx context.Context, name string) (process.Status, error)
+// Actor changes what runs.
+type Actor interface {
+	// StartSpec defines a process and starts it, or, with a schedule, lets it wait for its
+	// time. It answers when the leader runs. Where there is a process of that name with
+	// the same definition that one is started; with another definition it is an error,
+	// unless replace is true: then the whole new definition takes the place of the old
+	// one, and what runs is restarted.
+	StartSpec(ctx context.Context, spec process.Spec, replace bool) (process.Status, error)
 
-	// Restart ends the tree and starts the next run; jobID, if any, is
-	// recorded on that run instead of the spec's.
-	Restart(ctx context.Context, name, jobID string) (process.Status, error)
+	// Do carries out an operation on each process that is selected, side by side, and
+	// answers when all are done. The error is of the selection; what could not be done
+	// stands in the outcomes, which are in the order of the selection.
+	Do(ctx context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error)
+}
 
-	// Delete ends the tree and forgets the process, its history and logs.
-	Delete(ctx context.Context, name string) error
+// Viewer tells how things stand.
+type Viewer interface {
+	// Show gives the processes that are selected, or all, by name. The error is of the
+	// selection.
+	Show(ctx context.Context, of process.Selection) ([]process.Outcome, error)
+}
 
-	Status(ctx context.Context, name string) (process.Status, error)
-
-	// List is every process, sorted by name, bytewise.
-	List(ctx context.Context) ([]process.Status, error)
-
-	// Log writes what q asks for of a process's output to w, byte for byte,
-	// and returns the offset to go on From. With q.Follow it goes on until
-	// ctx ends. A w with a method Offset(int64) is told the offset after each
-	// piece; also, when there is nothing yet to follow, where it begins.
+// Historian tells what has been.
+type Historian interface {
+	// Log writes what q asks for of a process's output to w, byte for byte, and returns
+	// the offset to go on From. With q.Follow it goes on until ctx ends. A w with a
+	// method Offset(int64) is told the offset after each piece; also, when there is
+	// nothing yet to follow, where it begins.
 	Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error)
 
-	// Upgrade brings in the program now on disk. With number 0 it begins one;
-	// with the number of one that was begun it says how that ended. A failure
-	// is process.ErrUpgrade, and the old program goes on.
+	// Runs gives the last runs that have ended of each process that is selected, the
+	// oldest first; at most so many of each, 0 for all that are kept.
+	Runs(ctx context.Context, of process.Selection, most int) ([]process.RunRecord, error)
+
+	// Events tells what q asks for, in order. With q.Follow it goes on until ctx ends.
+	// An error of tell ends it.
+	Events(ctx context.Context, q process.EventQuery, tell func(process.Event) error) error
+}
+
+// Host is about the daemon and the machine that it is on.
+type Host interface {
+	// Upgrade brings in the program now on disk. With number 0 it begins one; with the
+	// number of one that was begun it says how that ended. A failure is
+	// process.ErrUpgrade, and the old program goes on.
 	Upgrade(ctx context.Context, number uint64) (process.Upgrade, error)
 
 	// Doctor examines the host that the daemon is on.

@@ -13,8 +13,11 @@ import (
 // was given.
 type recorder struct {
 	asked  []string
+	spec   process.Spec // that a start asked for
 	status process.Status
 	all    []process.Status
+	runs   []process.RunRecord
+	events []process.Event
 	output []byte
 	report process.Report
 	err    error
@@ -25,34 +28,66 @@ func (r *recorder) note(format string, args ...any) {
 	r.asked = append(r.asked, fmt.Sprintf(format, args...))
 }
 
-func (r *recorder) Start(_ context.Context, spec process.Spec) (process.Status, error) {
+func (r *recorder) StartSpec(_ context.Context, spec process.Spec, replace bool) (process.Status, error) {
+	r.spec = spec
 	r.note("start %+v", spec)
+	if replace {
+		r.note("replace")
+	}
 	return r.status, r.err
 }
 
-func (r *recorder) Stop(_ context.Context, name string) (process.Status, error) {
-	r.note("stop %s", name)
-	return r.status, r.err
+// outcomes are one for each plain name, and for a pattern one for all that there are.
+func (r *recorder) outcomes(of process.Selection) (list []process.Outcome, err error) {
+	var known []string
+	for _, s := range r.all {
+		known = append(known, s.Name)
+	}
+	names, err := of.Resolve(known)
+	if len(of) == 0 {
+		names = known
+	}
+	for _, name := range names {
+		o := process.Outcome{Name: name, Status: r.status, Err: r.err}
+		for _, s := range r.all {
+			if s.Name == name {
+				o.Status = s
+			}
+		}
+		list = append(list, o)
+	}
+	return list, err
 }
 
-func (r *recorder) Restart(_ context.Context, name, jobID string) (process.Status, error) {
-	r.note("restart %s job %q", name, jobID)
-	return r.status, r.err
+func (r *recorder) Do(_ context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error) {
+	r.note("%T %+v of %v", op, op, of)
+	list, err := r.outcomes(of)
+	if _, ok := op.(process.Delete); ok {
+		for i := range list {
+			list[i].Status = process.Status{}
+		}
+	}
+	return list, err
 }
 
-func (r *recorder) Delete(_ context.Context, name string) error {
-	r.note("delete %s", name)
+func (r *recorder) Show(_ context.Context, of process.Selection) ([]process.Outcome, error) {
+	r.note("show %v", of)
+	return r.outcomes(of)
+}
+
+func (r *recorder) Runs(_ context.Context, of process.Selection, most int) ([]process.RunRecord, error) {
+	r.note("runs %v %d", of, most)
+	return r.runs, r.err
+}
+
+func (r *recorder) Events(_ context.Context, q process.EventQuery, tell func(process.Event) error) error {
+	r.note("events %+v", q)
+	for _, e := range r.events {
+		if err := tell(e); err != nil {
+			return err
+		}
+	}
 	return r.err
-}
-
-func (r *recorder) Status(_ context.Context, name string) (process.Status, error) {
-	r.note("status %s", name)
-	return r.status, r.err
-}
-
-func (r *recorder) List(context.Context) ([]process.Status, error) {
-	r.note("list")
-	return r.all, r.err
 }
 
 func (r *recorder) Upgrade(_ context.Context, number uint64) (process.Upgrade, error) {

@@ -12,11 +12,12 @@ import (
 // reported is the result of doctor.
 type reported process.Report
 
-func (r reported) json() any { return process.Report(r) }
-
-func (r reported) text(w io.Writer) error { return r.fit(w, 0) }
-
-func (r reported) fit(w io.Writer, width int) error { return WriteReport(w, process.Report(r), width) }
+func (r reported) write(w io.Writer, s style) error {
+	if s.json {
+		return writeJSON(w, process.Report(r))
+	}
+	return WriteReport(w, process.Report(r), s.width)
+}
 
 // WriteReport writes a report for people, in a window of width columns, 0 for any
 // number: a finding a line, and below it the command that mends it, once where several

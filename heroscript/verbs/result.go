@@ -10,74 +10,57 @@ import (
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
-// started is the result of start and restart.
-type started process.Status
+// outcomes are the result of a verb that acts on, or shows, what is selected.
+type outcomes struct {
+	list  []process.Outcome
+	plain bool                         // one plain name was given: in JSON one object
+	say   func(process.Outcome) string // one of them for people
+}
 
-func (s started) json() any { return process.Status(s) }
+// several is the result for what is selected. The failure of one plain name is that of
+// the action.
+func several(of process.Selection, list []process.Outcome, say func(process.Outcome) string) (result, error) {
+	if _, plain := of.Name(); !plain {
+		return outcomes{list, false, say}, nil
+	}
+	if len(list) != 1 {
+		return nil, process.Errorf(process.CodeInternal, "%d answers for one process", len(list))
+	}
+	return outcomes{list, true, say}, list[0].Err
+}
 
-func (s started) text(w io.Writer) (err error) {
+// one is the result for one process.
+func one(s process.Status, say func(process.Outcome) string) result {
+	return outcomes{[]process.Outcome{{Name: s.Name, Status: s}}, true, say}
+}
+
+func (o outcomes) write(w io.Writer, s style) error {
 	switch {
-	case s.State == process.Scheduled && s.NextTime.IsZero():
-		_, err = fmt.Fprintf(w, "process '%s' is scheduled, and no time of its schedule comes within 8 years\n", s.Name)
-	case s.State == process.Scheduled:
-		_, err = fmt.Fprintf(w, "process '%s' is scheduled, next run at %s\n", s.Name, Time(s.NextTime))
-	case s.AlreadyRunning:
-		_, err = fmt.Fprintf(w, "process '%s' is running already: run %d, pid %d\n", s.Name, s.Number, s.PID)
-	default:
-		_, err = fmt.Fprintf(w, "process '%s' started: run %d, pid %d\n", s.Name, s.Number, s.PID)
+	case s.json && o.plain:
+		return writeJSON(w, o.list[0])
+	case s.json:
+		return writeArray(w, o.list)
 	}
-	return err
-}
-
-// stopped is the result of stop.
-type stopped process.Status
-
-func (s stopped) json() any { return process.Status(s) }
-
-func (s stopped) text(w io.Writer) error {
-	if !s.State.AtRest() { // a start came behind the stop
-		_, err := fmt.Fprintf(w, "process '%s' was stopped, and is being started again\n", s.Name)
-		return err
+	for i, one := range o.list {
+		text := ""
+		if one.Err != nil {
+			text = "Error: " + screen.Line(errorText(one.Err))
+		} else {
+			text = strings.TrimSuffix(o.say(one), "\n")
+		}
+		if i > 0 && strings.Contains(text, "\n") {
+			text = "\n" + text
+		}
+		if _, err := io.WriteString(w, text+"\n"); err != nil {
+			return err
+		}
 	}
-	_, err := fmt.Fprintf(w, "process '%s' is %s, nobody is left\n", s.Name, s.State)
-	return err
+	return nil
 }
 
-// deleted is the result of delete: the name.
-type deleted string
-
-func (d deleted) json() any {
-	return struct {
-		Name    string `json:"name"`
-		Deleted bool   `json:"deleted"`
-	}{string(d), true}
-}
-
-func (d deleted) text(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "process '%s' deleted\n", string(d))
-	return err
-}
-
-// upgraded is the result of upgrade.
-type upgraded process.Upgrade
-
-func (u upgraded) json() any { return process.Upgrade(u) }
-
-func (u upgraded) text(w io.Writer) (err error) {
-	if u.Done {
-		_, err = fmt.Fprintln(w, "the program on disk has taken over")
-	} else {
-		_, err = fmt.Fprintf(w, "handing over to the program on disk; connect again, and ask !!upgrade result:%d\n", u.Number)
-	}
-	return err
-}
-
-// status1 is the result of status.
-type status1 process.Status
-
-func (s status1) json() any { return process.Status(s) }
-
-func (s status1) text(w io.Writer) error {
+// status shows all that is known of a process, a line each.
+func status(o process.Outcome) string {
+	s := o.Status
 	var g grid
 	row := func(name, value string) {
 		if value != "" {
@@ -88,8 +71,8 @@ func (s status1) text(w io.Writer) error {
 	row("status", s.State.String())
 	row("command", firstLine(s.Command, 200))
 	row("directory", s.Dir)
-	if s.DeadlineSeconds > 0 {
-		row("deadline", Seconds(s.DeadlineSeconds)+" from the start of a run")
+	if s.Deadline > 0 {
+		row("deadline", Seconds(s.Deadline.Seconds())+" from the start of a run")
 	}
 	row("cron", s.Cron)
 	if !s.NextTime.IsZero() {
@@ -98,8 +81,8 @@ func (s status1) text(w io.Writer) error {
 	if !s.MissedTime.IsZero() {
 		row("missed", Time(s.MissedTime)+", no daemon ran")
 	}
-	row("stop", fmt.Sprintf("SIG%s, SIGKILL after %s", s.StopSignal, Seconds(s.StopTimeoutSeconds)))
-	row("log", keptLog(process.Status(s)))
+	row("stop", fmt.Sprintf("SIG%s, SIGKILL after %s", s.EndSignal(), Seconds(s.Grace().Seconds())))
+	row("log", keptLog(s.Logging))
 	if s.LogDropped > 0 {
 		row("log dropped", Size(s.LogDropped)+" could not be written")
 	}
@@ -116,11 +99,16 @@ func (s status1) text(w io.Writer) error {
 		row("last run", fmt.Sprintf("%d: %s, %s, cpu %s", s.LastRun.Number, orDash(outcome(*s.LastRun)),
 			span(*s.LastRun), orDash(optional(s.LastRun.CPU, cpuTime))))
 	}
-	return g.write(w)
+	if len(s.WaitsForRestart) > 0 {
+		row("changed", strings.Join(s.WaitsForRestart, ", ")+": from the next run on")
+	}
+	var b strings.Builder
+	g.write(&b)
+	return b.String()
 }
 
 // keptLog is where the output is kept, with the limits that were asked for.
-func keptLog(s process.Status) string {
+func keptLog(s process.Logging) string {
 	if !s.Log {
 		return "last lines in memory"
 	}
@@ -129,7 +117,7 @@ func keptLog(s process.Status) string {
 		limits = append(limits, Size(uint64(s.LogMaxSize))+" each")
 	}
 	if s.LogMaxAge != 0 {
-		limits = append(limits, Seconds(s.LogMaxAge)+" each")
+		limits = append(limits, Seconds(s.LogMaxAge.Seconds())+" each")
 	}
 	if s.LogMaxFiles != 0 {
 		limits = append(limits, fmt.Sprintf("%d files", s.LogMaxFiles))
@@ -141,7 +129,7 @@ func keptLog(s process.Status) string {
 	if len(limits) > 0 {
 		text += ", at most " + strings.Join(limits, ", ")
 	}
-	if s.LogFull == "block" {
+	if s.LogBlock {
 		text += "; a full disk blocks the writers"
 	}
 	return text

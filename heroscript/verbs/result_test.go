@@ -27,9 +27,8 @@ var noon = time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
 // fills them in.
 func running() process.Status {
 	s := process.NewStatus(process.Spec{
-		Name: "web", Command: "exec ./web \\\n  -port 80", Dir: "/srv", Log: true, Deadline: 90*time.Second + 1,
-		Cron: "0 3 * * *", StopSignal: 2, StopTimeout: new(1500 * time.Millisecond),
-		LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 22, LogBlock: true,
+		Name: "web", Command: "exec ./web \\\n  -port 80", Dir: "/srv", Logging: process.Logging{Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 22, LogBlock: true}, Ending: process.Ending{Deadline: 90*time.Second + 1, StopSignal: 2, StopTimeout: new(1500 * time.Millisecond)},
+		Schedule: process.Schedule{Cron: "0 3 * * *"},
 	}, process.Running)
 	s.LogDropped, s.OutputError = 4096, "since 2026-03-01T11:59:00Z output is dropped until it can be written: no space left on device"
 	s.PID, s.NextTime, s.MissedTime = 4711, noon.Add(15*time.Hour), noon.Add(-9*time.Hour)
@@ -67,7 +66,7 @@ func killed() process.Status {
 
 // scheduled waits for its second time.
 func scheduled() process.Status {
-	s := process.NewStatus(process.Spec{Name: "backup", Command: "./backup", Cron: "@daily"}, process.Scheduled)
+	s := process.NewStatus(process.Spec{Name: "backup", Command: "./backup", Schedule: process.Schedule{Cron: "@daily"}}, process.Scheduled)
 	s.NextTime = noon.Add(12 * time.Hour)
 	s.LastRun = &process.Run{Number: 5, Start: noon.Add(-12 * time.Hour), End: noon.Add(-11 * time.Hour), Uptime: 3600,
 		Cause: process.CauseExit, ExitCode: new(0), Usage: process.Usage{CPU: new(int64(2500))}}
@@ -76,7 +75,7 @@ func scheduled() process.Status {
 
 // fresh was scheduled and has never run.
 func fresh() process.Status {
-	s := process.NewStatus(process.Spec{Name: "fresh", Command: strings.Repeat("x", 100), Cron: "@hourly", StopTimeout: new(time.Duration)}, process.Scheduled)
+	s := process.NewStatus(process.Spec{Name: "fresh", Command: strings.Repeat("x", 100), Schedule: process.Schedule{Cron: "@hourly"}, Ending: process.Ending{StopTimeout: new(time.Duration)}}, process.Scheduled)
 	s.NextTime = noon.Add(time.Hour)
 	return s
 }
@@ -141,7 +140,7 @@ func TestJSONIsTheContract(t *testing.T) {
 		}
 	}
 	there := running()
-	there.AlreadyRunning = true
+	there.AlreadyRunning, there.Signalled, there.WaitsForRestart = true, 3, []string{"command", "log"}
 	golden(t, "start.json", indented(t, answer(t, &recorder{status: there}, "!!process.start name:web format:json")))
 	if got := answer(t, m, "!!process.delete name:web format:json"); got != `{"name":"web","deleted":true}`+"\n" {
 		t.Errorf("got %s", got)
@@ -172,7 +171,13 @@ func TestEveryFieldOfTheContractIsInTheGoldenFile(t *testing.T) {
 			}
 		}
 	}
-	walk(reflect.TypeFor[process.Status]())
+	walk(reflect.TypeFor[process.Condition]())
+	walk(reflect.TypeFor[process.Run]())
+	for _, f := range process.Fields {
+		if !strings.Contains(string(data), `"`+f.JSON+`":`) {
+			t.Errorf("%s: no %q in the file", f.Name, f.JSON)
+		}
+	}
 }
 
 func TestStatusIsReadBackFromItsJSON(t *testing.T) {
@@ -207,12 +212,12 @@ func TestTextForPeople(t *testing.T) {
 			t.Errorf("%s: %q", script, got)
 		}
 	}
-	for want, s := range map[string]process.Status{
+	for want, s := range map[string]process.Logging{
 		"last lines in memory":                            {},
 		"in a file":                                       {Log: true},
 		"in a file, at most 7 files":                      {Log: true, LogMaxFiles: 7},
-		"in a file; a full disk blocks the writers":       {Log: true, LogFull: "block"},
-		"in a file, at most 1.50s each, 1.0 KiB together": {Log: true, LogMaxAge: 1.5, LogMaxTotal: 1024},
+		"in a file; a full disk blocks the writers":       {Log: true, LogBlock: true},
+		"in a file, at most 1.50s each, 1.0 KiB together": {Log: true, LogMaxAge: 1500 * time.Millisecond, LogMaxTotal: 1024},
 	} {
 		if got := keptLog(s); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -238,6 +243,67 @@ func TestTextForPeople(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	if got := answer(t, &recorder{}, "!!process.list"); got != "no processes\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Several names give each result, in an array and a line each.
+func TestSeveralAreToldEach(t *testing.T) {
+	m := &recorder{all: []process.Status{running(), failed()}}
+	var list []process.Outcome
+	if err := json.Unmarshal([]byte(answer(t, m, "!!process.status name:'web,job*' format:json")), &list); err != nil || len(list) != 2 || !reflect.DeepEqual(list[1].Status, failed()) {
+		t.Errorf("got %+v, %v", list, err)
+	}
+	if got := answer(t, m, "!!process.stop name:'job*'"); got != "process 'job.1' is failed, nobody is left\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := answer(t, m, "!!process.delete name:'*' format:json"); got != `[{"name":"job.1","deleted":true},{"name":"web","deleted":true}]`+"\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := answer(t, m, "!!process.stop name:'x*' format:json"); got != `{"error":"no process matches 'x*'","code":"not_found"}`+"\n" {
+		t.Errorf("got %q", got)
+	}
+	m.err = process.Errorf(process.CodeNotFound, "no process 'gone'")
+	if got := answer(t, m, "!!process.restart name:gone,away format:json"); got != `[{"name":"gone","error":"no process 'gone'","code":"not_found"},{"name":"away","error":"no process 'gone'","code":"not_found"}]`+"\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := answer(t, m, "!!process.restart name:gone,away"); got != "Error: no process 'gone'\nError: no process 'gone'\n" {
+		t.Errorf("got %q", got)
+	}
+	m.err = nil
+	if got := answer(t, m, "!!process.status name:web,job.1"); strings.Count(got, "\n\n") != 1 || !strings.Contains(got, "name:         job.1") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestSignalAndSetSayWhatTheyDid(t *testing.T) {
+	s := running()
+	s.Signalled = 1
+	if got := answer(t, &recorder{status: s}, "!!process.signal name:web signal:HUP"); got != "process 'web': SIGHUP sent to pid 4711\n" {
+		t.Errorf("got %q", got)
+	}
+	s.Signalled, s.WaitsForRestart = 3, []string{"log"}
+	if got := answer(t, &recorder{status: s}, "!!process.signal name:web signal:HUP tree:yes"); got != "process 'web': SIGHUP sent to 3 processes\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := answer(t, &recorder{status: s}, "!!process.set name:web log:true deadline:5"); got != "process 'web' changed: log, deadline; log from the next run on: restart web to have it now\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	m := &recorder{
+		runs: []process.RunRecord{{Name: "job.1", Run: failed().Run}, {Name: "web", Run: *running().LastRun}},
+		events: []process.Event{
+			{Seq: 1, Time: noon, Name: "web", Kind: process.EventStarting, Run: 8, JobID: "e42"},
+			{Seq: 2, Time: noon, Name: "web", Kind: process.EventStarted, Run: 8, PID: 4711},
+			{Seq: 3, Time: noon.Add(time.Minute), Name: "job.1", Kind: process.EventEnded, Run: 1, Cause: process.CauseExit, ExitCode: new(3), Error: "exit code 3:\x1b[2J\nhi"},
+			{Seq: 4, Time: noon.Add(time.Hour), Name: "web", Kind: process.EventChanged, Fields: []string{"log", "deadline"}},
+		},
+	}
+	text := answer(t, m, "!!process.runs name:job.1,web") + "\n" + answer(t, m, "!!process.events")
+	golden(t, "history.txt", text+"\n"+indented(t, answer(t, m, "!!process.runs name:job.1 format:json"))+"\n"+answer(t, m, "!!process.events format:json"))
+	if got := answer(t, &recorder{}, "!!process.runs name:a format:json"); got != "[]\n" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -299,14 +365,14 @@ func TestErrorsAreOneLine(t *testing.T) {
 		}
 	}
 	m.err = errors.New("never seen before")
-	if got := answer(t, m, "!!process.list format:json"); got != `{"error":"never seen before","code":"internal"}`+"\n" {
+	if got := answer(t, m, "!!process.status name:a format:json"); got != `{"error":"never seen before","code":"internal"}`+"\n" {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestFailuresComeBackAsErrors(t *testing.T) {
-	data, _ := json.Marshal(failure(fmt.Errorf("stop: %w", process.ErrStuck)))
-	var f Failure
+	data, _ := json.Marshal(process.NewFailure(fmt.Errorf("stop: %w", process.ErrStuck)))
+	var f process.Failure
 	if err := json.Unmarshal(data, &f); err != nil || !errors.Is(f.Err(), process.ErrStuck) || f.Err().Error() != "stop: the tree could not be ended" {
 		t.Errorf("%s is read as %v, %v", data, f, err)
 	}

@@ -26,10 +26,53 @@ type Answer struct {
 	body  result
 }
 
-// result is what a verb gives when it succeeds, in both formats.
+// result is what a verb gives when it succeeds.
 type result interface {
-	text(w io.Writer) error
-	json() any
+	write(w io.Writer, s style) error
+}
+
+// style is how a result is to be written.
+type style struct {
+	json  bool
+	width int // columns of the window that text is for; 0 is any number
+}
+
+// stream is a result that comes while it is written.
+type stream interface {
+	result
+	send(w io.Writer, s style) error // as write, for somebody who is told of failures apart
+	follows() bool                   // it ends with its context
+}
+
+// Outcomes are what was done about each process, of a verb that acts on or shows some.
+func (a Answer) Outcomes() []process.Outcome {
+	if o, ok := a.body.(outcomes); ok {
+		return o.list
+	}
+	return nil
+}
+
+// TakeFailures is what failed: the action, or what it was to do about some of several
+// processes. The answer is without these from then on, if it is text for people.
+func (a *Answer) TakeFailures() error {
+	o, ok := a.body.(outcomes)
+	if a.Err != nil || !ok {
+		return a.Err
+	}
+	var failed []error
+	var rest []process.Outcome
+	for _, one := range o.list {
+		if one.Err != nil {
+			failed = append(failed, one.Err)
+		} else {
+			rest = append(rest, one)
+		}
+	}
+	if !a.JSON {
+		o.list = rest
+		a.body = o
+	}
+	return errors.Join(failed...)
 }
 
 // RunText carries out the one action that stands in script.
@@ -54,7 +97,7 @@ func Check(a heroscript.Action) error {
 	if err != nil {
 		return err
 	}
-	_, err = verb.bind(a)
+	_, err = verb.read(a)
 	return err
 }
 
@@ -64,12 +107,12 @@ func Run(ctx context.Context, m Manager, a heroscript.Action) Answer {
 	if err != nil {
 		return Answer{Err: err, JSON: wantsJSON(a)}
 	}
-	r, err := verb.bind(a)
+	f, err := verb.read(a)
 	if err != nil {
 		return Answer{Err: err, JSON: wantsJSON(a), JobID: jobID(a)}
 	}
-	body, err := verb.do(ctx, m, r)
-	return Answer{JobID: r.spec.JobID, JSON: r.json, Err: err, body: body}
+	body, err := f.do(ctx, m)
+	return Answer{JobID: f.jobID, JSON: f.json, Err: err, body: body}
 }
 
 // Refuse is the answer to a script that was not carried out, in the format and
@@ -119,7 +162,11 @@ func before(text string, pos heroscript.Pos) string {
 
 // find is the verb of an action. lister is what lists them all where it is read.
 func find(a heroscript.Action, lister string) (*Verb, error) {
-	if verb, ok := Lookup(a.Verb()); ok && verb.Name == a.Verb() {
+	name := a.Verb()
+	if name == "process.logs" { // of the earlier implementation
+		name = "process.log"
+	}
+	if verb, ok := Lookup(name); ok && verb.Name == name {
 		return verb, nil
 	}
 	return nil, at(a.Pos, "no verb %s%s; %s lists them", process.Printable(a.Verb()), didYouMeanVerb(a.Verb()), lister)
@@ -133,41 +180,32 @@ func wantsJSON(a heroscript.Action) bool {
 }
 
 func jobID(a heroscript.Action) string {
-	p, _ := a.Get("jobid")
+	p, given := a.Get("jobid")
+	if !given {
+		p, _ = a.Get("job_id")
+	}
 	if process.ValidateJobID(p.Value) != nil {
 		return ""
 	}
 	return p.Value
 }
 
-// Write writes the result, or the error, in the answer's format.
+// Write writes the result, or the error, in the answer's format. Whatever others have
+// given in a text, nothing goes out that a terminal would act on, but for a log: its
+// bytes are what was asked for.
 func (a Answer) Write(w io.Writer) error {
+	s := style{a.JSON, screen.Columns(a.Width)}
+	_, streams := a.body.(stream)
 	switch {
-	case a.Err == nil && a.JSON:
-		if s, ok := a.body.(interface{ streamJSON(io.Writer) error }); ok {
-			return s.streamJSON(w)
-		}
-		return writeJSON(w, a.body.json())
-	case a.Err == nil:
-		return a.writeText(w)
-	case a.JSON:
+	case a.Err != nil && a.JSON:
 		return writeJSON(w, failure(a.Err))
-	}
-	return writeError(w, a.Err)
-}
-
-// writeText writes the result for people. Whatever others have given in it, nothing goes
-// out that a terminal would act on, but for a log: its bytes are what was asked for.
-func (a Answer) writeText(w io.Writer) error {
-	if log, ok := a.body.(logged); ok {
-		return log.text(w)
+	case a.Err != nil:
+		return writeError(w, a.Err)
+	case a.JSON || streams:
+		return a.body.write(w, s)
 	}
 	shown := screen.NewWriter(w)
-	write := a.body.text
-	if b, ok := a.body.(interface{ fit(io.Writer, int) error }); ok {
-		write = func(w io.Writer) error { return b.fit(w, screen.Columns(a.Width)) }
-	}
-	return errors.Join(write(shown), shown.Flush())
+	return errors.Join(a.body.write(shown, s), shown.Flush())
 }
 
 func writeError(w io.Writer, err error) error {
@@ -220,19 +258,33 @@ const maxError = 2 << 10
 
 func errorText(err error) string { return cut(err.Error(), maxError) }
 
-// Failure is the JSON form of a failed action.
-type Failure struct {
-	Error string       `json:"error"`
-	Code  process.Code `json:"code"`
+// failure is the JSON form of a failed action.
+func failure(err error) process.Failure {
+	f := process.NewFailure(err)
+	f.Error = errorText(err)
+	return f
 }
 
-func failure(err error) Failure {
-	var e *process.Error
-	if !errors.As(err, &e) {
-		return Failure{errorText(err), process.CodeInternal}
+// writeArray writes an array one element at a time: the commands of many processes
+// together may be much.
+func writeArray[T any](w io.Writer, all []T) error {
+	between := "["
+	for _, one := range all {
+		text, err := marshal(one)
+		if err != nil {
+			return err
+		}
+		io.WriteString(w, between)
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+		between = ","
 	}
-	return Failure{errorText(err), e.Code}
+	if len(all) == 0 {
+		between = "[]"
+	} else {
+		between = "]"
+	}
+	_, err := io.WriteString(w, between+"\n")
+	return err
 }
-
-// Err is the typed error that f stands for.
-func (f Failure) Err() error { return &process.Error{Code: f.Code, Message: f.Error} }

@@ -25,20 +25,29 @@ func RunScript(ctx context.Context, m Manager, text string, w io.Writer, width i
 	}
 	for i, a := range script {
 		answer := Run(ctx, m, a)
+		answer.Width = width
 		failed := answer.Err
-		log, isLog := answer.body.(logged)
-		if isLog { // it is read only now
-			failed = log.write(answer.JSON, w)
+		if comes, ok := answer.body.(stream); ok && failed == nil {
+			if failed = comes.send(w, style{json: answer.JSON}); comes.follows() && ctx.Err() != nil {
+				failed = nil
+			}
+		} else if failed == nil {
+			if err := answer.Write(w); err != nil {
+				return err
+			}
+			failed = firstFailure(answer.Outcomes())
 		}
 		if failed != nil {
 			return fmt.Errorf("line %d: %s: %w; %d of %d actions were carried out", a.Pos.Line, a.Verb(), failed, i, len(script))
 		}
-		if isLog {
-			continue
-		}
-		answer.Width = width
-		if err := answer.Write(w); err != nil {
-			return err
+	}
+	return nil
+}
+
+func firstFailure(list []process.Outcome) error {
+	for _, o := range list {
+		if o.Err != nil {
+			return o.Err
 		}
 	}
 	return nil

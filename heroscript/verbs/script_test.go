@@ -14,7 +14,7 @@ func TestScriptsAreCarriedOutInOrder(t *testing.T) {
 	m := &recorder{all: []process.Status{}}
 	var out strings.Builder
 	err := RunScript(context.Background(), m, "# all of them\n!!process.delete name:a\n\n!!process.list\n!!process.delete name:b format:json\n", &out, 0)
-	if want := []string{"delete a", "list", "delete b"}; err != nil || !slices.Equal(m.asked, want) {
+	if want := []string{"process.Delete {} of a", "show ", "process.Delete {} of b"}; err != nil || !slices.Equal(m.asked, want) {
 		t.Errorf("asked %q, %v", m.asked, err)
 	}
 	if want := "process 'a' deleted\nno processes\n{\"name\":\"b\",\"deleted\":true}\n"; out.String() != want {
@@ -63,7 +63,7 @@ func TestScriptsStopAtTheFirstFailure(t *testing.T) {
 	if !errors.Is(err, process.ErrNotFound) || err.Error() != "line 2: process.stop: no such process; 0 of 2 actions were carried out" {
 		t.Errorf("got %v", err)
 	}
-	if !slices.Equal(m.asked, []string{"stop a"}) {
+	if !slices.Equal(m.asked, []string{"process.Stop {} of a"}) {
 		t.Errorf("asked %q", m.asked)
 	}
 }
@@ -77,7 +77,7 @@ func TestScriptsStopAtALogThatCannotBeRead(t *testing.T) {
 		if !errors.Is(err, process.ErrInternal) || err.Error() != "line 2: process.log: it is damaged; 1 of 3 actions were carried out" {
 			t.Errorf("%s: got %v", format, err)
 		}
-		if want := []string{"list", "status a", "log a 100"}; !slices.Equal(m.asked, want) || strings.Contains(out.String(), "damaged") {
+		if want := []string{"show ", "show a", "log a 100"}; !slices.Equal(m.asked, want) || strings.Contains(out.String(), "damaged") {
 			t.Errorf("%s: asked %q, wrote %q", format, m.asked, out.String())
 		}
 	}
@@ -105,7 +105,7 @@ func TestAScriptGoesOnBehindALog(t *testing.T) {
 func TestComplete(t *testing.T) {
 	names := func() []string { return []string{"web", "job.1"} }
 	for line, want := range map[string]string{
-		"":                                 "!!doctor |!!exit |!!help |!!interactive |!!process.delete |!!process.list |!!process.log |!!process.restart |!!process.start |!!process.status |!!process.stop |!!quit |!!upgrade ",
+		"":                                 "!!doctor |!!exit |!!help |!!interactive |!!process.delete |!!process.events |!!process.list |!!process.log |!!process.restart |!!process.runs |!!process.set |!!process.signal |!!process.start |!!process.status |!!process.stop |!!quit |!!upgrade ",
 		"!!process.st":                     "!!process.start |!!process.status |!!process.stop ",
 		"sta":                              "!!process.start |!!process.status ",
 		"process.sto":                      "!!process.stop ",
@@ -114,7 +114,7 @@ func TestComplete(t *testing.T) {
 		"zfs":                              "",
 		"!!zfs":                            "",
 		"!!zfs ":                           "",
-		"!!process.list ":                  "format:|jobid:",
+		"!!process.list ":                  "format:|jobid:|name:",
 		"!!process.log name:a ":            "follow:|format:|from:|grep:|jobid:|limit:|run:|since:|times:|until:",
 		"!!process.log NAME:a l":           "limit:",
 		"!!process.stop name:":             "name:job.1 |name:web ",
@@ -129,7 +129,7 @@ func TestComplete(t *testing.T) {
 			t.Errorf("%q:\ngot  %s\nwant %s", line, got, want)
 		}
 	}
-	if got := Complete("!!process.stop name:", 9, names); len(got) != 7 {
+	if got := Complete("!!process.stop name:", 9, names); len(got) != 11 {
 		t.Errorf("in the middle of a line: got %q", got)
 	}
 }

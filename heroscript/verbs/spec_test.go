@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -15,20 +16,16 @@ import (
 // reread is what arrives of spec at the other end of the wire.
 func reread(t *testing.T, spec process.Spec) process.Spec {
 	t.Helper()
-	text := heroscript.Format(heroscript.Script{StartAction(spec)})
+	text := heroscript.Format(heroscript.Script{StartAction(spec, false)})
 	actions, err := heroscript.Parse(text)
 	if err != nil || len(actions) != 1 {
 		t.Fatalf("%q: %d actions, %v", text, len(actions), err)
 	}
-	v, ok := Lookup(actions[0].Verb())
-	if !ok {
-		t.Fatalf("%q: no such verb", text)
-	}
-	r, err := v.bind(actions[0])
-	if err != nil {
+	m := &recorder{}
+	if err := Run(context.Background(), m, actions[0]).Err; err != nil {
 		t.Fatalf("%q: %v", text, err)
 	}
-	return r.spec
+	return m.spec
 }
 
 func checkReread(t *testing.T, spec process.Spec) {
@@ -41,13 +38,12 @@ func checkReread(t *testing.T, spec process.Spec) {
 func TestSpecsArriveAsTheyWereSent(t *testing.T) {
 	none, long := time.Duration(0), process.MaxTime
 	for _, spec := range []process.Spec{
-		{Name: "a"},
-		{Name: "a", JobID: "j"},
+		{Name: "a", Command: "true", JobID: "j", Dir: "/"},
 		{Name: "a", Command: "true"},
-		{Name: "true", Command: "false", Log: true},
+		{Name: "true", Command: "false", Logging: process.Logging{Log: true}},
 		{Name: "a", Command: "echo 'it''s' \"so\" \\ \\\\ \\' !!process.stop name:b // # \r\n\tx\n\n"},
-		{Name: "a", Command: "'", Cron: "@every 10s", Deadline: 1, StopTimeout: &none, StopSignal: 64},
-		{Name: "a", Command: "//", Cron: "0 0 * * *", Deadline: long, StopTimeout: &long, StopSignal: 1},
+		{Name: "a", Command: "'", Schedule: process.Schedule{Cron: "@every 10s"}, Ending: process.Ending{Deadline: 1, StopTimeout: &none, StopSignal: 64}},
+		{Name: "a", Command: "//", Schedule: process.Schedule{Cron: "0 0 * * *"}, Ending: process.Ending{Deadline: long, StopTimeout: &long, StopSignal: 1}},
 		{Name: "a", Command: strings.Repeat("'\\", process.MaxCommand/2)},
 	} {
 		checkReread(t, spec)
@@ -65,30 +61,20 @@ func TestRandomSpecsArriveAsTheyWereSent(t *testing.T) {
 		}
 		return string(b)
 	}
-	// A float of seconds holds nanoseconds for weeks; longer times go in whole
-	// seconds.
-	duration := func() time.Duration {
-		if rnd.IntN(2) == 0 {
-			return 1 + time.Duration(rnd.Int64N(int64(10*24*time.Hour)))
-		}
-		return time.Duration(1+rnd.Int64N(int64(process.MaxTime/time.Second))) * time.Second
-	}
+	duration := func() time.Duration { return 1 + time.Duration(rnd.Int64N(int64(process.MaxTime))) }
 	for range 2000 {
-		spec := process.Spec{Name: "n" + text("aZ0._@:-", 20)}
-		if rnd.IntN(8) > 0 {
-			spec.Command = "x" + text(" \t\r\n'\"\\!#/:aé\u2028\ufeff\U0001F600\x01\x1b", 40)
-			spec.Log = rnd.IntN(2) == 0
-			if rnd.IntN(2) == 0 {
-				spec.Deadline = duration()
-			}
-			if rnd.IntN(2) == 0 {
-				spec.Cron = fmt.Sprintf("*/%d\t%d,0 * 1\n ", 1+rnd.IntN(99), rnd.IntN(24)) + []string{"?", "0", "mon", "SUN-tue"}[rnd.IntN(4)]
-			}
-			if rnd.IntN(2) == 0 {
-				spec.StopTimeout = new(duration())
-			}
-			spec.StopSignal = process.Signal(rnd.IntN(65))
+		spec := process.Spec{Name: "n" + text("aZ0._@:-", 20), Command: "x" + text(" \t\r\n'\"\\!#/:aé\u2028\ufeff\U0001F600\x01\x1b", 40)}
+		spec.Log = rnd.IntN(2) == 0
+		if rnd.IntN(2) == 0 {
+			spec.Deadline = duration()
 		}
+		if rnd.IntN(2) == 0 {
+			spec.Cron = fmt.Sprintf("*/%d\t%d,0 * 1\n ", 1+rnd.IntN(99), rnd.IntN(24)) + []string{"?", "0", "mon", "SUN-tue"}[rnd.IntN(4)]
+		}
+		if rnd.IntN(2) == 0 {
+			spec.StopTimeout = new(duration())
+		}
+		spec.StopSignal = process.Signal(rnd.IntN(65))
 		if rnd.IntN(2) == 0 {
 			spec.JobID = text("aZ0._:-", 20)
 		}

@@ -1,16 +1,15 @@
 package verbs
 
 import (
-	"context"
 	"strings"
+	"time"
 )
 
 // Verb is a command: one row of the table.
 type Verb struct {
-	Name   string // "process.start"
-	Help   string // one line
-	Params []Param
-	do     func(context.Context, Manager, *request) (result, error)
+	Name string // "process.start"
+	Help string // one line
+	form func(now time.Time) *form
 }
 
 // All is the verb table.
@@ -31,77 +30,39 @@ func (v *Verb) Short() string {
 	return v.Name[strings.IndexByte(v.Name, '.')+1:]
 }
 
-var table = []Verb{
-	{"process.start", "Start a new process, or the one that has the name.", startParams(),
-		func(ctx context.Context, m Manager, r *request) (result, error) {
-			status, err := m.Start(ctx, r.spec)
-			return started(status), err
-		}},
-	{"process.list", "List all processes, by name.", nil,
-		func(ctx context.Context, m Manager, r *request) (result, error) {
-			all, err := m.List(ctx)
-			return list(all), err
-		}},
-	{"process.status", "Show one process and what it uses.", []Param{nameParam},
-		func(ctx context.Context, m Manager, r *request) (result, error) {
-			status, err := m.Status(ctx, r.spec.Name)
-			return status1(status), err
-		}},
-	{"process.stop", "End the whole tree; answers when nobody is left.", []Param{nameParam},
-		func(ctx context.Context, m Manager, r *request) (result, error) {
-			status, err := m.Stop(ctx, r.spec.Name)
-			return stopped(status), err
-		}},
-	{"process.restart", "End the whole tree, then start the next run; one that waits for its schedule waits on.", []Param{nameParam},
-		func(ctx context.Context, m Manager, r *request) (result, error) {
-			status, err := m.Restart(ctx, r.spec.Name, r.spec.JobID)
-			return started(status), err
-		}},
-	{"process.delete", "End the whole tree and forget the process, its history and logs.", []Param{nameParam},
-		func(ctx context.Context, m Manager, r *request) (result, error) {
-			return deleted(r.spec.Name), m.Delete(ctx, r.spec.Name)
-		}},
-	{"process.log", "Show a process's output: its last lines, those of a time or a run, or as it comes.", append([]Param{nameParam}, logParams...),
-		func(ctx context.Context, m Manager, r *request) (result, error) {
-			return readLog(ctx, m, r.spec.Name, r.log)
-		}},
-	{"upgrade", "Bring in the program now on disk; trees and connections waiting live on.", []Param{resultParam},
-		func(ctx context.Context, m Manager, r *request) (result, error) {
-			u, err := m.Upgrade(ctx, r.upgrade)
-			return upgraded(u), err
-		}},
-	{"doctor", "Show what the daemon found on this host, what follows, and what mends it.", nil,
-		func(ctx context.Context, m Manager, r *request) (result, error) {
-			report, err := m.Doctor(ctx)
-			return reported(report), err
-		}},
-}
+var table []Verb
 
-// param finds a parameter of the verb or one that all verbs take.
-func (v *Verb) param(name string) *Param {
-	for _, params := range [][]Param{v.Params, common} {
-		for i := range params {
-			if params[i].Name == name {
-				return &params[i]
-			}
-		}
+func init() { // the forms refer to the table for their hints
+	table = []Verb{
+		{"process.start", "Define a process and start it, or start the one that has the name.", startForm},
+		{"process.list", "List all processes, by name.", listForm},
+		{"process.status", "Show a process and what it uses.", statusForm},
+		{"process.stop", "End the whole tree; answers when nobody is left.", stopForm},
+		{"process.restart", "End the whole tree, then start the next run; one that waits for its schedule waits on.", restartForm},
+		{"process.set", "Change a definition; says what waits for a restart.", setForm},
+		{"process.signal", "Send a signal to the main process, or to the whole tree.", signalForm},
+		{"process.delete", "End the whole tree and forget the process, its history and logs.", deleteForm},
+		{"process.log", "Show a process's output: its last lines, those of a time or a run, or as it comes.", logForm},
+		{"process.runs", "Show the runs that have ended, the oldest first.", runsForm},
+		{"process.events", "Show what has changed, in order, or as it comes.", eventsForm},
+		{"upgrade", "Bring in the program now on disk; trees and connections waiting live on.", upgradeForm},
+		{"doctor", "Show what the daemon found on this host, what follows, and what mends it.", doctorForm},
 	}
-	return nil
 }
 
-// Takes reports whether the verb has the parameter.
-func (v *Verb) Takes(name string) bool { return v.param(name) != nil }
+// Params are the verb's own parameters.
+func (v *Verb) Params() []Param { return v.form(time.Time{}).params }
 
 // AllParams are the verb's own parameters and those that all verbs take.
-func (v *Verb) AllParams() []Param {
-	return append(v.Params[:len(v.Params):len(v.Params)], common...)
-}
+func (v *Verb) AllParams() []Param { return v.form(time.Time{}).all() }
 
-func (v *Verb) paramNames() (names []string) {
-	for _, p := range v.AllParams() {
-		names = append(names, p.Name)
-	}
-	return names
+// Takes reports whether the verb has the parameter.
+func (v *Verb) Takes(name string) bool { return v.form(time.Time{}).param(name) != nil }
+
+// Needs reports whether the verb has the parameter and does not do without it.
+func (v *Verb) Needs(name string) bool {
+	p := v.form(time.Time{}).param(name)
+	return p != nil && p.Required
 }
 
 func verbNames() (names []string) {

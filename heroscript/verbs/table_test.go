@@ -55,23 +55,34 @@ func TestTheTableRefuses(t *testing.T) {
 
 func TestVerbsAskTheManager(t *testing.T) {
 	for script, want := range map[string]string{
-		"!!process.list":                           "list",
-		"!!process.list format:json jobid:e42":     "list",
-		"!!process.status name:a":                  "status a",
-		"!!process.stop name:'a'":                  "stop a",
-		"!!process.restart name:a":                 `restart a job ""`,
-		"!!process.restart name:a jobid:e42":       `restart a job "e42"`,
-		"!!process.delete name:a":                  "delete a",
-		"!!doctor":                                 "doctor",
-		"!!process.log name:a":                     "status a, log a 100",
-		"!!process.log name:a limit:7":             "status a, log a 7",
-		"!!process.log name:a from:0":              "status a, log a 0",
-		"!!process.start name:a":                   "start {Name:a Command: Dir: Log:false Deadline:0s Cron: JobID: StopSignal:0 LogMaxSize:0 LogMaxFiles:0 LogMaxAge:0s LogMaxTotal:0 LogBlock:false StopTimeout:<nil>}",
-		"!!process.start name:a jobid:j":           "start {Name:a Command: Dir: Log:false Deadline:0s Cron: JobID:j StopSignal:0 LogMaxSize:0 LogMaxFiles:0 LogMaxAge:0s LogMaxTotal:0 LogBlock:false StopTimeout:<nil>}",
-		"!!process.start NAME:a command:'b\n c'":   "start {Name:a Command:b\n c Dir: Log:false Deadline:0s Cron: JobID: StopSignal:0 LogMaxSize:0 LogMaxFiles:0 LogMaxAge:0s LogMaxTotal:0 LogBlock:false StopTimeout:<nil>}",
-		"!!process.start name:a command:b log":     "start {Name:a Command:b Dir: Log:true Deadline:0s Cron: JobID: StopSignal:0 LogMaxSize:0 LogMaxFiles:0 LogMaxAge:0s LogMaxTotal:0 LogBlock:false StopTimeout:<nil>}",
-		"!!process.start name:a command:b log:off": "start {Name:a Command:b Dir: Log:false Deadline:0s Cron: JobID: StopSignal:0 LogMaxSize:0 LogMaxFiles:0 LogMaxAge:0s LogMaxTotal:0 LogBlock:false StopTimeout:<nil>}",
-		"!!process.start name:a command:b deadline:0.5 cron:'0 0 * * *' stop_signal:int": "start {Name:a Command:b Dir: Log:false Deadline:500ms Cron:0 0 * * * JobID: StopSignal:INT LogMaxSize:0 LogMaxFiles:0 LogMaxAge:0s LogMaxTotal:0 LogBlock:false StopTimeout:<nil>}",
+		"!!process.list":                                          "show ",
+		"!!process.list format:json jobid:e42":                    "show ",
+		"!!process.list name:'a,b'":                               "show a,b",
+		"!!process.status name:a":                                 "show a",
+		"!!process.status name:a id:7":                            "show a",
+		"!!process.stop name:'a'":                                 "process.Stop {} of a",
+		"!!process.stop name:a,b":                                 "process.Stop {} of a,b",
+		"!!process.restart name:a":                                "process.Restart {JobID:} of a",
+		"!!process.restart name:a jobid:e42":                      "process.Restart {JobID:e42} of a",
+		"!!process.delete name:a":                                 "process.Delete {} of a",
+		"!!process.signal name:a signal:hup":                      "process.SendSignal {Signal:HUP Tree:false} of a",
+		"!!process.signal name:a signal:9 tree":                   "process.SendSignal {Signal:KILL Tree:true} of a",
+		"!!process.set name:a log:no stop_timeout:'' deadline:2m": "process.Set {Settings:[{Field:log Value:no} {Field:stop_timeout Value:} {Field:deadline Value:2m}]} of a",
+		"!!process.runs name:a limit:3":                           "runs a 3",
+		"!!process.events":                                        "events {Since:0 Name: Follow:false}",
+		"!!process.events since:7 name:a* follow":                 "events {Since:7 Name:a* Follow:true}",
+		"!!doctor":                                  "doctor",
+		"!!process.log name:a":                      "show a, log a 100",
+		"!!process.logs name:a lines:7":             "show a, log a 7",
+		"!!process.log name:a from:0":               "show a, log a 0",
+		"!!process.start name:a":                    "process.StartAgain {JobID:} of a",
+		"!!process.start name:a,b jobid:j":          "process.StartAgain {JobID:j} of a,b",
+		"!!process.start NAME:a command:'b\n c'":    "start " + spec("Command:b\n c"),
+		"!!process.start name:a command:b log":      "start " + spec("Command:b", "Log:true"),
+		"!!process.start name:a command:b job_id:j": "start " + spec("Command:b", "JobID:j"),
+		"!!process.start name:a command:b log:off deadline:0 cron:'' format:table":       "start " + spec("Command:b"),
+		"!!process.start name:a command:b replace":                                       "start " + spec("Command:b") + ", replace",
+		"!!process.start name:a command:b deadline:0.5 cron:'0 0 * * *' stop_signal:int": "start " + spec("Command:b", "Deadline:500ms", "Cron:0 0 * * *", "StopSignal:INT"),
 	} {
 		m := &recorder{}
 		answer := RunText(context.Background(), m, script)
@@ -82,6 +93,19 @@ func TestVerbsAskTheManager(t *testing.T) {
 			t.Errorf("%s:\ngot  %q\nwant %q", script, m.asked, want)
 		}
 	}
+}
+
+// spec is what a recorder notes of a spec with these fields.
+func spec(fields ...string) string {
+	text := "{Name:a Command: Dir: JobID: Schedule:{Cron:} Ending:{Deadline:0s StopSignal:0 StopTimeout:<nil>} " +
+		"Logging:{Log:false LogMaxSize:0 LogMaxFiles:0 LogMaxAge:0s LogMaxTotal:0 LogBlock:false}}"
+	for _, f := range fields {
+		key, _, _ := strings.Cut(f, ":")
+		at := strings.Index(text, key+":")
+		end := at + strings.IndexAny(text[at:], " }")
+		text = text[:at] + f + text[end:]
+	}
+	return text
 }
 
 // An action that was not read from a text has no place in one.

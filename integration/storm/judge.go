@@ -51,7 +51,7 @@ func (p *player) judge(s process.Status) error {
 
 func (p *player) judgeDefinition(s process.Status) error {
 	if s.Name != p.name || s.Command != p.spec.Command || s.Log != p.spec.Log || s.Cron != p.spec.Cron ||
-		s.DeadlineSeconds != p.spec.Deadline.Seconds() || s.StopTimeoutSeconds != p.spec.Grace().Seconds() {
+		s.Deadline != p.spec.Deadline || s.Grace() != p.spec.Grace() {
 		return fmt.Errorf("it is not what was asked for: %+v", p.spec)
 	}
 	return nil

@@ -247,7 +247,7 @@ func (c *Client) call(ctx context.Context, a heroscript.Action, result any, trie
 
 // decode reads a result, or the error that stands in its place.
 func decode(payload []byte, result any) error {
-	var failure verbs.Failure
+	var failure process.Failure
 	if err := json.Unmarshal(payload, &failure); err == nil && failure.Code != "" {
 		return failure.Err()
 	}
@@ -255,49 +255,116 @@ func decode(payload []byte, result any) error {
 		return nil
 	}
 	if err := json.Unmarshal(payload, result); err != nil {
-		return fmt.Errorf("the daemon's answer is not what was expected: %w", err)
+		return notExpected(err)
 	}
 	return nil
 }
 
-// Start registers a process and starts it; with an empty command it starts the
-// one that has the name. See verbs.Manager.
-func (c *Client) Start(ctx context.Context, spec process.Spec) (s process.Status, err error) {
-	err = c.change(ctx, verbs.StartAction(spec), &s)
+// Start defines a process and starts it, or starts the one that has this definition;
+// with an empty command, the one that has the name.
+func (c *Client) Start(ctx context.Context, spec process.Spec) (process.Status, error) {
+	if spec.Command == "" && len(process.Differences(spec, process.Spec{})) == 0 {
+		return c.do(ctx, spec.Name, process.StartAgain{JobID: spec.JobID})
+	}
+	return c.StartSpec(ctx, spec, false)
+}
+
+// StartSpec defines a process and starts it. With replace, the definition takes the place
+// of another one. See verbs.Actor.
+func (c *Client) StartSpec(ctx context.Context, spec process.Spec, replace bool) (s process.Status, err error) {
+	err = c.change(ctx, verbs.StartAction(spec, replace), &s)
 	return s, err
+}
+
+// Do carries out an operation on each process that is selected, side by side. See
+// verbs.Actor.
+func (c *Client) Do(ctx context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error) {
+	return outcomes(of, func(result any) error { return c.change(ctx, verbs.OperationAction(of, op), result) })
+}
+
+// Show gives the processes that are selected, or all, by name.
+func (c *Client) Show(ctx context.Context, of process.Selection) (all []process.Outcome, err error) {
+	if len(of) == 0 {
+		err = c.read(ctx, verbs.NewAction("process.list"), &all)
+		return all, err
+	}
+	return outcomes(of, func(result any) error {
+		return c.read(ctx, verbs.NewAction("process.status", "name", of.String()), result)
+	})
+}
+
+// outcomes reads an answer that is an object for one plain name, and an array for others.
+func outcomes(of process.Selection, call func(result any) error) (list []process.Outcome, err error) {
+	name, plain := of.Name()
+	if !plain {
+		return list, call(&list)
+	}
+	one := process.Outcome{Name: name}
+	err = call(&one)
+	if typed := new(process.Error); errors.As(err, &typed) { // it is the answer
+		one.Err, err = err, nil
+	}
+	return []process.Outcome{one}, err
+}
+
+// do carries out an operation on one process.
+func (c *Client) do(ctx context.Context, name string, op process.Operation) (process.Status, error) {
+	list, err := c.Do(ctx, process.Selection{name}, op)
+	if err != nil {
+		return process.Status{}, err
+	}
+	return list[0].Status, list[0].Err
 }
 
 // Stop ends the whole tree and answers when nobody is left.
-func (c *Client) Stop(ctx context.Context, name string) (s process.Status, err error) {
-	err = c.change(ctx, verbs.NewAction("process.stop", "name", name), &s)
-	return s, err
+func (c *Client) Stop(ctx context.Context, name string) (process.Status, error) {
+	return c.do(ctx, name, process.Stop{})
 }
 
 // Restart ends the whole tree and starts the next run, with a job id or "".
-func (c *Client) Restart(ctx context.Context, name, jobID string) (s process.Status, err error) {
-	a := verbs.NewAction("process.restart", "name", name)
-	if jobID != "" {
-		a = verbs.NewAction("process.restart", "name", name, "jobid", jobID)
-	}
-	err = c.change(ctx, a, &s)
-	return s, err
+func (c *Client) Restart(ctx context.Context, name, jobID string) (process.Status, error) {
+	return c.do(ctx, name, process.Restart{JobID: jobID})
 }
 
 // Delete ends the whole tree and forgets the process, its history and its logs.
 func (c *Client) Delete(ctx context.Context, name string) error {
-	return c.change(ctx, verbs.NewAction("process.delete", "name", name), nil)
+	_, err := c.do(ctx, name, process.Delete{})
+	return err
+}
+
+// Signal sends a signal to the leader, or to the whole tree.
+func (c *Client) Signal(ctx context.Context, name string, signal process.Signal, tree bool) (process.Status, error) {
+	return c.do(ctx, name, process.SendSignal{Signal: signal, Tree: tree})
+}
+
+// Set changes fields of the definition.
+func (c *Client) Set(ctx context.Context, name string, settings ...process.Setting) (process.Status, error) {
+	return c.do(ctx, name, process.Set{Settings: settings})
 }
 
 // Status is what is known of one process.
-func (c *Client) Status(ctx context.Context, name string) (s process.Status, err error) {
-	err = c.read(ctx, verbs.NewAction("process.status", "name", name), &s)
-	return s, err
+func (c *Client) Status(ctx context.Context, name string) (process.Status, error) {
+	list, err := c.Show(ctx, process.Selection{name})
+	if err != nil {
+		return process.Status{}, err
+	}
+	return list[0].Status, list[0].Err
 }
 
 // List is all processes, sorted by name.
-func (c *Client) List(ctx context.Context) (all []process.Status, err error) {
-	err = c.read(ctx, verbs.NewAction("process.list"), &all)
+func (c *Client) List(ctx context.Context) ([]process.Status, error) {
+	list, err := c.Show(ctx, nil)
+	all := make([]process.Status, len(list))
+	for i := range list {
+		all[i] = list[i].Status
+	}
 	return all, err
+}
+
+// Runs gives the last runs that have ended of what is selected, the oldest first.
+func (c *Client) Runs(ctx context.Context, of process.Selection, most int) (runs []process.RunRecord, err error) {
+	err = c.read(ctx, verbs.RunsAction(of, most), &runs)
+	return runs, err
 }
 
 // Doctor examines the host that the daemon is on.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,8 +32,8 @@ func TestMethodsReachTheManager(t *testing.T) {
 	c := dial(t, daemon(t, m))
 	ctx := inTime(t)
 	spec := process.Spec{
-		Name: "a", Command: "echo 'a\n!!process.stop name:a\n\n# b' \\", Log: true, Deadline: 1500 * time.Millisecond,
-		Cron: "@every 10s", JobID: "e41", StopSignal: 2, StopTimeout: new(time.Duration),
+		Name: "a", Command: "echo 'a\n!!process.stop name:a\n\n# b' \\", Logging: process.Logging{Log: true}, Ending: process.Ending{Deadline: 1500 * time.Millisecond, StopSignal: 2, StopTimeout: new(time.Duration)},
+		Schedule: process.Schedule{Cron: "@every 10s"}, JobID: "e41",
 	}
 	want := process.NewStatus(spec, process.Running)
 	want.PID, want.Number = 42, 1
@@ -45,10 +46,10 @@ func TestMethodsReachTheManager(t *testing.T) {
 	if got, err := c.List(ctx); err != nil || !reflect.DeepEqual(got, []process.Status{want}) {
 		t.Errorf("list: %+v, %v", got, err)
 	}
-	if got, err := c.Restart(ctx, "a", "e42"); err != nil || got.JobID != "e42" || got.Number != 2 {
+	if got, err := c.Restart(ctx, "a", "e42"); err != nil || got.Run.JobID != "e42" || got.Number != 2 {
 		t.Errorf("restart: %+v, %v", got, err)
 	}
-	if got, err := c.Restart(ctx, "a", ""); err != nil || got.JobID != "e42" || got.Number != 3 {
+	if got, err := c.Restart(ctx, "a", ""); err != nil || got.Run.JobID != "e42" || got.Number != 3 {
 		t.Errorf("restart: %+v, %v", got, err)
 	}
 	if got, err := c.Stop(ctx, "a"); err != nil || got.State != process.Stopped {
@@ -56,6 +57,24 @@ func TestMethodsReachTheManager(t *testing.T) {
 	}
 	if got, err := c.LogLines(ctx, "a", 0); err != nil || string(got) != string(m.output) {
 		t.Errorf("log: %q, %v", got, err)
+	}
+	if got, err := c.Set(ctx, "a", process.Setting{Field: "stop_timeout", Value: "3"}, process.Setting{Field: "cron", Value: ""}); err != nil || got.Grace() != 3*time.Second || got.Cron != "" {
+		t.Errorf("set: %+v, %v", got, err)
+	}
+	if got, err := c.Signal(ctx, "a", 1, true); err != nil || got.Signalled != 1 {
+		t.Errorf("signal: %+v, %v", got, err)
+	}
+	if got, err := c.Start(ctx, process.Spec{Name: "a", JobID: "e43"}); err != nil || got.Run.JobID != "e43" {
+		t.Errorf("start again: %+v, %v", got, err)
+	}
+	if got, err := c.StartSpec(ctx, process.Spec{Name: "a", Command: "b"}, true); err != nil || got.Command != "b" {
+		t.Errorf("replace: %+v, %v", got, err)
+	}
+	if got, err := c.Runs(ctx, process.Selection{"a"}, 7); err != nil || len(got) != 1 || got[0].Name != "a" || got[0].Number != 7 {
+		t.Errorf("runs: %+v, %v", got, err)
+	}
+	if got, err := c.Do(ctx, process.Selection{"a", "b"}, process.Delete{}); err != nil || len(got) != 2 || got[1].Name != "b" || got[1].Err != nil {
+		t.Errorf("delete: %+v, %v", got, err)
 	}
 	if err := c.Delete(ctx, "a"); err != nil {
 		t.Error(err)
@@ -88,8 +107,8 @@ func TestWhatCannotBeIsInvalidOrSyntax(t *testing.T) {
 	c := dial(t, daemon(t, m))
 	for _, spec := range []process.Spec{
 		{}, {Name: "-", Command: "true"}, {Name: "a", Command: " "}, {Name: "a", Command: "\x00"}, {Name: "a", Command: "\xff"},
-		{Name: "a", Command: "b", Cron: "\x00"}, {Name: "a", Command: "b", Cron: "'\xff"}, {Name: "a\n", Command: "b"},
-		{Name: "a", Command: "b", Deadline: -1}, {Name: "a", Log: true}, {Name: "a", Command: "b", StopSignal: 65},
+		{Name: "a", Command: "b", Schedule: process.Schedule{Cron: "\x00"}}, {Name: "a", Command: "b", Schedule: process.Schedule{Cron: "'\xff"}}, {Name: "a\n", Command: "b"},
+		{Name: "a", Command: "b", Ending: process.Ending{Deadline: -1}}, {Name: "a", Logging: process.Logging{Log: true}}, {Name: "a", Command: "b", Ending: process.Ending{StopSignal: 65}},
 		{Name: "a", Command: "b", JobID: "\n"}, {Name: "a", Command: strings.Repeat("'", process.MaxCommand+1)},
 	} {
 		_, err := c.Start(inTime(t), spec)
@@ -107,7 +126,7 @@ func TestWhatCannotBeIsInvalidOrSyntax(t *testing.T) {
 
 func TestTooLongIsAnError(t *testing.T) {
 	c := dial(t, daemon(t, newMemory()))
-	_, err := c.Start(inTime(t), process.Spec{Name: "a", Command: "b", Cron: strings.Repeat("x ", telnet.MaxPending)})
+	_, err := c.Start(inTime(t), process.Spec{Name: "a", Command: "b", Schedule: process.Schedule{Cron: strings.Repeat("x ", telnet.MaxPending)}})
 	if !errors.Is(err, process.ErrTooLong) {
 		t.Errorf("got %.200v", err)
 	}
@@ -491,4 +510,33 @@ func TestAFullQueueIsNotTheLackOfADaemon(t *testing.T) {
 	defer stop()
 	go (&telnet.Server{Secret: []byte(secret), Handler: handler{newMemory()}}).Serve(ctx, l)
 	dial(t, socket)
+}
+
+// Events come once each, also when the daemon is replaced between two of them.
+func TestEventsGoOnWhereTheyWereLeft(t *testing.T) {
+	m := newMemory()
+	c := dial(t, daemon(t, m))
+	var seen []uint64
+	tell := func(e process.Event) error {
+		seen = append(seen, e.Seq)
+		return nil
+	}
+	if err := c.Events(inTime(t), process.EventQuery{Since: 1}, tell); err != nil || !slices.Equal(seen, []uint64{2, 3}) {
+		t.Errorf("got %v, %v", seen, err)
+	}
+	seen, m.err = nil, process.ErrShuttingDown // behind the last
+	ctx, enough := context.WithCancel(inTime(t))
+	err := c.Events(ctx, process.EventQuery{Follow: true}, func(e process.Event) error {
+		if e.Seq == 3 {
+			defer enough()
+		}
+		return tell(e)
+	})
+	if err == nil || ctx.Err() == nil || !slices.Equal(seen, []uint64{1, 2, 3}) {
+		t.Errorf("followed: got %v, %v", seen, err)
+	}
+	own := errors.New("enough")
+	if err := c.Events(inTime(t), process.EventQuery{}, func(process.Event) error { return own }); !errors.Is(err, own) {
+		t.Errorf("got %v", err)
+	}
 }

@@ -48,9 +48,9 @@ func (m *memory) count(what string) int {
 	return m.calls[what]
 }
 
-func (m *memory) Start(_ context.Context, spec process.Spec) (process.Status, error) {
+func (m *memory) StartSpec(_ context.Context, spec process.Spec, replace bool) (process.Status, error) {
 	defer m.called("start")()
-	if _, ok := m.all[spec.Name]; ok && spec.Command != "" {
+	if _, ok := m.all[spec.Name]; ok && !replace {
 		return process.Status{}, process.Errorf(process.CodeExists, "there is a process '%s' already", spec.Name)
 	}
 	s := process.NewStatus(spec, process.Running)
@@ -59,7 +59,7 @@ func (m *memory) Start(_ context.Context, spec process.Spec) (process.Status, er
 	return s, nil
 }
 
-func (m *memory) Stop(_ context.Context, name string) (process.Status, error) {
+func (m *memory) stop(name string) (process.Status, error) {
 	unlock := m.called("stop")
 	s, ok := m.all[name]
 	if ok {
@@ -77,32 +77,83 @@ func (m *memory) Stop(_ context.Context, name string) (process.Status, error) {
 	return s, nil
 }
 
-func (m *memory) Restart(_ context.Context, name, jobID string) (process.Status, error) {
-	defer m.called("restart")()
-	s := m.all[name]
-	s.State, s.Number, s.JobID = process.Running, s.Number+1, cmp.Or(jobID, s.JobID)
-	m.all[name] = s
-	return s, nil
+// Do knows plain names.
+func (m *memory) Do(_ context.Context, of process.Selection, op process.Operation) (list []process.Outcome, err error) {
+	for _, name := range of {
+		o := process.Outcome{Name: name}
+		switch op := op.(type) {
+		case process.Stop:
+			o.Status, o.Err = m.stop(name)
+		case process.Restart:
+			o.Status = m.again("restart", name, op.JobID)
+		case process.StartAgain:
+			o.Status = m.again("start", name, op.JobID)
+		case process.Delete:
+			m.delete(name)
+		case process.Set:
+			o.Status, o.Err = m.set(name, op)
+		case process.SendSignal:
+			o.Status = m.all[name]
+			o.Status.Signalled = int(op.Signal)
+		}
+		list = append(list, o)
+	}
+	return list, nil
 }
 
-func (m *memory) Delete(_ context.Context, name string) error {
+func (m *memory) again(what, name, jobID string) process.Status {
+	defer m.called(what)()
+	s := m.all[name]
+	s.State, s.Number, s.Run.JobID = process.Running, s.Number+1, cmp.Or(jobID, s.Run.JobID)
+	m.all[name] = s
+	return s
+}
+
+func (m *memory) delete(name string) {
 	defer m.called("delete")()
 	delete(m.all, name)
-	return nil
 }
 
-func (m *memory) Status(_ context.Context, name string) (process.Status, error) {
-	defer m.called("status")()
-	return m.all[name], m.err
+func (m *memory) set(name string, op process.Set) (s process.Status, err error) {
+	defer m.called("set")()
+	s = m.all[name]
+	s.Spec, err = s.Spec.With(op.Settings)
+	m.all[name] = s
+	return s, err
 }
 
-func (m *memory) List(context.Context) (all []process.Status, err error) {
-	defer m.called("list")()
-	for _, s := range m.all {
-		all = append(all, s)
+func (m *memory) Show(_ context.Context, of process.Selection) (all []process.Outcome, err error) {
+	what := "status"
+	if len(of) == 0 {
+		what = "list"
 	}
-	slices.SortFunc(all, func(a, b process.Status) int { return cmp.Compare(a.Name, b.Name) })
+	defer m.called(what)()
+	for _, name := range of {
+		all = append(all, process.Outcome{Name: name, Status: m.all[name], Err: m.err})
+	}
+	if len(of) == 0 {
+		for name, s := range m.all {
+			all = append(all, process.Outcome{Name: name, Status: s})
+		}
+	}
+	slices.SortFunc(all, func(a, b process.Outcome) int { return cmp.Compare(a.Name, b.Name) })
 	return all, nil
+}
+
+func (m *memory) Runs(_ context.Context, of process.Selection, most int) ([]process.RunRecord, error) {
+	defer m.called("runs")()
+	return []process.RunRecord{{Name: of.String(), Run: process.Run{Number: uint64(most)}}}, nil
+}
+
+// Events tells of 3; each time it is asked, what is behind q.Since.
+func (m *memory) Events(ctx context.Context, q process.EventQuery, tell func(process.Event) error) error {
+	defer m.called("events")()
+	for seq := q.Since + 1; seq <= 3; seq++ {
+		if err := tell(process.Event{Seq: seq, Name: "a", Kind: process.EventStarted}); err != nil {
+			return err
+		}
+	}
+	return m.err
 }
 
 func (m *memory) Upgrade(_ context.Context, number uint64) (process.Upgrade, error) {

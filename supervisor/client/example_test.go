@@ -39,7 +39,7 @@ func Example() {
 	}
 	defer pm.Close()
 
-	web := process.Spec{Name: "web", Command: "exec ./web", Deadline: time.Hour}
+	web := process.Spec{Name: "web", Command: "exec ./web", Ending: process.Ending{Deadline: time.Hour}}
 	status, err := pm.Start(ctx, web)
 	if err != nil {
 		log.Fatal(err)

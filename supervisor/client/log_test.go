@@ -124,7 +124,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 // following is a client of a daemon that has a line of output of a, and no more.
 func following(t *testing.T) *client.Client {
 	m := newMemory()
-	m.all["a"] = process.NewStatus(process.Spec{Name: "a", Log: true}, process.Running)
+	m.all["a"] = process.NewStatus(process.Spec{Name: "a", Logging: process.Logging{Log: true}}, process.Running)
 	m.output = []byte("1\n")
 	return dial(t, daemon(t, m))
 }

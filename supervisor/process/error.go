@@ -1,6 +1,9 @@
 package process
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Code says what kind of failure an [Error] is. It travels as JSON "code".
 type Code string
@@ -12,6 +15,7 @@ const (
 	CodeNotFound     Code = "not_found"     // no process of that name
 	CodeExists       Code = "exists"        // there is one of that name
 	CodeStart        Code = "start_failed"  // the run could not be started
+	CodeNotRunning   Code = "not_running"   // it has no run to act on
 	CodeStuck        Code = "stuck"         // SIGKILL did not end the tree
 	CodeSuperseded   Code = "superseded"    // a later request took its place
 	CodeShuttingDown Code = "shutting_down" // the daemon is ending
@@ -49,6 +53,7 @@ var (
 	ErrNotFound     = &Error{CodeNotFound, "no such process"}
 	ErrExists       = &Error{CodeExists, "process exists"}
 	ErrStart        = &Error{CodeStart, "could not be started"}
+	ErrNotRunning   = &Error{CodeNotRunning, "not running"}
 	ErrStuck        = &Error{CodeStuck, "the tree could not be ended"}
 	ErrSuperseded   = &Error{CodeSuperseded, "superseded by a later request"}
 	ErrShuttingDown = &Error{CodeShuttingDown, "the daemon is shutting down"}
@@ -57,3 +62,12 @@ var (
 	ErrUpgrade      = &Error{CodeUpgrade, "not upgraded"}
 	ErrInternal     = &Error{CodeInternal, "internal error"}
 )
+
+// NewFailure is err in its JSON form. What is not an [Error] is our fault.
+func NewFailure(err error) Failure {
+	var e *Error
+	if !errors.As(err, &e) {
+		return Failure{Error: err.Error(), Code: CodeInternal}
+	}
+	return Failure{Error: err.Error(), Code: e.Code}
+}

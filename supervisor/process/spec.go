@@ -2,7 +2,6 @@ package process
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -31,23 +30,38 @@ const (
 	MaxLogFiles = 10_000
 )
 
-// Spec is what was asked for. The zero value of every field but Name and
-// Command means the default, and is left out of its JSON.
+// Spec is what was asked for: the definition of a process. The zero value of every
+// field but Name and Command means the default. [Fields] is the table of them.
 type Spec struct {
-	Name        string         // [A-Za-z0-9_][A-Za-z0-9._@:-]{0,127}
-	Command     string         // run by /bin/sh -c, byte for byte
-	Dir         string         `json:",omitzero"` // working directory; the daemon's own at registration
-	Log         bool           `json:",omitzero"` // keep output in a file
-	Deadline    time.Duration  `json:",omitzero"` // from the start of each run; 0: none
-	Cron        string         `json:",omitzero"` // five fields, @every or @daily forms; empty: runs at once, once
-	JobID       string         `json:",omitzero"` // recorded on the runs it starts
-	StopSignal  Signal         `json:",omitzero"` // 0: DefaultStopSignal
-	LogMaxSize  int64          `json:",omitzero"` // bytes of a log file before the next is begun; 0: 10 MiB
-	LogMaxFiles int            `json:",omitzero"` // log files that are kept; 0: 5
-	LogMaxAge   time.Duration  `json:",omitzero"` // of a log file before the next is begun; 0: any
-	LogMaxTotal int64          `json:",omitzero"` // bytes that all log files may take, each a quarter at the most; 0: what size and files come to
-	LogBlock    bool           `json:",omitzero"` // on a full disk the writers wait; otherwise bytes are dropped and counted
-	StopTimeout *time.Duration `json:",omitzero"` // between the stop signal and SIGKILL; nil: DefaultStopTimeout, 0: SIGKILL at once
+	Name    string // [A-Za-z0-9_][A-Za-z0-9._@:-]{0,127}
+	Command string // run by /bin/sh -c, byte for byte
+	Dir     string // working directory; empty: the daemon's own when the process is defined
+	JobID   string // recorded on the runs that it starts; in JSON it belongs to a run
+	Schedule
+	Ending
+	Logging
+}
+
+// Schedule says when a process runs.
+type Schedule struct {
+	Cron string // five fields, @every or @daily forms; empty: at once, once
+}
+
+// Ending says how a tree is ended.
+type Ending struct {
+	Deadline    time.Duration  // from the start of each run; 0: none
+	StopSignal  Signal         // 0: DefaultStopSignal
+	StopTimeout *time.Duration // between the stop signal and SIGKILL; nil: DefaultStopTimeout, 0: SIGKILL at once
+}
+
+// Logging says what is kept of the output.
+type Logging struct {
+	Log         bool          // in a file; otherwise the last lines, in memory
+	LogMaxSize  int64         // bytes of a log file before the next is begun; 0: 10 MiB
+	LogMaxFiles int           // log files that are kept; 0: 5
+	LogMaxAge   time.Duration // of a log file before the next is begun; 0: any
+	LogMaxTotal int64         // bytes that all log files may take, each a quarter at the most; 0: what size and files come to
+	LogBlock    bool          // on a full disk the writers wait; otherwise bytes are dropped and counted
 }
 
 // EndSignal is the signal that asks the tree to end.
@@ -66,48 +80,34 @@ func (s *Spec) Grace() time.Duration {
 	return *s.StopTimeout
 }
 
-// Validate reports the first thing in s that cannot be, as an [Error] with
-// code invalid. It does not look at Cron: that does package schedule.
+// Validate reports the first thing in s that cannot be, as an [Error] with code
+// invalid. What a schedule means is for the daemon to say, which has the zones.
 func (s *Spec) Validate() error {
 	if err := ValidateName(s.Name); err != nil {
-		return err
-	}
-	if err := ValidateCommand(s.Command); err != nil {
 		return err
 	}
 	if err := ValidateJobID(s.JobID); err != nil {
 		return err
 	}
-	if err := validateTime("deadline", s.Deadline); err != nil {
-		return err
-	}
-	if s.StopTimeout != nil {
-		if err := validateTime("stop_timeout", *s.StopTimeout); err != nil {
-			return err
+	for i := range Fields {
+		if err := Fields[i].validate(s); err != nil {
+			return named(Fields[i].Name, err)
 		}
 	}
-	if err := validateTime("log_max_age", s.LogMaxAge); err != nil {
-		return err
+	if s.Log {
+		return nil
 	}
-	switch {
-	case s.LogMaxSize < 0 || s.LogMaxFiles < 0 || s.LogMaxTotal < 0:
-		return Errorf(CodeInvalid, "log_max_size, log_max_files, log_max_total: less than nothing cannot be kept")
-	case s.Log && s.LogMaxSize != 0 && s.LogMaxSize < MinLogSize:
-		return Errorf(CodeInvalid, "log_max_size: %d bytes are too few for a log file: at least %d (4K); %dM are megabytes", s.LogMaxSize, MinLogSize, s.LogMaxSize)
-	case s.Log && s.LogMaxTotal != 0 && s.LogMaxTotal < MinLogTotal:
-		return Errorf(CodeInvalid, "log_max_total: %d bytes are too few for log files: at least %d (16K); %dM are megabytes", s.LogMaxTotal, MinLogTotal, s.LogMaxTotal)
-	case s.Log && s.LogMaxAge != 0 && s.LogMaxAge < MinLogAge:
-		return Errorf(CodeInvalid, "log_max_age: %v is too short for a log file: at least %v", s.LogMaxAge, MinLogAge)
-	case s.LogMaxFiles > MaxLogFiles:
-		return Errorf(CodeInvalid, "log_max_files: %d are too many: at most %d", s.LogMaxFiles, MaxLogFiles)
-	}
-	if !s.Log && (s.LogMaxSize != 0 || s.LogMaxFiles != 0 || s.LogMaxAge != 0 || s.LogMaxTotal != 0 || s.LogBlock) {
-		return Errorf(CodeInvalid, "log_max_size, log_max_files, log_max_age, log_max_total, log_full: they are of a log in a file: give log:true too")
-	}
-	if s.StopSignal != 0 && !s.StopSignal.valid() {
-		return Errorf(CodeInvalid, "stop_signal: no signal %d: 1 to 64", s.StopSignal)
+	for i := range Fields {
+		if f := &Fields[i]; f.Group == GroupLog && f.Text(*s) != "" {
+			return Errorf(CodeInvalid, "%s: it is of a log in a file: give log:true too", f.Name)
+		}
 	}
 	return nil
+}
+
+// named is err as an [Error] about a field, which err may name already.
+func named(field string, err error) error {
+	return Errorf(CodeInvalid, "%s: %s", field, strings.TrimPrefix(err.Error(), field+": "))
 }
 
 // ValidateName reports why name cannot be the name of a process.
@@ -123,14 +123,17 @@ func ValidateName(name string) error {
 		return bad("%s has %d bytes", Printable(name), len(name))
 	}
 	for i := 0; i < len(name); i++ {
-		c := name[i]
-		word := c == '_' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-		if !word && (i == 0 || !strings.ContainsRune(".@:-", rune(c))) {
+		if c := rune(name[i]); !isNameRune(c) || i == 0 && strings.ContainsRune(".@:-", c) {
 			r, _ := utf8.DecodeRuneInString(name[i:])
 			return bad("%s: %q cannot stand at %d", Printable(name), r, i+1)
 		}
 	}
 	return nil
+}
+
+// isNameRune reports whether r may stand in a name, behind the first character.
+func isNameRune(r rune) bool {
+	return r == '_' || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || strings.ContainsRune(".@:-", r)
 }
 
 // ValidateCommand reports why command cannot be run.
@@ -160,40 +163,6 @@ func ValidateJobID(id string) error {
 		}
 	}
 	return nil
-}
-
-func validateTime(what string, d time.Duration) error {
-	if d < 0 || d > MaxTime {
-		return Errorf(CodeInvalid, "%s: %v is not between 0 and 100 years", what, d)
-	}
-	return nil
-}
-
-// ParseSeconds reads a number of seconds, fractions allowed ("0.5", "30").
-func ParseSeconds(text string) (time.Duration, error) {
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(f) {
-		return 0, fmt.Errorf("%s is not a number of seconds", Printable(text))
-	}
-	if f < 0 || f > MaxTime.Seconds() {
-		return 0, fmt.Errorf("%s seconds are not between 0 and 100 years", Printable(text))
-	}
-	return time.Duration(math.Round(f * float64(time.Second))), nil
-}
-
-// ParseSize reads a number of bytes, with K, M or G for powers of 1024.
-func ParseSize(text string) (int64, error) {
-	number, shift := text, 0
-	if n := len(text); n > 0 {
-		if i := strings.IndexByte("KMG", text[n-1]&^0x20); i >= 0 {
-			number, shift = text[:n-1], 10*(i+1)
-		}
-	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n < 1 || n > math.MaxInt64>>shift {
-		return 0, fmt.Errorf("%s is not a size: a number of bytes from 1, with K, M or G behind it", Printable(text))
-	}
-	return n << shift, nil
 }
 
 // Printable is text quoted so that it stands on one line of a terminal.

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -45,14 +46,14 @@ func TestValidateHoldsEachLimit(t *testing.T) {
 		}, ""},
 		{"the most log files", func(s *Spec) { s.Log, s.LogMaxFiles = true, MaxLogFiles }, ""},
 		{"more log files", func(s *Spec) { s.Log, s.LogMaxFiles = true, MaxLogFiles+1 }, "log_max_files: 10001"},
-		{"a log file of a line", func(s *Spec) { s.Log, s.LogMaxSize = true, 10 }, "log_max_size: 10 bytes are too few for a log file: at least 4096 (4K); 10M are megabytes"},
+		{"a log file of a line", func(s *Spec) { s.Log, s.LogMaxSize = true, 10 }, "log_max_size: 10 bytes are too few: at least 4096 (4K); 10M are megabytes"},
 		{"a log file too small", func(s *Spec) { s.Log, s.LogMaxSize = true, MinLogSize-1 }, "log_max_size: "},
 		{"log files too small", func(s *Spec) { s.Log, s.LogMaxTotal = true, MinLogTotal-1 }, "log_max_total: "},
 		{"log files for a moment", func(s *Spec) { s.Log, s.LogMaxAge = true, MinLogAge-1 }, "log_max_age: "},
-		{"a size of no log", func(s *Spec) { s.LogMaxSize = 1 }, "give log:true"},
+		{"a size of no log", func(s *Spec) { s.LogMaxSize = MinLogSize }, "give log:true"},
 		{"a number of no log", func(s *Spec) { s.LogMaxFiles = 1 }, "give log:true"},
-		{"an age of no log", func(s *Spec) { s.LogMaxAge = 1 }, "give log:true"},
-		{"a total of no log", func(s *Spec) { s.LogMaxTotal = 1 }, "give log:true"},
+		{"an age of no log", func(s *Spec) { s.LogMaxAge = MinLogAge }, "give log:true"},
+		{"a total of no log", func(s *Spec) { s.LogMaxTotal = MinLogTotal }, "give log:true"},
 		{"a full disk and no log", func(s *Spec) { s.LogBlock = true }, "give log:true"},
 		{"the first signal", func(s *Spec) { s.StopSignal = 1 }, ""},
 		{"the last signal", func(s *Spec) { s.StopSignal = 64 }, ""},
@@ -92,43 +93,22 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func TestParseSeconds(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		"0": 0, "-0": 0, "1": time.Second, "30": 30 * time.Second, "0.5": 500 * time.Millisecond, ".25": 250 * time.Millisecond,
-		"1e2": 100 * time.Second, "0.000000001": 1, "1e-10": 0, "3153600000": MaxTime, "0x1p4": 16 * time.Second,
-	} {
-		if got, err := ParseSeconds(text); err != nil || got != want {
-			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{
-		"", " ", "x", "1s", "1 ", "1,5", "NaN", "nan", "Inf", "+Inf", "-inf", "infinity",
-		"-1", "-0.001", "-1e-300", "1e400", "3153600001", "0x10", "1\n",
-	} {
-		if got, err := ParseSeconds(text); err == nil {
-			t.Errorf("%q: got %v, want an error", text, got)
-		} else if strings.Contains(err.Error(), "\n") {
-			t.Errorf("%q: the error has two lines: %v", text, err)
-		}
-	}
-}
-
 func TestDefaults(t *testing.T) {
 	var s Spec
 	if s.EndSignal() != TERM || s.Grace() != 10*time.Second {
 		t.Errorf("got %v and %v", s.EndSignal(), s.Grace())
 	}
-	s = Spec{StopSignal: 2, StopTimeout: new(time.Duration)}
+	s = Spec{Ending: Ending{StopSignal: 2, StopTimeout: new(time.Duration)}}
 	if s.EndSignal() != 2 || s.Grace() != 0 {
 		t.Errorf("got %v and %v", s.EndSignal(), s.Grace())
 	}
 }
 
 func TestStatusRoundsTheDeadlineUp(t *testing.T) {
-	for deadline, want := range map[time.Duration]int64{0: 0, 1: 1, time.Second: 1, 1500 * time.Millisecond: 2, MaxTime: 3153600000} {
-		s := NewStatus(Spec{Deadline: deadline}, Running)
-		if s.Deadline != want || s.DeadlineSeconds != deadline.Seconds() {
-			t.Errorf("%v: got %d and %v", deadline, s.Deadline, s.DeadlineSeconds)
+	for deadline, want := range map[time.Duration]string{1: `"deadline":1,`, time.Second: `"deadline":1,`, 1500 * time.Millisecond: `"deadline":2,`, MaxTime: `"deadline":3153600000,`} {
+		data, err := json.Marshal(NewStatus(Spec{Name: "a", Ending: Ending{Deadline: deadline}}, Running))
+		if err != nil || !strings.Contains(string(data), want) {
+			t.Errorf("%v: got %s, %v", deadline, data, err)
 		}
 	}
 }

@@ -1,30 +1,22 @@
 package process
 
 import (
+	"encoding/json"
 	"math"
 	"time"
 )
 
 // Status is what is known about a process at one moment.
 type Status struct {
-	Name               string  `json:"name"`
-	Command            string  `json:"command"`
-	State              State   `json:"status"`
-	PID                int     `json:"pid"` // of the leader; 0 without one
-	Dir                string  `json:"dir,omitempty"`
-	Log                bool    `json:"log_enabled"`
-	Cron               string  `json:"cron,omitempty"`
-	Deadline           int64   `json:"deadline,omitempty"` // whole seconds, rounded up
-	DeadlineSeconds    float64 `json:"deadline_seconds,omitempty"`
-	StopSignal         Signal  `json:"stop_signal"`
-	StopTimeoutSeconds float64 `json:"stop_timeout_seconds"`
+	Spec // with the working directory, signal and grace that hold
+	Condition
+	Run // the current one or, at rest, the last one. Number is 0 where there is none
+}
 
-	// The limits of the log that were asked for; zero for the default.
-	LogMaxSize  int64   `json:"log_max_size,omitempty"` // bytes
-	LogMaxFiles int     `json:"log_max_files,omitempty"`
-	LogMaxAge   float64 `json:"log_max_age,omitempty"`   // seconds
-	LogMaxTotal int64   `json:"log_max_total,omitempty"` // bytes
-	LogFull     string  `json:"log_full,omitempty"`      // "block", or empty for drop
+// Condition is how a process is at one moment.
+type Condition struct {
+	State State `json:"status"`
+	PID   int   `json:"pid"` // of the leader; 0 without one
 
 	LogDropped uint64 `json:"log_dropped_bytes,omitempty"` // that could not be written, since the daemon's start
 
@@ -34,10 +26,6 @@ type Status struct {
 
 	NextTime   time.Time `json:"next_time,omitzero"`   // of the schedule
 	MissedTime time.Time `json:"missed_time,omitzero"` // of the schedule: the last at which no daemon ran, until the next run
-
-	// The current run or, at rest, the last one. Number is 0 where there is
-	// none: before the first, and between scheduled runs (see LastRun).
-	Run
 
 	// CPUPercent is the CPU time used per time passed, 100 being one core,
 	// since an earlier reading at least half a second old or, without one,
@@ -49,27 +37,54 @@ type Status struct {
 	// AlreadyRunning is in the answer to a start that found this run under way, and
 	// started nothing.
 	AlreadyRunning bool `json:"already_running,omitempty"`
+
+	// Signalled is in the answer to a signal: how many kernel processes it was sent to.
+	Signalled int `json:"signalled,omitempty"`
+
+	// WaitsForRestart are the fields that were changed and that the tree which runs does
+	// not follow yet.
+	WaitsForRestart []string `json:"waits_for_restart,omitempty"`
+}
+
+// RunRecord is a run in the history of its process.
+type RunRecord struct {
+	Name string `json:"name"`
+	Run
 }
 
 // NewStatus is the part of a status that comes from the spec.
 func NewStatus(s Spec, state State) Status {
-	full := ""
-	if s.LogBlock {
-		full = "block"
+	job := s.JobID
+	s.JobID, s.StopSignal, s.StopTimeout = "", s.EndSignal(), new(s.Grace())
+	return Status{Spec: s, Condition: Condition{State: state}, Run: Run{JobID: job}}
+}
+
+// facts are what a status has beside its spec, as one JSON object.
+type facts struct {
+	Deadline int64 `json:"deadline,omitempty"` // whole seconds, rounded up: what the first clients read
+	*Condition
+	*Run
+}
+
+// MarshalJSON writes one object: the spec's fields, then the others.
+func (s Status) MarshalJSON() ([]byte, error) {
+	spec, err := s.Spec.MarshalJSON()
+	if err != nil {
+		return nil, err
 	}
-	return Status{
-		Name: s.Name, Command: s.Command, State: state, Dir: s.Dir, Log: s.Log, Cron: s.Cron,
-		Deadline:           int64(math.Ceil(s.Deadline.Seconds())),
-		DeadlineSeconds:    s.Deadline.Seconds(),
-		StopSignal:         s.EndSignal(),
-		StopTimeoutSeconds: s.Grace().Seconds(),
-		LogMaxSize:         s.LogMaxSize,
-		LogMaxFiles:        s.LogMaxFiles,
-		LogMaxAge:          s.LogMaxAge.Seconds(),
-		LogMaxTotal:        s.LogMaxTotal,
-		LogFull:            full,
-		Run:                Run{JobID: s.JobID},
+	rest, err := json.Marshal(facts{int64(math.Ceil(s.Spec.Deadline.Seconds())), &s.Condition, &s.Run})
+	if err != nil {
+		return nil, err
 	}
+	return append(append(spec[:len(spec)-1], ','), rest[1:]...), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Status) UnmarshalJSON(data []byte) error {
+	if err := s.Spec.UnmarshalJSON(data); err != nil {
+		return err
+	}
+	return json.Unmarshal(data, &facts{Condition: &s.Condition, Run: &s.Run})
 }
 
 // Run is one execution of a process.

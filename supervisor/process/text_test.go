@@ -2,13 +2,11 @@ package process
 
 import (
 	"encoding"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestSignals(t *testing.T) {
@@ -101,23 +99,6 @@ func TestErrorsMatchByCode(t *testing.T) {
 	}
 	if errors.Is(ErrInvalid, errors.New("invalid")) || errors.Is(errors.New("invalid"), ErrInvalid) {
 		t.Error("an Error matches one of another type")
-	}
-}
-
-func TestSpecAsJSONIsReadBackAndLeavesDefaultsOut(t *testing.T) {
-	plain, _ := json.Marshal(Spec{Name: "a", Command: "b"})
-	if string(plain) != `{"Name":"a","Command":"b"}` {
-		t.Errorf("got %s", plain)
-	}
-	want := Spec{Name: "a", Command: "b\n", Dir: "/", Log: true, Deadline: 1, Cron: "@daily", JobID: "j", StopSignal: 2, StopTimeout: new(time.Duration),
-		LogMaxSize: 3, LogMaxFiles: 4, LogMaxAge: 5, LogMaxTotal: 6, LogBlock: true}
-	data, err := json.Marshal(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got Spec
-	if err := json.Unmarshal(data, &got); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%s is read as %+v, %v", data, got, err)
 	}
 }
 

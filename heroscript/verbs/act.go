@@ -1,0 +1,161 @@
+package verbs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// act carries out an operation on what is selected. The failure of one plain name is
+// that of the action.
+func act(ctx context.Context, m Manager, of process.Selection, op process.Operation, say func(process.Outcome) string) (result, error) {
+	list, err := m.Do(ctx, of, op)
+	if err != nil {
+		return nil, err
+	}
+	return several(of, list, say)
+}
+
+func stopForm(time.Time) *form {
+	return operation(func(f *form) process.Operation { return process.Stop{} }, stopped)
+}
+
+func restartForm(time.Time) *form {
+	return operation(func(f *form) process.Operation { return process.Restart{JobID: f.jobID} }, started)
+}
+
+func deleteForm(time.Time) *form {
+	return operation(func(f *form) process.Operation { return process.Delete{} }, deleted)
+}
+
+// operation is the form of a verb that needs no more than to know of which processes.
+func operation(op func(*form) process.Operation, say func(process.Outcome) string) *form {
+	var of process.Selection
+	f := &form{params: []Param{selected(&of)}}
+	f.do = func(ctx context.Context, m Manager) (result, error) { return act(ctx, m, of, op(f), say) }
+	return f
+}
+
+func signalForm(time.Time) *form {
+	var of process.Selection
+	var op process.SendSignal
+	return &form{
+		params: []Param{
+			selected(&of),
+			{Name: "signal", Value: "SIGNAL", Help: "a name such as HUP or USR1, or a number", Required: true, set: func(v string) (err error) {
+				op.Signal, err = process.ParseSignal(v)
+				return err
+			}},
+			toggle("tree", "to every process of the tree, not to the main process alone", &op.Tree),
+		},
+		do: func(ctx context.Context, m Manager) (result, error) {
+			return act(ctx, m, of, op, func(o process.Outcome) string { return signalled(o, op.Signal) })
+		},
+	}
+}
+
+func setForm(time.Time) *form {
+	var of process.Selection
+	var op process.Set
+	return &form{
+		params: append([]Param{selected(&of)}, fieldParams(func(field *process.Field, v string) error {
+			op.Settings = append(op.Settings, process.Setting{Field: field.Name, Value: v})
+			return setField(&process.Spec{Command: "true"}, field, v)
+		})...),
+		check: func() error {
+			if len(op.Settings) == 0 {
+				return errors.New("process.set needs a field to change, such as stop_timeout:30")
+			}
+			return nil
+		},
+		do: func(ctx context.Context, m Manager) (result, error) {
+			return act(ctx, m, of, op, func(o process.Outcome) string { return changed(o, op) })
+		},
+	}
+}
+
+// OperationAction is the action that asks for an operation.
+func OperationAction(of process.Selection, op process.Operation) heroscript.Action {
+	with := func(verb string, more ...string) heroscript.Action {
+		return NewAction(verb, append([]string{"name", of.String()}, more...)...)
+	}
+	job := func(verb, id string) heroscript.Action {
+		if id == "" {
+			return with(verb)
+		}
+		return with(verb, "jobid", id)
+	}
+	switch op := op.(type) {
+	case process.StartAgain:
+		return job("process.start", op.JobID)
+	case process.Stop:
+		return with("process.stop")
+	case process.Restart:
+		return job("process.restart", op.JobID)
+	case process.Delete:
+		return with("process.delete")
+	case process.SendSignal:
+		if op.Tree {
+			return with("process.signal", "signal", op.Signal.String(), "tree", "true")
+		}
+		return with("process.signal", "signal", op.Signal.String())
+	case process.Set:
+		a := with("process.set")
+		for _, s := range op.Settings {
+			a.Params = append(a.Params, heroscript.Param{Key: s.Field, Value: s.Value})
+		}
+		return a
+	}
+	panic(fmt.Sprintf("no verb for a %T", op))
+}
+
+// started says what start and restart did.
+func started(o process.Outcome) string {
+	s := o.Status
+	switch {
+	case s.State == process.Scheduled && s.NextTime.IsZero():
+		return fmt.Sprintf("process '%s' is scheduled, and no time of its schedule comes within 8 years", s.Name)
+	case s.State == process.Scheduled:
+		return fmt.Sprintf("process '%s' is scheduled, next run at %s", s.Name, Time(s.NextTime))
+	case s.AlreadyRunning:
+		return fmt.Sprintf("process '%s' is running already: run %d, pid %d", s.Name, s.Number, s.PID)
+	}
+	return fmt.Sprintf("process '%s' started: run %d, pid %d", s.Name, s.Number, s.PID)
+}
+
+// stopped says what stop did.
+func stopped(o process.Outcome) string {
+	if s := o.Status; !s.State.AtRest() { // a start came behind the stop
+		return fmt.Sprintf("process '%s' was stopped, and is being started again", s.Name)
+	}
+	return fmt.Sprintf("process '%s' is %s, nobody is left", o.Name, o.Status.State)
+}
+
+// deleted says what delete did.
+func deleted(o process.Outcome) string { return fmt.Sprintf("process '%s' deleted", o.Name) }
+
+// signalled says whom a signal was sent to.
+func signalled(o process.Outcome, s process.Signal) string {
+	if o.Status.Signalled == 1 {
+		return fmt.Sprintf("process '%s': SIG%s sent to pid %d", o.Name, s, o.Status.PID)
+	}
+	return fmt.Sprintf("process '%s': SIG%s sent to %d processes", o.Name, s, o.Status.Signalled)
+}
+
+// changed says what set did.
+func changed(o process.Outcome, op process.Set) string {
+	var names []string
+	for _, s := range op.Settings {
+		names = append(names, s.Field)
+	}
+	text := fmt.Sprintf("process '%s' changed: %s", o.Name, strings.Join(names, ", "))
+	if wait := o.Status.WaitsForRestart; len(wait) > 0 {
+		text += fmt.Sprintf("; %s from the next run on: restart %s to have it now", strings.Join(wait, ", "), o.Name)
+	}
+	return text
+}

@@ -1,0 +1,177 @@
+package verbs
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Param is a parameter of a verb.
+type Param struct {
+	Name     string
+	Value    string // what the value is, for the help: "TIME"; empty for a flag
+	Help     string
+	Required bool
+	Most     int                // bytes of the value; 0: maxValue
+	old      string             // another name of it, which scripts of earlier programs use
+	set      func(string) error // reads the value
+}
+
+// How long the value of a parameter may be, in bytes. A name, a job id, a command and
+// a schedule have bounds, and words for them, of their own.
+const (
+	maxValue = 256
+	ownBound = math.MaxInt
+)
+
+// most is how many bytes the value may have.
+func (p *Param) most() int { return cmp.Or(p.Most, maxValue) }
+
+// IsFlag reports whether the parameter stands for true when it has no value.
+func (p *Param) IsFlag() bool { return p.Value == "" }
+
+// form is one request of a verb: what its parameters are read into, and what it does.
+type form struct {
+	params []Param
+	check  func() error // what no single parameter can tell; nil: nothing
+	do     func(context.Context, Manager) (result, error)
+
+	json  bool
+	jobID string
+	log   *process.LogQuery // of process.log; nil: it is another verb
+}
+
+// toggle is a parameter that is true or false.
+func toggle(name, help string, to *bool) Param {
+	return Param{Name: name, Help: help, set: func(v string) (err error) {
+		*to, err = process.ParseBool(v)
+		return err
+	}}
+}
+
+// selected is the parameter for one process or several.
+func selected(to *process.Selection) Param {
+	return Param{Name: "name", Value: "NAME", Most: ownBound, Help: "name of the process, or several and patterns: a,b,batch-*", Required: true, set: func(v string) (err error) {
+		*to, err = process.ParseSelection(v)
+		return err
+	}}
+}
+
+// all are the form's own parameters and those that every verb takes.
+func (f *form) all() []Param {
+	return append(f.params[:len(f.params):len(f.params)],
+		Param{Name: "format", Value: "FORMAT", Help: "json, or text for people (the default)", set: func(v string) error {
+			switch v {
+			case "json":
+				f.json = true
+			case "text", "table", "":
+			default:
+				return fmt.Errorf("%s is not a format: json or text", process.Printable(v))
+			}
+			return nil
+		}},
+		Param{Name: "jobid", Value: "ID", Most: ownBound, old: "job_id", Help: "given back with the answer over the wire; start and restart record it on the run", set: func(v string) error {
+			f.jobID = v
+			return process.ValidateJobID(v)
+		}})
+}
+
+// ignored is a parameter that clients of the earlier implementation send.
+var ignored = Param{Name: "id", Value: "NUMBER", set: func(string) error { return nil }}
+
+// param finds a parameter by its name; nil: there is none.
+func (f *form) param(name string) *Param {
+	for _, p := range f.all() {
+		if p.Name == name || p.old == name && name != "" {
+			return &p
+		}
+	}
+	if name == ignored.Name {
+		return &ignored
+	}
+	return nil
+}
+
+func (f *form) names() (names []string) {
+	for _, p := range f.all() {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// read reads an action's parameters into a new form of the verb.
+func (v *Verb) read(a heroscript.Action) (*form, error) {
+	f := v.form(time.Now())
+	seen := map[string]heroscript.Pos{}
+	for _, given := range a.Params {
+		p := f.param(given.Key)
+		if p == nil {
+			return f, at(given.Pos, "%s has no parameter %s%s", v.Name, process.Printable(given.Key), DidYouMean(given.Key, f.names()))
+		}
+		if first, twice := seen[p.Name]; twice {
+			where := ""
+			if first != (heroscript.Pos{}) {
+				where = ", first at " + first.String()
+			}
+			return f, at(given.Pos, "parameter %s is given twice%s", p.Name, where)
+		}
+		seen[p.Name] = given.Pos
+		if given.Flag && !p.IsFlag() {
+			return f, at(given.Pos, "parameter %s needs a value: %s:%s", p.Name, p.Name, p.Value)
+		}
+		if n := len(given.Value); n > p.most() {
+			return f, at(given.ValuePos, "%s: has %d bytes, at most %d", p.Name, n, p.most())
+		}
+		if err := p.set(given.Value); err != nil {
+			text := strings.TrimPrefix(err.Error(), p.Name+": ")
+			return f, at(given.ValuePos, "%s: %s", p.Name, text)
+		}
+		if !utf8.ValidString(given.Value) || strings.IndexByte(given.Value, 0) >= 0 { // of a flag: no script holds it
+			return f, at(given.ValuePos, "%s: %s is not UTF-8 without NUL", p.Name, process.Printable(given.Value))
+		}
+	}
+	for _, p := range f.params {
+		if _, ok := seen[p.Name]; p.Required && !ok {
+			return f, at(a.Pos, "%s needs the parameter %s:%s", v.Name, p.Name, p.Value)
+		}
+	}
+	if f.check == nil {
+		return f, nil
+	}
+	if err := f.check(); err != nil {
+		pos := a.Pos
+		if about, _, ok := strings.Cut(err.Error(), ": "); ok && seen[about] != (heroscript.Pos{}) {
+			pos = seen[about]
+		}
+		return f, at(pos, "%v", err)
+	}
+	return f, nil
+}
+
+func at(pos heroscript.Pos, format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	if pos != (heroscript.Pos{}) { // an action that was not written down has no positions
+		text = pos.String() + ": " + text
+	}
+	return process.Errorf(process.CodeInvalid, "%s", text)
+}
+
+// NewAction makes an action of a verb and keys with their values, in turn.
+func NewAction(verb string, keysAndValues ...string) heroscript.Action {
+	actor, name, found := strings.Cut(verb, ".")
+	if !found {
+		actor, name = "", verb
+	}
+	a := heroscript.Action{Actor: actor, Name: name}
+	for i := 0; i+1 < len(keysAndValues); i += 2 {
+		a.Params = append(a.Params, heroscript.Param{Key: keysAndValues[i], Value: keysAndValues[i+1]})
+	}
+	return a
+}

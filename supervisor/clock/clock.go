@@ -1,0 +1,151 @@
+// Package clock has timers that count CLOCK_BOOTTIME, which goes on while the machine is
+// suspended and across daemons: what is promised in seconds (a deadline, a grace period, a
+// bound) is the same before and after a takeover, and what passed in suspend is told at
+// resume. Go's own timers stand still in suspend.
+//
+// One descriptor of the kernel's, set to the earliest time, serves all.
+package clock
+
+import (
+	"container/heap"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/proc"
+)
+
+// Clock tells when a time has come.
+type Clock struct {
+	now   func() time.Duration      // proc.BootTime
+	setTo func(time.Duration) error // has the descriptor fire at this time; 0: not
+
+	file *os.File
+	done chan struct{} // nobody reads the file any more
+
+	mu      sync.Mutex
+	pending alarms
+	set     time.Duration // what the descriptor is set to; 0: to nothing
+	closed  bool          // there is no descriptor
+}
+
+// alarm is a call at a time.
+type alarm struct {
+	at    time.Duration // by the clock
+	call  func()
+	index int // in pending; -1: it is not there
+}
+
+// New returns a Clock. It must be closed.
+func New() (*Clock, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_BOOTTIME, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("timerfd_create", err)
+	}
+	c := &Clock{now: proc.BootTime, file: os.NewFile(uintptr(fd), "timerfd"), done: make(chan struct{})}
+	c.setTo = func(at time.Duration) error {
+		return os.NewSyscallError("timerfd_settime",
+			unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(at))}, nil))
+	}
+	go c.read()
+	return c, nil
+}
+
+// Now is the time by this clock: since the machine was started.
+func (c *Clock) Now() time.Duration { return c.now() }
+
+// At has call called at a time of the clock, once, unless stop is called before. It is
+// called by the clock's goroutine and must not wait. A call that has begun is not stopped.
+func (c *Clock) At(at time.Duration, call func()) (stop func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := &alarm{at: at, call: call}
+	heap.Push(&c.pending, a)
+	c.setEarliest()
+	return func() { c.stop(a) }
+}
+
+func (c *Clock) stop(a *alarm) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a.index >= 0 {
+		heap.Remove(&c.pending, a.index)
+		c.setEarliest()
+	}
+}
+
+// read waits for the descriptor to fire, again and again, until it is closed.
+func (c *Clock) read() {
+	defer close(c.done)
+	var count [8]byte
+	for {
+		if _, err := c.file.Read(count[:]); err != nil {
+			return // closed: nothing else goes wrong with it
+		}
+		c.fire()
+	}
+}
+
+// Close is called when nobody waits for a time any more.
+func (c *Clock) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.file.Close()
+	<-c.done
+}
+
+// fire is called when the descriptor has fired.
+func (c *Clock) fire() {
+	c.mu.Lock()
+	c.set = 0
+	var due []*alarm
+	for now := c.now(); len(c.pending) > 0 && c.pending[0].at <= now; {
+		due = append(due, heap.Pop(&c.pending).(*alarm))
+	}
+	c.setEarliest()
+	c.mu.Unlock()
+	for _, a := range due {
+		a.call()
+	}
+}
+
+// setEarliest sets the descriptor. The lock is held.
+func (c *Clock) setEarliest() {
+	var at time.Duration
+	if len(c.pending) > 0 {
+		at = max(c.pending[0].at, 1) // 0 would be never
+	}
+	if at == c.set || c.closed {
+		return
+	}
+	if err := c.setTo(at); err != nil {
+		panic("clock: " + err.Error()) // its arguments are right, or this is a fault of ours
+	}
+	c.set = at
+}
+
+// alarms is a heap, the earliest first.
+type alarms []*alarm
+
+func (h alarms) Len() int           { return len(h) }
+func (h alarms) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h alarms) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *alarms) Push(x any) {
+	a := x.(*alarm)
+	a.index = len(*h)
+	*h = append(*h, a)
+}
+
+func (h *alarms) Pop() any {
+	last := len(*h) - 1
+	a := (*h)[last]
+	a.index, (*h)[last], *h = -1, nil, (*h)[:last]
+	return a
+}

@@ -1,0 +1,331 @@
+package lifecycle
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// world is a process with its runs in a kernel that is made up. Time passes from one
+// thing that is due to the next.
+type world struct {
+	random   *rand.Rand
+	now      time.Duration
+	p        Process
+	run      Run
+	tree     *tree // of the run under way; nil: none
+	timer    time.Duration
+	timerFor RunEventKind // of the run; 0: none
+	waiting  []waiting
+	happened []string // the last things, for a failure
+	fault    string
+}
+
+// tree is what a run is made of, and how it will behave.
+type tree struct {
+	number    uint64
+	spawnAt   time.Duration // its leader is born, or not
+	spawns    bool
+	exitAt    time.Duration // the leader ends by itself, if nothing ends it before; 0: never
+	emptyAt   time.Duration // so long after the leader the group is empty
+	stays     bool          // the others live on when the leader has ended
+	deaf      bool          // to the stop signal
+	immortal  time.Duration // SIGKILL works only from then on
+	away      bool          // the leader is outside its group
+	immune    bool          // and may not be signalled
+	leader    bool          // lives
+	others    bool          // somebody is in the group
+	exitTold  bool
+	emptyTold bool
+}
+
+// waiting is a request and its bound.
+type waiting struct {
+	kind  EventKind
+	since time.Duration
+	run   uint64 // that it may have to end
+}
+
+const (
+	grace       = 10 * time.Second
+	killLimit   = 5 * time.Second
+	leaderLimit = time.Second
+)
+
+func (w *world) fail(format string, args ...any) {
+	if w.fault == "" {
+		w.fault = fmt.Sprintf(format, args...)
+	}
+}
+
+func (w *world) note(format string, args ...any) {
+	w.happened = append(w.happened, fmt.Sprintf("%v "+format, append([]any{w.now}, args...)...))
+	w.happened = w.happened[max(0, len(w.happened)-40):]
+}
+
+// feed gives an event to the process and carries out what it says.
+func (w *world) feed(e Event) {
+	var actions []Action
+	w.p, actions = w.p.Step(e)
+	w.note("event %+v: %s; state %v", e, show(actions), w.p.State())
+	if len(w.p.Runs) > 1 {
+		w.fail("two runs")
+	}
+	for _, a := range actions {
+		switch a.Do {
+		case Answer:
+			w.answer(a.Goal)
+		case Refuse:
+			w.waiting = w.waiting[:len(w.waiting)-1]
+		case Spawn:
+			w.spawn(a.Run)
+		case EndRun:
+			if w.tree == nil || w.tree.number != a.Run {
+				w.fail("there is no run %d to end", a.Run)
+				return
+			}
+			w.feedRun(RunEvent{Kind: End, Cause: a.Cause})
+		case Remove:
+			if w.tree != nil {
+				w.fail("removed while it runs")
+			}
+			w.feed(Event{Kind: []EventKind{Forgotten, NotForgotten}[w.random.IntN(2)]})
+		}
+	}
+}
+
+func (w *world) answer(g Goal) {
+	goals := map[EventKind]Goal{Start: UntilStarted, Restart: UntilStarted, Stop: UntilStopped, Delete: UntilRemoved}
+	w.waiting = slices.DeleteFunc(w.waiting, func(r waiting) bool { return goals[r.kind] == g })
+}
+
+func (w *world) spawn(number uint64) {
+	if w.tree != nil {
+		w.fail("run %d begins while run %d goes on", number, w.tree.number)
+		return
+	}
+	chance := func(n int) bool { return w.random.IntN(n) == 0 }
+	between := func(a, b time.Duration) time.Duration { return a + time.Duration(w.random.Int64N(int64(b-a))) }
+	w.run = Run{}
+	w.tree = &tree{
+		number: number, spawnAt: w.now + between(1, 20*time.Millisecond), spawns: !chance(8),
+		stays: chance(3), deaf: chance(4), away: chance(6), immune: chance(12), emptyAt: between(0, 10*time.Millisecond),
+	}
+	if !chance(3) {
+		w.tree.exitAt = w.now + between(1, time.Minute)
+	}
+	if chance(8) {
+		w.tree.immortal = w.now + between(0, time.Minute)
+	}
+	if chance(30) {
+		w.tree.spawnAt += between(0, 30*time.Second) // the disk is slow
+	}
+}
+
+func (w *world) feedRun(e RunEvent) {
+	if w.tree == nil {
+		return
+	}
+	var actions []RunAction
+	w.run, actions = w.run.Step(e)
+	w.note("run event %+v: %s", e, showRun(actions))
+	number := w.tree.number
+	for _, a := range actions {
+		switch a {
+		case StartGrace:
+			w.timer, w.timerFor = w.now+grace, GraceOver
+		case SignalTree:
+			if !w.tree.deaf {
+				w.tree.others = false
+				w.tree.leader = w.tree.leader && w.tree.away
+			}
+		case KillTree:
+			w.timer, w.timerFor = w.now+killLimit, KillOver
+			w.kill()
+		case KillLeader:
+			w.timer, w.timerFor = w.now+killLimit, KillOver
+			if !w.tree.immune {
+				w.tree.leader = false
+			}
+		case AwaitLeader:
+			w.timer, w.timerFor = w.now+leaderLimit, LeaderLate
+		case TellStarted:
+			w.feed(Event{Kind: RunStarted, Run: number})
+		case TellEnding:
+			w.feed(Event{Kind: RunEnding, Run: number})
+		case TellStuck:
+			w.feed(Event{Kind: RunStuck, Run: number})
+		case Drain:
+			if w.tree.leader || w.tree.others {
+				w.fail("over while somebody lives")
+			}
+			w.timer, w.timerFor = w.now+time.Duration(w.random.Int64N(int64(time.Second))), Drained
+		case Finish:
+			ended := Event{Kind: RunEnded, Run: number, Cause: w.run.Cause, Success: w.run.Success}
+			w.tree, w.timerFor = nil, 0
+			w.feed(ended)
+			return
+		}
+	}
+}
+
+func (w *world) kill() {
+	if w.now >= w.tree.immortal {
+		w.tree.others = false
+		w.tree.leader = w.tree.leader && w.tree.away
+	}
+}
+
+// pass lets the next thing happen.
+func (w *world) pass() {
+	t := w.tree
+	if t == nil {
+		w.now += time.Second
+		return
+	}
+	type thing struct {
+		at time.Duration
+		do func()
+	}
+	var things []thing
+	add := func(at time.Duration, do func()) { things = append(things, thing{max(at, w.now), do}) }
+	if !w.run.Born && w.run.Phase < Draining {
+		add(t.spawnAt, func() {
+			if !t.spawns {
+				w.feedRun(RunEvent{Kind: SpawnFailed})
+				return
+			}
+			t.leader, t.others = true, !t.away
+			w.feedRun(RunEvent{Kind: Spawned})
+		})
+	} else if w.run.Phase < Draining {
+		if t.leader && t.exitAt > 0 {
+			add(t.exitAt, func() { t.leader, t.others = false, t.others && t.stays })
+		}
+		if !t.leader && !t.exitTold {
+			add(w.now, func() {
+				t.exitTold = true
+				w.feedRun(RunEvent{Kind: []RunEventKind{Succeeded, Exited, Lost}[w.random.IntN(3)]})
+			})
+		}
+		if !t.others && !t.emptyTold {
+			add(w.now+t.emptyAt, func() {
+				t.emptyTold = true
+				w.feedRun(RunEvent{Kind: Emptied})
+			})
+		}
+	}
+	if w.timerFor != 0 {
+		add(w.timer, func() {
+			e := w.timerFor
+			w.timerFor = 0
+			w.feedRun(RunEvent{Kind: e})
+		})
+	}
+	if w.run.Asked == Killed && t.immortal > w.now && (t.leader || t.others) {
+		add(t.immortal, w.kill)
+	}
+	if len(things) == 0 {
+		w.now += time.Second
+		return
+	}
+	next := slices.MinFunc(things, func(a, b thing) int { return int(a.at - b.at) })
+	w.now = next.at
+	next.do()
+}
+
+func (w *world) ask(k EventKind) {
+	w.waiting = append(w.waiting, waiting{kind: k, since: w.now})
+	w.feed(Event{Kind: k})
+}
+
+// overdue is a request that has waited longer than it may: for the end of one run, with
+// what it takes to see it, and for the start of the next.
+func (w *world) overdue() *waiting {
+	for i, r := range w.waiting {
+		bound := grace + killLimit + leaderLimit + killLimit + time.Second
+		if r.kind == Start || r.kind == Restart {
+			bound += 31 * time.Second // the slowest spawn that this world has
+		}
+		if w.now-r.since > bound {
+			return &w.waiting[i]
+		}
+	}
+	return nil
+}
+
+// Millions of steps of made-up lives: no two runs, no finish while somebody lives, each
+// request answered within its bound, and every run that can end does.
+func TestRandomLives(t *testing.T) {
+	steps := 3_000_000
+	if testing.Short() {
+		steps = 100_000
+	}
+	for life, done := uint64(0), 0; done < steps; life++ {
+		w := &world{random: rand.New(rand.NewPCG(1, life))}
+		w.p = Process{Rest: process.Stopped}
+		if w.random.IntN(2) == 0 {
+			w.p.Scheduled = true
+		}
+		for range 50 + w.random.IntN(200) {
+			done++
+			if w.p.Removed {
+				break
+			}
+			switch w.random.IntN(12) {
+			case 0:
+				w.ask(Start)
+			case 1:
+				w.ask(Stop)
+			case 2:
+				w.ask(Restart)
+			case 3:
+				if w.random.IntN(5) == 0 {
+					w.ask(Delete)
+				}
+			case 4:
+				if w.p.Scheduled {
+					w.feed(Event{Kind: Due})
+				}
+			case 5:
+				if w.random.IntN(40) == 0 {
+					w.feed(Event{Kind: Shutdown})
+				}
+			default:
+				w.pass()
+			}
+			if r := w.overdue(); r != nil {
+				w.fail("nobody has answered %+v", *r)
+			}
+			if w.fault != "" {
+				break
+			}
+		}
+		// Now everybody is left in peace, and asked to end: all must come to rest.
+		if !w.p.Removed && w.fault == "" {
+			w.ask(Stop)
+			for range 100 {
+				w.pass()
+			}
+			switch {
+			case len(w.waiting) > 0:
+				w.fail("nobody has answered %+v", w.waiting)
+			case w.tree != nil && !(w.tree.immune && w.run.Asked == Stuck) && !(w.tree.immortal > 0):
+				w.fail("run %d never ends: %+v, %+v", w.tree.number, w.run, *w.tree)
+			case w.tree == nil && w.p.Busy(), w.tree != nil && !w.p.Busy():
+				w.fail("the process does not know what runs")
+			}
+		}
+		if w.fault != "" {
+			t.Errorf("life %d: %s", life, w.fault)
+			for _, line := range w.happened {
+				t.Log(line)
+			}
+			return
+		}
+	}
+}

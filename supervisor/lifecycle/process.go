@@ -1,0 +1,356 @@
+package lifecycle
+
+import (
+	"slices"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Process is the state of a managed process.
+type Process struct {
+	Up        bool          // the target
+	Scheduled bool          // its definition has a schedule
+	Closing   bool          // the daemon ends
+	Removing  bool          // it is being forgotten
+	Removed   bool          // it is no more
+	Rest      process.State // where it is without a run: Scheduled, Stopped, Completed or Failed
+	Then      Then          // what follows when nothing of it runs any more
+	Runs      []Execution   // under way, oldest first: none or one
+	Last      uint64        // the highest number that a run was given
+}
+
+// Execution is what a process knows of a run of it.
+type Execution struct {
+	Number uint64
+	Phase  Phase // Starting, Running or Stopping
+	Stuck  bool  // and it cannot be ended
+}
+
+// Goal is what a request waits for.
+type Goal uint8
+
+// What requests wait for.
+const (
+	UntilStarted Goal = iota + 1
+	UntilStopped
+	UntilRemoved
+)
+
+// Event is what can happen to a process.
+type Event struct {
+	Kind    EventKind
+	Run     uint64        // of RunStarted, RunEnding, RunStuck, RunEnded
+	Cause   process.Cause // of RunEnded
+	Success bool          // of RunEnded: the leader exited with a code that counts as success
+}
+
+// EventKind is the kind of an [Event].
+type EventKind uint8
+
+// What can happen to a process.
+const (
+	Start        EventKind = iota // a request
+	Stop                          // a request
+	Restart                       // a request
+	Delete                        // a request
+	Shutdown                      // the daemon ends
+	Rescheduled                   // the definition has another schedule than before
+	Unscheduled                   // the definition has no schedule any more
+	Due                           // a scheduled time has come
+	RunStarted                    // the leader of a run has been spawned
+	RunEnding                     // a run is ending, whatever the reason
+	RunStuck                      // a run cannot be ended
+	RunEnded                      // of a run nobody is left
+	Forgotten                     // what Remove asked for is done
+	NotForgotten                  // or could not be done
+)
+
+// Action is an effect, to be carried out in order.
+type Action struct {
+	Do    Effect
+	Run   uint64        // of Spawn and EndRun
+	Cause process.Cause // of EndRun
+	Goal  Goal          // of Answer
+	Code  process.Code  // of Answer and Refuse: the error; empty: done
+}
+
+// Effect is the kind of an [Action].
+type Effect uint8
+
+// What a process asks for.
+const (
+	Answer Effect = iota // the requests that wait for Goal are answered with Code
+	Refuse               // the request that came is answered with Code
+	Save                 // the target is stored
+	Arm                  // wait for the next scheduled time
+	Disarm               // wait for none
+	Spawn                // begin a run
+	EndRun               // a run is to end
+	Remove               // forget the process
+)
+
+// State is where the process is, as users see it.
+func (p Process) State() process.State {
+	if len(p.Runs) == 0 {
+		return p.Rest
+	}
+	switch p.Runs[len(p.Runs)-1].Phase {
+	case Starting:
+		return process.Starting
+	case Running:
+		return process.Running
+	}
+	return process.Stopping
+}
+
+// Busy reports whether anything of it runs.
+func (p Process) Busy() bool { return len(p.Runs) > 0 }
+
+// Settled reports whether nothing is under way, so that the daemon may end.
+func (p Process) Settled() bool { return !p.Busy() && !p.Removing }
+
+// Step is what e does to a process.
+func (p Process) Step(e Event) (Process, []Action) {
+	p.Runs = slices.Clone(p.Runs)
+	switch e.Kind {
+	case Start:
+		return p.start()
+	case Restart:
+		if p.Busy() && !p.ending() {
+			p.Then, p.Up = ThenStart, true
+			return p, append(p.end(process.CauseStop), Action{Do: Save})
+		}
+		return p.start()
+	case Stop:
+		return p.stop()
+	case Delete:
+		return p.remove()
+	case Shutdown:
+		return p.shutdown()
+	case Rescheduled:
+		return p.rescheduled()
+	case Unscheduled:
+		return p.unscheduled()
+	case Due:
+		if p.Rest == process.Scheduled && !p.Busy() && !p.Closing && !p.Removing {
+			return p.spawn(Action{Do: Arm})
+		}
+		return p, []Action{{Do: Arm}} // skipped
+	case RunStarted:
+		if i := p.find(e.Run); i >= 0 && p.Runs[i].Phase == Starting {
+			p.Runs[i].Phase = Running
+			return p, []Action{answer(UntilStarted)}
+		}
+	case RunEnding:
+		if i := p.find(e.Run); i >= 0 {
+			p.Runs[i].Phase = Stopping
+		}
+	case RunStuck:
+		return p.stuck(e.Run)
+	case RunEnded:
+		return p.ended(e)
+	case Forgotten:
+		p.Removing, p.Removed = false, true
+		return p, []Action{answer(UntilRemoved)}
+	case NotForgotten:
+		return p.notForgotten()
+	}
+	return p, nil
+}
+
+// rescheduled arms a schedule where the process is to be up.
+func (p Process) rescheduled() (Process, []Action) {
+	p.Scheduled = true
+	if !p.Up || p.Removing || p.Closing || p.Then == ThenRemove {
+		return p, nil
+	}
+	if !p.Busy() {
+		p.Rest = process.Scheduled
+	}
+	return p, []Action{{Do: Arm}}
+}
+
+func (p Process) unscheduled() (Process, []Action) {
+	p.Scheduled = false
+	if p.Rest == process.Scheduled {
+		p.Rest = process.Stopped
+	}
+	return p, []Action{{Do: Disarm}}
+}
+
+func (p Process) start() (Process, []Action) {
+	switch {
+	case p.Then == ThenRemove, p.Removing:
+		return p, []Action{{Do: Refuse, Code: process.CodeNotFound}}
+	case p.Closing:
+		return p, []Action{{Do: Refuse, Code: process.CodeShuttingDown}}
+	case p.isStuck():
+		return p, []Action{{Do: Refuse, Code: process.CodeStuck}}
+	case p.ending():
+		p.Then, p.Up = ThenStart, true
+		if p.Scheduled {
+			p.Then = ThenRest
+		}
+		return p, []Action{{Do: Save}}
+	case p.Busy(), p.Rest == process.Scheduled:
+		return p, []Action{answer(UntilStarted)}
+	}
+	p.Up = true
+	if p.Scheduled {
+		p.Rest = process.Scheduled
+		return p, []Action{{Do: Arm}, {Do: Save}, answer(UntilStarted)}
+	}
+	return p.spawn()
+}
+
+// spawn begins the next run. Its number, and the target with it, are stored on the way.
+func (p Process) spawn(first ...Action) (Process, []Action) {
+	p.Then = ThenRest
+	p.Last++
+	p.Runs = append(p.Runs, Execution{Number: p.Last})
+	return p, append(first, Action{Do: Spawn, Run: p.Last})
+}
+
+func (p Process) stop() (Process, []Action) {
+	switch {
+	case p.Then == ThenRemove:
+		return p, p.end(process.CauseStop) // what is stuck is killed again
+	case !p.Busy() && (p.Removing || p.Rest != process.Scheduled):
+		if !p.Up {
+			return p, []Action{answer(UntilStopped)}
+		}
+		p.Up = false // a stop holds
+		return p, []Action{{Do: Save}, answer(UntilStopped)}
+	}
+	p.Up = false
+	if !p.Busy() {
+		p.Rest = process.Stopped
+		return p, []Action{{Do: Disarm}, {Do: Save}, answer(UntilStopped)}
+	}
+	p.Then = ThenStop
+	return p, append(p.end(process.CauseStop), Action{Do: Disarm}, fail(UntilStarted, process.CodeSuperseded), Action{Do: Save})
+}
+
+func (p Process) remove() (Process, []Action) {
+	switch {
+	case p.Removing:
+		return p, nil
+	case !p.Busy():
+		return p.forget(Action{Do: Disarm})
+	}
+	p.Then, p.Up = ThenRemove, false
+	return p, append(p.end(process.CauseStop), Action{Do: Disarm}, fail(UntilStarted, process.CodeSuperseded), Action{Do: Save})
+}
+
+func (p Process) forget(first ...Action) (Process, []Action) {
+	p.Removing = true
+	return p, append(first, Action{Do: Remove})
+}
+
+// notForgotten goes on as if nobody had asked for a delete.
+func (p Process) notForgotten() (Process, []Action) {
+	p.Removing = false
+	actions := []Action{fail(UntilRemoved, process.CodeStore)}
+	if p.Rest == process.Scheduled {
+		actions = append(actions, Action{Do: Arm})
+	}
+	return p, actions
+}
+
+// shutdown ends what runs and leaves the target alone.
+func (p Process) shutdown() (Process, []Action) {
+	p.Closing = true
+	if p.Then == ThenStart {
+		p.Then = ThenRest
+	}
+	return p, append(p.end(process.CauseShutdown), Action{Do: Disarm}, fail(UntilStarted, process.CodeShuttingDown))
+}
+
+// end ends each run that is not being ended, and tries again where one is stuck.
+func (p *Process) end(cause process.Cause) (actions []Action) {
+	for i := range p.Runs {
+		if r := &p.Runs[i]; r.Phase != Stopping || r.Stuck {
+			r.Phase, r.Stuck = Stopping, false
+			actions = append(actions, Action{Do: EndRun, Run: r.Number, Cause: cause})
+		}
+	}
+	return actions
+}
+
+// stuck tells everybody who waits that a run cannot be ended. What was to follow is
+// dropped, for they are told that it failed.
+func (p Process) stuck(run uint64) (Process, []Action) {
+	i := p.find(run)
+	if i < 0 || p.Runs[i].Stuck {
+		return p, nil
+	}
+	p.Runs[i].Phase, p.Runs[i].Stuck = Stopping, true
+	if p.Then == ThenStart || p.Then == ThenRemove {
+		p.Then = ThenStop
+	}
+	return p, []Action{
+		fail(UntilStopped, process.CodeStuck), fail(UntilStarted, process.CodeStuck), fail(UntilRemoved, process.CodeStuck),
+	}
+}
+
+// ended is the end of a run. When it was the last one, what was queued follows.
+func (p Process) ended(e Event) (Process, []Action) {
+	i := p.find(e.Run)
+	if i < 0 {
+		return p, nil
+	}
+	p.Runs = slices.Delete(p.Runs, i, i+1)
+	var actions []Action
+	if e.Cause == process.CauseStart {
+		// Before anything else: who waits for a scheduled process would be told that all is well.
+		actions = append(actions, fail(UntilStarted, process.CodeStart))
+	}
+	if p.Busy() {
+		return p, actions
+	}
+	actions = append(actions, answer(UntilStopped))
+	next := p.Then
+	p.Rest, p.Then = p.rest(e), ThenRest
+	switch {
+	case next == ThenRemove:
+		return p.forget(actions...)
+	case next == ThenStart:
+		return p.spawn(append(actions, Action{Do: Arm})...)
+	case p.Rest == process.Scheduled:
+		actions = append(actions, Action{Do: Arm}, answer(UntilStarted))
+	}
+	return p, actions
+}
+
+// rest is where a process is when its last run has ended so.
+func (p Process) rest(e Event) process.State {
+	switch {
+	case p.Then == ThenStop, p.Then == ThenRemove:
+		return process.Stopped
+	case p.Closing && e.Cause == process.CauseShutdown:
+		return process.Stopped
+	case p.Scheduled && p.Up: // also after the shutdown of a daemon that was killed meanwhile
+		return process.Scheduled
+	case e.Cause == process.CauseStop, e.Cause == process.CauseShutdown:
+		return process.Stopped
+	case e.Success:
+		return process.Completed
+	}
+	return process.Failed
+}
+
+// ending reports whether everything that runs is being ended.
+func (p Process) ending() bool {
+	return p.Busy() && !slices.ContainsFunc(p.Runs, func(r Execution) bool { return r.Phase != Stopping })
+}
+
+func (p Process) isStuck() bool {
+	return slices.ContainsFunc(p.Runs, func(r Execution) bool { return r.Stuck })
+}
+
+func (p Process) find(run uint64) int {
+	return slices.IndexFunc(p.Runs, func(r Execution) bool { return r.Number == run })
+}
+
+func answer(g Goal) Action                  { return Action{Do: Answer, Goal: g} }
+func fail(g Goal, code process.Code) Action { return Action{Do: Answer, Goal: g, Code: code} }

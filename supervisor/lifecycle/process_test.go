@@ -1,0 +1,212 @@
+package lifecycle
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+func (a Action) String() string {
+	text := [...]string{Answer: "", Refuse: "refuse", Save: "save", Arm: "arm", Disarm: "disarm", Spawn: "spawn", EndRun: "end", Remove: "remove"}[a.Do]
+	switch {
+	case a.Do == Answer:
+		text = [...]string{UntilStarted: "started", UntilStopped: "stopped", UntilRemoved: "removed"}[a.Goal]
+	case a.Do == Spawn:
+		text += fmt.Sprint(" ", a.Run)
+	case a.Do == EndRun:
+		text += fmt.Sprint(" ", a.Run, " ", a.Cause)
+	}
+	if a.Code != "" {
+		text += "!" + string(a.Code)
+	}
+	return text
+}
+
+func show(actions []Action) string {
+	var all []string
+	for _, a := range actions {
+		all = append(all, a.String())
+	}
+	return strings.Join(all, ", ")
+}
+
+// The events of the tables below; those of a run are about run 7.
+var (
+	start, stop, restart  = Event{Kind: Start}, Event{Kind: Stop}, Event{Kind: Restart}
+	remove, shutdown, due = Event{Kind: Delete}, Event{Kind: Shutdown}, Event{Kind: Due}
+	begun, stuck          = Event{Kind: RunStarted, Run: 7}, Event{Kind: RunStuck, Run: 7}
+	good                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseExit, Success: true}
+	bad                   = Event{Kind: RunEnded, Run: 7, Cause: process.CauseExit}
+	stopped               = Event{Kind: RunEnded, Run: 7, Cause: process.CauseStop}
+	shut                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseShutdown}
+	late                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseDeadline}
+	failed                = Event{Kind: RunEnded, Run: 7, Cause: process.CauseStart}
+	everything            = []Event{start, stop, restart, remove, shutdown, due, begun, stuck, good, bad, stopped, shut, late, failed}
+	resting               = Process{Rest: process.Completed, Last: 6}
+	offSchedule           = Process{Rest: process.Stopped, Scheduled: true, Last: 6}
+	onSchedule            = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 6}
+	starting              = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7}}}
+	running               = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running}}}
+	scheduledRun          = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running}}}
+	scheduledRunStarting  = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7}}}
+)
+
+func TestProcess(t *testing.T) {
+	const told = "stopped!stuck, started!stuck, removed!stuck"
+	for _, test := range []struct {
+		name   string
+		from   Process
+		events []Event
+		state  process.State
+		do     string
+	}{
+		{"start at rest", resting, []Event{start}, process.Starting, "spawn 7"},
+		{"start with a schedule waits for its time", offSchedule, []Event{start}, process.Scheduled, "arm, save, started"},
+		{"stop at rest changes nothing", resting, []Event{stop}, process.Completed, "stopped"},
+		{"stop at rest holds", Process{Rest: process.Completed, Up: true}, []Event{stop}, process.Completed, "save, stopped"},
+		{"restart at rest starts", resting, []Event{restart}, process.Starting, "spawn 7"},
+		{"delete at rest", resting, []Event{remove}, process.Completed, "disarm, remove"},
+		{"a time that comes at rest starts nothing", offSchedule, []Event{due}, process.Stopped, "arm"},
+
+		{"start of a scheduled one is done", onSchedule, []Event{start}, process.Scheduled, "started"},
+		{"restart of a scheduled one is done", onSchedule, []Event{restart}, process.Scheduled, "started"},
+		{"stop of a scheduled one", onSchedule, []Event{stop}, process.Stopped, "disarm, save, stopped"},
+		{"a time starts a run", onSchedule, []Event{due}, process.Starting, "arm, spawn 7"},
+		{"delete of a scheduled one", onSchedule, []Event{remove}, process.Scheduled, "disarm, remove"},
+
+		{"start of a running one is done", running, []Event{start}, process.Running, "started"},
+		{"a time that comes during a run is skipped", scheduledRun, []Event{due}, process.Running, "arm"},
+		{"success", running, []Event{good}, process.Completed, "stopped"},
+		{"failure", running, []Event{bad}, process.Failed, "stopped"},
+		{"deadline", running, []Event{late}, process.Failed, "stopped"},
+		{"stop", running, []Event{stop, stopped}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
+		{"stop of what is being ended by its deadline", running, []Event{stop, late}, process.Stopped,
+			"end 7 stop, disarm, started!superseded, save, stopped"},
+		{"restart ends, then starts", running, []Event{restart, stopped, {Kind: RunStarted, Run: 8}}, process.Running,
+			"end 7 stop, save, stopped, arm, spawn 8, started"},
+		{"delete ends, then removes", running, []Event{remove, stopped}, process.Stopped,
+			"end 7 stop, disarm, started!superseded, save, stopped, remove"},
+		{"shutdown leaves the target", running, []Event{shutdown, shut}, process.Stopped,
+			"end 7 shutdown, disarm, started!shutting_down, stopped"},
+
+		{"scheduled again after a run", scheduledRun, []Event{bad}, process.Scheduled, "stopped, arm, started"},
+		{"stop of a scheduled run", scheduledRun, []Event{stop, stopped}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
+		{"restart of a scheduled run starts at once", scheduledRun, []Event{restart, stopped}, process.Starting,
+			"end 7 stop, save, stopped, arm, spawn 8"},
+		{"shutdown of a scheduled run", scheduledRun, []Event{shutdown, shut}, process.Stopped,
+			"end 7 shutdown, disarm, started!shutting_down, stopped"},
+
+		{"started", starting, []Event{begun}, process.Running, "started"},
+		{"start fails", starting, []Event{failed}, process.Failed, "started!start_failed, stopped"},
+		{"a scheduled start fails", scheduledRunStarting, []Event{failed}, process.Scheduled, "started!start_failed, stopped, arm, started"},
+		{"stop while starting", starting, []Event{stop, stopped}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
+
+		{"start is queued behind a stop", running, []Event{stop, start, stopped}, process.Starting,
+			"end 7 stop, disarm, started!superseded, save, save, stopped, arm, spawn 8"},
+		{"stop drops a queued start", running, []Event{stop, start, stop, stopped}, process.Stopped,
+			"end 7 stop, disarm, started!superseded, save, save, disarm, started!superseded, save, stopped"},
+		{"delete drops a queued start", running, []Event{restart, remove, stopped}, process.Stopped,
+			"end 7 stop, save, disarm, started!superseded, save, stopped, remove"},
+		{"stop joins a delete", running, []Event{remove, stop, stopped}, process.Stopped,
+			"end 7 stop, disarm, started!superseded, save, stopped, remove"},
+		{"what is being deleted does not start", running, []Event{remove, start}, process.Stopping,
+			"end 7 stop, disarm, started!superseded, save, refuse!not_found"},
+		{"a stopping schedule that is started waits for its time", scheduledRun, []Event{stop, start, stopped}, process.Scheduled,
+			"end 7 stop, disarm, started!superseded, save, save, stopped, arm, started"},
+		{"shutdown drops a queued start", running, []Event{restart, shutdown, stopped}, process.Stopped,
+			"end 7 stop, save, disarm, started!shutting_down, stopped"},
+		{"nothing starts during a shutdown", resting, []Event{shutdown, start}, process.Completed,
+			"disarm, started!shutting_down, refuse!shutting_down"},
+
+		{"stuck tells those who wait", running, []Event{stop, stuck}, process.Stopping,
+			"end 7 stop, disarm, started!superseded, save, " + told},
+		{"stuck starts nothing", running, []Event{restart, stuck, start}, process.Stopping,
+			"end 7 stop, save, " + told + ", refuse!stuck"},
+		{"stuck, then gone", running, []Event{restart, stuck, stopped}, process.Stopped,
+			"end 7 stop, save, " + told + ", stopped"},
+		{"stuck at its deadline, then gone: scheduled again", scheduledRun, []Event{stuck, late}, process.Scheduled,
+			told + ", stopped, arm, started"},
+		{"stop of a stuck one tries again", running, []Event{stop, stuck, stop}, process.Stopping,
+			"end 7 stop, disarm, started!superseded, save, " + told + ", end 7 stop, disarm, started!superseded, save"},
+		{"delete of a stuck one removes it when it is gone", running, []Event{stop, stuck, remove, stopped}, process.Stopped,
+			"end 7 stop, disarm, started!superseded, save, " + told + ", end 7 stop, disarm, started!superseded, save, stopped, remove"},
+		{"a delete that is done", resting, []Event{remove, {Kind: Forgotten}}, process.Completed, "disarm, remove, removed"},
+		{"what is being forgotten does not start", onSchedule, []Event{remove, start, due, stop, remove, {Kind: Forgotten}}, process.Scheduled,
+			"disarm, remove, refuse!not_found, arm, save, stopped, removed"},
+		{"a delete that fails", onSchedule, []Event{remove, {Kind: NotForgotten}}, process.Scheduled, "disarm, remove, removed!store, arm"},
+		{"a schedule that is given arms what is up", Process{Rest: process.Completed, Up: true}, []Event{{Kind: Rescheduled}}, process.Scheduled, "arm"},
+		{"but not what was stopped", resting, []Event{{Kind: Rescheduled}}, process.Completed, ""},
+		{"a schedule that is given during a run", running, []Event{{Kind: Rescheduled}, good}, process.Scheduled, "arm, stopped, arm, started"},
+		{"a schedule that is taken", onSchedule, []Event{{Kind: Unscheduled}}, process.Stopped, "disarm"},
+		{"a schedule that is taken during a run", scheduledRun, []Event{{Kind: Unscheduled}, good}, process.Completed, "disarm, stopped"},
+		{"the end of another run is nothing", running, []Event{{Kind: RunEnded, Run: 6}}, process.Running, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := test.from
+			var all []Action
+			for _, e := range test.events {
+				var actions []Action
+				p, actions = p.Step(e)
+				all = append(all, actions...)
+			}
+			if do := show(all); p.State() != test.state || do != test.do {
+				t.Errorf("is %v after: %s\nwant %v after: %s", p.State(), do, test.state, test.do)
+			}
+		})
+	}
+}
+
+// Whatever the state, an event leads to one in which the promises hold.
+func TestEveryProcessStateTakesEveryEvent(t *testing.T) {
+	var states []Process
+	for bits := range 1 << 4 {
+		for _, rest := range []process.State{process.Scheduled, process.Stopped, process.Completed, process.Failed} {
+			for then := ThenRest; then <= ThenRemove; then++ {
+				for _, runs := range [][]Execution{nil, {{Number: 7}}, {{Number: 7, Phase: Running}}, {{Number: 7, Phase: Stopping}}, {{Number: 7, Phase: Stopping, Stuck: true}}} {
+					p := Process{Up: bits&1 > 0, Scheduled: bits&2 > 0, Closing: bits&4 > 0, Rest: rest, Then: then, Runs: runs, Last: 7}
+					if rest == process.Scheduled && !(p.Scheduled && p.Up) || then != ThenRest && runs == nil {
+						continue // cannot be
+					}
+					states = append(states, p)
+				}
+			}
+		}
+	}
+	for _, p := range states {
+		for _, e := range everything {
+			before := fmt.Sprintf("%+v", p)
+			next, actions := p.Step(e)
+			where := fmt.Sprintf("%s, %+v: %+v after %s", before, e, next, show(actions))
+			if fmt.Sprintf("%+v", p) != before {
+				t.Fatalf("the state that was given is changed: %s", where)
+			}
+			if len(next.Runs) > 1 {
+				t.Errorf("two runs: %s", where)
+			}
+			for _, a := range actions {
+				if a.Do == Spawn && (p.Then == ThenRemove || p.Closing && e.Kind < RunStarted) {
+					t.Errorf("starts although it ends: %s", where)
+				}
+				if a.Do == EndRun && next.find(a.Run) < 0 {
+					t.Errorf("ends a run that is not there: %s", where)
+				}
+			}
+			if e.Kind <= Delete && !next.Busy() && !answered(e, actions) {
+				t.Errorf("a request is forgotten: %s", where)
+			}
+		}
+	}
+}
+
+// answered reports whether the request that came is answered by the actions.
+func answered(e Event, actions []Action) bool {
+	goals := map[EventKind]Goal{Start: UntilStarted, Restart: UntilStarted, Stop: UntilStopped, Delete: UntilRemoved}
+	for _, a := range actions {
+		if a.Do == Refuse || a.Do == Answer && a.Goal == goals[e.Kind] || a.Do == Remove && e.Kind == Delete {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,129 @@
+package lifecycle
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+func (a RunAction) String() string {
+	return [...]string{StartGrace: "grace", SignalTree: "signal", KillTree: "kill", KillLeader: "kill leader", AwaitLeader: "await leader",
+		TellStarted: "started", TellEnding: "ending", TellStuck: "stuck", Drain: "drain", Finish: "finish"}[a]
+}
+
+func showRun(actions []RunAction) string {
+	var all []string
+	for _, a := range actions {
+		all = append(all, a.String())
+	}
+	return strings.Join(all, ", ")
+}
+
+var (
+	end  = RunEvent{Kind: End, Cause: process.CauseStop}
+	dead = RunEvent{Kind: End, Cause: process.CauseDeadline}
+)
+
+func on(kinds ...RunEventKind) (events []RunEvent) {
+	for _, k := range kinds {
+		events = append(events, RunEvent{Kind: k})
+	}
+	return events
+}
+
+func TestRun(t *testing.T) {
+	then := func(first []RunEvent, more ...any) []RunEvent {
+		for _, m := range more {
+			switch m := m.(type) {
+			case RunEvent:
+				first = append(first, m)
+			case RunEventKind:
+				first = append(first, RunEvent{Kind: m})
+			}
+		}
+		return first
+	}
+	for _, test := range []struct {
+		name   string
+		events []RunEvent
+		phase  Phase
+		cause  process.Cause
+		do     string
+	}{
+		{"spawned", on(Spawned), Running, 0, "started"},
+		{"not spawned", on(SpawnFailed), Draining, process.CauseStart, "ending, drain"},
+		{"nobody in a group before its leader is nothing", on(Emptied), Starting, 0, ""},
+		{"leader exits, nobody left", on(Spawned, Emptied, Succeeded), Draining, process.CauseExit, "started, await leader, ending, drain"},
+		{"the exit is known first", on(Spawned, Exited, Emptied), Draining, process.CauseExit, "started, ending, grace, signal, drain"},
+		{"leader leaves others behind", on(Spawned, Succeeded), Stopping, process.CauseExit, "started, ending, grace, signal"},
+		{"others ignore the signal", on(Spawned, Exited, GraceOver, Emptied), Draining, process.CauseExit, "started, ending, grace, signal, kill, drain"},
+		{"leader left its group", on(Spawned, Emptied, LeaderLate, Exited), Draining, process.CauseExit, "started, await leader, ending, kill leader, drain"},
+		{"and cannot be killed", on(Spawned, Emptied, LeaderLate, KillOver), Stopping, 0, "started, await leader, ending, kill leader, stuck"},
+		{"and is killed again", then(on(Spawned, Emptied, LeaderLate, KillOver), end, Exited), Draining, process.CauseStop,
+			"started, await leader, ending, kill leader, stuck, kill leader, drain"},
+		{"leader ended unseen", on(Spawned, Emptied, Lost), Draining, process.CauseLost, "started, await leader, ending, drain"},
+		{"stop", then(on(Spawned), end, Exited, Emptied), Draining, process.CauseStop, "started, ending, grace, signal, drain"},
+		{"stop, the group is empty first", then(on(Spawned), end, Emptied, Exited), Draining, process.CauseStop, "started, ending, grace, signal, await leader, drain"},
+		{"stop, kill", then(on(Spawned), end, GraceOver, Exited, Emptied), Draining, process.CauseStop, "started, ending, grace, signal, kill, drain"},
+		{"stuck", then(on(Spawned), end, GraceOver, KillOver), Stopping, process.CauseStop, "started, ending, grace, signal, kill, stuck"},
+		{"stuck, killed again", then(on(Spawned), end, GraceOver, KillOver, end, KillOver), Stopping, process.CauseStop,
+			"started, ending, grace, signal, kill, stuck, kill, stuck"},
+		{"the first cause counts", then(on(Spawned), dead, end, Exited, Emptied), Draining, process.CauseDeadline, "started, ending, grace, signal, drain"},
+		{"stop before the leader is there", then(nil, end, Spawned, Exited, Emptied), Draining, process.CauseStop, "ending, grace, signal, drain"},
+		{"stop, and there will be no leader", then(nil, end, SpawnFailed), Draining, process.CauseStop, "ending, grace, drain"},
+		{"stop, the leader is late", then(nil, end, GraceOver, Spawned, Exited, Emptied), Draining, process.CauseStop, "ending, grace, kill, kill, drain"},
+		{"stop, the leader never comes", then(nil, end, GraceOver, KillOver), Stopping, process.CauseStop, "ending, grace, kill, stuck"},
+		{"stop between the last exit and its notice", then(on(Spawned, Emptied), end, Succeeded), Draining, process.CauseStop, "started, await leader, ending, drain"},
+		{"what is over stays over", on(SpawnFailed, Spawned, Exited, Emptied, GraceOver, KillOver), Draining, process.CauseStart, "ending, drain"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var r Run
+			var all []RunAction
+			for _, e := range test.events {
+				var actions []RunAction
+				r, actions = r.Step(e)
+				all = append(all, actions...)
+			}
+			if do := showRun(all); r.Phase != test.phase || r.Cause != test.cause || do != test.do {
+				t.Errorf("phase %d, cause %v after: %s\nwant %d, %v after: %s", r.Phase, r.Cause, do, test.phase, test.cause, test.do)
+			}
+		})
+	}
+}
+
+// Every state that events can lead to takes every event, never goes back, and finishes
+// once.
+func TestEveryRunStateTakesEveryEvent(t *testing.T) {
+	var events []RunEvent
+	for k := Spawned; k <= Drained; k++ {
+		events = append(events, RunEvent{Kind: k, Cause: process.CauseStop})
+	}
+	seen := map[Run]bool{{}: true}
+	queue := []Run{{}}
+	for len(queue) > 0 {
+		r := queue[0]
+		queue = queue[1:]
+		for _, e := range events {
+			next, actions := r.Step(e)
+			where := fmt.Sprintf("%+v, event %d: %+v after %s", r, e.Kind, next, showRun(actions))
+			if next.Phase < r.Phase || r.Cause != 0 && next.Cause != r.Cause {
+				t.Errorf("goes back: %s", where)
+			}
+			if finished := strings.Contains(showRun(actions), "finish"); finished != (next.Phase == Over && r.Phase != Over) {
+				t.Errorf("finishes at the wrong time: %s", where)
+			}
+			if next.Phase >= Draining && next.Cause == 0 {
+				t.Errorf("no cause: %s", where)
+			}
+			if !seen[next] {
+				seen[next] = true
+				queue = append(queue, next)
+			}
+		}
+	}
+	if len(seen) < 20 {
+		t.Errorf("only %d states were seen", len(seen))
+	}
+}

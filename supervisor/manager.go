@@ -1,0 +1,150 @@
+package supervisor
+
+import (
+	"context"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// StartSpec defines a process and starts it. See [verbs.Actor].
+func (s *Supervisor) StartSpec(ctx context.Context, spec process.Spec, replace bool) (process.Status, error) {
+	times, err := judge(&spec)
+	if err != nil {
+		return process.Status{}, err
+	}
+	jobID := spec.JobID
+	if times != nil {
+		jobID = "" // it is that of each run
+	} else {
+		spec.JobID = "" // it is that of the next run alone
+	}
+	p, isNew, err := s.register(spec, times)
+	if err != nil {
+		return process.Status{}, err
+	}
+	op := process.Operation(newDefinition{replace: replace, jobID: jobID})
+	if isNew { // its definition is this one already
+		op = process.StartAgain{JobID: jobID}
+	}
+	return p.ask(ctx, request{op: op, spec: &spec})
+}
+
+// Do carries out an operation on each process that is selected, side by side. See
+// [verbs.Actor].
+func (s *Supervisor) Do(ctx context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error) {
+	return s.each(of, 0, func(p *managed, o *process.Outcome) {
+		o.Status, o.Err = p.ask(ctx, request{op: op})
+		if _, deleted := op.(process.Delete); deleted || o.Err != nil {
+			o.Status = process.Status{}
+		}
+	})
+}
+
+// Show gives the processes that are selected, or all, by name. See [verbs.Viewer].
+func (s *Supervisor) Show(ctx context.Context, of process.Selection) ([]process.Outcome, error) {
+	// To read a group's CPU time the kernel looks for it among all sisters that have
+	// run since theirs was read. One look at the parent brings all up to date first.
+	s.groups.CPU()
+	// Most of it is waiting for the kernel to add up, so all cores take part.
+	return s.each(of, runtime.GOMAXPROCS(0), func(p *managed, o *process.Outcome) { o.Status = s.statusOf(p) })
+}
+
+// Runs gives the last runs that have ended of what is selected. See [verbs.Historian].
+func (s *Supervisor) Runs(ctx context.Context, of process.Selection, most int) (all []process.RunRecord, err error) {
+	list, err := s.each(of, 1, func(*managed, *process.Outcome) {})
+	for _, o := range list {
+		if o.Err != nil {
+			return nil, o.Err
+		}
+		runs, err := s.store.Runs(o.Name, most)
+		if err != nil {
+			return nil, process.Errorf(process.CodeStore, "the runs of '%s' cannot be read: %v", o.Name, err)
+		}
+		for _, r := range runs {
+			all = append(all, process.RunRecord{Name: o.Name, Run: r})
+		}
+	}
+	return all, err
+}
+
+// eventsAtATime is how many events are read together: nobody may hold up the store's writer.
+const eventsAtATime = 256
+
+// Events tells what q asks for, in order. See [verbs.Historian].
+func (s *Supervisor) Events(ctx context.Context, q process.EventQuery, tell func(process.Event) error) error {
+	for {
+		more := s.store.Told()
+		events, err := s.store.Events(q.Since, eventsAtATime)
+		if err != nil {
+			return process.Errorf(process.CodeStore, "the events cannot be read: %v", err)
+		}
+		for _, e := range events {
+			q.Since = e.Seq
+			if !q.Name.Has(e.Name) {
+				continue
+			}
+			if err := tell(e); err != nil {
+				return err
+			}
+		}
+		switch {
+		case len(events) == eventsAtATime:
+			continue
+		case !q.Follow:
+			return nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// each does something about every process that is selected, or all, with so many at once, 0
+// for any number; the outcomes are in their order.
+func (s *Supervisor) each(of process.Selection, atOnce int, do func(*managed, *process.Outcome)) ([]process.Outcome, error) {
+	s.mu.Lock()
+	all := maps.Clone(s.names)
+	s.mu.Unlock()
+	known := slices.Sorted(maps.Keys(all))
+	names := known
+	if len(of) > 0 {
+		var err error
+		if names, err = of.Resolve(known); err != nil {
+			return nil, err
+		}
+	}
+	list := make([]process.Outcome, len(names))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	var fault atomic.Pointer[border.Panic]
+	if atOnce == 0 {
+		atOnce = len(names)
+	}
+	for range min(atOnce, len(names)) {
+		workers.Go(func() {
+			defer border.Catch(func(p *border.Panic) { fault.Store(p) })
+			for i := next.Add(1) - 1; i < int64(len(names)); i = next.Add(1) - 1 {
+				o := &list[i]
+				o.Name = names[i]
+				if p := all[o.Name]; p != nil {
+					do(p, o)
+				} else {
+					o.Err = s.gone(o.Name)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	if p := fault.Load(); p != nil {
+		panic(p) // it is this request's
+	}
+	return list, nil
+}

@@ -1,0 +1,81 @@
+package process
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// MarshalJSON writes the fields by their names in the table, in its order: times as
+// seconds, sizes as bytes, the others as text. The default is left out, but where
+// clients always find the field.
+func (s Spec) MarshalJSON() ([]byte, error) {
+	b := append([]byte(`{"name":`), quoted(s.Name)...)
+	for i := range Fields {
+		if f := &Fields[i]; f.Always || f.Text(s) != "" {
+			b = append(append(append(append(b, ','), quoted(f.JSON)...), ':'), f.json(s)...)
+		}
+	}
+	return append(b, '}'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. Other names are ignored.
+func (s *Spec) UnmarshalJSON(data []byte) error {
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(data, &given); err != nil {
+		return err
+	}
+	if name := given["name"]; name != nil {
+		if err := json.Unmarshal(name, &s.Name); err != nil {
+			return err
+		}
+	}
+	for i := range Fields {
+		f := &Fields[i]
+		if raw := given[f.JSON]; raw != nil {
+			if err := f.setJSON(s, raw); err != nil {
+				return fmt.Errorf("%s: %w", f.JSON, err)
+			}
+		}
+	}
+	return nil
+}
+
+// json is the field of s as a value.
+func (f *Field) json(s Spec) []byte {
+	text := f.Text(s)
+	switch f.in(&s).(type) {
+	case *bool:
+		if f.Choices == nil {
+			return strconv.AppendBool(nil, text == "true")
+		}
+	case *time.Duration, **time.Duration, *int64, *int:
+		return []byte(text)
+	}
+	return quoted(text)
+}
+
+// setJSON reads what json writes. It takes a value that would not be taken any more:
+// whoever needs it to be valid asks Validate.
+func (f *Field) setJSON(s *Spec, raw json.RawMessage) error {
+	text := string(raw)
+	if raw[0] == '"' {
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return err
+		}
+	}
+	lenient := *f
+	lenient.check = nil
+	return lenient.Set(s, text)
+}
+
+// quoted is text as JSON, without the escapes that are for HTML.
+func quoted(text string) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.Encode(text)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}

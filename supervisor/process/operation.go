@@ -1,0 +1,122 @@
+package process
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// Operation is what can be asked of a process that exists: one of the types below.
+type Operation interface{ operation() }
+
+type (
+	// StartAgain starts the process or, with a schedule, lets it wait for its time. One
+	// that runs is left alone.
+	StartAgain struct{ JobID string } // recorded on the run that this starts
+
+	// Stop ends the whole tree, and what would have started it.
+	Stop struct{}
+
+	// Restart ends the whole tree and starts the next run.
+	Restart struct{ JobID string } // recorded on that run
+
+	// Delete ends the whole tree and forgets the process, its history and its logs.
+	Delete struct{}
+
+	// SendSignal sends a signal to the leader, or to the whole tree.
+	SendSignal struct {
+		Signal Signal
+		Tree   bool
+	}
+
+	// Set changes fields of the definition.
+	Set struct{ Settings []Setting }
+)
+
+func (StartAgain) operation() {}
+func (Stop) operation()       {}
+func (Restart) operation()    {}
+func (Delete) operation()     {}
+func (SendSignal) operation() {}
+func (Set) operation()        {}
+
+// Setting is a field by its name, and what it is to be, as [Field.Set] reads it. Empty is
+// the default.
+type Setting struct{ Field, Value string }
+
+// With is s with other settings. The error is an [Error] with code invalid.
+func (s Spec) With(settings []Setting) (Spec, error) {
+	for _, set := range settings {
+		f := FieldNamed(set.Field)
+		if f == nil {
+			return s, Errorf(CodeInvalid, "there is no field %s", Printable(set.Field))
+		}
+		if err := f.Set(&s, set.Value); err != nil {
+			return s, named(f.Name, err)
+		}
+	}
+	return s, s.Validate()
+}
+
+// Outcome is what an operation, or a look, gave for one process.
+type Outcome struct {
+	Name   string
+	Status Status // empty where the process was deleted
+	Err    error
+}
+
+// deleted is the outcome of a delete in JSON.
+type deleted struct {
+	Name    string `json:"name"`
+	Deleted bool   `json:"deleted"`
+}
+
+// Failure is the JSON form of an error.
+type Failure struct {
+	Name  string `json:"name,omitempty"` // of the process, where there are several
+	Error string `json:"error"`
+	Code  Code   `json:"code"`
+}
+
+// Err is the typed error that f stands for.
+func (f Failure) Err() error { return &Error{Code: f.Code, Message: f.Error} }
+
+// MarshalJSON writes the status, or what there is instead.
+func (o Outcome) MarshalJSON() ([]byte, error) {
+	switch {
+	case o.Err != nil:
+		f := NewFailure(o.Err)
+		f.Name = o.Name
+		return json.Marshal(f)
+	case o.Status.Name == "":
+		return json.Marshal(deleted{o.Name, true})
+	}
+	return o.Status.MarshalJSON()
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (o *Outcome) UnmarshalJSON(data []byte) error {
+	var is struct {
+		Failure
+		Deleted bool `json:"deleted"`
+	}
+	if err := json.Unmarshal(data, &is); err != nil {
+		return err
+	}
+	*o = Outcome{Name: is.Name}
+	switch {
+	case is.Code != "":
+		o.Err = is.Err()
+	case !is.Deleted:
+		return o.Status.UnmarshalJSON(data)
+	}
+	return nil
+}
+
+// FieldNames are the names of fields, for people.
+func FieldNames(fields []*Field) string {
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,316 @@
+package supervisor
+
+import (
+	"errors"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
+)
+
+// request is something that somebody has asked of a process, and waits for.
+type request struct {
+	op     process.Operation
+	spec   *process.Spec // of a start with a definition; nil: none
+	goal   lifecycle.Goal
+	jobID  string
+	found  uint64      // the run that was under way when it came; 0: none
+	answer chan answer // holds one
+}
+
+// answer is what a request gives: how things stood when it was done.
+type answer struct {
+	view      *view
+	signalled int
+	err       error
+}
+
+func (a answer) status() process.Status {
+	if a.view == nil {
+		return process.Status{}
+	}
+	status, _ := a.view.status() // of a run that has ended by now there are no figures
+	status.Signalled = a.signalled
+	return status
+}
+
+// newDefinition is the operation of a start with a definition. Replace lets it take the
+// place of another one.
+type newDefinition struct {
+	process.Operation
+	replace bool
+	jobID   string // of the run that it starts
+}
+
+// receive begins what a request asks for.
+func (p *managed) receive(r request) {
+	if n := len(p.machine.Runs); n > 0 {
+		r.found = p.machine.Runs[n-1].Number
+	}
+	switch op := r.op.(type) {
+	case newDefinition:
+		p.define(r, op)
+	case process.StartAgain:
+		r.goal, r.jobID = lifecycle.UntilStarted, op.JobID
+		if err := p.mend(); err != nil {
+			p.answer(r, err)
+			return
+		}
+		p.wait(r, lifecycle.Start)
+	case process.Restart:
+		r.goal, r.jobID = lifecycle.UntilStarted, op.JobID
+		if err := p.mend(); err != nil {
+			p.answer(r, err)
+			return
+		}
+		p.wait(r, lifecycle.Restart)
+	case process.Stop:
+		r.goal = lifecycle.UntilStopped
+		p.wait(r, lifecycle.Stop)
+	case process.Delete:
+		r.goal = lifecycle.UntilRemoved
+		p.wait(r, lifecycle.Delete)
+	case process.SendSignal:
+		p.signal(r, op)
+	case process.Set:
+		p.set(r, op)
+	default:
+		p.answer(r, process.Errorf(process.CodeInternal, "no way to carry out a %T", op))
+	}
+}
+
+// wait has a request answered by what comes of an event.
+func (p *managed) wait(r request, kind lifecycle.EventKind) {
+	if p.machine.Closing && r.goal == lifecycle.UntilStarted {
+		p.answer(r, errShuttingDown)
+		return
+	}
+	p.waiting = append(p.waiting, r)
+	p.handle(lifecycle.Event{Kind: kind})
+	if p.disk.hung != nil && p.onDisk() {
+		p.answerAll(p.disk.hung)
+	}
+}
+
+// define is a start with a definition. Where the process has the same one it is started.
+func (p *managed) define(r request, op newDefinition) {
+	r.goal, r.jobID = lifecycle.UntilStarted, op.jobID
+	differ := process.Differences(p.kept.Spec, *r.spec)
+	switch {
+	case p.unread:
+		p.answer(r, p.invalid)
+	case len(differ) == 0:
+		if err := p.mend(); err != nil {
+			p.answer(r, err)
+			return
+		}
+		p.wait(r, lifecycle.Start)
+	case !op.replace:
+		p.answer(r, process.Errorf(process.CodeExists, "there is a process '%s' with another definition (%s): change that with process.set, or give replace:true to put this one in its place",
+			p.name, process.FieldNames(differ)))
+	default:
+		if err := p.redefine(*r.spec); err != nil {
+			p.answer(r, err)
+			return
+		}
+		p.wait(r, lifecycle.Restart)
+	}
+}
+
+// set changes fields of the definition. What a running tree can follow it follows at once.
+func (p *managed) set(r request, op process.Set) {
+	if p.unread {
+		p.answer(r, p.invalid)
+		return
+	}
+	spec, err := p.kept.Spec.With(op.Settings)
+	if err == nil {
+		err = p.redefine(spec)
+	}
+	p.answer(r, err)
+}
+
+// redefine gives the process another definition.
+func (p *managed) redefine(spec process.Spec) error {
+	spec.Name = p.name
+	times, err := judge(&spec)
+	if err != nil {
+		return err
+	}
+	differ := process.Differences(p.kept.Spec, spec)
+	if len(differ) == 0 && spec.JobID == p.kept.Spec.JobID {
+		return nil
+	}
+	cron := spec.Cron != p.kept.Spec.Cron
+	event := process.Event{Kind: process.EventChanged}
+	for _, f := range differ {
+		event.Fields = append(event.Fields, f.Name)
+	}
+	p.kept.Spec, p.kept.Job, p.invalid = spec, spec.JobID, nil
+	p.disk.definition, p.disk.dirty = true, true
+	p.noteWaiting()
+	p.tell(event)
+	p.output.setOptions(p.s, &spec)
+	for _, running := range p.runs {
+		running.Change(spec.Ending)
+	}
+	if cron {
+		p.times = times
+		p.disarm()
+		p.next = noTime
+		kind := lifecycle.Unscheduled
+		if times != nil {
+			kind = lifecycle.Rescheduled
+		}
+		p.handle(lifecycle.Event{Kind: kind})
+	}
+	return nil
+}
+
+// noteWaiting notes what a tree that runs does not follow before its next run.
+func (p *managed) noteWaiting() {
+	p.kept.Changed = nil
+	for _, r := range p.runs {
+		now := p.kept.Spec
+		if now.Dir == "" {
+			now.Dir = p.kept.Dir
+		}
+		for _, f := range process.Differences(r.Spec, now) {
+			if !f.Live {
+				p.kept.Changed = append(p.kept.Changed, f.Name)
+			}
+		}
+	}
+}
+
+// signal sends a signal to what runs.
+func (p *managed) signal(r request, op process.SendSignal) {
+	if r.found == 0 {
+		p.answer(r, process.Errorf(process.CodeNotRunning, "process '%s' does not run, so there is nobody to send a signal to", p.name))
+		return
+	}
+	sent, err := p.runs[r.found].Send(op.Signal, op.Tree)
+	if err != nil {
+		err = process.Errorf(process.CodeNotRunning, "process '%s': the signal could not be sent: %v", p.name, err)
+	}
+	r.answer <- answer{view: p.look(), signalled: sent, err: err}
+}
+
+// settle answers those who wait for a goal.
+func (p *managed) settle(g lifecycle.Goal, code process.Code) {
+	if g == lifecycle.UntilStarted && code != "" {
+		p.jobID = ""
+	}
+	err := p.failure(code)
+	var kept []request
+	for _, r := range p.waiting {
+		if r.goal == g {
+			p.answer(r, err)
+		} else {
+			kept = append(kept, r)
+		}
+	}
+	p.waiting = kept
+}
+
+// answer answers a request with how things stand. What is done must be on disk first: the
+// next daemon would not know of it.
+func (p *managed) answer(r request, err error) {
+	v := p.look()
+	v.already = r.found != 0 && r.found == v.run.Number && r.goal == lifecycle.UntilStarted
+	a := answer{view: v, err: err}
+	switch {
+	case err != nil && err != p.startErr: // nothing was done
+	case p.disk.hung != nil:
+		a.failIfDone(p.disk.hung)
+	case p.disk.dirty || len(p.disk.writes) > 0:
+		p.disk.held = append(p.disk.held, held{r, a, p.pendingWrite()})
+		return
+	default:
+		a.failIfDone(p.disk.unsaved)
+	}
+	r.answer <- a
+}
+
+// failIfDone says that what was done is not on disk.
+func (a *answer) failIfDone(err error) {
+	if a.err == nil {
+		a.err = err
+	}
+}
+
+// answerAll answers everybody who waits.
+func (p *managed) answerAll(err error) {
+	p.answerHeld(err)
+	for _, r := range p.waiting {
+		select {
+		case r.answer <- answer{view: p.view.Load(), err: err}:
+		default: // it was answered before a fault
+		}
+	}
+	p.waiting = nil
+}
+
+// failure is the error of a code, in the words of this process.
+func (p *managed) failure(code process.Code) error {
+	switch code {
+	case "":
+		return nil
+	case process.CodeStart:
+		return p.startErr
+	case process.CodeStore:
+		return p.disk.unsaved
+	case process.CodeSuperseded:
+		return process.Errorf(code, "process '%s' was not started: a later request took its place", p.name)
+	case process.CodeStuck:
+		for _, r := range p.runs {
+			if r.Stuck() {
+				return r.StuckError()
+			}
+		}
+	case process.CodeNotFound:
+		return process.Errorf(code, "process '%s' is being deleted", p.name)
+	case process.CodeShuttingDown:
+		return errShuttingDown
+	}
+	return process.Errorf(code, "process '%s': %s", p.name, code)
+}
+
+// mend judges an invalid definition anew: zone data may have been installed.
+func (p *managed) mend() error {
+	if p.invalid == nil {
+		return nil
+	}
+	times, err := p.judgeStored(nil)
+	if err != nil {
+		return err
+	}
+	p.times, p.machine.Scheduled, p.invalid = times, times != nil, nil
+	return nil
+}
+
+// judgeStored is [judge] of a definition that was stored. unreadable is why it cannot even
+// be read; nil: it can.
+func (p *managed) judgeStored(unreadable error) (*schedule.Schedule, error) {
+	if p.unread {
+		if unreadable == nil {
+			return nil, p.invalid
+		}
+		return nil, process.Errorf(process.CodeInvalid, "process '%s' cannot be started: what the store has of it cannot be read: %v", p.name, unreadable)
+	}
+	return judgeOld(p.kept.Spec)
+}
+
+// judgeOld is judge of a definition that may have been stored before there was a least
+// limit of a log: it holds as that.
+func judgeOld(spec process.Spec) (*schedule.Schedule, error) {
+	spec.LogMaxSize, spec.LogMaxTotal = min(spec.LogMaxSize, 0), min(spec.LogMaxTotal, 0)
+	spec.LogMaxAge, spec.LogMaxFiles = min(spec.LogMaxAge, 0), min(spec.LogMaxFiles, 0)
+	times, err := judge(&spec)
+	if err != nil {
+		err = process.Errorf(process.CodeInvalid, "process '%s' cannot be started: %v", spec.Name, err)
+	}
+	return times, err
+}
+
+func isError(err error, target **process.Error) bool { return errors.As(err, target) }

@@ -1,0 +1,102 @@
+package run
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// The attributes of a run's group. They live and die with it, so they are never
+// stale. Times are CLOCK_BOOTTIME: a group does not outlive its boot.
+const (
+	attrRun      = "processmanager.run"      // runAttr: whose run it is
+	attrLeader   = "processmanager.leader"   // leaderAttr, when it was spawned
+	attrEnd      = "processmanager.end"      // endAttr, before the first signal
+	attrOutlived = "processmanager.outlived" // how many kills for lack of memory its leader has outlived
+)
+
+type runAttr struct {
+	Name  string
+	Run   uint64
+	JobID string
+}
+
+type leaderAttr struct {
+	proc.ID
+	Started time.Time
+	Boot    time.Duration
+}
+
+// endAttr is why a run is being ended, what is to follow, and what is known of its
+// leader by then.
+type endAttr struct {
+	Cause process.Cause
+	Then  lifecycle.Then
+	Boot  time.Duration       // when the end began
+	Sent  bool                // the stop signal
+	Exit  *proc.Exit          `json:",omitempty"` // of the leader
+	Left  *process.LeftBehind `json:",omitempty"`
+	JobID string              `json:",omitempty"` // of the run that is to follow
+	Over  time.Duration       `json:",omitzero"`  // when nobody was left, if the store could not be told
+}
+
+func setAttr(g Group, name string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return g.SetAttr(name, data)
+}
+
+// readAttr is false when the group has no such attribute.
+func readAttr(g Group, name string, value any) (bool, error) {
+	var data []byte
+	err := RetryPassing(func() (err error) {
+		data, err = g.Attr(name)
+		return err
+	})
+	if errors.Is(err, cgroup.ErrNoAttr) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, json.Unmarshal(data, value)
+}
+
+// noteEnd records why the run is being ended, and what is to follow, before anything is
+// done about it.
+func (r *Run) noteEnd() {
+	note := r.note
+	note.Cause = r.machine.Cause
+	if r.exit != nil { // what an earlier worker knew of it stands
+		note.Exit = r.exit
+	}
+	if note == r.noted {
+		return
+	}
+	note.Boot = cmp.Or(note.Boot, r.host.Clock.Now())
+	r.note, r.noted = note, note
+	if err := setAttr(r.group, attrEnd, note); err != nil {
+		r.host.Log.Printf("%v: %v", r.ID, err)
+	}
+	r.host.at(PointNoted)
+}
+
+// noteOver records when the run that was being ended was over: should the store not take
+// it, the next worker knows.
+func (r *Run) noteOver() {
+	if r.note.Boot == 0 { // it ended by itself: with its leader
+		return
+	}
+	r.note.Over = cmp.Or(r.note.Over, r.host.Clock.Now())
+	if err := setAttr(r.group, attrEnd, r.note); err != nil && r.made {
+		r.host.Log.Printf("%v: %v", r.ID, err)
+	}
+}

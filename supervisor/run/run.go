@@ -1,0 +1,418 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Times of the end of a run.
+const (
+	freezeLimit = 100 * time.Millisecond // for a tree to be frozen before it is signalled
+	killLimit   = 5 * time.Second        // for a tree to be gone after SIGKILL
+	leaderGrace = time.Second            // for the leader's exit to be seen when its group is empty
+)
+
+// Plan is what a run is to be.
+type Plan struct {
+	ID     keeper.RunID
+	JobID  string
+	Spec   process.Spec // as it was when the run began
+	Output Output
+}
+
+// Run is one execution. Its methods are called by the goroutine of its process.
+type Run struct {
+	Plan
+	host  *Host
+	owner Owner
+	group Group
+
+	machine lifecycle.Run
+	ending  process.Ending // how it is ended; the definition may change
+	phase   timer          // of the end
+	limit   timer          // of the deadline
+	again   timer          // to look at the group, of which it was not known whether anybody is left
+	pause   time.Duration  // before that
+	retry   timer          // to read the output that could not be
+	backoff time.Duration  // before that
+	outlive timer          // to see whether the leader outlives a kill for lack of memory
+
+	begun    bool   // Begin was called, or it is adopted
+	made     bool   // the group is there
+	unwatch  func() // nil: not watched
+	forget   func() // ends the watch of the memory; nil: there is none
+	pump     Pump   // nil: the FIFO is gone
+	meter    *Meter
+	orphan   *orphan // a leader that is not the keeper's child
+	leader   proc.ID
+	start    time.Time     // by the wall clock, which can be stepped; zero: it has not started
+	boot     time.Duration // the same by the clock
+	moveErr  error         // why its output is not read; nil: it is
+	birth    *birth        // under way; nil: it was, or never will be
+	gone     *Event        // the leader's end, as it was told
+	exit     *proc.Exit    // of the leader; nil: it runs, or nobody could see it
+	note     endAttr       // what is to stand on the group
+	noted    endAttr       // what stands there
+	left     *process.LeftBehind
+	unkilled bool   // SIGKILL could not be sent to the tree yet
+	kills    uint64 // for lack of memory in its tree, as were counted last
+	outlived uint64 // that its leader has outlived
+	refused  error  // why the leader, which has left its group, cannot be ended
+	failed   error  // why it could not be started
+	error    string
+	result   process.Run // when it is over
+}
+
+// Event is something that happened to a run.
+type Event struct {
+	Run  uint64
+	kind kind
+	done func(*Run) // by what was done aside: takes over what came of it
+	exit *proc.Exit
+	gen  uint64 // of a timer
+	what lifecycle.RunEventKind
+}
+
+type kind uint8
+
+const (
+	eventExit     kind = iota // the leader has ended
+	eventChanged              // the group's events may read differently
+	eventTimer                // of the end
+	eventDeadline             //
+	eventAgain                // it is time to look at the group
+	eventRetry                // it is time to read the output
+	eventMemory               // the group's memory.events may read differently
+	eventOutlive              // it is time to see whether the leader has outlived a kill
+	eventDone                 // of work aside
+)
+
+// Exited is the event of a leader's end; exit is nil if nobody could see how.
+func Exited(run uint64, exit *proc.Exit) Event { return Event{Run: run, kind: eventExit, exit: exit} }
+
+// New is a run that has not begun.
+func (h *Host) New(plan Plan, owner Owner) *Run {
+	r := &Run{Plan: plan, host: h, owner: owner, group: h.Group(Name(plan.ID)), ending: plan.Spec.Ending}
+	r.phase, r.limit = r.newTimer(eventTimer), r.newTimer(eventDeadline)
+	r.again, r.retry, r.outlive = r.newTimer(eventAgain), r.newTimer(eventRetry), r.newTimer(eventOutlive)
+	return r
+}
+
+// Begin has the leader spawned. The run's number must be on disk.
+func (r *Run) Begin() {
+	r.begun = true
+	if r.machine.Phase != lifecycle.Starting { // it was asked to end meanwhile
+		r.owner.Tell(r.notSpawned(nil))
+		return
+	}
+	b := &birth{Plan: r.Plan, host: r.host, group: r.group, changed: r.tells(eventChanged), memory: r.tells(eventMemory)}
+	r.birth = b
+	r.owner.Aside(func() Event {
+		b.spawned()
+		what := lifecycle.Spawned
+		if b.err != nil {
+			what = lifecycle.SpawnFailed
+		}
+		return Event{Run: b.ID.Run, kind: eventDone, what: what, done: b.take}
+	})
+}
+
+// tells is a call that tells the owner of an event.
+func (r *Run) tells(k kind) func() {
+	e, owner := Event{Run: r.ID.Run, kind: k}, r.owner
+	return func() { owner.Tell(e) }
+}
+
+// Cancel ends a run that has not begun and will not, because of err.
+func (r *Run) Cancel(err error) []lifecycle.Event {
+	r.begun = true
+	return r.Handle(r.notSpawned(err))
+}
+
+// notSpawned is the event of a run that has no leader and will have none.
+func (r *Run) notSpawned(err error) Event {
+	return Event{Run: r.ID.Run, kind: eventDone, what: lifecycle.SpawnFailed, done: func(r *Run) {
+		if r.failed = err; err == nil {
+			r.error = "it was ended before it was started"
+		}
+	}}
+}
+
+// Handle takes an event and returns what the process must be told, in order.
+func (r *Run) Handle(e Event) []lifecycle.Event {
+	switch e.kind {
+	case eventDone:
+		e.done(r)
+		told := r.step(lifecycle.RunEvent{Kind: e.what})
+		if e.what == lifecycle.Spawned {
+			r.born()
+		}
+		return told
+	case eventExit:
+		return r.exited(e)
+	case eventChanged:
+		return r.look()
+	case eventTimer:
+		if !r.phase.rings(e.gen) {
+			return nil
+		}
+		if told := r.look(); r.machine.Empty || r.machine.Phase >= lifecycle.Draining { // the notice of it found no descriptor
+			if len(told) > 0 {
+				return told
+			}
+		}
+		return r.step(lifecycle.RunEvent{Kind: r.phase.what})
+	case eventAgain:
+		if r.again.rings(e.gen) {
+			if r.unkilled {
+				r.sendKill()
+			}
+			return r.look()
+		}
+	case eventMemory:
+		r.countKills()
+	case eventOutlive:
+		if r.outlive.rings(e.gen) {
+			r.outlives()
+		}
+	case eventRetry:
+		if r.retry.rings(e.gen) {
+			r.readOutput(nil)
+		}
+	case eventDeadline:
+		if r.limit.rings(e.gen) && r.machine.Phase == lifecycle.Running {
+			return r.step(lifecycle.RunEvent{Kind: lifecycle.End, Cause: process.CauseDeadline})
+		}
+	}
+	return nil
+}
+
+// born goes on with what waited for the leader's birth, when the process has been told of it.
+func (r *Run) born() {
+	r.setDeadline()
+	if r.gone != nil {
+		r.owner.Tell(*r.gone)
+	}
+	r.owner.Tell(Event{Run: r.ID.Run, kind: eventChanged})
+}
+
+// exited takes note of the leader's end.
+func (r *Run) exited(e Event) []lifecycle.Event {
+	r.gone = &e
+	if r.machine.LeaderGone || !r.machine.Born { // it may be faster than the answer to its spawn
+		return nil
+	}
+	r.exit = e.exit
+	if e.exit != nil && e.exit.Signal == unix.SIGKILL {
+		r.kills = r.oomKills()
+	}
+	r.host.at(PointExited)
+	told := r.look() // the notice of the empty group can be 10 ms late
+	what := lifecycle.Exited
+	switch {
+	case e.exit == nil:
+		what = lifecycle.Lost
+	case succeeded(e.exit):
+		what = lifecycle.Succeeded
+	}
+	return append(told, r.step(lifecycle.RunEvent{Kind: what})...)
+}
+
+// succeeded reports whether a leader's end is that of a success.
+func succeeded(exit *proc.Exit) bool { return exit.Signal == 0 && exit.Code == 0 }
+
+// Pauses between two looks at a group of which it is not known whether anybody is left.
+const (
+	firstPause = 10 * time.Millisecond
+	mostPause  = time.Second
+)
+
+// look sees whether the group is empty. Where that is not known, or nobody will tell of
+// it, it is looked at again.
+func (r *Run) look() []lifecycle.Event {
+	if !r.machine.Born || r.machine.Empty || r.machine.Phase >= lifecycle.Draining {
+		return nil
+	}
+	empty, err := IsEmpty(r.group)
+	switch {
+	case err == nil && empty:
+		r.again.stop()
+		return r.step(lifecycle.RunEvent{Kind: lifecycle.Emptied})
+	case err == nil && r.unwatch != nil && !r.unkilled:
+		r.pause = 0
+		r.again.stop()
+		return nil
+	}
+	if err != nil && r.pause < mostPause && 2*r.pause >= mostPause { // once
+		r.host.Log.Printf("%v: it is not known whether anybody is left: %v", r.ID, err)
+	}
+	r.pause = min(max(2*r.pause, firstPause), mostPause)
+	r.again.after(r.pause, 0)
+	return nil
+}
+
+// End has the run end for a reason; what is stuck is killed again.
+func (r *Run) End(cause process.Cause) []lifecycle.Event {
+	return r.step(lifecycle.RunEvent{Kind: lifecycle.End, Cause: cause})
+}
+
+// Follow notes what is to follow the run's end, with the job id of the next run. It
+// stands on the group before anything is done about the end.
+func (r *Run) Follow(then lifecycle.Then, jobID string) {
+	r.note.Then, r.note.JobID = then, jobID
+	if r.machine.Asked != lifecycle.NotAsked {
+		r.noteEnd()
+	}
+}
+
+// Change takes up a definition that has changed, as far as a tree that runs can follow.
+func (r *Run) Change(ending process.Ending) {
+	r.ending = ending
+	r.setDeadline()
+}
+
+// setDeadline counts from the start, by a clock that goes on while the machine sleeps.
+func (r *Run) setDeadline() {
+	r.limit.stop()
+	if d := r.ending.Deadline; d > 0 && r.machine.Phase == lifecycle.Running {
+		r.limit.set(r.boot+d, 0)
+	}
+}
+
+// step feeds the machine and carries out what it says.
+func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
+	var actions []lifecycle.RunAction
+	asked := r.machine.Asked
+	r.machine, actions = r.machine.Step(e)
+	if r.machine.Asked != asked {
+		r.noteEnd()
+	}
+	tell := func(k lifecycle.EventKind) {
+		told = append(told, lifecycle.Event{Kind: k, Run: r.ID.Run, Cause: r.machine.Cause, Success: r.machine.Success})
+	}
+	for _, a := range actions {
+		switch a {
+		case lifecycle.StartGrace:
+			r.phase.after(r.grace(), lifecycle.GraceOver)
+		case lifecycle.SignalTree:
+			r.signal()
+		case lifecycle.KillTree:
+			r.phase.after(killLimit, lifecycle.KillOver)
+			r.kill()
+		case lifecycle.KillLeader:
+			r.phase.after(killLimit, lifecycle.KillOver)
+			r.killLeader()
+		case lifecycle.AwaitLeader:
+			r.phase.after(leaderGrace, lifecycle.LeaderLate)
+		case lifecycle.TellStarted:
+			tell(lifecycle.RunStarted)
+		case lifecycle.TellEnding:
+			tell(lifecycle.RunEnding)
+		case lifecycle.TellStuck:
+			tell(lifecycle.RunStuck)
+		case lifecycle.Drain:
+			r.drain()
+		case lifecycle.Finish:
+			r.noteOver()
+			for _, unwatch := range []func(){r.unwatch, r.forget} {
+				if unwatch != nil {
+					unwatch()
+				}
+			}
+			r.unwatch, r.forget = nil, nil
+			tell(lifecycle.RunEnded)
+			told[len(told)-1].Cause = r.result.Cause // a signal, say, if it ended by itself
+			if r.machine.Cause == process.CauseStart {
+				told[len(told)-1].Cause = process.CauseStart
+			}
+		}
+	}
+	return told
+}
+
+// State is how the run is shown.
+func (r *Run) State() process.State { return r.machine.State() }
+
+// Stuck reports whether SIGKILL did not end it.
+func (r *Run) Stuck() bool { return r.machine.Asked == lifecycle.Stuck }
+
+// Waits reports whether nothing of it is under way but what can wait for a disk.
+func (r *Run) Waits() bool {
+	return r.machine.Phase == lifecycle.Draining || !r.machine.Born && r.machine.Phase != lifecycle.Over
+}
+
+// OutputError is why its output is not read; empty: it is.
+func (r *Run) OutputError() string {
+	if r.moveErr == nil {
+		return ""
+	}
+	return fmt.Sprintf("it is not read, and is tried again: %v", r.moveErr)
+}
+
+// PID is the leader's; 0 when it has ended.
+func (r *Run) PID() int {
+	if r.machine.LeaderGone {
+		return 0
+	}
+	return r.leader.PID
+}
+
+// Boot is when it started, by proc.BootTime.
+func (r *Run) Boot() time.Duration { return r.boot }
+
+// Meter reads what the tree uses; nil before the leader is born.
+func (r *Run) Meter() *Meter { return r.meter }
+
+// Describe is what is known of the run while it lasts.
+func (r *Run) Describe() process.Run {
+	return process.Run{Number: r.ID.Run, JobID: r.JobID, Start: r.start.UTC(), LeftBehind: r.left}
+}
+
+// Result is how it went, when it is over.
+func (r *Run) Result() process.Run { return r.result }
+
+// Failed is why it could not be started.
+func (r *Run) Failed() error { return r.failed }
+
+// Phase is how its process is to see it.
+func (r *Run) Phase() lifecycle.Phase { return min(r.machine.Phase, lifecycle.Stopping) }
+
+// Recover goes on after a fault in what was being done about the run: nobody knows how far
+// that had come.
+func (r *Run) Recover() []lifecycle.Event {
+	switch {
+	case r.machine.Phase == lifecycle.Over: // its end was not recorded
+		r.machine.Phase = lifecycle.Draining
+		r.drain()
+		return nil
+	case r.machine.Phase == lifecycle.Draining:
+		r.drain()
+		return nil
+	case !r.machine.Born && r.birth == nil:
+		return r.Cancel(errors.New("the daemon has a fault, and did not start it"))
+	case !r.machine.Born && !r.birth.faulty.Load(): // it goes on beside the loop
+		return nil
+	case !r.machine.Born: // should there be a leader, nobody was told of it
+		r.birth.take(r)
+		r.failed = process.Errorf(process.CodeInternal, "process '%s' was not started: the daemon has a fault; its log says where", r.ID.Name)
+		r.error, r.start = "the daemon has a fault, and did not start it", time.Time{}
+		r.machine = lifecycle.Run{Phase: lifecycle.Stopping, Cause: process.CauseStart, Born: true, LeaderGone: true, Asked: lifecycle.Killed}
+		r.phase.after(killLimit, lifecycle.KillOver)
+		r.kill()
+		return r.look()
+	}
+	r.Resume()
+	r.setDeadline()
+	if r.gone != nil {
+		r.owner.Tell(*r.gone)
+	}
+	return r.look()
+}

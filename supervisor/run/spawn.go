@@ -1,0 +1,129 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+)
+
+// birth brings a run about, beside the goroutine of its process.
+type birth struct {
+	Plan
+	host    *Host
+	group   Group
+	changed func()
+	memory  func()
+
+	made    bool
+	unwatch func()
+	forget  func()
+	pump    Pump
+	leader  proc.ID
+	start   time.Time
+	boot    time.Duration
+	meter   *Meter
+	err     error
+	faulty  atomic.Bool // a fault of ours has ended it, nobody knows where
+}
+
+// spawned is spawn, and notes how it went.
+func (b *birth) spawned() {
+	done := false
+	defer func() { b.faulty.Store(!done) }()
+	b.err = b.spawn()
+	done = true
+}
+
+// spawn makes the group and the FIFO and has the keeper spawn the leader. What it has
+// made when it fails is removed with the run.
+func (b *birth) spawn() error {
+	h := b.host
+	if h.Admit != nil {
+		if err := h.Admit(Name(b.ID)); err != nil {
+			return err
+		}
+	}
+	if err := b.group.Make(); err != nil {
+		return err
+	}
+	b.made = true
+	h.at(PointMade)
+	if err := setAttr(b.group, attrRun, runAttr{b.ID.Name, b.ID.Run, b.JobID}); err != nil {
+		return err
+	}
+	h.at(PointMarked)
+	var err error
+	if b.unwatch, err = h.Watch(b.group, b.changed); err != nil {
+		return err
+	}
+	b.forget = h.watchMemory(b.ID, b.group, b.memory)
+	dir, err := b.group.Dir()
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	output, err := makeFIFO(h.fifo(b.ID))
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	b.Output.Begin(b.ID.Run)
+	if b.pump, err = moveFrom(b.Plan, output); err != nil {
+		return err
+	}
+	h.at(PointPiped)
+	b.start, b.boot = time.Now(), h.Clock.Now()
+	b.leader, err = h.Keeper.Spawn(context.Background(), b.ID, proc.Command{
+		Argv:   []string{"/bin/sh", "-c", b.Spec.Command},
+		Env:    proc.Environment(h.Environ, b.environ()...),
+		Dir:    b.Spec.Dir,
+		Group:  dir,
+		Output: output,
+	})
+	if errors.Is(err, keeper.ErrKeeperGone) {
+		select {} // this worker ends; whether the leader runs is for the next one to find out
+	}
+	if err != nil {
+		b.start = time.Time{}
+		return err
+	}
+	h.at(PointSpawned)
+	b.meter = NewMeter(h.Procfs, b.group, h.Clock.Now()-b.boot)
+	if err := setAttr(b.group, attrLeader, leaderAttr{b.leader, b.start, b.boot}); err != nil {
+		h.Log.Printf("%v: %v", b.ID, err)
+	}
+	h.at(PointRecorded)
+	return nil
+}
+
+// take hands what was made over to the run.
+func (b *birth) take(r *Run) {
+	r.made, r.unwatch, r.forget, r.pump, r.leader, r.start, r.boot, r.meter = b.made, b.unwatch, b.forget, b.pump, b.leader, b.start, b.boot, b.meter
+	if b.err != nil {
+		r.failed, r.error = b.err, b.err.Error()
+	}
+}
+
+// environ tells a run which it is.
+func (p *Plan) environ() []string {
+	env := []string{"PROCESSMANAGER_NAME=" + p.ID.Name, "PROCESSMANAGER_RUN=" + strconv.FormatUint(p.ID.Run, 10)}
+	if p.JobID != "" {
+		env = append(env, "PROCESSMANAGER_JOBID="+p.JobID)
+	}
+	return env
+}
+
+// moveFrom begins to move what comes out of a FIFO.
+func moveFrom(p Plan, fifo *os.File) (Pump, error) {
+	reader, err := openFIFO(fifo)
+	if err != nil {
+		return nil, err
+	}
+	return p.Output.Move(p.ID.Run, reader)
+}

@@ -1,0 +1,195 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Process is all that is kept of one process.
+type Process struct {
+	Definition
+	Target
+	Last *process.Run // the last run that ended; nil: none
+}
+
+// Definition is what was asked for.
+type Definition struct {
+	ID   string       `json:"id"` // of its birth: a name that is deleted and defined again has another
+	Spec process.Spec `json:"spec"`
+	Job  string       `json:"job,omitempty"` // the job id of the spec
+	Dir  string       `json:"dir"`           // working directory of a spec without one
+}
+
+// Target is what the user wants of a process, and how far that has come.
+type Target struct {
+	Up    bool          `json:"up"`
+	State process.State `json:"state,omitempty"` // where the last run left it; 0: it had none
+	Run   uint64        `json:"run"`             // the last number that was given out
+	JobID string        `json:"job_id,omitempty"`
+
+	// Owed says that the next run, with JobID, was to be started at once; otherwise
+	// JobID is that of the run of this number.
+	Owed bool `json:"owed,omitempty"`
+
+	// Removed says that it was to be forgotten when that run had ended.
+	Removed bool `json:"removed,omitempty"`
+
+	// Origin is who was about to start the last run: without it nobody could say
+	// whether one that left no trace was ever there.
+	Origin Origin `json:"origin,omitzero"`
+
+	// Changed are the fields of the definition that the run of this number does not
+	// follow, since they were changed while it went on.
+	Changed []string `json:"changed,omitempty"`
+
+	Next   time.Time `json:"next,omitzero"`   // of the schedule, when this was written
+	Missed time.Time `json:"missed,omitzero"` // the last time of the schedule at which no daemon ran
+}
+
+// Origin is a keeper, and the boot of the machine that it lives in.
+type Origin struct {
+	Boot   string `json:"boot"`
+	Keeper string `json:"keeper"` // its pid and start time
+}
+
+// Unreadable is a process of which something that is kept cannot be read. It stays in the
+// file as it is.
+type Unreadable struct {
+	Name string
+	Err  error
+}
+
+var (
+	metaBucket       = []byte("meta")
+	definitionBucket = []byte("definitions")
+	targetBucket     = []byte("targets")
+	runBucket        = []byte("runs")
+	eventBucket      = []byte("events")
+	formatKey        = []byte("format")
+)
+
+const format = "2"
+
+func makeBuckets(tx *bolt.Tx) error {
+	for _, name := range [][]byte{metaBucket, definitionBucket, targetBucket, runBucket, eventBucket} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(metaBucket).Put(formatKey, []byte(format))
+}
+
+// readAll gives every process, by name, and those that cannot be read.
+func readAll(tx *bolt.Tx) (all []Process, unreadable []Unreadable, err error) {
+	targets, runs := tx.Bucket(targetBucket), tx.Bucket(runBucket)
+	err = tx.Bucket(definitionBucket).ForEach(func(name, value []byte) error {
+		p := Process{}
+		err := json.Unmarshal(value, &p.Definition)
+		if target := targets.Get(name); err == nil && target != nil {
+			err = json.Unmarshal(target, &p.Target)
+		}
+		if err == nil {
+			p.Last, err = lastRun(runs, string(name))
+		}
+		if err == nil && p.Spec.Name != string(name) {
+			err = fmt.Errorf("it is the definition of %q", p.Spec.Name)
+		}
+		if err != nil {
+			unreadable = append(unreadable, Unreadable{string(name), err})
+			return nil
+		}
+		p.Spec.JobID = p.Job
+		all = append(all, p)
+		return nil
+	})
+	return all, unreadable, err
+}
+
+// lastRun is the run of the highest number; nil: none.
+func lastRun(runs *bolt.Bucket, name string) (*process.Run, error) {
+	key, value := lastOf(runs.Cursor(), name)
+	if !bytes.HasPrefix(key, runsOf(name)) {
+		return nil, nil
+	}
+	r := new(process.Run)
+	return r, json.Unmarshal(value, r)
+}
+
+// runKey sorts the runs of a process by number. A name holds no NUL.
+func runKey(name string, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(append([]byte(name), 0), number)
+}
+
+// runsOf are the keys of a process's runs.
+func runsOf(name string) []byte { return append([]byte(name), 0) }
+
+func eventKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+// put writes one change, and gives its events their numbers. Of its runs a process keeps
+// so many.
+func put(tx *bolt.Tx, c *Change, keep uint64, now time.Time) error {
+	name := []byte(c.Name)
+	if c.Remove {
+		for _, bucket := range [][]byte{definitionBucket, targetBucket} {
+			if err := tx.Bucket(bucket).Delete(name); err != nil {
+				return err
+			}
+		}
+		if err := forgetRuns(tx.Bucket(runBucket), c.Name); err != nil {
+			return err
+		}
+	}
+	if c.Definition != nil {
+		if err := putJSON(tx, definitionBucket, name, c.Definition); err != nil {
+			return err
+		}
+	}
+	if c.Target != nil {
+		if err := putJSON(tx, targetBucket, name, c.Target); err != nil {
+			return err
+		}
+	}
+	for _, r := range c.Runs {
+		if err := putJSON(tx, runBucket, runKey(c.Name, r.Number), r); err != nil {
+			return err
+		}
+	}
+	if len(c.Runs) > 0 {
+		if err := trimRuns(tx.Bucket(runBucket), c.Name, keep, now); err != nil {
+			return err
+		}
+	}
+	events := tx.Bucket(eventBucket)
+	for i := range c.Events {
+		seq, err := events.NextSequence()
+		if err != nil {
+			return err
+		}
+		e := &c.Events[i]
+		if e.Seq, e.Name = seq, c.Name; e.Time.IsZero() {
+			e.Time = now.UTC()
+		}
+		if err := putJSON(tx, eventBucket, eventKey(seq), e); err != nil {
+			return err
+		}
+	}
+	if len(c.Events) == 0 {
+		return nil
+	}
+	return trimEvents(events, now)
+}
+
+func putJSON(tx *bolt.Tx, bucket, key []byte, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(bucket).Put(key, data)
+}

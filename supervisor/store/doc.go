@@ -1,0 +1,37 @@
+// Package store keeps what must outlive the daemon: definitions, targets, the runs that
+// ended, and events.
+//
+// # Model
+//
+// One file holds it all. A [Change] is what is to be written about one process together:
+// its definition, its target, a run that ended, and the events that tell of it. It is
+// written in one transaction, so an event can be neither lost nor told twice. Changes are
+// written in the order in which they come; those that wait at the same time share a
+// sync. Write never waits for the disk: done is called when the change is on it, or when
+// it could not be put there.
+//
+// Nothing is written before [Store.Begin]. A worker that is not ready yet may have to give
+// way to the program before it, which must find the file as it left it. Changes that come
+// earlier wait.
+//
+// # Buckets
+//
+//	meta         "format"           -> "2"
+//	definitions  name               -> Definition
+//	targets      name               -> Target
+//	runs         name, 0, number    -> process.Run; the highest are kept, see MaxRuns
+//	events       number             -> process.Event; the highest are kept, see MaxEvents
+//
+// Values are JSON with names and texts, never ordinals. Numbers in keys are eight bytes,
+// the highest first, so that they sort.
+//
+// The first format had one bucket, processes, with all of a process in one value. Begin
+// writes it anew in one transaction, after a copy of the file was made beside it. Should
+// that fail it is tried again with the next change.
+//
+// # Implementation
+//
+// store.go has Open, Write and the goroutine that writes; buckets.go what stands where;
+// format1.go the migration; file.go the file itself, which others can delete or replace
+// under us; reset.go what is done without a daemon.
+package store

@@ -1,0 +1,374 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"path/filepath"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/files"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Store is an open store. Its methods may be called from several goroutines.
+type Store struct {
+	path string
+	log  *log.Logger // nil: says nothing
+	now  func() time.Time
+
+	file  // belongs to commit
+	guard *files.Guard
+
+	begun   chan struct{} // closed by Begin
+	begin   sync.Once
+	closing chan struct{}
+	done    chan struct{} // commit has returned
+
+	mu      sync.Mutex
+	queue   []*Change
+	arrived chan struct{} // holds one: the queue was empty
+	told    chan struct{} // closed, and another put in its place, when there are new events
+
+	// These belong to commit.
+	format    string // of the file; empty: it is new
+	processes int    // that are defined
+	failing   bool   // writing, as was said
+	unfit     bool   // to be written to, when that was tried last
+}
+
+// Change is what is written about one process together.
+type Change struct {
+	Name       string
+	Definition *Definition   // nil: as it is
+	Target     *Target       // nil: as it is
+	Runs       []process.Run // that have ended
+	Remove     bool          // definition, target and runs go
+	Events     []process.Event
+
+	// Company says that nobody waits for it, so that it may wait a moment for others
+	// to share a sync with.
+	Company bool
+
+	// Done is called when it is on disk, with nil and the events numbered, or when it
+	// could not be written. It must not block. It may be nil.
+	Done func(error)
+}
+
+// company is how long a change that nobody waits for may wait for others.
+const company = 50 * time.Millisecond
+
+// Error is a store that cannot be used.
+type Error struct {
+	Path string
+	Err  error
+}
+
+func (e *Error) Error() string {
+	if errors.Is(e.Err, bolterrors.ErrTimeout) {
+		return fmt.Sprintf("the store %s is in use: another process, a worker whose keeper was killed perhaps, has locked it and must end first", e.Path)
+	}
+	if wrong, ok := errors.AsType[*private.Error](e.Err); ok {
+		return fmt.Sprintf("the store cannot be trusted: %v; or -reset-store moves it aside and starts empty", wrong)
+	}
+	return fmt.Sprintf("the store %s cannot be read: %v; -reset-store moves it aside and starts empty", e.Path, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Contents is what was in a store when it was opened.
+type Contents struct {
+	Processes  []Process // by name
+	Unreadable []Unreadable
+}
+
+// Open opens or makes the store at path and gives what is in it. Nothing is written
+// before Begin, unless there is no file. log may be nil.
+func Open(path string, log *log.Logger) (*Store, Contents, error) {
+	s := &Store{
+		path: path, log: log, now: time.Now, guard: files.NewGuard(),
+		begun: make(chan struct{}), closing: make(chan struct{}), done: make(chan struct{}),
+		arrived: make(chan struct{}, 1), told: make(chan struct{}),
+	}
+	contents, err := s.open()
+	if err != nil {
+		s.guard.Close()
+		return nil, contents, &Error{path, err}
+	}
+	go s.commit()
+	return s, contents, nil
+}
+
+func (s *Store) open() (c Contents, err error) {
+	db, err := openDB(s.path)
+	if err != nil {
+		return c, err
+	}
+	defer func() {
+		if err != nil {
+			db.Close()
+		}
+	}()
+	if c, s.format, err = read(db); err != nil {
+		return c, err
+	}
+	s.processes = len(c.Processes) + len(c.Unreadable)
+	// The file may be new, and so may be its name.
+	if err := files.SyncDir(filepath.Dir(s.path)); err != nil {
+		return c, err
+	}
+	if err := s.use(db, s.path, s.guard); err != nil {
+		return c, err
+	}
+	if db.IsReadOnly() {
+		s.note(unix.EROFS)
+	}
+	return c, nil
+}
+
+// read gives what is in a file, and its format; empty: nothing is in it.
+func read(db *bolt.DB) (c Contents, found string, err error) {
+	err = db.View(func(tx *bolt.Tx) (err error) {
+		meta := tx.Bucket(metaBucket)
+		if meta == nil {
+			if key, _ := tx.Cursor().First(); key != nil {
+				return errors.New("it is the store of something else")
+			}
+			return nil
+		}
+		switch found = string(meta.Get(formatKey)); {
+		case found == format && hasAll(tx, definitionBucket, targetBucket, runBucket, eventBucket):
+			c.Processes, c.Unreadable, err = readAll(tx)
+		case found == firstFormat && hasAll(tx, recordBucket):
+			c.Processes, c.Unreadable, err = readRecords(tx)
+		case found == format || found == firstFormat:
+			err = errors.New("a part of it is missing")
+		default:
+			err = fmt.Errorf("its format is %q, this program reads %s and %s", found, firstFormat, format)
+		}
+		return err
+	})
+	return c, found, err
+}
+
+func hasAll(tx *bolt.Tx, buckets ...[]byte) bool {
+	for _, b := range buckets {
+		if tx.Bucket(b) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Path is where the file is.
+func (s *Store) Path() string { return s.path }
+
+// Begin lets changes be written: the program that opened the store is the one that
+// goes on.
+func (s *Store) Begin() { s.begin.Do(func() { close(s.begun) }) }
+
+// Write has c written and does not wait for it.
+func (s *Store) Write(c Change) {
+	s.mu.Lock()
+	s.queue = append(s.queue, &c)
+	s.mu.Unlock()
+	s.wake()
+}
+
+func (s *Store) wake() {
+	select {
+	case s.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// Told is closed when events are written after this call.
+func (s *Store) Told() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.told
+}
+
+// Close writes what waits, if Begin was called, and closes the file. Nobody may call
+// Write any more.
+func (s *Store) Close() error {
+	close(s.closing)
+	<-s.done
+	s.guard.Close()
+	return s.db.Close()
+}
+
+// commit writes all that waits in one transaction, again and again.
+func (s *Store) commit() {
+	defer close(s.done)
+	select {
+	case <-s.begun:
+	case <-s.closing:
+		select {
+		case <-s.begun: // both at once
+		default:
+			return
+		}
+	}
+	if err := s.prepare(); err != nil {
+		s.note(err)
+	}
+	for {
+		var again <-chan time.Time
+		if s.unfit {
+			again = time.After(retryDelay)
+		}
+		select {
+		case <-s.arrived:
+		case <-s.guard.Touched():
+			s.look()
+			continue
+		case <-again:
+			s.look()
+			continue
+		case <-s.closing:
+			s.writeAll(s.take())
+			return
+		}
+		batch := s.take()
+		if allForCompany(batch) {
+			select {
+			case <-time.After(company):
+			case <-s.closing:
+			}
+			batch = append(batch, s.take()...)
+		}
+		s.writeAll(batch)
+	}
+}
+
+// retryDelay is when a store that cannot be written to is looked at again.
+const retryDelay = 5 * time.Second
+
+// look makes the store fit to be written to though nobody wants to write now: what it
+// holds is lost with this process.
+func (s *Store) look() {
+	if err := s.renew(); err != nil {
+		s.note(err)
+	}
+}
+
+func (s *Store) take() []*Change {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	batch := s.queue
+	s.queue = nil
+	return batch
+}
+
+func allForCompany(batch []*Change) bool {
+	for _, c := range batch {
+		if !c.Company {
+			return false
+		}
+	}
+	return len(batch) > 0
+}
+
+func (s *Store) writeAll(batch []*Change) {
+	if len(batch) == 0 {
+		return
+	}
+	err := s.prepare()
+	if err == nil {
+		err = s.write(batch)
+	}
+	s.note(err)
+	events := false
+	for _, c := range batch {
+		if err != nil && c.Done != nil {
+			c.Done(process.Errorf(process.CodeStore, "process '%s' could not be stored in %s: %v", c.Name, s.path, err))
+		} else if c.Done != nil {
+			c.Done(nil)
+		}
+		events = events || len(c.Events) > 0
+	}
+	if err == nil && events {
+		s.mu.Lock()
+		close(s.told)
+		s.told = make(chan struct{})
+		s.mu.Unlock()
+	}
+}
+
+func (s *Store) write(batch []*Change) error {
+	processes := s.processes
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		processes = s.processes
+		for _, c := range batch {
+			known := tx.Bucket(definitionBucket).Get([]byte(c.Name)) != nil
+			if err := put(tx, c, runsKept(processes), s.now()); err != nil {
+				return err
+			}
+			switch now := c.Definition != nil || known && !c.Remove; {
+			case now && !known:
+				processes++
+			case known && !now:
+				processes--
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		s.processes = processes
+		s.reserve(s.path)
+	}
+	return err
+}
+
+// prepare makes the store fit to be written to, if it is not.
+func (s *Store) prepare() error {
+	err := s.renew()
+	if err != nil || s.format == format {
+		return err
+	}
+	if s.format == firstFormat {
+		err = migrate(s.db)
+	} else {
+		err = s.db.Update(makeBuckets)
+	}
+	if err != nil {
+		return err
+	}
+	if s.format == firstFormat {
+		s.say("the store %s is in a new format; as it was it stands beside it, with .format-%s at its end", s.path, firstFormat)
+	}
+	s.format = format
+	return nil
+}
+
+// note says when writing begins to fail, and when that is over.
+func (s *Store) note(err error) {
+	switch {
+	case err != nil && !s.failing:
+		s.say("the store %s cannot be written to: %v; what runs goes on, but nothing can be started", s.path, err)
+	case err == nil && s.failing:
+		s.say("the store %s can be written to again", s.path)
+	}
+	s.failing = err != nil
+}
+
+func (s *Store) say(format string, args ...any) {
+	if s.log != nil {
+		s.log.Printf(format, args...)
+	}
+}
+
+// view reads in a short transaction: one that stays open blocks the writer when the file
+// must grow.
+func (s *Store) view(read func(*bolt.Tx) error) error {
+	s.dbMu.RLock()
+	defer s.dbMu.RUnlock()
+	return s.db.View(read)
+}

@@ -1,0 +1,466 @@
+package store
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// open opens the store at path and begins.
+func open(t *testing.T, path string) (*Store, Contents) {
+	t.Helper()
+	s, c, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Begin()
+	return s, c
+}
+
+func shut(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// write writes a change and waits for it.
+func write(s *Store, c Change) error {
+	done := make(chan error, 1)
+	c.Done = func(err error) { done <- err }
+	s.Write(c)
+	return <-done
+}
+
+func testProcess(name string) Process {
+	return Process{
+		Definition: Definition{
+			ID: "b1", Dir: "/srv", Job: "n1",
+			Spec: process.Spec{
+				Name: name, Command: "echo 'a\nb' **ENDRESULT** é", JobID: "n1", Schedule: process.Schedule{Cron: "@daily"},
+				Ending: process.Ending{StopSignal: 2, StopTimeout: new(2 * time.Second)},
+			},
+		},
+		Target: Target{Up: true, Run: 7, State: process.Failed, JobID: "j", Origin: Origin{Boot: "b", Keeper: "1:2"}, Next: time.Unix(9, 5).UTC()},
+		Last:   &process.Run{Number: 6, Cause: process.CauseSignal, Signal: 11, Start: time.Unix(1, 0).UTC(), End: time.Now().UTC(), Usage: process.Usage{CPU: new(int64(5))}},
+	}
+}
+
+func put1(t *testing.T, s *Store, p Process) {
+	t.Helper()
+	if err := write(s, Change{Name: p.Spec.Name, Definition: &p.Definition, Target: &p.Target, Runs: []process.Run{*p.Last}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStoreGivesBackWhatWasPut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "processes.db")
+	s, c := open(t, path)
+	if len(c.Processes) != 0 {
+		t.Fatal(c)
+	}
+	var all sync.WaitGroup
+	for i := range 100 {
+		all.Go(func() { put1(t, s, testProcess(fmt.Sprintf("p%02d", i))) })
+	}
+	all.Wait()
+	if err := write(s, Change{Name: "p50", Remove: true}); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, s)
+	s, c = open(t, path)
+	defer s.Close()
+	if len(c.Processes) != 99 || len(c.Unreadable) != 0 || s.processes != 99 {
+		t.Fatalf("%d processes, %v, counted %d, not 99", len(c.Processes), c.Unreadable, s.processes)
+	}
+	want := testProcess("p00")
+	want.Last.End = c.Processes[0].Last.End
+	if got := c.Processes[0]; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	if runs, err := s.Runs("p50", 0); len(runs) > 0 || err != nil {
+		t.Errorf("runs of a process that was removed: %v, %v", runs, err)
+	}
+}
+
+// A run that is told twice, as a takeover may, is there once.
+func TestRunsAreKeptInOrderAndUpToALimit(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
+	defer s.Close()
+	put1(t, s, testProcess("ab")) // whose name begins like the other's
+	p := testProcess("a")
+	for n := range uint64(MaxRuns + 30) {
+		p.Last.Number = n + 1
+		put1(t, s, p)
+	}
+	put1(t, s, p)
+	runs, err := s.Runs("a", 0)
+	if err != nil || len(runs) != MaxRuns || runs[0].Number != 31 || runs[MaxRuns-1].Number != MaxRuns+30 {
+		t.Errorf("%d runs, %v: %v", len(runs), err, runs)
+	}
+	if runs, err := s.Runs("a", 2); err != nil || len(runs) != 2 || runs[1].Number != MaxRuns+30 {
+		t.Errorf("the last two: %v, %v", runs, err)
+	}
+	if runs, err := s.Runs("ab", 0); err != nil || len(runs) != 1 {
+		t.Errorf("another's: %v, %v", runs, err)
+	}
+	for processes, want := range map[int]uint64{0: MaxRuns, 1: MaxRuns, 500: 200, 1000: 100, 1 << 20: MinRuns} {
+		if got := runsKept(processes); got != want {
+			t.Errorf("of %d processes each keeps %d, not %d", processes, got, want)
+		}
+	}
+}
+
+func TestOldRunsGoButTheLast(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
+	defer s.Close()
+	p := testProcess("a")
+	for n := range uint64(5) {
+		p.Last.Number, p.Last.End = n+1, time.Now().Add(-MaxAge-time.Hour)
+		put1(t, s, p)
+		if runs, err := s.Runs("a", 0); len(runs) != 1 || runs[0].Number != n+1 || err != nil {
+			t.Fatalf("got %v, %v", runs, err)
+		}
+	}
+}
+
+func TestEventsAreNumberedOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "processes.db")
+	s, _ := open(t, path)
+	told := s.Told()
+	select {
+	case <-told:
+		t.Error("events are told before there are any")
+	default:
+	}
+	for range 2 {
+		for range 10 {
+			if err := write(s, Change{Name: "a", Events: []process.Event{{Kind: process.EventStarting}, {Kind: process.EventStarted}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shut(t, s)
+		s, _ = open(t, path)
+	}
+	defer s.Close()
+	<-told
+	events, err := s.Events(5, 1000)
+	if err != nil || len(events) != 35 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	for i, e := range events {
+		if e.Seq != uint64(6+i) || e.Name != "a" {
+			t.Errorf("event %d: %+v", i, e)
+		}
+	}
+	if events, err := s.Events(1<<64-1, 10); len(events) > 0 || err != nil {
+		t.Error(events, err)
+	}
+	if events, _ := s.Events(0, 3); len(events) != 3 || events[0].Seq != 1 {
+		t.Error(events)
+	}
+}
+
+// The oldest go, a few at each change, and numbers are not used again.
+func TestEventsAreKeptUpToALimit(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
+	defer s.Close()
+	for range MaxEvents/1000 + 2 {
+		if err := write(s, Change{Name: "a", Events: make([]process.Event, 1000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2000 / trimsAtATime {
+		if err := write(s, Change{Name: "a", Events: make([]process.Event, 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events, err := s.Events(0, 1<<30)
+	if err != nil || len(events) > MaxEvents+100 || len(events) < MaxEvents {
+		t.Errorf("%d events, %v", len(events), err)
+	}
+}
+
+// A change that nobody waits for comes with the next, or soon.
+func TestCompanySharesASync(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
+	defer s.Close()
+	put1(t, s, testProcess("a"))
+	before := writesOf(s)
+	var done sync.WaitGroup
+	for range 100 {
+		done.Add(1)
+		s.Write(Change{Name: "a", Company: true, Events: make([]process.Event, 1), Done: func(error) { done.Done() }})
+	}
+	done.Wait()
+	writes := writesOf(s) - before
+	if writes > 30 {
+		t.Errorf("%d writes for what could have gone together", writes)
+	}
+}
+
+func writesOf(s *Store) int64 {
+	stats := s.db.Stats()
+	return stats.TxStats.GetWrite()
+}
+
+func firstStore(t *testing.T) string {
+	t.Helper()
+	packed, err := os.Open("testdata/format-1.db.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	z, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "processes.db")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// The file that a program of the first format wrote is read as it is, and not written
+// to before the new program is the one that goes on.
+func TestTheFirstFormatIsReadAndMigrated(t *testing.T) {
+	path := firstStore(t)
+	was, _ := os.ReadFile(path)
+	s, c, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := make(chan error, 1)
+	s.Write(Change{Name: "done", Target: &Target{Run: 9}, Done: func(err error) { late <- err }})
+	if runs, err := s.Runs("done", 0); len(runs) > 0 || err != nil {
+		t.Error("before Begin:", runs, err)
+	}
+	shut(t, s)
+	if is, _ := os.ReadFile(path); !bytes.Equal(is, was) {
+		t.Fatal("it was written to before Begin")
+	}
+	byName := map[string]Process{}
+	for _, p := range c.Processes {
+		byName[p.Spec.Name] = p
+		if err := p.Spec.Validate(); err != nil {
+			t.Errorf("%s: %v", p.Spec.Name, err)
+		}
+	}
+	if len(byName) != 10 || len(c.Unreadable) > 0 {
+		t.Fatalf("%d processes, %v", len(byName), c.Unreadable)
+	}
+	server := byName["server"]
+	want := process.Spec{Name: "server", Command: "exec sleep 1000", JobID: "e42", Logging: process.Logging{
+		Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 10 << 20, LogBlock: true}}
+	if !reflect.DeepEqual(server.Spec, want) || server.Dir != "/" || !server.Up || server.Run != 2 || server.Last == nil || server.Last.Number != 1 ||
+		server.Origin.Boot == "" || !strings.Contains(server.Origin.Keeper, ":") {
+		t.Errorf("got %+v", server)
+	}
+	if odd := byName["odd"].Spec; odd.Command != "printf 'a\\nb'\n# é \"q\"" || odd.StopSignal != 2 || odd.StopTimeout == nil || *odd.StopTimeout != 0 || odd.Deadline != time.Second/2 {
+		t.Errorf("got %+v", odd)
+	}
+	if p := byName["nightly"]; p.Spec.Cron != "0 0 * * *" || p.Spec.JobID != "n1" || !p.Up || p.Next.IsZero() {
+		t.Errorf("got %+v", p)
+	}
+	if p := byName["killed"]; p.State != process.Failed || p.Last.Cause != process.CauseSignal || p.Last.Signal != process.KILL {
+		t.Errorf("got %+v", p)
+	}
+	if byName["off"].Up || byName["off"].State != process.Stopped {
+		t.Errorf("got %+v", byName["off"])
+	}
+
+	s, before := open(t, path)
+	if err := write(s, Change{Name: "new", Events: make([]process.Event, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, s)
+	s, after := open(t, path)
+	defer s.Close()
+	if !reflect.DeepEqual(after, before) || !reflect.DeepEqual(after, c) {
+		t.Errorf("before %+v\nafter %+v", before, after)
+	}
+	if runs, err := s.Runs("killed", 0); err != nil || len(runs) != 1 {
+		t.Error(runs, err)
+	}
+	if copied, err := os.ReadFile(path + ".format-1"); err != nil || len(copied) == 0 {
+		t.Error("no copy of what it was:", err)
+	} else if _, c, err := Open(path+".format-1", nil); err != nil || len(c.Processes) != 10 {
+		t.Error("the copy cannot be read:", err)
+	}
+}
+
+// A migration that fails costs no process, and is made up for.
+func TestAMigrationThatFailsIsTriedAgain(t *testing.T) {
+	path := firstStore(t)
+	if err := os.Mkdir(path+".format-1", 0o700); err != nil { // in the way of the copy
+		t.Fatal(err)
+	}
+	s, _ := open(t, path)
+	defer s.Close()
+	err := write(s, Change{Name: "done", Target: &Target{Run: 9}})
+	if !errors.Is(err, process.ErrStore) {
+		t.Fatalf("got %v", err)
+	}
+	if err := os.Remove(path + ".format-1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(s, Change{Name: "done", Target: &Target{Run: 9}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What cannot be read of one process costs no other, and is kept.
+func TestOneUnreadableProcessCostsNoOther(t *testing.T) {
+	spoil := func(t *testing.T, path string, bucket []byte, value string) {
+		db, err := bolt.Open(path, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if err := db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucket).Put([]byte("odd"), []byte(value)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(t *testing.T, path string) {
+		for range 2 {
+			s, c := open(t, path)
+			if len(c.Processes) != 9 || len(c.Unreadable) != 1 || c.Unreadable[0].Name != "odd" {
+				t.Errorf("%d processes, %v", len(c.Processes), c.Unreadable)
+			}
+			if err := write(s, Change{Name: "a", Events: make([]process.Event, 1)}); err != nil {
+				t.Error(err)
+			}
+			shut(t, s)
+		}
+	}
+	for _, value := range []string{"", "{", `{"Spec":{"Name":5}}`, `{"Spec":{"Name":"other"}}`, `{"At":"nowhere"}`} {
+		first := firstStore(t)
+		spoil(t, first, recordBucket, value)
+		check(t, first)
+	}
+	for _, bucket := range [][]byte{definitionBucket, targetBucket} {
+		second := firstStore(t)
+		s, _ := open(t, second)
+		shut(t, s)
+		spoil(t, second, bucket, `{"id":`)
+		check(t, second)
+	}
+}
+
+func TestAStoreThatIsDeletedIsWrittenAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "processes.db")
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := open(t, path)
+	put1(t, s, testProcess("a"))
+	if err := os.Rename(filepath.Dir(path), filepath.Dir(path)+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	put1(t, s, testProcess("b"))
+	shut(t, s)
+	s, c := open(t, path)
+	defer s.Close()
+	if len(c.Processes) != 2 {
+		t.Errorf("got %+v", c)
+	}
+}
+
+// verify is Verify in another process, and Open if that found nothing.
+func verify(path string) error {
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), verifyEnv+"="+path)
+	if out, err := c.Output(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	s, _, err := Open(path, nil)
+	if err == nil {
+		s.Close()
+	}
+	return err
+}
+
+// A store with a damaged page must be refused when it is opened, whichever page.
+func TestDamagedStoreIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "processes.db")
+	s, _ := open(t, path)
+	for i := range 200 {
+		put1(t, s, testProcess(fmt.Sprintf("p%03d", i)))
+	}
+	shut(t, s)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verify(path); err != nil {
+		t.Fatal("the whole one:", err)
+	}
+	damage := map[string][]byte{
+		"garbage":       []byte(strings.Repeat("not a store ", 1000)),
+		"one byte":      []byte("x"),
+		"first pages":   whole[:16<<10],
+		"other format":  bytes.ReplaceAll(whole, []byte("format2"), []byte("format9")),
+		"no first page": append(make([]byte, 8192), whole[8192:]...),
+	}
+	for name, data := range damage {
+		t.Run(name, func(t *testing.T) {
+			path := In(t.TempDir())
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := verify(path); err == nil {
+				t.Fatal("it was taken")
+			} else {
+				t.Log(err)
+			}
+		})
+	}
+}
+
+func TestResetKeepsTheOldOne(t *testing.T) {
+	path := In(t.TempDir())
+	logs := filepath.Join(filepath.Dir(path), "logs")
+	if moved, err := Reset(path, logs); moved != nil || err != nil {
+		t.Fatal(moved, err)
+	}
+	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(logs, "web"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(logs, "web", "log"), []byte("said"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	moved, err := Reset(path, logs)
+	if err != nil || len(moved) != 2 {
+		t.Fatal(moved, err)
+	}
+	for path, want := range map[string]string{moved[0]: "old", filepath.Join(moved[1], "web", "log"): "said"} {
+		if data, err := os.ReadFile(path); string(data) != want {
+			t.Errorf("%s: %q, %v", path, data, err)
+		}
+	}
+	if err := verify(path); err != nil {
+		t.Error("the new one:", err)
+	}
+}

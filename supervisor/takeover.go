@@ -1,0 +1,330 @@
+package supervisor
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/run"
+	"github.com/freeflowuniverse/processmanager/supervisor/store"
+)
+
+// takeOver goes on where a former worker was stopped, from what it has left: the store, the
+// groups with their attributes, and what the keeper holds. Nothing is written and nobody's
+// loop runs before TookOver: the former program may have to go on.
+//
+// A run that the store calls the latest and that has not ended is adopted. A group of any
+// other run is ended and reported. What the keeper holds beyond that is dropped: its result
+// is on disk, or it was never started.
+func (s *Supervisor) takeOver(contents store.Contents, held []keeper.Held) error {
+	groups, err := s.groupsByRun()
+	if err != nil {
+		return err
+	}
+	holds := map[keeper.RunID]*keeper.Held{}
+	for i := range held {
+		holds[held[i].Run] = &held[i]
+	}
+	tails := s.handedOver()
+	for _, kept := range contents.Processes {
+		s.resume(kept, nil, groups, holds, tails)
+	}
+	for _, u := range contents.Unreadable {
+		if err := process.ValidateName(u.Name); err != nil {
+			s.log.Printf("the store has a record that belongs to no process, and keeps it: %v", err)
+			continue
+		}
+		kept := store.Process{}
+		kept.Spec.Name = u.Name
+		kept.Target.Run = latest(u.Name, groups, holds) // its tree lives on, and is ended when that is asked for
+		s.resume(kept, u.Err, groups, holds, tails)
+	}
+	for id, h := range holds {
+		if h.Output != nil {
+			h.Output.Close()
+		}
+		if err := s.keeper.Drop(id); err != nil {
+			return err
+		}
+	}
+	for _, group := range groups { // TookOver ends them
+		// One in which nobody is left takes no time, and who is told that its process is at
+		// rest or gone does not find it any more.
+		if empty, err := run.IsEmpty(*group); err == nil && empty && group.Remove() == nil {
+			continue
+		}
+		s.strays[group.Name()] = newStray(*group)
+	}
+	if err := s.sweepFIFOs(); err != nil {
+		s.log.Print(err)
+	}
+	for _, p := range s.names {
+		p.publish()
+	}
+	return nil
+}
+
+// resume takes up a process that was defined before. A definition that cannot be carried
+// out is kept: what runs of it goes on, and nothing of it is started.
+func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[keeper.RunID]*cgroup.Group, holds map[keeper.RunID]*keeper.Held, tails map[string]keptTail) {
+	name := kept.Spec.Name
+	if unreadable != nil {
+		_, err := os.Stat(s.logDir(name))
+		kept.Spec.Log = err == nil
+	}
+	out, outputErr := s.openOutput(&kept.Spec)
+	if outputErr != nil { // its limits cannot be; the defaults can
+		out, _ = s.openOutput(&process.Spec{Name: name, Logging: process.Logging{Log: true}})
+	}
+	p := s.newManaged(kept, nil, out)
+	p.stored, p.unread = true, unreadable != nil
+	times, invalid := p.judgeStored(unreadable)
+	if p.invalid = cmp.Or(invalid, outputErr); p.invalid != nil {
+		s.log.Print(p.invalid)
+	}
+	p.times, p.machine.Scheduled, p.machine.Rest = times, times != nil, p.rest()
+	s.names[name] = p
+	if k := tails[name]; out.tail != nil && k.Run == kept.Target.Run {
+		out.tail.resume(k)
+	}
+	id := keeper.RunID{Name: name, Run: kept.Target.Run}
+	switch {
+	case id.Run > 0 && (kept.Last == nil || kept.Last.Number < id.Run):
+		if p.adopt(id, groups[id], holds[id]) {
+			delete(groups, id)
+			delete(holds, id)
+		} else if unreadable == nil {
+			p.lose()
+		}
+	case kept.Owed && kept.Origin.Boot == s.origin.Boot:
+		p.owed, p.jobID = true, kept.Target.JobID
+	}
+	if p.times != nil && p.machine.Up {
+		p.resumeSchedule(time.Now())
+	}
+	p.inbox.put(p.goOn)
+}
+
+// goOn is the first that the loop of a process does that was taken over.
+func (p *managed) goOn() {
+	for _, r := range p.runs {
+		r.Resume()
+	}
+	switch {
+	case p.kept.Removed && !p.machine.Busy(): // a former worker was about to forget it
+		p.handle(lifecycle.Event{Kind: lifecycle.Delete})
+	case p.owed && p.times != nil:
+		p.owed = false
+		p.handle(lifecycle.Event{Kind: lifecycle.Due})
+	case p.owed:
+		p.owed = false
+		p.handle(lifecycle.Event{Kind: lifecycle.Start})
+	}
+}
+
+// adopt makes a run that is under way the process's current one. It reports false when
+// there is none: it was never started.
+func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held) bool {
+	found := run.Found{Held: held}
+	if group != nil {
+		found.Group = *group
+	}
+	spec := p.kept.Spec
+	spec.Dir = cmp.Or(spec.Dir, p.kept.Dir)
+	r := p.s.host.Adopt(run.Plan{ID: id, JobID: p.kept.Target.JobID, Spec: spec, Output: p.output}, found, p)
+	if r == nil {
+		return false
+	}
+	p.runs[id.Run] = r
+	phase := lifecycle.Running
+	if r.Ends() {
+		phase = lifecycle.Stopping
+		p.machine.Then, p.jobID = r.Followed()
+		switch p.machine.Then { // the target may not have come to disk
+		case lifecycle.ThenStart:
+			p.machine.Up = true
+		case lifecycle.ThenStop, lifecycle.ThenRemove:
+			p.machine.Up = false
+		}
+	}
+	p.machine.Runs = []lifecycle.Execution{{Number: id.Run, Phase: phase}}
+	return true
+}
+
+// lose records a run that left no trace, unless it never was: the keeper that was to start
+// it would know. Then the next one is owed.
+func (p *managed) lose() {
+	was, is := p.kept.Origin, p.s.origin
+	reason := run.Unseen
+	switch {
+	case was.Boot != is.Boot:
+		reason = "machine restarted"
+	case was.Keeper == is.Keeper:
+		p.owed, p.jobID = p.kept.Up, p.kept.Target.JobID
+		return
+	}
+	lost := process.Run{Number: p.kept.Target.Run, JobID: p.kept.Target.JobID, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
+	p.kept.Last, p.kept.State = &lost, process.Failed
+	p.machine.Rest = p.rest()
+	p.inbox.put(func() {
+		p.disk.lost = append(p.disk.lost, lost)
+		p.disk.dirty = true
+		p.tell(process.Event{Kind: process.EventEnded, Run: lost.Number, JobID: lost.JobID, Cause: lost.Cause, Error: lost.Error})
+	})
+}
+
+// originOf is who starts runs now.
+func originOf(procfs string) (store.Origin, error) {
+	boot, err := proc.BootID(procfs)
+	if err != nil {
+		return store.Origin{}, err
+	}
+	keeper, err := proc.Identify(procfs, os.Getppid())
+	return store.Origin{Boot: boot, Keeper: strconv.Itoa(keeper.PID) + ":" + strconv.FormatUint(keeper.Start, 10)}, err
+}
+
+// latest is the number of the latest run that has a group or is held by the keeper.
+func latest(name string, groups map[keeper.RunID]*cgroup.Group, holds map[keeper.RunID]*keeper.Held) (number uint64) {
+	for id := range groups {
+		if id.Name == name {
+			number = max(number, id.Run)
+		}
+	}
+	for id := range holds {
+		if id.Name == name {
+			number = max(number, id.Run)
+		}
+	}
+	return number
+}
+
+// erase destroys what is kept of a process, the log first: without a definition nobody
+// would look for it.
+func (s *Supervisor) erase(name string, out output) {
+	err := out.remove()
+	if err == nil {
+		err = os.RemoveAll(s.logDir(name)) // of a time when it had one
+	}
+	if err != nil {
+		s.log.Printf("process '%s': its log stays: %v", name, err)
+	}
+	s.at(PointCleared)
+	done := make(chan error, 1)
+	s.store.Write(store.Change{Name: name, Remove: true, Events: []process.Event{{Kind: process.EventDeleted}}, Done: func(err error) { done <- err }})
+	if err := <-done; err != nil { // the next daemon does it
+		s.log.Print(err)
+	}
+	s.at(PointForgotten)
+}
+
+// Former are the runs that a daemon has left alive, by their FIFOs. Held by the keeper
+// these keep what is written to them, whoever dies.
+// They are counted before anything is opened: it is a *proc.NoRoomError if there are
+// more than this process has descriptors for.
+func Former(runtime string, groups cgroup.Group) (list []keeper.Held, err error) {
+	alive, err := populated(groups)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range alive {
+		if id, ok := run.ParseName(g.Name()); ok {
+			list = append(list, keeper.Held{Run: id})
+		}
+	}
+	if err := proc.Room(len(list)); err != nil {
+		return nil, err
+	}
+	for i, h := range list { // where there is none the worker tries again
+		name := run.Name(h.Run)
+		list[i].Output, _ = run.FindFIFO(fifoDir(runtime)+"/"+name, groups.Child(name))
+	}
+	return slices.DeleteFunc(list, func(h keeper.Held) bool { return h.Output == nil }), nil
+}
+
+// populated are the groups of runs in which somebody is left. None if the one that holds
+// them is not there.
+func populated(runs cgroup.Group) (list []cgroup.Group, err error) {
+	children, err := runs.Children()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range children {
+		empty, err := run.IsEmpty(g)
+		if err != nil {
+			return nil, err
+		}
+		if !empty {
+			list = append(list, g)
+		}
+	}
+	return list, nil
+}
+
+func (s *Supervisor) groupsByRun() (map[keeper.RunID]*cgroup.Group, error) {
+	children, err := s.groups.Children()
+	if err != nil {
+		return nil, err
+	}
+	groups := map[keeper.RunID]*cgroup.Group{}
+	for _, g := range children {
+		id, ok := run.ParseName(g.Name())
+		if !ok {
+			id = keeper.RunID{Name: g.Name()} // somebody else's; runs count from 1
+		}
+		groups[id] = &g
+	}
+	return groups, nil
+}
+
+// sweepFIFOs removes those of runs that are no more.
+func (s *Supervisor) sweepFIFOs() error {
+	return removeFIFOs(s.fifoDir(), func(name string) bool {
+		id, _ := run.ParseName(name)
+		p := s.names[id.Name]
+		return p != nil && p.runs[id.Run] != nil
+	})
+}
+
+// RemoveFIFOs removes the FIFOs of all runs, which have ended, with their directory.
+func RemoveFIFOs(runtime string) error {
+	dir := fifoDir(runtime)
+	if err := removeFIFOs(dir, func(string) bool { return false }); err != nil {
+		return err
+	}
+	os.Remove(dir) // unless something else is in it
+	return nil
+}
+
+// removeFIFOs removes the FIFOs in a directory but for those to keep, and nothing else.
+func removeFIFOs(dir string, keep func(name string) bool) error {
+	err := private.CheckBelow(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it is made with the first
+	}
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Type() == fs.ModeNamedPipe && !keep(e.Name()) {
+			err = errors.Join(err, os.Remove(dir+"/"+e.Name()))
+		}
+	}
+	return err
+}
