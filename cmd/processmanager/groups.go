@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -252,20 +251,10 @@ func lockGroup(lock func() (*os.File, error)) (*os.File, error) {
 func (g *groups) daemon() cgroup.Group { return g.instance.Child("daemon") }
 func (g *groups) runs() cgroup.Group   { return g.instance.Child("p") }
 
-// exists reports whether a group is there. An error means that this is not known: its
-// runs would be lost to a daemon that took that for no.
-func exists(g cgroup.Group) (bool, error) {
-	_, err := os.Stat(g.Path())
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // makeRoot makes the delegated root, but none above it: a path that was meant for
 // another file system would grow a tree here. It says whether it was not there.
 func makeRoot(g cgroup.Group) (made bool, err error) {
-	if there, err := exists(g); there || err != nil {
+	if there, err := g.Exists(); there || err != nil {
 		return false, err
 	}
 	if err = g.Make(); errors.Is(err, fs.ErrNotExist) {
@@ -301,16 +290,12 @@ func (g *groups) enable() error {
 
 // moveOthers moves the processes that are in the delegated root itself.
 func (g *groups) moveOthers() error {
-	data, err := os.ReadFile(g.root.Path() + "/cgroup.procs")
+	pids, err := g.root.Own()
 	if err != nil {
 		return err
 	}
-	for _, pid := range strings.Fields(string(data)) {
-		n, err := strconv.Atoi(pid)
-		if err == nil {
-			err = g.daemon().Enter(n)
-		}
-		if err != nil && !errors.Is(err, unix.ESRCH) {
+	for _, pid := range pids {
+		if err := g.daemon().Enter(pid); err != nil && !errors.Is(err, unix.ESRCH) {
 			return err
 		}
 	}
@@ -324,7 +309,7 @@ func (g *groups) leave(ended bool) error {
 	back := g.hierarchy.Group(g.origin).Enter(os.Getpid())
 	if !ended {
 		for _, group := range slices.Backward(g.made) {
-			os.Remove(group.Path())
+			group.RemoveAlone()
 		}
 	} else if err := g.instance.Remove(); err != nil {
 		if back != nil && errors.Is(err, cgroup.ErrNotEmpty) {
@@ -335,8 +320,8 @@ func (g *groups) leave(ended bool) error {
 	if !g.madeRoot {
 		return nil
 	}
-	err := os.Remove(g.root.Path()) // only if nobody else has made a group in it
-	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY) {
+	err := g.root.RemoveAlone()
+	if errors.Is(err, cgroup.ErrNotEmpty) { // somebody else has made a group in it
 		return nil
 	}
 	return err

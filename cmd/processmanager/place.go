@@ -230,10 +230,10 @@ func (in instance) root(h *cgroup.Hierarchy, v view) (root cgroup.Group, ok bool
 		return root, false, nil
 	}
 	root = h.Group(in.Root)
-	if there, err := exists(root); !there || err != nil {
+	if there, err := root.Exists(); !there || err != nil {
 		return cgroup.Group{}, false, err
 	}
-	own, err := exists(root.Child(instancePrefix + in.ID))
+	own, err := root.Child(instancePrefix + in.ID).Exists()
 	ok = own || in.From == v || in.From == view{} && root != h.Group("/")
 	return root, ok, err
 }

@@ -136,10 +136,11 @@ func (e *exam) mendLack(l lack) string {
 // unitBelow is the first directory below top on the way to dir that is a service
 // or a scope of systemd; empty if there is none.
 func unitBelow(top, dir string) string {
-	if !below(top, dir) {
+	rest, ok := strings.CutPrefix(dir, strings.TrimSuffix(top, "/")+"/")
+	if !ok {
 		return ""
 	}
-	for name := range strings.SplitSeq(strings.TrimPrefix(dir, top), "/") {
+	for name := range strings.SplitSeq(rest, "/") {
 		if ext := path.Ext(name); ext == ".service" || ext == ".scope" {
 			return name
 		}

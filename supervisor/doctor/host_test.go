@@ -175,16 +175,3 @@ func TestListenerSaysWhoMayConnect(t *testing.T) {
 		}
 	}
 }
-
-func TestRootIsToBeEntered(t *testing.T) {
-	dir := t.TempDir()
-	for _, file := range []string{"cgroup.procs", "a/b/cgroup.procs", "a/b/cgroup.subtree_control"} {
-		put(t, dir, file, "")
-	}
-	if err := mayEnter(dir+"/c", dir+"/a/b"); err != nil {
-		t.Error(err)
-	}
-	if err := mayEnter(dir+"/a", dir+"/a/b"); err == nil || !strings.Contains(err.Error(), dir+"/a/cgroup.procs") {
-		t.Errorf("the common group cannot be written: %v", err)
-	}
-}

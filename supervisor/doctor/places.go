@@ -2,6 +2,9 @@ package doctor
 
 import (
 	"errors"
+	"io/fs"
+	"os"
+	"path"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +30,7 @@ func space(subject, flag, dir string) []process.Finding {
 	if wrong, ok := errors.AsType[*private.Error](private.CheckDir(dir)); ok {
 		return distrust(subject, flag, wrong)
 	}
-	at := existing(dir)
+	at := nearestDir(dir)
 	if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
 		return one(subject, process.LevelProblem, "give another directory with "+flag, "nothing can be written to %s: %v", at, err)
 	}
@@ -46,4 +49,15 @@ func space(subject, flag, dir string) []process.Finding {
 // distrust is about a place that others can change, which the daemon does not take.
 func distrust(subject, flag string, wrong *private.Error) []process.Finding {
 	return one(subject, process.LevelProblem, wrong.Mend+", or give another place with "+flag, "%s %s", wrong.Path, wrong.Problem)
+}
+
+// nearestDir is dir, or the nearest directory above it that is there.
+func nearestDir(dir string) string {
+	for dir != "/" {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		dir = path.Dir(dir)
+	}
+	return dir
 }

@@ -3,15 +3,9 @@ package doctor
 import (
 	"crypto/rand"
 	"errors"
-	"io/fs"
-	"os"
-	"path"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/prometheus/procfs"
-	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -82,67 +76,47 @@ func look(c Config, find func(proc string) (*cgroup.Hierarchy, error)) (t tree) 
 		return t
 	}
 	t.root = root.Path()
-	nearest := h.Group(existing(t.root)) // the daemon makes a root that is not there
+	nearest := existing(root) // the daemon makes a root that is not there
 	runs, parent := nearest, nearest
 	if c.Runs != "" {
 		runs = h.Group(c.Runs)
-		parent = h.Group(path.Dir(runs.Path())) // not among the runs, where each group is one
+		parent, _ = runs.Parent() // not among the runs, where each group is one
 	}
 	t.kill, t.rootErr = try(parent)
 	if t.rootErr == nil && c.Runs == "" {
-		t.rootErr = mayEnter(h.Group(own).Path(), nearest.Path())
+		t.rootErr = nearest.MayMove(h.Group(own))
 	}
-	t.controllers, t.missing = split(runs, c.Proc, h.Mount)
-	t.pidsMax, t.pidsMaxAt = smallestPidsMax(nearest.Path(), h.Mount)
+	t.controllers, t.missing = split(runs, c.Proc, h.Contained())
+	t.pidsMax, t.pidsMaxAt = smallestPidsMax(nearest)
 	return t
 }
 
-// existing is dir, or the nearest directory above it that is there.
-func existing(dir string) string {
-	for dir != "/" {
-		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-			break
+// existing is g, or the nearest group above it that is there.
+func existing(g cgroup.Group) cgroup.Group {
+	for {
+		there, err := g.Exists()
+		parent, ok := g.Parent()
+		if there || err != nil || !ok {
+			return g
 		}
-		dir = path.Dir(dir)
+		g = parent
 	}
-	return dir
 }
 
-// try makes a group below parent and removes it, and says whether it had cgroup.kill.
+// try makes a group below parent and removes it, and says whether it could be killed.
 func try(parent cgroup.Group) (kill bool, err error) {
 	g := parent.Child("doctor-" + rand.Text())
 	if err := g.Make(); err != nil {
 		return false, err
 	}
-	_, err = os.Stat(g.Path() + "/cgroup.kill")
-	return err == nil, g.Remove()
-}
-
-// mayEnter says why a process of the group own cannot move below root: that takes
-// write access to both, and to what they have in common. Both are directories.
-func mayEnter(own, root string) error {
-	common := own
-	for !below(common, root) {
-		common = path.Dir(common)
-	}
-	for _, file := range []string{common + "/cgroup.procs", root + "/cgroup.procs", root + "/cgroup.subtree_control"} {
-		if err := unix.Access(file, unix.W_OK); err != nil {
-			return &fs.PathError{Op: "write to", Path: file, Err: err}
-		}
-	}
-	return nil
-}
-
-// below reports whether dir is top or a directory below it.
-func below(top, dir string) bool {
-	return top == "/" || dir == top || strings.HasPrefix(dir, top+"/")
+	return g.CanKill(), g.Remove()
 }
 
 // split tells the controllers that the group has from those that it lacks.
-func split(g cgroup.Group, proc, mount string) (have []string, missing []lack) {
+func split(g cgroup.Group, proc string, contained bool) (have []string, missing []lack) {
 	for _, m := range g.Missing() {
 		l := lack{Missing: m}
-		l.why, l.at = whyMissing(m.Name, g.Path(), proc, mount)
+		l.why, l.at = whyMissing(m.Name, g, proc, contained)
 		missing = append(missing, l)
 	}
 	for _, u := range uses {
@@ -153,21 +127,19 @@ func split(g cgroup.Group, proc, mount string) (have []string, missing []lack) {
 	return have, missing
 }
 
-func whyMissing(name, dir, proc, mount string) (why, string) {
-	if _, err := os.Stat(dir + "/cgroup.controllers"); err != nil {
+func whyMissing(name string, g cgroup.Group, proc string, contained bool) (why, string) {
+	if _, err := g.Controllers(); err != nil {
 		return unknown, ""
 	}
 	if inV1(name, proc) {
 		return boundV1, ""
 	}
-	for dir != mount && dir != "/" {
-		dir = path.Dir(dir)
-		if data, err := os.ReadFile(dir + "/cgroup.controllers"); err == nil && slices.Contains(strings.Fields(string(data)), name) {
-			return notEnabled, dir
+	for above, ok := g.Parent(); ok; above, ok = above.Parent() {
+		if has, err := above.Controllers(); err == nil && slices.Contains(has, name) {
+			return notEnabled, above.Path()
 		}
 	}
-	// The topmost group of a host has no cgroup.type.
-	if _, err := os.Stat(mount + "/cgroup.type"); err == nil {
+	if contained {
 		return outside, ""
 	}
 	return noKernel, ""
@@ -188,18 +160,11 @@ func inV1(name, proc string) bool {
 	})
 }
 
-// smallestPidsMax is the smallest pids.max from dir up to the mount.
-func smallestPidsMax(dir, mount string) (smallest int, at string) {
-	for ; below(mount, dir); dir = path.Dir(dir) {
-		data, err := os.ReadFile(dir + "/pids.max")
-		if err == nil {
-			n, err := strconv.Atoi(strings.TrimSpace(string(data))) // "max" is no number
-			if err == nil && (at == "" || n < smallest) {
-				smallest, at = n, dir
-			}
-		}
-		if dir == mount {
-			break
+// smallestPidsMax is the smallest limit on processes of g and the groups above it.
+func smallestPidsMax(g cgroup.Group) (smallest int, at string) {
+	for ok := true; ok; g, ok = g.Parent() {
+		if n, limited := g.PidsMax(); limited && (at == "" || n < smallest) {
+			smallest, at = n, g.Path()
 		}
 	}
 	return smallest, at
