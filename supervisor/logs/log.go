@@ -220,7 +220,7 @@ func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 			return n, false
 		case isTooLarge(err) && l.cur != nil && l.cur.size > 0 && !l.cur.full: // the next one is not
 			l.cur.full = true
-		case tooFew(err) && !begged: // the others' files are open for the next turn only
+		case outOfDescriptors(err) && !begged: // the others' files are open for the next turn only
 			begged = true
 			l.m.rest(now)
 		case err != nil && !(isFull(err) && l.dropOldest()):
@@ -404,7 +404,7 @@ func (l *Log) fail(err error, now time.Time) {
 	if l.trouble == nil {
 		what := "output is dropped until it can be written"
 		switch {
-		case tooFew(err):
+		case outOfDescriptors(err):
 			what = fmt.Sprintf("the process waits until its output can be written, for %v; then it is dropped", fewLimit)
 		case l.opt.Block:
 			what = "the process waits until its output can be written"
@@ -420,7 +420,7 @@ func (l *Log) fail(err error, now time.Time) {
 
 // refuse is what take does when nothing can be written.
 func (l *Log) refuse(fd, limit int, last bool) (n int, more bool) {
-	waits := l.opt.Block || tooFew(l.trouble) && time.Since(l.since) < fewLimit
+	waits := l.opt.Block || outOfDescriptors(l.trouble) && time.Since(l.since) < fewLimit
 	if waits && !last {
 		return 0, true
 	}
@@ -441,7 +441,7 @@ func (l *Log) report(err error) {
 // keep a process waiting.
 const fewLimit = 10 * time.Second
 
-func tooFew(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
+func outOfDescriptors(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
 
 // isTooLarge is that a file has the most bytes that the file system or RLIMIT_FSIZE lets
 // one have.
