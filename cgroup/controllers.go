@@ -100,7 +100,7 @@ func (g Group) whyMissing(name, v1 string) string {
 			return "bound to the v1 hierarchy at " + m.point
 		}
 	}
-	if bound, _, err := readCgroup(g.h.proc, 0); err == nil {
+	if bound, _, err := readCgroup(g.h.procDir, 0); err == nil {
 		if _, ok := bound[v1]; ok {
 			return "bound to a v1 hierarchy that is not mounted here"
 		}

@@ -47,9 +47,9 @@ type Hierarchy struct {
 	Mount string // the mount point: the directory of the topmost group that can be seen
 	Kind  Kind
 
-	proc string  // where procfs is mounted
-	root string  // the group that is mounted, as /proc/PID/cgroup would name it
-	v1   []mount // v1 hierarchies, for what they hold
+	procDir string  // where procfs is mounted
+	root    string  // the group that is mounted, as /proc/PID/cgroup would name it
+	v1      []mount // v1 hierarchies, for what they hold
 
 	mu    sync.Mutex
 	files map[string]fileSet // accounting files of the groups below one directory
@@ -61,24 +61,24 @@ type Hierarchy struct {
 // (statfs), so one that is hidden below another is not taken.
 //
 // Errors: ErrNoHierarchy, and ErrReadOnly if every mount is read-only.
-func Find(proc string) (*Hierarchy, error) {
-	mounts, self, err := readProc(proc)
+func Find(procDir string) (*Hierarchy, error) {
+	mounts, self, err := readProc(procDir)
 	if err != nil {
 		return nil, err
 	}
-	return choose(proc, mounts, self, statMount)
+	return choose(procDir, mounts, self, statMount)
 }
 
 // FindOrMount is Find; where cgroup v2 is not mounted, it mounts it on the
 // directory mountpoint, which is made if it is missing. That needs CAP_SYS_ADMIN.
 // The mount stays for the next call, which finds it there; its Kind is Private.
-func FindOrMount(proc, mountpoint string) (*Hierarchy, error) {
+func FindOrMount(procDir, mountpoint string) (*Hierarchy, error) {
 	mountpoint = path.Clean(mountpoint)
-	mounts, self, err := readProc(proc)
+	mounts, self, err := readProc(procDir)
 	if err != nil {
 		return nil, err
 	}
-	h, err := choose(proc, mounts, self, statMount)
+	h, err := choose(procDir, mounts, self, statMount)
 	switch {
 	case err == nil && h.Mount == mountpoint:
 		h.Kind = Private
@@ -93,12 +93,12 @@ func FindOrMount(proc, mountpoint string) (*Hierarchy, error) {
 		return nil, fmt.Errorf("%w, and mounting one on %s failed: %w", ErrNoHierarchy, mountpoint, err)
 	}
 	// A fresh mount shows the root of our cgroup namespace.
-	return &Hierarchy{Mount: mountpoint, Kind: Private, proc: proc, root: "/", v1: version1(mounts)}, nil
+	return &Hierarchy{Mount: mountpoint, Kind: Private, procDir: procDir, root: "/", v1: version1(mounts)}, nil
 }
 
 // readProc reads what there is to choose from: the mounts and our own group.
-func readProc(proc string) (mounts []mount, self string, err error) {
-	f, err := os.Open(proc + "/self/mountinfo")
+func readProc(procDir string) (mounts []mount, self string, err error) {
+	f, err := os.Open(procDir + "/self/mountinfo")
 	if err != nil {
 		return nil, "", fmt.Errorf("cgroup: %w", err)
 	}
@@ -106,18 +106,18 @@ func readProc(proc string) (mounts []mount, self string, err error) {
 	if mounts, err = parseMountinfo(f); err != nil {
 		return nil, "", fmt.Errorf("cgroup: %w", err)
 	}
-	_, self, err = readCgroup(proc, 0)
+	_, self, err = readCgroup(procDir, 0)
 	return mounts, self, err
 }
 
 // readCgroup reads /proc/PID/cgroup: the v2 group, and the v1 controllers with
 // their groups. Pid 0 is ourselves.
-func readCgroup(proc string, pid int) (v1 map[string]string, v2 string, err error) {
+func readCgroup(procDir string, pid int) (v1 map[string]string, v2 string, err error) {
 	who := "self"
 	if pid != 0 {
 		who = strconv.Itoa(pid)
 	}
-	f, err := os.Open(proc + "/" + who + "/cgroup")
+	f, err := os.Open(procDir + "/" + who + "/cgroup")
 	if err != nil {
 		return nil, "", fmt.Errorf("cgroup: %w", err)
 	}
@@ -147,7 +147,7 @@ func statMount(path string) (cgroup2, readOnly bool) {
 	return st.Type == unix.CGROUP2_SUPER_MAGIC, st.Flags&unix.ST_RDONLY != 0
 }
 
-func choose(proc string, mounts []mount, self string, stat func(string) (cgroup2, readOnly bool)) (*Hierarchy, error) {
+func choose(procDir string, mounts []mount, self string, stat func(string) (cgroup2, readOnly bool)) (*Hierarchy, error) {
 	v1 := version1(mounts)
 	kind := Unified
 	if slices.ContainsFunc(v1, func(m mount) bool { return len(held(m)) > 0 }) {
@@ -167,7 +167,7 @@ func choose(proc string, mounts []mount, self string, stat func(string) (cgroup2
 			readOnly = m.point
 			continue
 		}
-		h := &Hierarchy{Mount: m.point, Kind: kind, proc: proc, root: m.root, v1: v1}
+		h := &Hierarchy{Mount: m.point, Kind: kind, procDir: procDir, root: m.root, v1: v1}
 		if _, ok := below(m.root, self); ok {
 			return h, nil
 		}
@@ -206,7 +206,7 @@ func held(v1 mount) (names []string) {
 // removed (a zombie's can be); ErrOutside if the mount does not show the group,
 // as in a container that sees only a part of the hierarchy.
 func (h *Hierarchy) Self(pid int) (string, error) {
-	_, full, err := readCgroup(h.proc, pid)
+	_, full, err := readCgroup(h.procDir, pid)
 	if err != nil {
 		return "", err
 	}
@@ -240,7 +240,7 @@ func (v View) IsHost() bool { return v.Namespace == hostNamespace }
 
 // View is how this process sees the hierarchy.
 func (h *Hierarchy) View() (View, error) {
-	path := h.proc + "/self/ns/cgroup"
+	path := h.procDir + "/self/ns/cgroup"
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
 		return View{}, &fs.PathError{Op: "stat", Path: path, Err: err}

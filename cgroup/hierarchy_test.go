@@ -86,7 +86,7 @@ func TestKindAgreesWithContainerd(t *testing.T) {
 
 func TestMissingControllersSayWhy(t *testing.T) {
 	fake := func(v1 []mount, fixture string) *Hierarchy {
-		return &Hierarchy{Mount: t.TempDir(), proc: filepath.Join("testdata", fixture), root: "/", v1: v1}
+		return &Hierarchy{Mount: t.TempDir(), procDir: filepath.Join("testdata", fixture), root: "/", v1: v1}
 	}
 	put := func(dir, file, text string) {
 		t.Helper()

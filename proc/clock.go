@@ -20,8 +20,8 @@ func BootTime() time.Duration {
 
 // BootID returns the random id of this start of the machine, from
 // sys/kernel/random/boot_id. An ID and a BootTime mean nothing under another one.
-func BootID(proc string) (string, error) {
-	id, err := os.ReadFile(proc + "/sys/kernel/random/boot_id")
+func BootID(procDir string) (string, error) {
+	id, err := os.ReadFile(procDir + "/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", err
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // pidFile returns the path of a file of a process.
-func pidFile(proc string, pid int, name string) string {
-	return proc + "/" + strconv.Itoa(pid) + "/" + name
+func pidFile(procDir string, pid int, name string) string {
+	return procDir + "/" + strconv.Itoa(pid) + "/" + name
 }
 
 // readInto reads a small file into buf by one open, read and close: os.ReadFile

@@ -25,8 +25,8 @@ func (id ID) Boot() time.Duration {
 // Identify reads the start time of pid from /proc/PID/stat. A zombie has one too.
 //
 // Errors: fs.ErrNotExist or unix.ESRCH when there is no such process.
-func Identify(proc string, pid int) (ID, error) {
-	s, err := readStat(proc, pid)
+func Identify(procDir string, pid int) (ID, error) {
+	s, err := readStat(procDir, pid)
 	return s.id, err
 }
 
@@ -34,8 +34,8 @@ func Identify(proc string, pid int) (ID, error) {
 // two things say that it has ended: no process has its pid, or one with another start
 // time has. An error means that this is not known: /proc cannot be read, for want of a
 // descriptor, say, or hides the process (hidepid).
-func (id ID) Alive(proc string) (bool, error) {
-	s, err := readStat(proc, id.PID)
+func (id ID) Alive(procDir string) (bool, error) {
+	s, err := readStat(procDir, id.PID)
 	switch {
 	case err == nil:
 		return s.id == id && s.state != 'Z' && s.state != 'X', nil
@@ -47,8 +47,8 @@ func (id ID) Alive(proc string) (bool, error) {
 
 // Doomed reports whether the process that id names has ended, is just ending, or has
 // SIGKILL on its way. An error means that this is not known.
-func (id ID) Doomed(proc string) (bool, error) {
-	s, err := readStat(proc, id.PID)
+func (id ID) Doomed(procDir string) (bool, error) {
+	s, err := readStat(procDir, id.PID)
 	switch {
 	case err == nil:
 		return s.id != id || s.state == 'Z' || s.state == 'X' || s.doomed, nil
@@ -64,12 +64,12 @@ type stat struct {
 	doomed bool // it is exiting, or has SIGKILL on its way
 }
 
-func readStat(proc string, pid int) (stat, error) {
-	path := pidFile(proc, pid, "stat")
+func readStat(procDir string, pid int) (stat, error) {
+	path := pidFile(procDir, pid, "stat")
 	var buf [1024]byte // 52 numbers and a name of at most 64 bytes
 	data, err := readInto(path, buf[:])
 	if Gone(err) && pid > 0 && unix.Kill(pid, 0) != unix.ESRCH {
-		return stat{}, fmt.Errorf("process %d is there, and %s does not show it", pid, proc)
+		return stat{}, fmt.Errorf("process %d is there, and %s does not show it", pid, procDir)
 	}
 	if err != nil {
 		return stat{}, err

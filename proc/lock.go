@@ -12,13 +12,13 @@ import (
 
 // LockHolders are the processes that have locked (flock) what f is open on. A lock
 // that a process took stays its own on every descriptor of it that others got.
-// Source: <proc>/locks, where processes of outer pid namespaces are missing.
-func LockHolders(proc string, f *os.File) ([]int, error) {
-	name, err := lockName(proc, f)
+// Source: <procDir>/locks, where processes of outer pid namespaces are missing.
+func LockHolders(procDir string, f *os.File) ([]int, error) {
+	name, err := lockName(procDir, f)
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(proc + "/locks")
+	data, err := os.ReadFile(procDir + "/locks")
 	if err != nil {
 		return nil, err
 	}
@@ -28,14 +28,14 @@ func LockHolders(proc string, f *os.File) ([]int, error) {
 // lockName is how /proc/locks names what f is open on: the device of the file system
 // and the inode, which on btrfs and overlayfs are not those of fstat. Source: mnt_id
 // and ino in /proc/self/fdinfo (Linux 5.14), and /proc/self/mountinfo.
-func lockName(proc string, f *os.File) (string, error) {
-	path := fmt.Sprintf("%s/self/fdinfo/%d", proc, f.Fd())
+func lockName(procDir string, f *os.File) (string, error) {
+	path := fmt.Sprintf("%s/self/fdinfo/%d", procDir, f.Fd())
 	info, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
 	mount, inode := field(info, "mnt_id:"), field(info, "ino:")
-	mounts, err := os.ReadFile(proc + "/self/mountinfo")
+	mounts, err := os.ReadFile(procDir + "/self/mountinfo")
 	if err != nil {
 		return "", err
 	}
@@ -76,13 +76,13 @@ func parseLocks(data []byte, file string) (pids []int) {
 
 // LockedByOthers reports whether f is locked, and only by processes of other users than
 // this one and root. One that cannot be seen may be anybody's: then it is false.
-func LockedByOthers(proc string, f *os.File) bool {
-	pids, err := LockHolders(proc, f)
+func LockedByOthers(procDir string, f *os.File) bool {
+	pids, err := LockHolders(procDir, f)
 	if err != nil || len(pids) == 0 {
 		return false
 	}
 	return !slices.ContainsFunc(pids, func(pid int) bool {
-		uid, err := realUser(proc, pid)
+		uid, err := realUser(procDir, pid)
 		return err != nil || uid == 0 || uid == os.Getuid() || uid == os.Geteuid()
 	})
 }
@@ -90,18 +90,18 @@ func LockedByOthers(proc string, f *os.File) bool {
 // LockedByLiving reports whether a process that is alive has locked f. One that is not
 // may hold the lock a moment longer: its other threads, or a child that has yet to
 // execute its program, have f open still.
-func LockedByLiving(proc string, f *os.File) bool {
-	pids, _ := LockHolders(proc, f)
+func LockedByLiving(procDir string, f *os.File) bool {
+	pids, _ := LockHolders(procDir, f)
 	return slices.ContainsFunc(pids, func(pid int) bool {
-		s, err := readStat(proc, pid)
+		s, err := readStat(procDir, pid)
 		return err == nil && s.state != 'Z' && s.state != 'X'
 	})
 }
 
 // realUser is the user who started a process, whatever a set-user-ID program made of
 // it. Source: Uid in /proc/PID/status.
-func realUser(proc string, pid int) (int, error) {
-	fs, err := procfs.NewFS(proc)
+func realUser(procDir string, pid int) (int, error) {
+	fs, err := procfs.NewFS(procDir)
 	if err != nil {
 		return 0, err
 	}

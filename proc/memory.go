@@ -17,10 +17,10 @@ import (
 // /proc/PID/statm. Pids that are gone, and zombies, are skipped.
 //
 // An error means that a file that is there could not be read or understood.
-func Memory(proc string, pids []int) (pss uint64, err error) {
+func Memory(procDir string, pids []int) (pss uint64, err error) {
 	var buf [2048]byte // about 30 lines of at most 40 bytes, in every kernel that has the file
 	for _, pid := range pids {
-		n, err := processMemory(proc, pid, buf[:])
+		n, err := processMemory(procDir, pid, buf[:])
 		if err != nil && !Gone(err) {
 			return 0, err
 		}
@@ -29,11 +29,11 @@ func Memory(proc string, pids []int) (pss uint64, err error) {
 	return pss, nil
 }
 
-func processMemory(proc string, pid int, buf []byte) (uint64, error) {
-	path, parse := pidFile(proc, pid, "smaps_rollup"), parsePSS
+func processMemory(procDir string, pid int, buf []byte) (uint64, error) {
+	path, parse := pidFile(procDir, pid, "smaps_rollup"), parsePSS
 	data, err := readInto(path, buf)
 	if err != nil && !errors.Is(err, unix.ESRCH) { // ENOENT is also a kernel without the file
-		path, parse = pidFile(proc, pid, "statm"), parseRSS
+		path, parse = pidFile(procDir, pid, "statm"), parseRSS
 		data, err = readInto(path, buf)
 	}
 	if err != nil {

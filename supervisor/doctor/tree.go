@@ -45,7 +45,7 @@ const (
 	unknown               // it cannot be read
 )
 
-func look(c Config, find func(proc string) (*cgroup.Hierarchy, error)) (t tree) {
+func look(c Config, find func(procDir string) (*cgroup.Hierarchy, error)) (t tree) {
 	t.kind = process.HierarchyNone
 	h, err := find(c.Proc)
 	if err != nil {
@@ -113,10 +113,10 @@ func try(parent cgroup.Group) (kill bool, err error) {
 }
 
 // split tells the controllers that the group has from those that it lacks.
-func split(g cgroup.Group, proc string, contained bool) (have []string, missing []lack) {
+func split(g cgroup.Group, procDir string, contained bool) (have []string, missing []lack) {
 	for _, m := range g.Missing() {
 		l := lack{Missing: m}
-		l.why, l.at = whyMissing(m.Name, g, proc, contained)
+		l.why, l.at = whyMissing(m.Name, g, procDir, contained)
 		missing = append(missing, l)
 	}
 	for _, u := range uses {
@@ -127,11 +127,11 @@ func split(g cgroup.Group, proc string, contained bool) (have []string, missing 
 	return have, missing
 }
 
-func whyMissing(name string, g cgroup.Group, proc string, contained bool) (why, string) {
+func whyMissing(name string, g cgroup.Group, procDir string, contained bool) (why, string) {
 	if _, err := g.Controllers(); err != nil {
 		return unknown, ""
 	}
-	if inV1(name, proc) {
+	if inV1(name, procDir) {
 		return boundV1, ""
 	}
 	for above, ok := g.Parent(); ok; above, ok = above.Parent() {
@@ -146,11 +146,11 @@ func whyMissing(name string, g cgroup.Group, proc string, contained bool) (why, 
 }
 
 // inV1 reports whether a v1 hierarchy has the controller. Source: /proc/cgroups.
-func inV1(name, proc string) bool {
+func inV1(name, procDir string) bool {
 	if name == "io" {
 		name = "blkio"
 	}
-	fs, err := procfs.NewFS(proc)
+	fs, err := procfs.NewFS(procDir)
 	if err != nil {
 		return false
 	}

@@ -441,7 +441,9 @@ func (l *Log) report(err error) {
 // keep a process waiting.
 const fewLimit = 10 * time.Second
 
-func outOfDescriptors(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
+func outOfDescriptors(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)
+}
 
 // isTooLarge is that a file has the most bytes that the file system or RLIMIT_FSIZE lets
 // one have.
