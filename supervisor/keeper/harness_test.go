@@ -267,8 +267,11 @@ func testGroup(t testing.TB) string {
 	return dir
 }
 
-func workerPID(dir string) int {
-	data, err := os.ReadFile(dir + "/worker")
+func workerPID(dir string) int { return pidIn(dir + "/worker") }
+
+// pidIn is 0 while there is no file, or it is being written.
+func pidIn(path string) int {
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return 0
 	}

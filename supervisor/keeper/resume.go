@@ -51,10 +51,12 @@ type failedState struct {
 // become replaces the program of this process by u's, or, where u is nil, goes back
 // to the accepted one. It returns only if that fails, and then nothing has changed.
 //
-// A SIGTERM in the few milliseconds until the other program listens ends the keeper
-// as SIGKILL does, and trees live on: Go unblocks it before it has a handler.
+// Until the other program listens, for a few milliseconds, a SIGTERM ends the keeper as
+// SIGKILL does, and trees live on: Go unblocks it before it has a handler, whatever mask
+// an exec hands down. A SIGHUP does nothing: it could not begin a second upgrade anyway.
 func (k *keeper) become(u *upgrade) error {
-	signal.Ignore(unix.SIGHUP) // in the other program too, until it listens
+	deliver() // what is on its way now would be lost by Ignore
+	signal.Ignore(unix.SIGHUP)
 	defer k.listen()
 	s := state{
 		Path: []byte(k.Path), Hello: k.Hello, Exe: int(k.program.exe.Fd()),
@@ -96,6 +98,7 @@ func (k *keeper) become(u *upgrade) error {
 			break
 		}
 	}
+	deliver()
 	if err == nil && len(k.signals) > 0 {
 		err = errSignal
 	}

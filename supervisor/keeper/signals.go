@@ -24,3 +24,11 @@ func Listen() chan os.Signal {
 }
 
 func (k *keeper) listen() { signal.Notify(k.signals, wanted...) }
+
+// deliver waits until each signal that this process has taken is in the channel of
+// Listen, which is one of those that take SIGTERM.
+func deliver() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, unix.SIGTERM)
+	signal.Stop(c) // waits for those on their way to any channel
+}

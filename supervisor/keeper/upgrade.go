@@ -78,7 +78,7 @@ func (k *keeper) beginUpgrade(asker *worker) {
 	switch {
 	case k.shutdown:
 		err = errShutdown
-	case k.upgrade != nil:
+	case k.upgrade != nil || k.away: // away: it has failed, and the former program is not back yet
 		err = errUpgrade
 	}
 	if err != nil {
