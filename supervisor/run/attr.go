@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
@@ -82,10 +83,14 @@ func (r *Run) noteEnd() {
 		return
 	}
 	note.Boot = cmp.Or(note.Boot, r.host.Clock.Now())
-	r.note, r.noted = note, note
-	if err := setAttr(r.group, attrEnd, note); err != nil {
+	r.note = note
+	switch err := setAttr(r.group, attrEnd, note); {
+	case errors.Is(err, fs.ErrNotExist): // the group is not made yet: it is noted at the birth; or never was
+		return
+	case err != nil:
 		r.host.Log.Printf("%v: %v", r.ID, err)
 	}
+	r.noted = note
 	r.host.at(PointNoted)
 }
 

@@ -290,9 +290,9 @@ func (r *Run) setDeadline() {
 // step feeds the machine and carries out what it says.
 func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 	var actions []lifecycle.RunAction
-	asked := r.machine.Asked
+	was := r.machine
 	r.machine, actions = r.machine.Step(e)
-	if r.machine.Asked != asked {
+	if is := r.machine; is.Asked != lifecycle.NotAsked && (is.Asked != was.Asked || is.Born != was.Born || is.LeaderGone != was.LeaderGone) {
 		r.noteEnd()
 	}
 	tell := func(k lifecycle.EventKind) {
