@@ -338,6 +338,9 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 	return told
 }
 
+// Begun reports whether Begin or Cancel was called, or it is adopted.
+func (r *Run) Begun() bool { return r.begun }
+
 // State is how the run is shown.
 func (r *Run) State() process.State { return r.machine.State() }
 
