@@ -277,6 +277,9 @@ func (r *Run) Follow(then lifecycle.Then, jobID string) {
 func (r *Run) Change(ending process.Ending) {
 	r.ending = ending
 	r.setDeadline()
+	if r.phase.awaits(lifecycle.GraceOver) { // it is being ended
+		r.phase.after(r.grace(), lifecycle.GraceOver)
+	}
 }
 
 // setDeadline counts from the start, by a clock that goes on while the machine sleeps.

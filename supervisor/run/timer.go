@@ -38,6 +38,9 @@ func (t *timer) stop() {
 	}
 }
 
+// awaits reports whether the timer is set, for this to follow.
+func (t *timer) awaits(what lifecycle.RunEventKind) bool { return t.halt != nil && t.what == what }
+
 // rings reports whether an event is of the time that was set last.
 func (t *timer) rings(gen uint64) bool {
 	if gen != t.gen || t.halt == nil {
