@@ -209,11 +209,7 @@ func (p *managed) spawn(number uint64) {
 	if err := p.reopenOutput(); err != nil {
 		p.s.log.Printf("process '%s': %v", p.name, err)
 	}
-	spec := p.kept.Spec
-	if spec.Dir == "" {
-		spec.Dir = p.kept.Dir
-	}
-	r := p.s.host.New(run.Plan{ID: keeper.RunID{Name: p.name, Run: number}, JobID: t.JobID, Spec: spec, Output: p.output}, p)
+	r := p.s.host.New(run.Plan{ID: keeper.RunID{Name: p.name, Run: number}, JobID: t.JobID, Spec: p.kept.NextSpec(), Output: p.output}, p)
 	p.runs[number] = r
 	p.disk.dirty = true
 	p.tell(process.Event{Kind: process.EventStarting, Run: number, JobID: t.JobID})

@@ -60,11 +60,13 @@ func (s *Supervisor) Runs(ctx context.Context, of process.Selection, most int) (
 	list, err := s.each(of, 1, func(*managed, *process.Outcome) {})
 	for _, o := range list {
 		if o.Err != nil {
-			return nil, o.Err
+			all = append(all, process.RunRecord{Name: o.Name, Err: o.Err})
+			continue
 		}
 		runs, err := s.store.Runs(o.Name, most)
 		if err != nil {
-			return nil, process.Errorf(process.CodeStore, "the runs of '%s' cannot be read: %v", o.Name, err)
+			err = process.Errorf(process.CodeStore, "the runs of '%s' cannot be read: %v", o.Name, err)
+			all = append(all, process.RunRecord{Name: o.Name, Err: err})
 		}
 		for _, r := range runs {
 			all = append(all, process.RunRecord{Name: o.Name, Run: r})

@@ -106,7 +106,7 @@ func (p *managed) define(r request, op newDefinition) {
 		}
 		p.wait(r, lifecycle.Start)
 	case !op.replace:
-		p.answer(r, process.Errorf(process.CodeExists, "there is a process '%s' with another definition (%s): change that with process.set, or give replace:true to put this one in its place",
+		p.answer(r, process.Errorf(process.CodeExists, "there is a process '%s' with another definition (%s): change that with process.set (pmclient set), or give replace:true (-replace) to put this one in its place",
 			p.name, process.FieldNames(differ)))
 	default:
 		if err := p.redefine(*r.spec); err != nil {
@@ -126,6 +126,9 @@ func (p *managed) set(r request, op process.Set) {
 	spec, err := p.kept.Spec.With(op.Settings)
 	if err == nil {
 		err = p.redefine(spec)
+	}
+	if err != nil { // it may be one of several
+		err = process.Errorf(process.CodeInvalid, "process '%s': %v", p.name, err)
 	}
 	p.answer(r, err)
 }
@@ -171,13 +174,9 @@ func (p *managed) redefine(spec process.Spec) error {
 func (p *managed) noteWaiting() {
 	p.kept.Changed = nil
 	for _, r := range p.runs {
-		now := p.kept.Spec
-		if now.Dir == "" {
-			now.Dir = p.kept.Dir
-		}
-		for _, f := range process.Differences(r.Spec, now) {
+		for _, f := range process.Differences(r.Spec, p.kept.NextSpec()) {
 			if !f.Live {
-				p.kept.Changed = append(p.kept.Changed, f.Name)
+				p.kept.Changed = append(p.kept.Changed, process.Setting{Field: f.Name, Value: f.Text(r.Spec)})
 			}
 		}
 	}

@@ -298,7 +298,7 @@ func (s *Supervisor) gone(name string) error {
 	if s.isClosing() {
 		return errShuttingDown
 	}
-	return process.Errorf(process.CodeNotFound, "no process '%s'", name)
+	return process.NotFound(name)
 }
 
 // Names are those of all processes, sorted.

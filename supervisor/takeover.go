@@ -82,7 +82,8 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 		_, err := os.Stat(s.logDir(name))
 		kept.Spec.Log = err == nil
 	}
-	out, outputErr := s.openOutput(&kept.Spec)
+	spec := kept.LastSpec()
+	out, outputErr := s.openOutput(&spec)
 	if outputErr != nil { // its limits cannot be; the defaults can
 		out, _ = s.openOutput(&process.Spec{Name: name, Logging: process.Logging{Log: true}})
 	}
@@ -139,9 +140,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 	if group != nil {
 		found.Group = *group
 	}
-	spec := p.kept.Spec
-	spec.Dir = cmp.Or(spec.Dir, p.kept.Dir)
-	r := p.s.host.Adopt(run.Plan{ID: id, JobID: p.kept.Target.JobID, Spec: spec, Output: p.output}, found, p)
+	r := p.s.host.Adopt(run.Plan{ID: id, JobID: p.kept.Target.JobID, Spec: p.kept.LastSpec(), Output: p.output}, found, p)
 	if r == nil {
 		return false
 	}

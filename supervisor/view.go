@@ -60,7 +60,10 @@ func (p *managed) look() *view {
 	if n := len(p.machine.Runs); n > 0 {
 		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil && r.Begun() { // its number is on disk
 			v.state, v.run, v.boot, v.meter, v.pid = r.State(), r.Describe(), r.Boot(), r.Meter(), r.PID()
-			v.outputError, v.changed = r.OutputError(), p.kept.Changed
+			v.outputError = r.OutputError()
+			for _, waits := range p.kept.Changed {
+				v.changed = append(v.changed, waits.Field)
+			}
 		}
 	} else if p.invalid != nil {
 		v.state = process.Failed

@@ -70,7 +70,7 @@ func logsCommand(ctx context.Context, conn connection, args []string, stdout *ou
 	defer c.Close()
 	m := follower{c, stdout.raw}
 	if len(names) == 1 {
-		return ended(ctx, queries[0], verbs.WriteLog(ctx, m, names[0], queries[0], json, stdout))
+		return ended(ctx, queries[0].Follow, verbs.WriteLog(ctx, m, names[0], queries[0], json, stdout))
 	}
 	return logSeveral(ctx, m, names, queries, json, stdout)
 }
@@ -106,7 +106,7 @@ func logSeveral(ctx context.Context, m verbs.Manager, names []string, queries []
 		}
 		w, flush := stdout.shown(whole)
 		all.Go(func() {
-			err := ended(ctx, queries[i], verbs.WriteLog(ctx, m, name, queries[i], json, w))
+			err := ended(ctx, queries[i].Follow, verbs.WriteLog(ctx, m, name, queries[i], json, w))
 			err = errors.Join(err, flush(), whole.flush())
 			if err != nil && !strings.Contains(err.Error(), "'"+name+"'") { // it does not say whose
 				err = fmt.Errorf("%s: %w", name, err)
@@ -121,8 +121,8 @@ func logSeveral(ctx context.Context, m verbs.Manager, names []string, queries []
 }
 
 // ended is nil for someone who has followed long enough.
-func ended(ctx context.Context, q process.LogQuery, err error) error {
-	if q.Follow && (ctx.Err() != nil || errors.Is(err, errUnread)) {
+func ended(ctx context.Context, follows bool, err error) error {
+	if follows && (ctx.Err() != nil || errors.Is(err, errUnread)) {
 		return nil
 	}
 	return err

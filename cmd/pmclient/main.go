@@ -153,17 +153,20 @@ func runVerb(ctx context.Context, conn connection, command string, args []string
 		return err
 	}
 	defer c.Close()
-	answer := verbs.Run(ctx, c, action)
+	answer := verbs.Run(ctx, follower{c, stdout.raw}, action)
 	answer.Width = stdout.columns
-	failed := answer.TakeFailures()
-	var said error
-	if answer.Err == nil {
-		out := bufio.NewWriter(stdout) // a table is many small writes
-		said = errors.Join(answer.Write(out), out.Flush())
+	out := bufio.NewWriter(stdout) // a table is many small writes
+	var w io.Writer = out
+	if answer.Follows() { // each is for now
+		w = stdout
 	}
+	failed, said := answer.Tell(w)
+	said = errors.Join(said, out.Flush())
+	failed = ended(ctx, answer.Follows(), failed)
 	switch verb.Short() {
 	case "start":
-		if errors.Is(failed, process.ErrNotFound) {
+		name, _ := action.Get("name")
+		if process.ValidateName(name.Value) == nil && errors.Is(failed, process.ErrNotFound) { // one alone
 			failed = fmt.Errorf("%w: give -command to register it", failed)
 		}
 	case "status":

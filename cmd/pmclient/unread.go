@@ -17,8 +17,8 @@ import (
 // errUnread ends what has no other end, as a write would if there were one.
 var errUnread = fmt.Errorf("nobody reads the output any more: %w", syscall.EPIPE)
 
-// follower is a Manager that ends a followed log when nobody can read the output any
-// more. A quiet log writes nothing that could tell it.
+// follower is a Manager that ends what is followed, a log or events, when nobody can read
+// the output any more. What is quiet writes nothing that could tell it.
 type follower struct {
 	verbs.Manager
 	out io.Writer
@@ -31,10 +31,24 @@ func (f follower) Log(ctx context.Context, name string, q process.LogQuery, w io
 	ctx, release := whileRead(ctx, f.out)
 	defer release()
 	next, err := f.Manager.Log(ctx, name, q, w)
-	if cause := context.Cause(ctx); errors.Is(cause, errUnread) {
-		err = cause
+	return next, unread(ctx, err)
+}
+
+func (f follower) Events(ctx context.Context, q process.EventQuery, tell func(process.Event) error) error {
+	if !q.Follow {
+		return f.Manager.Events(ctx, q, tell)
 	}
-	return next, err
+	ctx, release := whileRead(ctx, f.out)
+	defer release()
+	return unread(ctx, f.Manager.Events(ctx, q, tell))
+}
+
+// unread is errUnread, if that ended ctx, or err.
+func unread(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, errUnread) {
+		return cause
+	}
+	return err
 }
 
 // whileRead is ctx, which ends with errUnread when w is a pipe without a reader, a

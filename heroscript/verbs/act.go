@@ -54,7 +54,7 @@ func signalForm(time.Time) *form {
 			toggle("tree", "to every process of the tree, not to the main process alone", &op.Tree),
 		},
 		do: func(ctx context.Context, m Manager) (result, error) {
-			return act(ctx, m, of, op, func(o process.Outcome) string { return signalled(o, op.Signal) })
+			return act(ctx, m, of, op, func(o process.Outcome) string { return signalled(o, op) })
 		},
 	}
 }
@@ -140,11 +140,15 @@ func stopped(o process.Outcome) string {
 func deleted(o process.Outcome) string { return fmt.Sprintf("process '%s' deleted", o.Name) }
 
 // signalled says whom a signal was sent to.
-func signalled(o process.Outcome, s process.Signal) string {
-	if o.Status.Signalled == 1 {
-		return fmt.Sprintf("process '%s': SIG%s sent to pid %d", o.Name, s, o.Status.PID)
+func signalled(o process.Outcome, op process.SendSignal) string {
+	to := fmt.Sprintf("%d processes", o.Status.Signalled)
+	switch {
+	case !op.Tree:
+		to = fmt.Sprintf("pid %d", o.Status.PID)
+	case o.Status.Signalled == 1:
+		to = "1 process"
 	}
-	return fmt.Sprintf("process '%s': SIG%s sent to %d processes", o.Name, s, o.Status.Signalled)
+	return fmt.Sprintf("process '%s': SIG%s sent to %s", o.Name, op.Signal, to)
 }
 
 // changed says what set did.

@@ -31,6 +31,12 @@ type result interface {
 	write(w io.Writer, s style) error
 }
 
+// partial is a result of which a part may have failed.
+type partial interface {
+	result
+	split() (rest result, failed []error)
+}
+
 // style is how a result is to be written.
 type style struct {
 	json  bool
@@ -52,27 +58,30 @@ func (a Answer) Outcomes() []process.Outcome {
 	return nil
 }
 
-// TakeFailures is what failed: the action, or what it was to do about some of several
-// processes. The answer is without these from then on, if it is text for people.
-func (a *Answer) TakeFailures() error {
-	o, ok := a.body.(outcomes)
-	if a.Err != nil || !ok {
-		return a.Err
-	}
-	var failed []error
-	var rest []process.Outcome
-	for _, one := range o.list {
-		if one.Err != nil {
-			failed = append(failed, one.Err)
-		} else {
-			rest = append(rest, one)
+// Follows reports whether the result goes on until the context of its action ends.
+func (a Answer) Follows() bool {
+	s, ok := a.body.(stream)
+	return ok && s.follows()
+}
+
+// Tell writes the result to w for somebody who is told apart what failed: the action, or
+// what it was to do about some of several processes. In JSON these stand in the result too.
+func (a Answer) Tell(w io.Writer) (failed, err error) {
+	switch body := a.body.(type) {
+	case stream:
+		if a.Err == nil {
+			return body.send(w, style{a.JSON, screen.Columns(a.Width)}), nil
+		}
+	case partial:
+		rest, list := body.split()
+		if failed = errors.Join(list...); !a.JSON {
+			a.body = rest
 		}
 	}
-	if !a.JSON {
-		o.list = rest
-		a.body = o
+	if a.Err != nil {
+		return a.Err, nil
 	}
-	return errors.Join(failed...)
+	return failed, a.Write(w)
 }
 
 // RunText carries out the one action that stands in script.

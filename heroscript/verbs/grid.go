@@ -45,6 +45,23 @@ func (g grid) write(w io.Writer) error {
 	return err
 }
 
+// told writes the rows that there are, in a window of width columns, 0 for any number, and
+// then what failed.
+func (g grid) told(w io.Writer, width int, yields []yield, failed []error) (err error) {
+	if len(g) > 1 {
+		if width > 0 {
+			g.fit(width, yields)
+		}
+		err = g.write(w)
+	}
+	for _, one := range failed {
+		if err == nil {
+			err = writeError(w, one)
+		}
+	}
+	return err
+}
+
 // fit makes every row fit into a line of width cells: columns in which there is
 // nothing go first, then those of yields make room in turn. Room that is left over at
 // the end goes back to those that were cut, the last of yields first.

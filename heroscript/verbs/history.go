@@ -26,6 +26,9 @@ func runsForm(time.Time) *form {
 		},
 		do: func(ctx context.Context, m Manager) (result, error) {
 			list, err := m.Runs(ctx, of, most)
+			if _, plain := of.Name(); plain && err == nil && len(list) > 0 {
+				err = list[0].Err
+			}
 			return runs(list), err
 		},
 	}
@@ -47,13 +50,14 @@ func (r runs) write(w io.Writer, s style) error {
 	if s.json {
 		return writeArray(w, r)
 	}
-	if len(r) == 0 {
+	told, failed := r.apart()
+	if len(told) == 0 && len(failed) == 0 {
 		_, err := fmt.Fprintln(w, "no run has ended yet")
 		return err
 	}
 	var g grid
 	g.add("NAME", "RUN", "STARTED", "UPTIME", "RESULT", "CPU TIME", "PEAK", "JOB", "ERROR")
-	for _, one := range r {
+	for _, one := range told {
 		started := "-"
 		if !one.Start.IsZero() {
 			started = Time(one.Start)
@@ -61,10 +65,23 @@ func (r runs) write(w io.Writer, s style) error {
 		g.add(one.Name, number(one.Number), started, uptime(one.Run), orDash(outcome(one.Run)),
 			optional(one.CPU, cpuTime), optional(one.MemoryPeak, Size), orDash(one.JobID), orDash(firstLine(one.Error, 60)))
 	}
-	if s.width > 0 {
-		g.fit(s.width, runsYield)
+	return g.told(w, s.width, runsYield, failed)
+}
+
+func (r runs) apart() (told runs, failed []error) {
+	for _, one := range r {
+		if one.Err != nil {
+			failed = append(failed, one.Err)
+		} else {
+			told = append(told, one)
+		}
 	}
-	return g.write(w)
+	return told, failed
+}
+
+func (r runs) split() (result, []error) {
+	told, failed := r.apart()
+	return orNothing(told, len(told), failed)
 }
 
 // runsYield is what makes room in a narrow window.

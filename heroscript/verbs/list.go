@@ -23,10 +23,8 @@ func (l list) write(w io.Writer, st style) error {
 	var g grid
 	g.add("NAME", "STATUS", "RUN", "PID", "PIDS", "CPU%", "CPU TIME", "MEMORY", "UPTIME", "RESULT", "NEXT", "COMMAND")
 	waits := false
-	for _, o := range l {
-		if o.Err != nil {
-			continue
-		}
+	told, failed := apart(l)
+	for _, o := range told {
 		s := o.Status
 		shown, next := s.Run, "-"
 		if s.Number == 0 && s.LastRun != nil {
@@ -42,19 +40,12 @@ func (l list) write(w io.Writer, st style) error {
 	if !waits {
 		g.drop("NEXT")
 	}
-	if st.width > 0 && len(g) > 1 {
-		g.fit(st.width, listYields)
-	}
-	var err error
-	if len(g) > 1 {
-		err = g.write(w)
-	}
-	for _, o := range l { // names that nobody has
-		if o.Err != nil && err == nil {
-			err = writeError(w, o.Err)
-		}
-	}
-	return err
+	return g.told(w, st.width, listYields, failed)
+}
+
+func (l list) split() (result, []error) {
+	told, failed := apart(l)
+	return orNothing(list(told), len(told), failed)
 }
 
 // listYields is what makes room in a narrow window. A command tells little more than

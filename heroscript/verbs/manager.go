@@ -47,7 +47,8 @@ type Historian interface {
 	Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error)
 
 	// Runs gives the last runs that have ended of each process that is selected, the
-	// oldest first; at most so many of each, 0 for all that are kept.
+	// oldest first; at most so many of each, 0 for all that are kept. The error is of
+	// the selection; what could not be told of one process stands in its record.
 	Runs(ctx context.Context, of process.Selection, most int) ([]process.RunRecord, error)
 
 	// Events tells what q asks for, in order. With q.Follow it goes on until ctx ends.

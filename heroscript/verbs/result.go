@@ -29,6 +29,31 @@ func several(of process.Selection, list []process.Outcome, say func(process.Outc
 	return outcomes{list, true, say}, list[0].Err
 }
 
+func (o outcomes) split() (result, []error) {
+	told, failed := apart(o.list)
+	return outcomes{told, o.plain, o.say}, failed
+}
+
+// apart are the outcomes of what could be done, and why the others could not.
+func apart(list []process.Outcome) (done []process.Outcome, failed []error) {
+	for _, o := range list {
+		if o.Err != nil {
+			failed = append(failed, o.Err)
+		} else {
+			done = append(done, o)
+		}
+	}
+	return done, failed
+}
+
+// orNothing is a table of n rows without what failed: where nothing is left it says nothing.
+func orNothing(table result, n int, failed []error) (result, []error) {
+	if n == 0 && len(failed) > 0 {
+		return outcomes{}, failed
+	}
+	return table, failed
+}
+
 // one is the result for one process.
 func one(s process.Status, say func(process.Outcome) string) result {
 	return outcomes{[]process.Outcome{{Name: s.Name, Status: s}}, true, say}

@@ -35,7 +35,7 @@ func RunScript(ctx context.Context, m Manager, text string, w io.Writer, width i
 			if err := answer.Write(w); err != nil {
 				return err
 			}
-			failed = firstFailure(answer.Outcomes())
+			failed = answer.firstFailure()
 		}
 		if failed != nil {
 			return fmt.Errorf("line %d: %s: %w; %d of %d actions were carried out", a.Pos.Line, a.Verb(), failed, i, len(script))
@@ -44,10 +44,10 @@ func RunScript(ctx context.Context, m Manager, text string, w io.Writer, width i
 	return nil
 }
 
-func firstFailure(list []process.Outcome) error {
-	for _, o := range list {
-		if o.Err != nil {
-			return o.Err
+func (a Answer) firstFailure() error {
+	if body, ok := a.body.(partial); ok {
+		if _, failed := body.split(); len(failed) > 0 {
+			return failed[0]
 		}
 	}
 	return nil

@@ -361,7 +361,8 @@ func (c *Client) List(ctx context.Context) ([]process.Status, error) {
 	return all, err
 }
 
-// Runs gives the last runs that have ended of what is selected, the oldest first.
+// Runs gives the last runs that have ended of each process that is selected, the oldest
+// first. See verbs.Historian.
 func (c *Client) Runs(ctx context.Context, of process.Selection, most int) (runs []process.RunRecord, err error) {
 	err = c.read(ctx, verbs.RunsAction(of, most), &runs)
 	return runs, err

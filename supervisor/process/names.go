@@ -61,7 +61,8 @@ func (s Selection) String() string { return strings.Join(s, ",") }
 
 // Resolve gives the names that s stands for, each once: plain ones as they are, whether
 // they are known or not, and those of known that a pattern matches, sorted. A pattern
-// that matches nothing is an error.
+// that matches nothing is an error where it stands alone. Among others it stays as it is:
+// [NotFound] is what there is to say of it.
 func (s Selection) Resolve(known []string) (names []string, err error) {
 	for _, one := range s {
 		if !isPattern(one) {
@@ -75,7 +76,10 @@ func (s Selection) Resolve(known []string) (names []string, err error) {
 			}
 		}
 		if len(names) == before {
-			return nil, Errorf(CodeNotFound, "no process matches '%s'", one)
+			if len(s) == 1 {
+				return nil, NotFound(one)
+			}
+			names = append(names, one)
 		}
 		slices.Sort(names[before:])
 	}
@@ -85,6 +89,14 @@ func (s Selection) Resolve(known []string) (names []string, err error) {
 		seen[name] = true
 		return twice
 	}), nil
+}
+
+// NotFound is the error for a name that no process has, or a pattern that matches none.
+func NotFound(one string) *Error {
+	if isPattern(one) {
+		return Errorf(CodeNotFound, "no process matches '%s'", one)
+	}
+	return Errorf(CodeNotFound, "no process '%s'", one)
 }
 
 // Has reports whether a name is selected; an empty selection has all.

@@ -12,6 +12,7 @@ func TestSelections(t *testing.T) {
 	for text, want := range map[string]string{
 		"web": "web", "web,db": "web db", "web, db": "web db", "web,web": "web", "batch-*": "batch-1 batch-2", "*": "batch-1 batch-2 db web",
 		"web,*": "web batch-1 batch-2 db", "nobody": "nobody", "batch-?": "batch-1 batch-2", "[dw]*": "db web",
+		"web,x-*": "web x-*", "x-*,y?,x-*": "x-* y?",
 	} {
 		s, err := ParseSelection(text)
 		if err != nil {
@@ -33,9 +34,8 @@ func TestSelections(t *testing.T) {
 			t.Errorf("%.20q: the error has %d bytes", text, len(err.Error()))
 		}
 	}
-	s, _ := ParseSelection("web,x-*")
-	if names, err := s.Resolve(known); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a pattern that matches nothing: %v, %v", names, err)
+	if names, err := (Selection{"x-*"}).Resolve(known); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a pattern that matches nothing, alone: %v, %v", names, err)
 	}
 	if names, _ := (Selection{"*"}).Resolve(slices.Clone(known)); !slices.Equal(names, known) {
 		t.Errorf("got %v", names)

@@ -41,7 +41,10 @@ func (Set) operation()        {}
 
 // Setting is a field by its name, and what it is to be, as [Field.Set] reads it. Empty is
 // the default.
-type Setting struct{ Field, Value string }
+type Setting struct {
+	Field string `json:"field"`
+	Value string `json:"value"`
+}
 
 // With is s with other settings. The error is an [Error] with code invalid.
 func (s Spec) With(settings []Setting) (Spec, error) {
@@ -77,6 +80,13 @@ type Failure struct {
 	Code  Code   `json:"code"`
 }
 
+// failureOf is what failed about one of several processes.
+func failureOf(name string, err error) Failure {
+	f := NewFailure(err)
+	f.Name = name
+	return f
+}
+
 // Err is the typed error that f stands for.
 func (f Failure) Err() error { return &Error{Code: f.Code, Message: f.Error} }
 
@@ -84,9 +94,7 @@ func (f Failure) Err() error { return &Error{Code: f.Code, Message: f.Error} }
 func (o Outcome) MarshalJSON() ([]byte, error) {
 	switch {
 	case o.Err != nil:
-		f := NewFailure(o.Err)
-		f.Name = o.Name
-		return json.Marshal(f)
+		return json.Marshal(failureOf(o.Name, o.Err))
 	case o.Status.Name == "":
 		return json.Marshal(deleted{o.Name, true})
 	}

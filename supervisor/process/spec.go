@@ -99,7 +99,7 @@ func (s *Spec) Validate() error {
 	}
 	for i := range Fields {
 		if f := &Fields[i]; f.Group == GroupLog && f.Text(*s) != "" {
-			return Errorf(CodeInvalid, "%s: it is of a log in a file: give log:true too", f.Name)
+			return Errorf(CodeInvalid, "%s: it is of a log in a file: give log:true too, or %[1]s:'' to be without it", f.Name)
 		}
 	}
 	return nil

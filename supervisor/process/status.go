@@ -48,8 +48,37 @@ type Condition struct {
 
 // RunRecord is a run in the history of its process.
 type RunRecord struct {
-	Name string `json:"name"`
+	Name string
 	Run
+	Err error // why the history of Name cannot be told; then there is no run
+}
+
+// recorded is a RunRecord that has a run, in JSON.
+type recorded struct {
+	Name string `json:"name"`
+	*Run
+}
+
+// MarshalJSON writes the run, or the failure.
+func (r RunRecord) MarshalJSON() ([]byte, error) {
+	if r.Err != nil {
+		return json.Marshal(failureOf(r.Name, r.Err))
+	}
+	return json.Marshal(recorded{r.Name, &r.Run})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *RunRecord) UnmarshalJSON(data []byte) error {
+	var failed Failure
+	if err := json.Unmarshal(data, &failed); err != nil {
+		return err
+	}
+	*r = RunRecord{Name: failed.Name}
+	if failed.Code != "" {
+		r.Err = failed.Err()
+		return nil
+	}
+	return json.Unmarshal(data, &recorded{Run: &r.Run})
 }
 
 // NewStatus is the part of a status that comes from the spec.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,24 @@ type Process struct {
 	Definition
 	Target
 	Last *process.Run // the last run that ended; nil: none
+}
+
+// NextSpec is what the next run is to follow.
+func (p *Process) NextSpec() process.Spec {
+	spec := p.Spec
+	spec.Dir = cmp.Or(spec.Dir, p.Dir)
+	return spec
+}
+
+// LastSpec is what the last run that was given out follows, or has followed.
+func (p *Process) LastSpec() process.Spec {
+	spec := p.NextSpec()
+	for _, has := range p.Changed {
+		if f := process.FieldNamed(has.Field); f != nil {
+			f.Set(&spec, has.Value) // it was valid
+		}
+	}
+	return spec
 }
 
 // Definition is what was asked for.
@@ -46,8 +65,8 @@ type Target struct {
 	Origin Origin `json:"origin,omitzero"`
 
 	// Changed are the fields of the definition that the run of this number does not
-	// follow, since they were changed while it went on.
-	Changed []string `json:"changed,omitempty"`
+	// follow, since they were changed while it went on, with what they are for it.
+	Changed []process.Setting `json:"changed,omitempty"`
 
 	Next   time.Time `json:"next,omitzero"`   // of the schedule, when this was written
 	Missed time.Time `json:"missed,omitzero"` // the last time of the schedule at which no daemon ran
