@@ -15,7 +15,11 @@ const (
 	PointForgotten Point = "forgotten" // and its definition
 )
 
-// Points are all of them, in the order in which a run comes by.
+// PointTaken is before a worker is ready: it knows what former ones have left, and has
+// changed nothing.
+const PointTaken Point = "taken"
+
+// Points are the others, in the order in which a run comes by.
 var Points = []Point{
 	PointNumbered, run.PointMade, run.PointMarked, run.PointPiped, run.PointSpawned, run.PointRecorded,
 	run.PointNoted, run.PointFrozen, run.PointSignalled, run.PointThawed, run.PointAsked, run.PointKilled,

@@ -71,6 +71,7 @@ func (s *Supervisor) takeOver(contents store.Contents, held []keeper.Held) error
 	for _, p := range s.names {
 		p.publish()
 	}
+	s.at(PointTaken)
 	return nil
 }
 

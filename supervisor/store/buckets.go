@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -96,13 +97,21 @@ var (
 
 const format = "2"
 
-func makeBuckets(tx *bolt.Tx) error {
-	for _, name := range [][]byte{metaBucket, definitionBucket, targetBucket, runBucket, eventBucket} {
+// makeBuckets makes a file of this format. note is for people: a program that cannot read
+// the format quotes all that stands there of it.
+func makeBuckets(tx *bolt.Tx, note string) error {
+	for _, name := range [][]byte{metaBucket, recordBucket, definitionBucket, targetBucket, runBucket, eventBucket} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
 	}
-	return tx.Bucket(metaBucket).Put(formatKey, []byte(format))
+	return tx.Bucket(metaBucket).Put(formatKey, []byte(format+note))
+}
+
+// numberOf is the format without the note behind it.
+func numberOf(format string) string {
+	number, _, _ := strings.Cut(format, ":")
+	return number
 }
 
 // readAll gives every process, by name, and those that cannot be read.
@@ -199,10 +208,7 @@ func put(tx *bolt.Tx, c *Change, keep uint64, now time.Time) error {
 			return err
 		}
 	}
-	if len(c.Events) == 0 {
-		return nil
-	}
-	return trimEvents(events, now)
+	return nil
 }
 
 func putJSON(tx *bolt.Tx, bucket, key []byte, value any) error {

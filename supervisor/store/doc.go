@@ -16,7 +16,8 @@
 //
 // # Buckets
 //
-//	meta         "format"           -> "2"
+//	meta         "format"           -> "2", and a note for people behind a colon
+//	processes    empty, see format1.go
 //	definitions  name               -> Definition
 //	targets      name               -> Target
 //	runs         name, 0, number    -> process.Run; the highest are kept, see MaxRuns

@@ -28,14 +28,13 @@ type file struct {
 	reserved int64 // bytes of it that the file system has set aside
 }
 
-// use makes db, which is what is at the path now, the one that is read and written.
+// use makes db, which is what is at the path now, the one that is read and written. dbMu
+// is held.
 func (f *file) use(db *bolt.DB, path string, g *files.Guard) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	f.dbMu.Lock()
-	defer f.dbMu.Unlock()
 	f.db, f.info, f.reserved = db, info, 0
 	g.Follow(path)
 	return nil
@@ -103,10 +102,10 @@ func (s *Store) renew() (err error) {
 		return err
 	}
 	f.Close()
-	s.dbMu.Lock()
+	s.dbMu.Lock() // nobody finds it closed
+	defer s.dbMu.Unlock()
 	s.db.Close() // it has a lock
 	db, err := openDB(s.path)
-	s.dbMu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -127,6 +126,8 @@ func (s *Store) restore() error {
 	if err != nil {
 		return err
 	}
+	s.dbMu.Lock()
+	defer s.dbMu.Unlock()
 	former := s.db
 	if err := s.use(db, s.path, s.guard); err != nil {
 		db.Close()

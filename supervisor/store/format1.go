@@ -14,6 +14,8 @@ import (
 // The first format: one bucket with a record of each process.
 const firstFormat = "1"
 
+// recordBucket is empty in a later format. Where it is not, a program that reads only the
+// first calls the file the store of something else, and does not quote its format.
 var recordBucket = []byte("processes")
 
 // record is a process as the first format has it.
@@ -79,15 +81,17 @@ func (r *record) process() Process {
 // migrate writes a file of the first format anew, in one transaction. What it held stays
 // in a copy beside it.
 func migrate(db *bolt.DB) error {
-	if err := copyTo(db, db.Path()+".format-"+firstFormat); err != nil {
+	former := db.Path() + ".format-" + firstFormat
+	if err := copyTo(db, former); err != nil {
 		return fmt.Errorf("it could not be copied before it is written in the new format: %w", err)
 	}
+	note := ": a later program wrote it; to go back to how it was before, move it aside and put " + former + " in its place"
 	return db.Update(func(tx *bolt.Tx) error {
 		all, unreadable, err := readRecords(tx)
 		if err != nil {
 			return err
 		}
-		if err := makeBuckets(tx); err != nil {
+		if err := makeBuckets(tx, note); err != nil {
 			return err
 		}
 		for i := range all {
@@ -106,6 +110,10 @@ func migrate(db *bolt.DB) error {
 				return err
 			}
 		}
-		return tx.DeleteBucket(recordBucket)
+		if err := tx.DeleteBucket(recordBucket); err != nil {
+			return err
+		}
+		_, err = tx.CreateBucket(recordBucket)
+		return err
 	})
 }

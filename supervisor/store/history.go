@@ -19,7 +19,7 @@ const (
 	MinRuns      = 5                    // of one process, however many there are
 	MaxEvents    = 50_000               // of all processes together
 	MaxAge       = 365 * 24 * time.Hour // of a run or an event
-	trimsAtATime = 64                   // so that no change waits for the end of a long history
+	trimsAtATime = 64                   // runs of a process, processes: so that no change waits for the end of a long history
 )
 
 // runsKept is how many runs each of so many processes may keep.
@@ -107,10 +107,35 @@ func forgetRuns(runs *bolt.Bucket, name string) error {
 	return nil
 }
 
-// trimEvents deletes the oldest events, beyond MaxEvents or MaxAge.
-func trimEvents(events *bolt.Bucket, now time.Time) error {
+// sweepRuns trims the runs of so many processes, those behind after by name and then the
+// first again, and gives the name of the last. What a process without new runs has kept
+// from a time when there were fewer processes, or from long ago, goes so too.
+func sweepRuns(runs *bolt.Bucket, after string, processes int, keep uint64, now time.Time) (string, error) {
+	c := runs.Cursor()
+	for range processes {
+		key, _ := c.Seek(behindRunsOf(after))
+		if key == nil {
+			if key, _ = c.First(); key == nil {
+				return "", nil
+			}
+		}
+		name, _, _ := bytes.Cut(key, []byte{0})
+		after = string(name)
+		if err := trimRuns(runs, after, keep, now); err != nil {
+			return "", err
+		}
+	}
+	return after, nil
+}
+
+// behindRunsOf is less than the keys of all processes behind this one, and no less than
+// its own.
+func behindRunsOf(name string) []byte { return append([]byte(name), 1) }
+
+// trimEvents deletes so many events at most, the oldest, beyond MaxEvents or MaxAge.
+func trimEvents(events *bolt.Bucket, most int, now time.Time) error {
 	c := events.Cursor()
-	for range trimsAtATime {
+	for range most {
 		key, value := c.First()
 		if key == nil || events.Sequence()-binary.BigEndian.Uint64(key) < MaxEvents && !tooOld(value, "time", now) {
 			return nil

@@ -39,6 +39,7 @@ type Store struct {
 	// These belong to commit.
 	format    string // of the file; empty: it is new
 	processes int    // that are defined
+	swept     string // the process whose runs were trimmed last though it had none to write
 	failing   bool   // writing, as was said
 	unfit     bool   // to be written to, when that was tried last
 }
@@ -123,6 +124,8 @@ func (s *Store) open() (c Contents, err error) {
 	if err := files.SyncDir(filepath.Dir(s.path)); err != nil {
 		return c, err
 	}
+	s.dbMu.Lock()
+	defer s.dbMu.Unlock()
 	if err := s.use(db, s.path, s.guard); err != nil {
 		return c, err
 	}
@@ -142,7 +145,8 @@ func read(db *bolt.DB) (c Contents, found string, err error) {
 			}
 			return nil
 		}
-		switch found = string(meta.Get(formatKey)); {
+		note := string(meta.Get(formatKey))
+		switch found = numberOf(note); {
 		case found == format && hasAll(tx, definitionBucket, targetBucket, runBucket, eventBucket):
 			c.Processes, c.Unreadable, err = readAll(tx)
 		case found == firstFormat && hasAll(tx, recordBucket):
@@ -150,7 +154,7 @@ func read(db *bolt.DB) (c Contents, found string, err error) {
 		case found == format || found == firstFormat:
 			err = errors.New("a part of it is missing")
 		default:
-			err = fmt.Errorf("its format is %q, this program reads %s and %s", found, firstFormat, format)
+			err = fmt.Errorf("its format is %q, this program reads %s and %s: bring in the program that wrote it", note, firstFormat, format)
 		}
 		return err
 	})
@@ -236,15 +240,31 @@ func (s *Store) commit() {
 			s.writeAll(s.take())
 			return
 		}
-		batch := s.take()
-		if allForCompany(batch) {
-			select {
-			case <-time.After(company):
-			case <-s.closing:
+		s.writeAll(s.inCompany(s.take()))
+	}
+}
+
+// inCompany is a batch with what came while it waited, which is until somebody waits for
+// one of its changes.
+func (s *Store) inCompany(batch []*Change) []*Change {
+	if !allForCompany(batch) {
+		return batch
+	}
+	limit := time.NewTimer(company)
+	defer limit.Stop()
+	for {
+		select {
+		case <-s.arrived:
+			more := s.take()
+			batch = append(batch, more...)
+			if !allForCompany(more) {
+				return batch
 			}
-			batch = append(batch, s.take()...)
+		case <-limit.C:
+			return append(batch, s.take()...)
+		case <-s.closing:
+			return append(batch, s.take()...)
 		}
-		s.writeAll(batch)
 	}
 }
 
@@ -303,10 +323,12 @@ func (s *Store) writeAll(batch []*Change) {
 }
 
 func (s *Store) write(batch []*Change) error {
-	processes := s.processes
+	processes, swept := s.processes, s.swept
 	err := s.db.Update(func(tx *bolt.Tx) error {
-		processes = s.processes
+		runs, events := 0, 0
 		for _, c := range batch {
+			runs += len(c.Runs)
+			events += len(c.Events)
 			known := tx.Bucket(definitionBucket).Get([]byte(c.Name)) != nil
 			if err := put(tx, c, runsKept(processes), s.now()); err != nil {
 				return err
@@ -318,10 +340,14 @@ func (s *Store) write(batch []*Change) error {
 				processes--
 			}
 		}
-		return nil
+		var err error
+		if swept, err = sweepRuns(tx.Bucket(runBucket), swept, min(runs, trimsAtATime), runsKept(processes), s.now()); err != nil {
+			return err
+		}
+		return trimEvents(tx.Bucket(eventBucket), 2*events, s.now())
 	})
 	if err == nil {
-		s.processes = processes
+		s.processes, s.swept = processes, swept
 		s.reserve(s.path)
 	}
 	return err
@@ -336,7 +362,7 @@ func (s *Store) prepare() error {
 	if s.format == firstFormat {
 		err = migrate(s.db)
 	} else {
-		err = s.db.Update(makeBuckets)
+		err = s.db.Update(func(tx *bolt.Tx) error { return makeBuckets(tx, "") })
 	}
 	if err != nil {
 		return err

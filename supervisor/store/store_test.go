@@ -175,7 +175,7 @@ func TestEventsAreNumberedOnce(t *testing.T) {
 	}
 }
 
-// The oldest go, a few at each change, and numbers are not used again.
+// The oldest go, and numbers are not used again.
 func TestEventsAreKeptUpToALimit(t *testing.T) {
 	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
 	defer s.Close()
@@ -184,14 +184,102 @@ func TestEventsAreKeptUpToALimit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 2000 / trimsAtATime {
-		if err := write(s, Change{Name: "a", Events: make([]process.Event, 1)}); err != nil {
+	events, err := s.Events(0, 1<<30)
+	if err != nil || len(events) != MaxEvents || events[0].Seq != 2001 {
+		t.Errorf("%d events, %v", len(events), err)
+	}
+}
+
+// What a process without new runs has kept goes as well, when it is too old or there are
+// more processes than there were.
+func TestRunsOfAProcessThatRunsNoMoreGo(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
+	defer s.Close()
+	for _, name := range []string{"a", "a.b", "b", "z"} {
+		p := testProcess(name)
+		for n := range uint64(20) {
+			p.Last.Number = n + 1
+			if n < 10 {
+				p.Last.End = time.Now().Add(30*time.Minute - MaxAge)
+			} else {
+				p.Last.End = time.Now()
+			}
+			put1(t, s, p)
+		}
+	}
+	kept := func(want int) {
+		t.Helper()
+		p := testProcess("c")
+		for n := range uint64(5) { // each sweeps one, of five with the one that writes
+			p.Last.Number = n + 1
+			put1(t, s, p)
+		}
+		for _, name := range []string{"a", "a.b", "b", "z"} {
+			if runs, err := s.Runs(name, 0); err != nil || len(runs) != want {
+				t.Errorf("of %s there are %d runs, not %d, %v", name, len(runs), want, err)
+			}
+		}
+	}
+	kept(20)
+	s.now = func() time.Time { return time.Now().Add(time.Hour) }
+	kept(10)
+	s.now, s.processes = time.Now, MaxAllRuns/7
+	kept(7)
+}
+
+// Time that goes back, and forward again, costs no history and gives no number twice.
+func TestTimeThatGoesBackCostsNoHistory(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
+	defer s.Close()
+	p := testProcess("a")
+	times := []time.Time{time.Now(), time.Unix(0, 0), time.Now().Add(-24 * time.Hour), time.Now()}
+	for i, now := range times {
+		s.now = func() time.Time { return now }
+		p.Last.Number, p.Last.End = uint64(i+1), now
+		if err := write(s, Change{Name: "a", Target: &p.Target, Runs: []process.Run{*p.Last}, Events: make([]process.Event, 1)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	events, err := s.Events(0, 1<<30)
-	if err != nil || len(events) > MaxEvents+100 || len(events) < MaxEvents {
-		t.Errorf("%d events, %v", len(events), err)
+	runs, err := s.Runs("a", 0)
+	events, eventsErr := s.Events(0, 10)
+	if err != nil || eventsErr != nil || len(runs) != len(times) || len(events) != len(times) {
+		t.Errorf("%d runs, %v; %d events, %v", len(runs), err, len(events), eventsErr)
+	}
+	for i, e := range events[1:] {
+		if e.Seq != events[i].Seq+1 {
+			t.Errorf("event %d follows %d", e.Seq, events[i].Seq)
+		}
+	}
+}
+
+// A change that somebody waits for is not held up by one that waits for company.
+func TestNobodyWaitsForCompanyOfOthers(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
+	defer s.Close()
+	put1(t, s, testProcess("a"))
+	soonest := time.Hour
+	for range 20 {
+		s.Write(Change{Name: "a", Company: true, Events: make([]process.Event, 1)})
+		eventually(t, func() bool { // it waits for company
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.queue) == 0
+		})
+		began := time.Now()
+		put1(t, s, testProcess("a"))
+		soonest = min(soonest, time.Since(began))
+	}
+	if soonest > company/2 {
+		t.Errorf("each waits for at least %v", soonest)
+	}
+}
+
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not come to that")
+		}
 	}
 }
 
@@ -301,10 +389,50 @@ func TestTheFirstFormatIsReadAndMigrated(t *testing.T) {
 	if runs, err := s.Runs("killed", 0); err != nil || len(runs) != 1 {
 		t.Error(runs, err)
 	}
+	// What a program that reads the first format alone looks at before it says what it is.
+	s.view(func(tx *bolt.Tx) error {
+		if b := tx.Bucket(recordBucket); b == nil || b.Inspect().KeyN > 0 {
+			t.Error("it takes this for the store of something else, or for its own")
+		}
+		if said := string(tx.Bucket(metaBucket).Get(formatKey)); said == firstFormat || !strings.Contains(said, path+".format-1") {
+			t.Errorf("what it quotes does not say how to go back: %q", said)
+		}
+		return nil
+	})
 	if copied, err := os.ReadFile(path + ".format-1"); err != nil || len(copied) == 0 {
 		t.Error("no copy of what it was:", err)
 	} else if _, c, err := Open(path+".format-1", nil); err != nil || len(c.Processes) != 10 {
 		t.Error("the copy cannot be read:", err)
+	}
+}
+
+// A file of a format that is not known is refused and stays as it is.
+func TestALaterFormatIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "processes.db")
+	s, _ := open(t, path)
+	put1(t, s, testProcess("a"))
+	shut(t, s)
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { db.Close() }()
+	for _, value := range []string{"3", "3: a note", "22", ""} {
+		if err := db.Update(func(tx *bolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte(value)) }); err != nil {
+			t.Fatal(err)
+		}
+		db.Close()
+		was, _ := os.ReadFile(path)
+		_, _, err := Open(path, nil)
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", value)) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("format %q: %v", value, err)
+		}
+		if is, _ := os.ReadFile(path); !bytes.Equal(is, was) {
+			t.Errorf("format %q: it was written to", value)
+		}
+		if db, err = bolt.Open(path, 0o600, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
