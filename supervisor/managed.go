@@ -269,8 +269,13 @@ func (p *managed) remove() {
 			p.handle(lifecycle.Event{Kind: lifecycle.NotForgotten})
 			return
 		}
+		left := p.disk.unkept // their results could not be put on disk, and are not wanted any more
+		p.disk.unkept = nil
 		p.aside(func() func() {
 			p.s.at(PointCondemned)
+			for _, r := range left { // who gets the name next must not meet their groups
+				r.Release()
+			}
 			p.s.erase(p.name, p.output)
 			return func() { p.handle(lifecycle.Event{Kind: lifecycle.Forgotten}); p.s.forget(p) }
 		})

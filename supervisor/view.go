@@ -58,7 +58,7 @@ func (p *managed) look() *view {
 		v.spec.Dir = p.kept.Dir
 	}
 	if n := len(p.machine.Runs); n > 0 {
-		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil && r.Begun() { // its number is on disk
+		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil && r.Born() { // the next worker will know of it
 			v.state, v.run, v.boot, v.meter, v.pid = r.State(), r.Describe(), r.Boot(), r.Meter(), r.PID()
 			v.outputError = r.OutputError()
 			for _, waits := range p.kept.Changed {

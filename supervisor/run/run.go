@@ -341,8 +341,8 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 	return told
 }
 
-// Begun reports whether Begin or Cancel was called, or it is adopted.
-func (r *Run) Begun() bool { return r.begun }
+// Born reports whether its leader was spawned.
+func (r *Run) Born() bool { return r.machine.Born }
 
 // State is how the run is shown.
 func (r *Run) State() process.State { return r.machine.State() }
