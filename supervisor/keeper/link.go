@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -314,8 +315,15 @@ func (l *Link) renew(r Renewed) {
 	l.renewed <- r // nobody else sends
 }
 
+// shortageLimit is how long a request waits for a shortage of the kernel to end.
+const shortageLimit = 5 * time.Second
+
 func (l *Link) send(p packet) error {
 	err := l.conn.send(p)
+	for limit := time.Now().Add(shortageLimit); passing(err) && time.Now().Before(limit); {
+		time.Sleep(time.Millisecond)
+		err = l.conn.send(p)
+	}
 	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed) {
 		return ErrKeeperGone
 	}
