@@ -248,6 +248,8 @@ func TestStoreInUseIsLeftAlone(t *testing.T) {
 		}
 	}
 	unix.Kill(worker, unix.SIGCONT)
+	// The next daemon waits 5 s for it, which may be too short on a busy machine.
+	eventually(t, "the worker has ended", func() bool { return !running(worker) })
 	d.launch()
 	if s := d.status("p"); s.State != process.Running || s.PID != pid {
 		t.Errorf("%+v", s)
