@@ -189,6 +189,29 @@ func TestEventsAreToldOnce(t *testing.T) {
 	}
 }
 
+// What a run has begun is told though the worker dies before the event is on disk.
+func TestStartIsToldThoughTheWorkerDiesAtOnce(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	for i := range 10 {
+		d.start(process.Spec{Name: fmt.Sprint("x", i), Command: "exec sleep 1000"})
+		d.killWorker()
+	}
+	told := map[string]string{}
+	eventually(t, "all is told", func() bool {
+		clear(told)
+		for _, e := range d.events(process.EventQuery{}) {
+			told[e.Name] += fmt.Sprintf("%s %v; ", e.Kind, e.PID != 0)
+		}
+		return strings.Contains(told["x9"], "started")
+	})
+	for name, got := range told {
+		if got != "defined false; starting false; started true; " {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 // Over the wire events are one object a line; without follow they end.
 func TestEventsOverTheWire(t *testing.T) {
 	t.Parallel()

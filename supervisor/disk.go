@@ -224,11 +224,15 @@ func (p *managed) saveEvents() {
 		return
 	}
 	p.disk.events = nil
-	p.s.store.Write(store.Change{Name: p.name, Events: events, Company: true, Done: func(err error) {
+	c := store.Change{Name: p.name, Events: events, Company: true, Done: func(err error) {
 		if err != nil {
 			p.inbox.put(func() { p.keepEvents(events) })
 		}
-	}})
+	}}
+	if target := p.kept.Target; !p.unread { // it says what was told
+		c.Target = &target
+	}
+	p.s.store.Write(c)
 }
 
 // maxUntold bounds the events that wait for a disk that takes none.

@@ -171,14 +171,21 @@ func (p *managed) told(events []lifecycle.Event) {
 	for _, e := range events {
 		switch e.Kind {
 		case lifecycle.RunStarted:
-			r := p.runs[e.Run]
-			p.tell(process.Event{Kind: process.EventStarted, Run: e.Run, PID: r.PID(), JobID: r.JobID})
+			p.tellStarted(p.runs[e.Run])
 		case lifecycle.RunEnding:
 			if e.Cause != 0 && e.Cause != process.CauseExit && e.Cause != process.CauseLost && e.Cause != process.CauseStart {
 				p.tell(process.Event{Kind: process.EventStopping, Run: e.Run, JobID: p.runs[e.Run].JobID, Cause: e.Cause})
 			}
 		}
 		p.handle(e)
+	}
+}
+
+// tellStarted tells once that a run has started.
+func (p *managed) tellStarted(r *run.Run) {
+	if r.ID.Run > p.kept.Started {
+		p.kept.Started = r.ID.Run
+		p.tell(process.Event{Kind: process.EventStarted, Run: r.ID.Run, PID: r.PID(), JobID: r.JobID})
 	}
 }
 

@@ -120,6 +120,9 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 // goOn is the first that the loop of a process does that was taken over.
 func (p *managed) goOn() {
 	for _, r := range p.runs {
+		if !p.unread {
+			p.tellStarted(r) // the former worker may have died before it could
+		}
 		r.Resume()
 	}
 	switch {

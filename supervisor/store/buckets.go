@@ -65,6 +65,10 @@ type Target struct {
 	// whether one that left no trace was ever there.
 	Origin Origin `json:"origin,omitzero"`
 
+	// Started is the last run of which it was told that it had started. It is written with
+	// that event.
+	Started uint64 `json:"started,omitempty"`
+
 	// Changed are the fields of the definition that the run of this number does not
 	// follow, since they were changed while it went on, with what they are for it.
 	Changed []process.Setting `json:"changed,omitempty"`

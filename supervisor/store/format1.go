@@ -66,7 +66,7 @@ func (r *record) process() Process {
 		// A birth id that each program that reads this record gives it.
 		Definition: Definition{ID: "format1-" + r.Spec.Name, Spec: process.Spec(r.Spec), Job: r.Spec.JobID, Dir: r.Spec.Dir},
 		Target: Target{
-			Up: r.Up, State: r.At, Run: r.Run, JobID: r.JobID, Owed: r.Owed, Removed: r.Removed,
+			Up: r.Up, State: r.At, Run: r.Run, Started: r.Run, JobID: r.JobID, Owed: r.Owed, Removed: r.Removed,
 			Origin: Origin{Boot: r.Origin.Boot}, Next: r.Next, Missed: r.Missed,
 		},
 		Last: r.Last,
