@@ -135,14 +135,19 @@ func behindRunsOf(name string) []byte { return append([]byte(name), 1) }
 // trimEvents deletes so many events at most, the oldest, beyond MaxEvents or MaxAge.
 func trimEvents(events *bolt.Bucket, most int, now time.Time) error {
 	c := events.Cursor()
+	key, value := c.First()
 	for range most {
-		key, value := c.First()
-		if key == nil || events.Sequence()-binary.BigEndian.Uint64(key) < MaxEvents && !tooOld(value, "time", now) {
+		if key == nil {
+			return nil
+		}
+		seq := binary.BigEndian.Uint64(key)
+		if events.Sequence()-seq < MaxEvents && !tooOld(value, "time", now) {
 			return nil
 		}
 		if err := c.Delete(); err != nil {
 			return err
 		}
+		key, value = c.Seek(eventKey(seq + 1)) // First would look into each page that is empty now
 	}
 	return nil
 }
