@@ -31,6 +31,7 @@ cd /run/here
 
 ./processmanager -socket /tmp/processmanager.sock -secret mysecretkey 2>/run/here/log &
 daemon=$!
+trap 'kill $daemon 2>/dev/null || :' EXIT
 until grep -q 'listening on' /run/here/log; do kill -0 $daemon || { cat /run/here/log >&2; exit 9; }; sleep 0.02; done
 
 ./pmclient -socket /tmp/processmanager.sock -secret mysecretkey start -name myprocess -command "echo hello world" -log
@@ -38,7 +39,7 @@ until ./pmclient -socket /tmp/processmanager.sock -secret mysecretkey status -na
 echo ==list
 ./pmclient -socket /tmp/processmanager.sock -secret mysecretkey list -format json
 echo ==status
-./pmclient -socket /tmp/processmanager.sock -secret mysecretkey status -name myprocess -format json
+./pmclient -socket /tmp/processmanager.sock -secret mysecretkey status -name myprocess -format json || [ $? = 3 ] # it is at rest
 echo ==stop
 ./pmclient -socket /tmp/processmanager.sock -secret mysecretkey stop -name myprocess
 echo ==restart

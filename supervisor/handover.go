@@ -75,6 +75,7 @@ func (s *Supervisor) handedOver() map[string]keptTail {
 // written, the processes go on, and what would not have been theirs to lose is ended.
 func (s *Supervisor) TookOver() {
 	s.store.Begin()
+	s.finishDeletes()
 	s.mu.Lock()
 	for _, p := range s.names {
 		s.loops.Go(p.loop)

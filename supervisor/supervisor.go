@@ -76,7 +76,8 @@ type Supervisor struct {
 	mu    sync.Mutex
 	names map[string]*managed
 
-	strays map[string]*stray // by the name of the group
+	strays    map[string]*stray // by the name of the group
+	condemned []string          // processes that a former worker was about to forget
 }
 
 var errShuttingDown = &process.Error{Code: process.CodeShuttingDown, Message: "the daemon is shutting down"}

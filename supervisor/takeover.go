@@ -37,6 +37,10 @@ func (s *Supervisor) takeOver(contents store.Contents, held []keeper.Held) error
 	}
 	tails := s.handedOver()
 	for _, kept := range contents.Processes {
+		if kept.Removed { // a former worker was about to forget it
+			s.condemned = append(s.condemned, kept.Spec.Name)
+			continue
+		}
 		s.resume(kept, nil, groups, holds, tails)
 	}
 	for _, u := range contents.Unreadable {
@@ -125,16 +129,15 @@ func (p *managed) goOn() {
 		}
 		r.Resume()
 	}
-	switch {
-	case p.kept.Removed && !p.machine.Busy(): // a former worker was about to forget it
-		p.handle(lifecycle.Event{Kind: lifecycle.Delete})
-	case p.owed && p.times != nil:
-		p.owed = false
-		p.handle(lifecycle.Event{Kind: lifecycle.Due})
-	case p.owed:
-		p.owed = false
-		p.handle(lifecycle.Event{Kind: lifecycle.Start})
+	if !p.owed {
+		return
 	}
+	p.owed = false
+	kind := lifecycle.Start
+	if p.times != nil {
+		kind = lifecycle.Due
+	}
+	p.handle(lifecycle.Event{Kind: kind})
 }
 
 // adopt makes a run that is under way the process's current one. It reports false when
@@ -211,6 +214,26 @@ func latest(name string, groups map[keeper.RunID]*cgroup.Group, holds map[keeper
 	return number
 }
 
+// finishDeletes destroys what is kept of processes that a former worker was about to
+// forget. Their names are free from now on: what is written for others comes later.
+func (s *Supervisor) finishDeletes() {
+	for _, name := range s.condemned {
+		if err := os.RemoveAll(s.logDir(name)); err != nil {
+			s.log.Printf("process '%s': its log stays: %v", name, err)
+		}
+		s.store.Write(forgotten(name, func(err error) {
+			if err != nil { // the next daemon does it
+				s.log.Print(err)
+			}
+		}))
+	}
+	s.condemned = nil
+}
+
+func forgotten(name string, done func(error)) store.Change {
+	return store.Change{Name: name, Remove: true, Events: []process.Event{{Kind: process.EventDeleted}}, Done: done}
+}
+
 // erase destroys what is kept of a process, the log first: without a definition nobody
 // would look for it.
 func (s *Supervisor) erase(name string, out output) {
@@ -223,7 +246,7 @@ func (s *Supervisor) erase(name string, out output) {
 	}
 	s.at(PointCleared)
 	done := make(chan error, 1)
-	s.store.Write(store.Change{Name: name, Remove: true, Events: []process.Event{{Kind: process.EventDeleted}}, Done: func(err error) { done <- err }})
+	s.store.Write(forgotten(name, func(err error) { done <- err }))
 	if err := <-done; err != nil { // the next daemon does it
 		s.log.Print(err)
 	}
