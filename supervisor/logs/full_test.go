@@ -32,25 +32,38 @@ func onSmallDisk(t *testing.T, test func(t *testing.T, dir string)) {
 		test(t, dir)
 		return
 	}
-	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	child.Env = append(os.Environ(), smallDisk+"="+t.TempDir())
-	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
-		child.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		child.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		child.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+		attr.Cloneflags |= unix.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
+	if err := again(t, attr, smallDisk+"="+t.TempDir()); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("no mount namespace: %v", err)
+	}
+}
+
+// again runs the test once more, in a process of its own, whose environment says so. It
+// returns why there can be no such process.
+func again(t *testing.T, attr *syscall.SysProcAttr, env string) error {
+	t.Helper()
+	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	child.Env = append(os.Environ(), env)
+	child.SysProcAttr = attr
 	out, err := child.CombinedOutput()
 	var exit *exec.ExitError
 	switch {
-	case err == nil:
 	case errors.As(err, &exit):
 		t.Errorf("%v\n%s", err, out)
-	case os.Getenv("CI") == "true":
-		t.Fatal(err)
-	default:
-		t.Skipf("no mount namespace: %v", err)
+	case err != nil:
+		return err
+	case !strings.Contains(string(out), "--- PASS: "+t.Name()+" "):
+		t.Errorf("it was not run again:\n%s", out)
 	}
+	return nil
 }
 
 // fill takes all room on the disk, until the file is removed.
@@ -188,7 +201,11 @@ func TestAFullDiskMakesWritersWaitIfAskedTo(t *testing.T) {
 		}()
 		until(t, "refused", func() bool { return reports.Load() > 0 })
 		// Nobody reads from a full pipe: the writer waits, or is about to.
-		until(t, "the pipe is full", func() bool { return buffered(int(f.tree.Fd())) > p.size-4096 })
+		until(t, "the pipe is full", func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return buffered(int(f.tree.Fd())) > p.size-4096
+		})
 		select {
 		case <-done:
 			t.Error("nobody waited")
@@ -246,7 +263,9 @@ func TestFullDiskWithoutSpliceLosesNothing(t *testing.T) {
 		p := move(t, l, f, 1)
 		f.say(t, "first\n")
 		p.Flush()
+		l.mu.Lock()
 		l.cur.reads = true
+		l.mu.Unlock()
 		fill(t, dir+"/fill")
 		var want strings.Builder
 		want.WriteString("first\n")
@@ -267,79 +286,94 @@ func TestFullDiskWithoutSpliceLosesNothing(t *testing.T) {
 	})
 }
 
-// limitFiles has no file of this process grow beyond so many bytes, until the test ends.
-func limitFiles(t *testing.T, most uint64) (lift func()) {
-	t.Helper()
-	var before unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
-		t.Fatal(err)
+const limitedFiles = "LOGS_TEST_LIMIT"
+
+// withLimitedFiles runs the test again in a process of its own, in which no file can
+// grow beyond so many bytes after limit, until lift. In this process a limit would also
+// hold for what the testing package writes.
+func withLimitedFiles(t *testing.T, test func(t *testing.T, limit func(most uint64) (lift func()))) {
+	if os.Getenv(limitedFiles) == "" {
+		if err := again(t, nil, limitedFiles+"=1"); err != nil {
+			t.Fatal(err)
+		}
+		return
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: most, Max: before.Max}); err != nil {
-		t.Fatal(err)
-	}
-	lift = func() { unix.Setrlimit(unix.RLIMIT_FSIZE, &before) }
-	t.Cleanup(lift)
-	return lift
+	test(t, func(most uint64) (lift func()) {
+		var before unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: most, Max: before.Max}); err != nil {
+			t.Fatal(err)
+		}
+		return func() { unix.Setrlimit(unix.RLIMIT_FSIZE, &before) }
+	})
 }
 
 // A file that may not grow is followed by the next one, by splice and without, and
 // nothing is dropped. Nobody dies of SIGXFSZ.
 func TestAFileThatCannotGrowIsFollowedByTheNext(t *testing.T) {
-	for _, splice := range []bool{true, false} {
-		dir := t.TempDir() + "/x"
-		m := newMover(t)
-		m.pack.delay = 0
-		l := open(t, m, dir, Options{MaxFiles: 1000})
-		f := newFIFO(t)
-		p := move(t, l, f, 1)
-		f.say(t, "first\n")
-		p.Flush()
-		want := "first\n"
-		lift := limitFiles(t, 20_000)
-		for i := range 10 {
-			line := fmt.Sprintf("%d %s\n", i, strings.Repeat("x", 11_111))
-			f.say(t, "%s", line)
-			want += line
-			if l.cur != nil {
-				l.cur.reads = !splice
-			}
+	withLimitedFiles(t, func(t *testing.T, limit func(uint64) func()) {
+		for _, splice := range []bool{true, false} {
+			dir := t.TempDir() + "/x"
+			m := newMover(t)
+			m.pack.delay = 0
+			l := open(t, m, dir, Options{MaxFiles: 1000})
+			f := newFIFO(t)
+			p := move(t, l, f, 1)
+			f.say(t, "first\n")
 			p.Flush()
-			if i == 5 { // the next mover finds it as it is
-				p.Leave()
-				l = open(t, m, dir, Options{MaxFiles: 1000})
-				p = move(t, l, f, 1)
+			want := "first\n"
+			lift := limit(20_000)
+			for i := range 10 {
+				line := fmt.Sprintf("%d %s\n", i, strings.Repeat("x", 11_111))
+				f.say(t, "%s", line)
+				want += line
+				l.mu.Lock() // the pump may be moving
+				if l.cur != nil {
+					l.cur.reads = !splice
+				}
+				l.mu.Unlock()
+				p.Flush()
+				if i == 5 { // the next mover finds it as it is
+					p.Leave()
+					l = open(t, m, dir, Options{MaxFiles: 1000})
+					p = move(t, l, f, 1)
+				}
+			}
+			p.Finish()
+			lift()
+			if got := query(t, l, Query{}); got != want {
+				t.Errorf("splice %v: %d bytes, not %d", splice, len(got), len(want))
+			}
+			if n, _ := l.Dropped(); n != 0 {
+				t.Errorf("splice %v: %d bytes were dropped", splice, n)
 			}
 		}
-		p.Finish()
-		lift()
-		if got := query(t, l, Query{}); got != want {
-			t.Errorf("splice %v: %d bytes, not %d", splice, len(got), len(want))
-		}
-		if n, _ := l.Dropped(); n != 0 {
-			t.Errorf("splice %v: %d bytes were dropped", splice, n)
-		}
-	}
+	})
 }
 
 // Where no file may have a byte it is said and counted, as on a full disk, and goes on
 // when that is over.
 func TestNoFileMayGrowAtAll(t *testing.T) {
-	var reports atomic.Int32
-	l := open(t, newMover(t), t.TempDir()+"/x", Options{Report: func(error) { reports.Add(1) }})
-	f := newFIFO(t)
-	p := move(t, l, f, 1)
-	lift := limitFiles(t, 0)
-	f.say(t, "lost\n")
-	p.Flush()
-	if n, since := l.Dropped(); n != 5 || since.IsZero() || l.Trouble() == nil || reports.Load() != 1 {
-		t.Errorf("%d bytes dropped, %v, %d reports", n, l.Trouble(), reports.Load())
-	}
-	lift()
-	until(t, "writing again", func() bool { f.say(t, "kept\n"); p.Flush(); return l.Trouble() == nil })
-	p.Finish()
-	if got := query(t, l, Query{}); !strings.Contains(got, " bytes of output are missing here: ") || !strings.HasSuffix(got, ": file too large\nkept\n") {
-		t.Errorf("%q", got)
-	}
+	withLimitedFiles(t, func(t *testing.T, limit func(uint64) func()) {
+		var reports atomic.Int32
+		l := open(t, newMover(t), t.TempDir()+"/x", Options{Report: func(error) { reports.Add(1) }})
+		f := newFIFO(t)
+		p := move(t, l, f, 1)
+		lift := limit(0)
+		f.say(t, "lost\n")
+		p.Flush()
+		if n, since := l.Dropped(); n != 5 || since.IsZero() || l.Trouble() == nil || reports.Load() != 1 {
+			t.Errorf("%d bytes dropped, %v, %d reports", n, l.Trouble(), reports.Load())
+		}
+		lift()
+		until(t, "writing again", func() bool { f.say(t, "kept\n"); p.Flush(); return l.Trouble() == nil })
+		p.Finish()
+		if got := query(t, l, Query{}); !strings.Contains(got, " bytes of output are missing here: ") || !strings.HasSuffix(got, ": file too large\nkept\n") {
+			t.Errorf("%q", got)
+		}
+	})
 }
 
 // A disk may have no room for a new file while it has room for bytes: the oldest file
