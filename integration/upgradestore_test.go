@@ -358,3 +358,28 @@ func TestRunsOfTheFirstFormatAreAdopted(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// A worker that is not ready has read nothing of what trees say: of a process without a
+// log that would be gone with it.
+func TestAnUpgradeThatFailsLosesNoOutput(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, setup{})
+	file := d.dir + "/crash"
+	d.setup.Env = []string{"PROCESSMANAGER_CRASH_FILE=" + file}
+	d.launch()
+	d.start(process.Spec{Name: "p", Command: `i=0; until [ -e go ]; do i=$((i+1)); echo line $i; sleep 0.01; done; echo last $i`})
+	d.said("p", "line 10\n")
+	crashing{d, file}.arm("hold " + supervisor.PointTaken)
+	if r := d.pmclient("upgrade"); r.code != 1 || !strings.Contains(r.stderr, "the old program goes on") {
+		t.Fatalf("%+v", r)
+	}
+	d.hangUp()
+	touchFile(t, d.dir+"/go")
+	d.rest("p")
+	n := 0
+	for line := range strings.Lines(d.logs("p", 1<<30)) {
+		if n++; line != fmt.Sprintf("line %d\n", n) && line != fmt.Sprintf("last %d\n", n-1) {
+			t.Fatalf("line %d is %q", n, line)
+		}
+	}
+}

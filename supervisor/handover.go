@@ -78,6 +78,10 @@ func (s *Supervisor) TookOver() {
 	s.finishDeletes()
 	s.mu.Lock()
 	for _, p := range s.names {
+		for _, r := range p.runs {
+			r.ReadOutput()
+		}
+		p.publish()
 		s.loops.Go(p.loop)
 	}
 	s.mu.Unlock()

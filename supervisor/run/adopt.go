@@ -23,7 +23,8 @@ type Found struct {
 // A run existed if the keeper holds its start or exit, or its group names a leader, or
 // somebody is in its group; where that is not known, there may be somebody.
 //
-// What has happened since comes through owner.Tell.
+// What has happened since comes through owner.Tell. Its output is not read before
+// ReadOutput.
 func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 	held := found.Held
 	var output *os.File
@@ -69,7 +70,7 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 		h.Log.Printf("%v: %v", r.ID, err)
 	}
 	r.tells(eventMemory)()
-	r.readOutput(output)
+	r.held = output
 	r.meter = NewMeter(h.Procfs, r.group, h.Clock.Now()-r.boot)
 	r.setDeadline()
 	r.tells(eventChanged)()
@@ -173,6 +174,14 @@ const (
 	firstBackoff = 100 * time.Millisecond
 	mostBackoff  = 2 * time.Second // each is twice as long as the one before
 )
+
+// ReadOutput begins to move the output of an adopted run. A worker that may still have to
+// give way must not: what it has moved of a run without a log would be lost with it.
+func (r *Run) ReadOutput() {
+	output := r.held
+	r.held = nil
+	r.readOutput(output)
+}
 
 // readOutput goes on moving where the former worker stopped: from the end that the keeper
 // holds, or from the FIFO by its name. What cannot be opened, because there are too few

@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,11 +46,12 @@ type Run struct {
 	backoff time.Duration  // before that
 	outlive timer          // to see whether the leader outlives a kill for lack of memory
 
-	begun    bool   // Begin was called, or it is adopted
-	made     bool   // the group is there
-	unwatch  func() // nil: not watched
-	forget   func() // ends the watch of the memory; nil: there is none
-	pump     Pump   // nil: the FIFO is gone
+	begun    bool     // Begin was called, or it is adopted
+	made     bool     // the group is there
+	unwatch  func()   // nil: not watched
+	forget   func()   // ends the watch of the memory; nil: there is none
+	pump     Pump     // nil: the FIFO is gone
+	held     *os.File // reads the output of an adopted run that is not read yet; nil: the keeper held none
 	meter    *Meter
 	orphan   *orphan // a leader that is not the keeper's child
 	leader   proc.ID
