@@ -7,51 +7,63 @@
 //
 // # The machine of a process
 //
-// A [Process] decides what should run: its target, what a request waits for, what
-// follows the end of a run. It sees each run only as starting, running, ending or
-// stuck. Without a run it is at rest (stopped, completed, failed) or scheduled.
+// A [Process] decides what should run: its target (Up), what follows the end of a run
+// ([Then]), and which requests are answered when ([Goal]). It sees each run only as starting,
+// running, ending or stuck. Without a run it is at rest (stopped, completed, failed) or
+// scheduled. It holds none or one run today.
 //
-//	            at rest      scheduled  starting, running  ending           stuck
-//	start       starts *)    done       done               queued           refused
-//	stop        done         stopped    ends               drops a queued   kills again
-//	                                                       start; joins
-//	restart     = start      done       ends, then starts  queued           refused
-//	delete      removes      removes    ends, removes      joins, removes   kills again, removes
-//	schedule    arms *)      arms anew  arms               arms             arms
+//	            at rest      scheduled  starting         running        ending           stuck
+//	start       starts *)    done       waits with the   done           queued           refused
+//	                                    first one
+//	stop        done         stopped    ends             ends           drops a queued   kills again
+//	                                                                    start; joins
+//	restart     = start      done       ends, then       ends, then     queued           refused
+//	                                    starts           starts
+//	delete      removes      removes    ends, removes    ends, removes  joins, removes   kills again, removes
+//	schedule    arms *)      arms anew  arms             arms           arms             arms
 //	is changed
-//	due         –            starts     skips              skips            skips
-//	shutdown    –            –          ends               drops a queued   –
-//	                                                       start; joins
-//	run started –            –          answers start      –                –
-//	run ending  –            –          ending             –                –
-//	run stuck   –            –          –                  tells all        –
-//	run ended   –            –          by its outcome     what was queued  by its outcome
+//	due         –            starts     skips            skips          skips            skips
+//	shutdown    –            –          ends             ends           drops a queued   –
+//	                                                                    start
+//	run started –            –          answers start    –              –                –
+//	run ending  –            –          ending           ending         –                –
+//	run stuck   –            –          tells all        tells all      tells all        –
+//	run ended   –            –          by its outcome   by its         what was queued  by its outcome
+//	                                                     outcome
 //
 //	*) with a schedule it becomes scheduled; if it is to be up
 //
-// While a process is being deleted a start is refused, and nothing but the end of
-// its runs changes that. A request that a later one drops is answered superseded.
+// Who joins an end waits for it, and gives it a cause if it has none. While a process is
+// being deleted a start is refused, and nothing but the end of its runs changes that. A
+// request that a later one drops is answered superseded. Stuck tells everybody who waits, and
+// drops what was to follow.
 //
 // # The machine of a run
 //
-// A [Run] decides how one execution goes, from spawn until nobody is left, and why
-// it ended. Nobody is left when its cgroup is empty and its leader's exit is known (or
-// known to be unknowable), in either order. Then its last output is moved, and it is over.
+// A [Run] decides how one execution goes, from spawn until nobody is left, and why it ended.
+// Nobody is left when its cgroup is empty and its leader's exit is known (or known to be
+// unknowable), in either order. Then its last output is moved, and it is over.
 //
-//	             starting          running            stopping
-//	spawned      running           –                  signals **)
-//	spawn failed drains: start       –                  drains
-//	end          stops: grace      stops: grace,      stuck: kills again
-//	                               signal
-//	leader gone  –                 empty: drains      empty: drains
-//	                               else ends the rest
-//	empty        –                 awaits the leader  awaits the leader, or drains
-//	leader late  –                 –                  kills the leader
-//	grace over   –                 –                  kills the tree
-//	kill over    –                 –                  stuck
-//	drained      –                 –                  –
+// [Phase] says how far the run has come, [Asked] how far its end has. A run that is asked to
+// end before its leader is there goes through the same steps by the same clock; the leader
+// meets the last of them at its birth.
 //
-//	**) it was asked to end before its leader was there
+//	             starting             running              stopping
+//	spawned      running              –                    signals or kills, as was asked
+//	spawn failed drains: start        –                    drains
+//	end          stops: grace         stops: grace,        gives a cause; stuck: kills again
+//	                                  signal **)
+//	leader gone  –                    empty: drains        empty: drains
+//	                                  else ends the rest
+//	empty        –                    awaits the leader    awaits the leader, or drains
+//	leader late  –                    kills the leader     kills the leader
+//	grace over   –                    –                    kills the tree
+//	kill over    –                    –                    stuck
 //
-// The first reason why a run ends is the one that counts: [Run.Cause].
+//	**) if the group is empty, only the leader is left elsewhere: it is awaited, then killed
+//
+// Draining takes nothing but drained, and is over then; over takes nothing.
+//
+// The first reason why a run ends is the one that counts: [Run.Cause]. [Run.Success] is that
+// its leader ended it, and well.
 package lifecycle

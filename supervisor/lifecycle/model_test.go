@@ -47,7 +47,6 @@ type tree struct {
 type waiting struct {
 	kind  EventKind
 	since time.Duration
-	run   uint64 // that it may have to end
 }
 
 const (

@@ -192,6 +192,8 @@ func (p Process) start() (Process, []Action) {
 			p.Then = ThenRest
 		}
 		return p, []Action{{Do: Save}}
+	case slices.ContainsFunc(p.Runs, func(r Execution) bool { return r.Phase == Starting }):
+		return p, nil // answered with the one who has started it
 	case p.Busy(), p.Rest == process.Scheduled:
 		return p, []Action{answer(UntilStarted)}
 	}
@@ -263,16 +265,23 @@ func (p Process) shutdown() (Process, []Action) {
 	if p.Then == ThenStart {
 		p.Then = ThenRest
 	}
-	return p, append(p.end(process.CauseShutdown), Action{Do: Disarm}, fail(UntilStarted, process.CodeShuttingDown))
+	var actions []Action
+	for i := range p.Runs {
+		if r := &p.Runs[i]; r.Phase != Stopping {
+			r.Phase = Stopping
+			actions = append(actions, Action{Do: EndRun, Run: r.Number, Cause: process.CauseShutdown})
+		}
+	}
+	return p, append(actions, Action{Do: Disarm}, fail(UntilStarted, process.CodeShuttingDown))
 }
 
-// end ends each run that is not being ended, and tries again where one is stuck.
+// end has each run end. One that is being ended has its cause, or takes this one if it has
+// none (its leader has left its group); one that is stuck is killed again.
 func (p *Process) end(cause process.Cause) (actions []Action) {
 	for i := range p.Runs {
-		if r := &p.Runs[i]; r.Phase != Stopping || r.Stuck {
-			r.Phase, r.Stuck = Stopping, false
-			actions = append(actions, Action{Do: EndRun, Run: r.Number, Cause: cause})
-		}
+		r := &p.Runs[i]
+		r.Phase, r.Stuck = Stopping, false
+		actions = append(actions, Action{Do: EndRun, Run: r.Number, Cause: cause})
 	}
 	return actions
 }

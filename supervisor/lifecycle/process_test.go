@@ -37,6 +37,7 @@ var (
 	start, stop, restart  = Event{Kind: Start}, Event{Kind: Stop}, Event{Kind: Restart}
 	remove, shutdown, due = Event{Kind: Delete}, Event{Kind: Shutdown}, Event{Kind: Due}
 	begun, stuck          = Event{Kind: RunStarted, Run: 7}, Event{Kind: RunStuck, Run: 7}
+	ending                = Event{Kind: RunEnding, Run: 7}
 	good                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseExit, Success: true}
 	bad                   = Event{Kind: RunEnded, Run: 7, Cause: process.CauseExit}
 	stopped               = Event{Kind: RunEnded, Run: 7, Cause: process.CauseStop}
@@ -99,6 +100,9 @@ func TestProcess(t *testing.T) {
 			"end 7 shutdown, disarm, started!shutting_down, stopped"},
 
 		{"started", starting, []Event{begun}, process.Running, "started"},
+		{"start of a starting one is answered when it has started", starting, []Event{start, begun}, process.Running, "started"},
+		{"or has not", starting, []Event{start, failed}, process.Failed, "started!start_failed, stopped"},
+		{"a scheduled run that starts too", scheduledRunStarting, []Event{start, begun}, process.Running, "started"},
 		{"start fails", starting, []Event{failed}, process.Failed, "started!start_failed, stopped"},
 		{"a scheduled start fails", scheduledRunStarting, []Event{failed}, process.Scheduled, "started!start_failed, stopped, arm, started"},
 		{"stop while starting", starting, []Event{stop, stopped}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
@@ -106,11 +110,13 @@ func TestProcess(t *testing.T) {
 		{"start is queued behind a stop", running, []Event{stop, start, stopped}, process.Starting,
 			"end 7 stop, disarm, started!superseded, save, save, stopped, arm, spawn 8"},
 		{"stop drops a queued start", running, []Event{stop, start, stop, stopped}, process.Stopped,
-			"end 7 stop, disarm, started!superseded, save, save, disarm, started!superseded, save, stopped"},
+			"end 7 stop, disarm, started!superseded, save, save, end 7 stop, disarm, started!superseded, save, stopped"},
 		{"delete drops a queued start", running, []Event{restart, remove, stopped}, process.Stopped,
-			"end 7 stop, save, disarm, started!superseded, save, stopped, remove"},
+			"end 7 stop, save, end 7 stop, disarm, started!superseded, save, stopped, remove"},
 		{"stop joins a delete", running, []Event{remove, stop, stopped}, process.Stopped,
-			"end 7 stop, disarm, started!superseded, save, stopped, remove"},
+			"end 7 stop, disarm, started!superseded, save, end 7 stop, stopped, remove"},
+		{"stop of what ends by itself tells the run", running, []Event{ending, stop, stopped}, process.Stopped,
+			"end 7 stop, disarm, started!superseded, save, stopped"},
 		{"what is being deleted does not start", running, []Event{remove, start}, process.Stopping,
 			"end 7 stop, disarm, started!superseded, save, refuse!not_found"},
 		{"a stopping schedule that is started waits for its time", scheduledRun, []Event{stop, start, stopped}, process.Scheduled,
@@ -128,6 +134,8 @@ func TestProcess(t *testing.T) {
 			"end 7 stop, save, " + told + ", stopped"},
 		{"stuck at its deadline, then gone: scheduled again", scheduledRun, []Event{stuck, late}, process.Scheduled,
 			told + ", stopped, arm, started"},
+		{"shutdown leaves a stuck one alone", running, []Event{stop, stuck, shutdown}, process.Stopping,
+			"end 7 stop, disarm, started!superseded, save, " + told + ", disarm, started!shutting_down"},
 		{"stop of a stuck one tries again", running, []Event{stop, stuck, stop}, process.Stopping,
 			"end 7 stop, disarm, started!superseded, save, " + told + ", end 7 stop, disarm, started!superseded, save"},
 		{"delete of a stuck one removes it when it is gone", running, []Event{stop, stuck, remove, stopped}, process.Stopped,

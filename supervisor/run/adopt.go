@@ -9,6 +9,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // Found is what a former worker has left of a run.
@@ -143,7 +144,7 @@ func (r *Run) takeUpAttrs() {
 	}
 	r.noted, r.left = r.note, r.note.Left
 	r.machine.Phase, r.machine.Asked, r.machine.Cause = lifecycle.Stopping, lifecycle.Signalled, r.note.Cause
-	r.machine.Success = r.note.Exit != nil && succeeded(r.note.Exit)
+	r.machine.Success = r.note.Cause == process.CauseExit && r.note.Exit != nil && succeeded(r.note.Exit)
 }
 
 // Followed is what is to follow the end of an adopted run, and the job id of that.
@@ -152,20 +153,29 @@ func (r *Run) Followed() (lifecycle.Then, string) { return r.note.Then, r.note.J
 // Ends reports whether a former worker had begun to end it.
 func (r *Run) Ends() bool { return r.machine.Asked != lifecycle.NotAsked }
 
-// Resume goes on with an end that was begun before.
+// Resume goes on with an end that was begun before: by a former worker, or until a fault.
 func (r *Run) Resume() {
-	if r.machine.Phase != lifecycle.Stopping {
-		return
+	if r.machine.Phase == lifecycle.Stopping {
+		if err := RetryPassing(r.group.Thaw); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have been about to be signalled
+			r.host.Log.Printf("%v: %v", r.ID, err)
+		}
 	}
-	if err := r.group.Thaw(); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have been about to be signalled
-		r.host.Log.Printf("%v: %v", r.ID, err)
-	}
-	switch r.machine.Asked {
-	case lifecycle.Signalled:
+	switch m := r.machine; {
+	case m.Phase >= lifecycle.Draining:
+	case m.Empty && m.Asked < lifecycle.Killed:
+		r.phase.after(leaderGrace, lifecycle.LeaderLate)
+	case m.Asked == lifecycle.Signalled:
 		r.phase.after(r.grace(), lifecycle.GraceOver)
-		r.signal()
-	case lifecycle.Killed:
+		if m.Born {
+			r.signal()
+		}
+	case m.Asked == lifecycle.Killed:
 		r.phase.after(killLimit, lifecycle.KillOver)
+		if m.Empty {
+			r.killLeader()
+		} else {
+			r.sendKill()
+		}
 	}
 }
 

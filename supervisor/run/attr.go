@@ -71,26 +71,19 @@ func readAttr(g Group, name string, value any) (bool, error) {
 	return true, json.Unmarshal(data, value)
 }
 
-// noteEnd records why the run is being ended, and what is to follow, before anything is
-// done about it.
+// noteEnd records why the run is being ended, what is to follow, and what is known of its
+// leader, before anything is done about it. A group that is not there yet is told at the
+// leader's birth.
 func (r *Run) noteEnd() {
-	note := r.note
-	note.Cause = r.machine.Cause
+	r.note.Cause = r.machine.Cause
 	if r.exit != nil { // what an earlier worker knew of it stands
-		note.Exit = r.exit
+		r.note.Exit = r.exit
 	}
-	if note == r.noted {
+	if r.note == r.noted {
 		return
 	}
-	note.Boot = cmp.Or(note.Boot, r.host.Clock.Now())
-	r.note = note
-	switch err := setAttr(r.group, attrEnd, note); {
-	case errors.Is(err, fs.ErrNotExist): // the group is not made yet: it is noted at the birth; or never was
-		return
-	case err != nil:
-		r.host.Log.Printf("%v: %v", r.ID, err)
-	}
-	r.noted = note
+	r.note.Boot = cmp.Or(r.note.Boot, r.host.Clock.Now())
+	r.putNote()
 	r.host.at(PointNoted)
 }
 
@@ -101,7 +94,16 @@ func (r *Run) noteOver() {
 		return
 	}
 	r.note.Over = cmp.Or(r.note.Over, r.host.Clock.Now())
-	if err := setAttr(r.group, attrEnd, r.note); err != nil && r.made {
-		r.host.Log.Printf("%v: %v", r.ID, err)
+	r.putNote()
+}
+
+// putNote puts the note on the group. What could not be put there is put with what is
+// noted next.
+func (r *Run) putNote() {
+	err := RetryPassing(func() error { return setAttr(r.group, attrEnd, r.note) })
+	if err == nil {
+		r.noted = r.note
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		r.host.Log.Printf("%v: record that it is being ended: %v", r.ID, err)
 	}
 }

@@ -4,29 +4,66 @@
 //
 // A [Run] owns what belongs to one execution: its cgroup, its FIFO, the attributes on the
 // group, its timers and figures. [lifecycle.Run] says what is to be done; the Run does it.
-// A [Host] is what all runs of a daemon share.
+// A [Host] is what all runs of a daemon share: the groups, the keeper, the clock.
 //
-// A Run belongs to the goroutine of its process. Whatever happens to the run (the leader
-// is born or ends, the group is empty, a timer fires) reaches that goroutine as an [Event],
-// through [Owner.Tell]; [Run.Handle] takes it and returns what the process must be told.
-// What can wait for a disk or for the keeper is done beside the goroutine, through
-// [Owner.Aside], and comes back as an Event too: so signals wait for nobody.
+// A Run belongs to the goroutine of its process, which is its [Owner]. Whatever happens to
+// the run (the leader is born or ends, the group is empty, a timer fires) reaches that
+// goroutine as an [Event], through Owner.Tell; [Run.Handle] takes it and returns what the
+// process must be told. What can wait for a disk or for the keeper is done beside the
+// goroutine, through Owner.Aside, and comes back as an Event too: so signals wait for nobody.
+//
+// # The life of a run
+//
+//	New, Begin    the group is made and says whose run it is, the FIFO is made and read, the
+//	              keeper clones the leader into the group. RunStarted is told. Should one of
+//	              these fail, the run ends with the cause start.
+//	it runs       Send signals the leader or the tree, Change takes up another deadline or
+//	              another way to end
+//	it ends       because End was called, its deadline has passed, or its leader has ended and
+//	              has left others behind. RunEnding is told.
+//	nobody left   the last output is moved, the figures are read. RunEnded is told, once, and
+//	              nothing after it. Result says how it went.
+//	Release       when the result is on disk: FIFO and group are removed, the keeper forgets
+//	              the run. It also removes what a failed start has made.
+//
+// [Host.Adopt] stands in place of New and Begin when a former worker has begun the run, and
+// [Run.Resume] goes on with an end that one has begun. Each [Point] is a moment at which a
+// worker may have died.
 //
 // # What stands on the group
 //
 // The attributes of a group live and die with it, so they are never stale: whose run it is,
-// its leader, and, before the first signal is sent, why it is being ended and what is to
-// follow. A new worker goes on from them ([Host.Adopt]).
+// its leader, and, before the first signal is sent, why it is being ended, what is to follow,
+// and what is known of the leader's exit. They are kept up as that changes.
 //
 // # Ending a tree
 //
 // It is frozen (at most 100 ms), every process in it is sent the stop signal, it is thawed;
 // after the grace period cgroup.kill ends the rest. A tree that is still there 5 s later is
-// stuck. A leader that left its group is ended by the keeper, or by its pidfd.
+// stuck: RunStuck is told, and End kills it again. A group that is empty for a second while
+// the leader's exit is not known has a leader elsewhere; that is ended by the keeper, or by
+// its pidfd, within the same bounds.
+//
+// # What is not known
+//
+// "Nobody is left" is an empty or a missing group. Any other answer says nothing: the group
+// is looked at again, less and less often, up to once a second. SIGKILL that could not be
+// sent for want of a descriptor is sent when there is one; output that cannot be opened is
+// tried again. An exit code is never made up: a leader that nobody could see end is lost.
+//
+// # Faults of ours
+//
+// After a panic in what was being done about a run, [Run.Recover] does again what was done in
+// part, by what the machine says is under way. Work beside the goroutine says itself whether
+// a fault has ended it; if not, it goes on, and is not begun a second time.
 //
 // # Implementation
 //
 // run.go takes events and carries out actions, spawn.go brings a run about, end.go ends its
-// tree, result.go says how it went, adopt.go takes over one that goes on, attr.go has the
-// attributes, meter.go the figures.
+// tree, result.go says how it went, adopt.go takes over one that goes on, orphan.go watches a
+// leader that the keeper does not know, oom.go tells whom the kernel ended for lack of
+// memory, attr.go has the attributes, fifo.go the FIFOs, meter.go the figures.
+//
+// The tests make up a machine (fake_test.go): one group, a keeper and a clock, in which each
+// step can fail, take long, meet a fault, or be the last of a worker.
 package run

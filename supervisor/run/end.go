@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -68,7 +69,7 @@ func (r *Run) signal() {
 	note("thaw", RetryPassing(r.group.Thaw))
 	h.at(PointThawed)
 	r.note.Sent = true
-	note("record that it was asked", setAttr(r.group, attrEnd, r.note))
+	r.putNote()
 	h.at(PointAsked)
 }
 
@@ -125,7 +126,10 @@ func (r *Run) Send(s process.Signal, tree bool) (sent int, err error) {
 	if o == nil {
 		o = &orphan{procfs: r.host.Procfs, leader: func() (proc.ID, error) { return r.leader, nil }}
 	}
-	return 1, o.send(unix.Signal(s))
+	if err := o.send(unix.Signal(s)); err != nil {
+		return 0, err
+	}
+	return 1, nil
 }
 
 func (r *Run) kill() {
@@ -195,7 +199,11 @@ func (r *Run) drain() {
 	}
 	over := *r
 	end := r.host.Clock.Now()
+	faulty := new(atomic.Bool)
+	r.drained = faulty
 	r.owner.Aside(func() Event {
+		done := false
+		defer func() { faulty.Store(!done) }()
 		if over.moveErr != nil { // the last chance
 			if err := RetryPassing(func() error { return over.takeUpOutput(nil) }); err != nil {
 				over.host.Log.Printf("%v: the last of its output is lost: %v", over.ID, err)
@@ -209,6 +217,7 @@ func (r *Run) drain() {
 		}
 		result := over.summary(end)
 		over.host.at(PointDrained)
+		done = true
 		return Event{Run: over.ID.Run, kind: eventDone, what: lifecycle.Drained, done: func(r *Run) { r.result = result }}
 	})
 }

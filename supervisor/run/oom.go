@@ -43,7 +43,10 @@ func uncounted(err error) bool {
 
 // countKills is for a change of memory.events. What is counted now has to be outlived.
 func (r *Run) countKills() {
-	if r.machine.LeaderGone || !r.machine.Born || r.machine.Phase >= lifecycle.Draining || r.kills > r.outlived {
+	if r.stirred = !r.machine.Born; r.stirred {
+		return
+	}
+	if r.machine.LeaderGone || r.machine.Phase >= lifecycle.Draining || r.kills > r.outlived {
 		return
 	}
 	if r.kills = r.oomKills(); r.kills > r.outlived {
@@ -56,7 +59,12 @@ func (r *Run) outlives() {
 	if r.machine.LeaderGone || r.machine.Phase >= lifecycle.Draining {
 		return
 	}
-	if doomed, err := r.leader.Doomed(r.host.Procfs); err != nil || doomed {
+	doomed, err := r.leader.Doomed(r.host.Procfs)
+	if err != nil { // it is not known
+		r.outlive.after(mostPause, 0)
+		return
+	}
+	if doomed {
 		return
 	}
 	r.outlived = r.kills

@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,7 @@ type orphan struct {
 	leader func() (proc.ID, error) // zero without an error: there is none any more
 	procfs string
 	stop   chan struct{}
+	once   sync.Once // closes it
 }
 
 // Pauses between two looks at an orphan that cannot be waited for.
@@ -137,4 +139,4 @@ func (o *orphan) send(s unix.Signal) error {
 	return err
 }
 
-func (o *orphan) close() { close(o.stop) }
+func (o *orphan) close() { o.once.Do(func() { close(o.stop) }) }

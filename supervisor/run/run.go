@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,13 +59,15 @@ type Run struct {
 	start    time.Time     // by the wall clock, which can be stepped; zero: it has not started
 	boot     time.Duration // the same by the clock
 	moveErr  error         // why its output is not read; nil: it is
-	birth    *birth        // under way; nil: it was, or never will be
+	birth    *birth        // nil: it has not begun, or is adopted
+	drained  *atomic.Bool  // nil: that has not begun; true: a fault of ours has ended it
 	gone     *Event        // the leader's end, as it was told
 	exit     *proc.Exit    // of the leader; nil: it runs, or nobody could see it
 	note     endAttr       // what is to stand on the group
 	noted    endAttr       // what stands there
 	left     *process.LeftBehind
 	unkilled bool   // SIGKILL could not be sent to the tree yet
+	stirred  bool   // its memory.events has changed before it was born
 	kills    uint64 // for lack of memory in its tree, as were counted last
 	outlived uint64 // that its leader has outlived
 	refused  error  // why the leader, which has left its group, cannot be ended
@@ -111,6 +114,9 @@ func (h *Host) New(plan Plan, owner Owner) *Run {
 // Begin has the leader spawned. The run's number must be on disk.
 func (r *Run) Begin() {
 	r.begun = true
+	if r.machine.Phase >= lifecycle.Draining { // it never will be
+		return
+	}
 	if r.machine.Phase != lifecycle.Starting { // it was asked to end meanwhile
 		r.owner.Tell(r.notSpawned(nil))
 		return
@@ -142,8 +148,9 @@ func (r *Run) Cancel(err error) []lifecycle.Event {
 // notSpawned is the event of a run that has no leader and will have none.
 func (r *Run) notSpawned(err error) Event {
 	return Event{Run: r.ID.Run, kind: eventDone, what: lifecycle.SpawnFailed, done: func(r *Run) {
-		if r.failed = err; err == nil {
-			r.error = "it was ended before it was started"
+		r.failed, r.error = err, "it was ended before it was started"
+		if err != nil {
+			r.error = err.Error()
 		}
 	}}
 }
@@ -152,6 +159,9 @@ func (r *Run) notSpawned(err error) Event {
 func (r *Run) Handle(e Event) []lifecycle.Event {
 	switch e.kind {
 	case eventDone:
+		if awaited := r.machine.Phase == lifecycle.Draining; awaited != (e.what == lifecycle.Drained) || !awaited && (r.machine.Born || r.machine.Phase == lifecycle.Over) {
+			return nil // after a fault that is settled otherwise
+		}
 		e.done(r)
 		told := r.step(lifecycle.RunEvent{Kind: e.what})
 		if e.what == lifecycle.Spawned {
@@ -166,12 +176,11 @@ func (r *Run) Handle(e Event) []lifecycle.Event {
 		if !r.phase.rings(e.gen) {
 			return nil
 		}
-		if told := r.look(); r.machine.Empty || r.machine.Phase >= lifecycle.Draining { // the notice of it found no descriptor
-			if len(told) > 0 {
-				return told
-			}
+		what, empty := r.phase.what, r.machine.Empty
+		if told := r.look(); r.machine.Empty != empty { // the notice of it found no descriptor
+			return told
 		}
-		return r.step(lifecycle.RunEvent{Kind: r.phase.what})
+		return r.step(lifecycle.RunEvent{Kind: what})
 	case eventAgain:
 		if r.again.rings(e.gen) {
 			if r.unkilled {
@@ -203,7 +212,10 @@ func (r *Run) born() {
 	if r.gone != nil {
 		r.owner.Tell(*r.gone)
 	}
-	r.owner.Tell(Event{Run: r.ID.Run, kind: eventChanged})
+	if r.stirred {
+		r.tells(eventMemory)()
+	}
+	r.tells(eventChanged)()
 }
 
 // exited takes note of the leader's end.
@@ -277,6 +289,9 @@ func (r *Run) Follow(then lifecycle.Then, jobID string) {
 
 // Change takes up a definition that has changed, as far as a tree that runs can follow.
 func (r *Run) Change(ending process.Ending) {
+	if r.machine.Phase > lifecycle.Running { // what has ended it stands
+		ending.Deadline = r.ending.Deadline
+	}
 	r.ending = ending
 	r.setDeadline()
 	if r.phase.awaits(lifecycle.GraceOver) { // it is being ended
@@ -295,9 +310,8 @@ func (r *Run) setDeadline() {
 // step feeds the machine and carries out what it says.
 func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 	var actions []lifecycle.RunAction
-	was := r.machine
 	r.machine, actions = r.machine.Step(e)
-	if is := r.machine; is.Asked != lifecycle.NotAsked && (is.Asked != was.Asked || is.Born != was.Born || is.LeaderGone != was.LeaderGone) {
+	if r.machine.Asked != lifecycle.NotAsked && r.machine.Phase != lifecycle.Over {
 		r.noteEnd()
 	}
 	tell := func(k lifecycle.EventKind) {
@@ -335,9 +349,6 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 			r.unwatch, r.forget = nil, nil
 			tell(lifecycle.RunEnded)
 			told[len(told)-1].Cause = r.result.Cause // a signal, say, if it ended by itself
-			if r.machine.Cause == process.CauseStart {
-				told[len(told)-1].Cause = process.CauseStart
-			}
 		}
 	}
 	return told
@@ -394,31 +405,37 @@ func (r *Run) Failed() error { return r.failed }
 func (r *Run) Phase() lifecycle.Phase { return min(r.machine.Phase, lifecycle.Stopping) }
 
 // Recover goes on after a fault in what was being done about the run: nobody knows how far
-// that had come.
+// that had come. What was done in part is done again; what goes on beside the loop, or has
+// come back from there, is left alone.
 func (r *Run) Recover() []lifecycle.Event {
 	switch {
 	case r.machine.Phase == lifecycle.Over: // its end was not recorded
 		r.machine.Phase = lifecycle.Draining
-		r.drain()
-		return nil
+		return r.step(lifecycle.RunEvent{Kind: lifecycle.Drained})
 	case r.machine.Phase == lifecycle.Draining:
-		r.drain()
+		if r.drained == nil || r.drained.Load() {
+			r.drain()
+		}
 		return nil
 	case !r.machine.Born && r.birth == nil:
 		return r.Cancel(errors.New("the daemon has a fault, and did not start it"))
-	case !r.machine.Born && !r.birth.faulty.Load(): // it goes on beside the loop
+	case !r.machine.Born && !r.birth.faulty.Load():
+		r.Resume()
 		return nil
 	case !r.machine.Born: // should there be a leader, nobody was told of it
 		r.birth.take(r)
 		r.failed = process.Errorf(process.CodeInternal, "process '%s' was not started: the daemon has a fault; its log says where", r.ID.Name)
 		r.error, r.start = "the daemon has a fault, and did not start it", time.Time{}
 		r.machine = lifecycle.Run{Phase: lifecycle.Stopping, Cause: process.CauseStart, Born: true, LeaderGone: true, Asked: lifecycle.Killed}
-		r.phase.after(killLimit, lifecycle.KillOver)
-		r.kill()
-		return r.look()
 	}
 	r.Resume()
 	r.setDeadline()
+	if r.moveErr != nil {
+		r.retry.after(firstBackoff, 0)
+	}
+	if r.kills > r.outlived {
+		r.outlive.after(outliveTime, 0)
+	}
 	if r.gone != nil {
 		r.owner.Tell(*r.gone)
 	}
