@@ -175,7 +175,11 @@ func (p Process) unscheduled() (Process, []Action) {
 	if p.Rest == process.Scheduled {
 		p.Rest = process.Stopped
 	}
-	return p, []Action{{Do: Disarm}}
+	actions := []Action{{Do: Disarm}}
+	if p.ending() && p.Then == ThenRest { // a start that came meanwhile was to arm it
+		actions = append(actions, fail(UntilStarted, process.CodeSuperseded))
+	}
+	return p, actions
 }
 
 func (p Process) start() (Process, []Action) {

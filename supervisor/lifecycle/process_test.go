@@ -148,6 +148,8 @@ func TestProcess(t *testing.T) {
 		{"but not what was stopped", resting, []Event{{Kind: Rescheduled}}, process.Completed, ""},
 		{"a schedule that is given during a run", running, []Event{{Kind: Rescheduled}, good}, process.Scheduled, "arm, stopped, arm, started"},
 		{"a schedule that is taken", onSchedule, []Event{{Kind: Unscheduled}}, process.Stopped, "disarm"},
+		{"a schedule that is taken before a start has armed it", scheduledRun, []Event{stop, start, {Kind: Unscheduled}, stopped}, process.Stopped,
+			"end 7 stop, disarm, started!superseded, save, save, disarm, started!superseded, stopped"},
 		{"a schedule that is taken during a run", scheduledRun, []Event{{Kind: Unscheduled}, good}, process.Completed, "disarm, stopped"},
 		{"the end of another run is nothing", running, []Event{{Kind: RunEnded, Run: 6}}, process.Running, ""},
 	} {
