@@ -50,7 +50,9 @@ func (s *Supervisor) Do(ctx context.Context, of process.Selection, op process.Op
 func (s *Supervisor) Show(ctx context.Context, of process.Selection) ([]process.Outcome, error) {
 	// To read a group's CPU time the kernel looks for it among all sisters that have
 	// run since theirs was read. One look at the parent brings all up to date first.
-	s.groups.CPU()
+	if _, one := of.Name(); !one {
+		s.groups.CPU()
+	}
 	// Most of it is waiting for the kernel to add up, so all cores take part.
 	return s.each(of, runtime.GOMAXPROCS(0), func(p *managed, o *process.Outcome) { o.Status = s.statusOf(p) })
 }
@@ -113,7 +115,12 @@ func (s *Supervisor) Events(ctx context.Context, q process.EventQuery, tell func
 // for any number; the outcomes are in their order.
 func (s *Supervisor) each(of process.Selection, atOnce int, do func(*managed, *process.Outcome)) ([]process.Outcome, error) {
 	s.mu.Lock()
-	all := maps.Clone(s.names)
+	var all map[string]*managed
+	if name, one := of.Name(); one { // its cost does not grow with how many there are
+		all = map[string]*managed{name: s.names[name]}
+	} else {
+		all = maps.Clone(s.names)
+	}
 	s.mu.Unlock()
 	known := slices.Sorted(maps.Keys(all))
 	names := known
