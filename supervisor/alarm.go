@@ -41,7 +41,7 @@ func (p *managed) ring() {
 	if p.alarm == nil { // it was taken back meanwhile
 		return
 	}
-	p.alarm = nil
+	p.disarm() // it may be an earlier one, that could not be taken back
 	if !p.next.IsZero() && !time.Now().Before(p.next) {
 		p.handle(lifecycle.Event{Kind: lifecycle.Due})
 	} else {

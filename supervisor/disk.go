@@ -16,9 +16,10 @@ import (
 // has come back for storeLimit the disk hangs: those who wait are told, and what they asked
 // for goes on when it can.
 type disk struct {
-	under int    // how much is under way
-	late  func() // takes back the call storeLimit after the last came back; nil: there is none
-	hung  error  // what those are told who wait while it hangs; nil: it does not
+	under int           // how much is under way
+	limit time.Duration // by the clock: storeLimit after the last came back
+	late  func()        // takes back the call then; nil: there is none
+	hung  error         // what those are told who wait while it hangs; nil: it does not
 
 	// What is to be written with the next change.
 	dirty      bool
@@ -33,6 +34,7 @@ type disk struct {
 	waits   []await  // what else does
 	unsaved error    // why the last write failed
 	retry   func()   // takes back the call for another try; nil: there is none
+	closed  bool     // it is being erased: nothing more is written
 }
 
 // write is a change on its way to the disk.
@@ -94,7 +96,8 @@ func (p *managed) watchDisk() {
 	if p.disk.late != nil {
 		p.disk.late()
 	}
-	p.disk.late = p.s.clock.At(p.s.clock.Now()+storeLimit, func() { p.inbox.put(p.hang) })
+	p.disk.limit = p.s.clock.Now() + storeLimit
+	p.disk.late = p.s.clock.At(p.disk.limit, func() { p.inbox.put(p.hang) })
 }
 
 // land notes that some of the work has come back.
@@ -112,7 +115,7 @@ func (p *managed) land() {
 
 // hang is for a disk that does not answer.
 func (p *managed) hang() {
-	if p.disk.late == nil || p.disk.under == 0 { // it has, just now
+	if p.disk.late == nil || p.s.clock.Now() < p.disk.limit { // it has, just now
 		return
 	}
 	p.disk.late = nil
@@ -123,10 +126,17 @@ func (p *managed) hang() {
 	p.disk.hung = process.Errorf(process.CodeStore, "process '%s': %s does not answer for %v; what was asked is done when it does", p.name, what, storeLimit)
 	p.s.log.Print(p.disk.hung)
 	p.publish()
-	if p.onDisk() {
+	p.answerHeld(p.disk.hung) // endTurn answers the others, unless they wait for a tree
+}
+
+// endTurn puts on disk and shows others what the loop has changed in what it took from the
+// inbox.
+func (p *managed) endTurn() {
+	for p.save(); p.disk.dirty; p.save() {
+	}
+	p.publish()
+	if p.disk.hung != nil && p.onDisk() {
 		p.answerAll(p.disk.hung)
-	} else { // the others wait for a tree
-		p.answerHeld(p.disk.hung)
 	}
 }
 
@@ -179,6 +189,9 @@ func (p *managed) save() {
 		return
 	}
 	d.dirty = false
+	if d.closed {
+		return
+	}
 	if p.unread && !p.kept.Removed { // what the store has stays as it is
 		w := &write{number: p.nextWrite(), runs: d.unkept}
 		d.events, d.unkept = nil, nil
@@ -220,13 +233,13 @@ func (p *managed) nextWrite() uint64 {
 // saveEvents puts on disk what tells of nothing else that is to be there.
 func (p *managed) saveEvents() {
 	events := p.disk.events
-	if len(events) == 0 || !p.stored {
+	if len(events) == 0 || !p.stored || p.disk.closed || p.disk.retry != nil { // they go with the next change
 		return
 	}
 	p.disk.events = nil
 	c := store.Change{Name: p.name, Events: events, Company: true, Done: func(err error) {
 		if err != nil {
-			p.inbox.put(func() { p.keepEvents(events) })
+			p.inbox.put(func() { p.keepEvents(events); p.tryAgain() })
 		}
 	}}
 	if target := p.kept.Target; !p.unread { // it says what was told
@@ -259,8 +272,9 @@ func (p *managed) back(w *write, err error) {
 
 // release removes what the runs of a write had.
 func (p *managed) release(w *write) {
+	runs := w.runs
 	p.aside(func() func() {
-		for _, r := range w.runs {
+		for _, r := range runs {
 			r.Release()
 		}
 		return func() {
@@ -285,6 +299,9 @@ func (p *managed) wrote(w *write) {
 	d := &p.disk
 	d.unsaved = w.err
 	if w.err != nil && !p.stored { // it could not be put on disk, so there is none
+		if d.closed = true; len(d.writes) > 0 { // what is on its way must not leave one there
+			p.s.store.Write(store.Change{Name: p.name, Remove: true})
+		}
 		p.machine.Removed = true
 		p.s.forget(p)
 		p.answerAll(w.err)
@@ -319,7 +336,7 @@ func (p *managed) tryAgain() {
 	p.disk.retry = p.s.clock.At(p.s.clock.Now()+retryDelay, func() {
 		p.inbox.put(func() {
 			p.disk.retry = nil
-			p.disk.dirty = p.disk.dirty || p.disk.unsaved != nil
+			p.disk.dirty = true
 		})
 	})
 }

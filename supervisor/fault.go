@@ -37,9 +37,7 @@ func (p *managed) guarded(do func()) {
 		p.recover()
 	})
 	do()
-	for p.save(); p.disk.dirty; p.save() {
-	}
-	p.publish()
+	p.endTurn()
 }
 
 func (p *managed) sayFault(fault *border.Panic) {
@@ -76,9 +74,7 @@ func (p *managed) recover() {
 	if p.s.isClosing() && !m.Closing {
 		p.handle(lifecycle.Event{Kind: lifecycle.Shutdown})
 	}
-	for p.save(); p.disk.dirty; p.save() {
-	}
-	p.publish()
+	p.endTurn()
 }
 
 // leaveAlone is the loop of a process that nobody manages any more.
@@ -98,6 +94,8 @@ func (p *managed) leaveAlone() {
 	}
 	p.view.Store(&v)
 	p.refuse.Store(err)
+	p.inbox.close()
+	close(p.ended)
 	<-p.s.closing
 	for _, r := range p.runs {
 		if err := newStray(p.s.groups.Child(run.Name(r.ID))).end(killLimit, nil, nil); err != nil {

@@ -42,12 +42,9 @@ func (b *inbox) take() (do func()) {
 	return do
 }
 
-// close ends it, and gives what nobody has taken.
-func (b *inbox) close() []func() {
+// close drops what nobody has taken, and takes nothing more.
+func (b *inbox) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.closed = true
-	rest := b.queue
-	b.queue = nil
-	return rest
+	b.closed, b.queue = true, nil
 }

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync/atomic"
@@ -42,7 +43,7 @@ type managed struct {
 	refuse   atomic.Pointer[process.Error] // what each request is told since then
 
 	inbox *inbox
-	ended chan struct{} // the loop has returned
+	ended chan struct{} // nobody takes from the inbox any more
 	view  atomic.Pointer[view]
 }
 
@@ -69,7 +70,11 @@ func (p *managed) rest() process.State {
 
 // loop does what is put into the inbox until the process is forgotten or the daemon ends.
 func (p *managed) loop() {
-	defer close(p.ended)
+	defer func() {
+		if p.broken == nil {
+			close(p.ended)
+		}
+	}()
 	defer p.end()
 	for !p.finished() {
 		do := p.inbox.take()
@@ -116,10 +121,8 @@ func (p *managed) end() {
 			r.Release()
 		}
 	}
-	rest := p.inbox.close()
+	p.inbox.close() // requests in it find that nobody takes them
 	p.answerAll(p.s.gone(p.name))
-	for range rest { // requests among them find that the loop has ended
-	}
 }
 
 // handle feeds the lifecycle and carries out what it says.
@@ -223,9 +226,9 @@ func (p *managed) spawn(number uint64) {
 	p.afterSave(func(err error) {
 		switch {
 		case p.runs[number] != r:
-		case err != nil:
-			p.startErr = err
-			p.told(r.Cancel(err))
+		case cmp.Or(err, p.invalid) != nil:
+			p.startErr = cmp.Or(err, p.invalid)
+			p.told(r.Cancel(p.startErr))
 		default:
 			p.s.at(PointNumbered)
 			r.Begin()
@@ -269,22 +272,27 @@ func (p *managed) nextJobID() string {
 // destroyed; the next daemon finishes what was begun.
 func (p *managed) remove() {
 	p.kept.Removed = true
-	p.disk.dirty = true
+	p.disk.dirty, p.disk.closed = true, false
 	p.afterSave(func(err error) {
 		if err != nil { // it would be back with the next daemon
 			p.kept.Removed = false
+			p.disk.dirty = true // a write behind that one may have been done
 			p.handle(lifecycle.Event{Kind: lifecycle.NotForgotten})
 			return
 		}
-		left := p.disk.unkept // their results could not be put on disk, and are not wanted any more
+		p.disk.closed = true
+		out, left := p.output, p.disk.unkept // their results could not be put on disk, and are not wanted any more
 		p.disk.unkept = nil
 		p.aside(func() func() {
 			p.s.at(PointCondemned)
 			for _, r := range left { // who gets the name next must not meet their groups
 				r.Release()
 			}
-			p.s.erase(p.name, p.output)
-			return func() { p.handle(lifecycle.Event{Kind: lifecycle.Forgotten}); p.s.forget(p) }
+			p.s.erase(p.name, out)
+			return func() {
+				p.s.forget(p) // first: who is answered may give the name to another
+				p.handle(lifecycle.Event{Kind: lifecycle.Forgotten})
+			}
 		})
 	})
 }
@@ -293,11 +301,8 @@ func (p *managed) remove() {
 // asked goes on.
 func (p *managed) ask(ctx context.Context, r request) (process.Status, error) {
 	r.answer = make(chan answer, 1)
-	if err := p.refuse.Load(); err != nil {
-		return process.Status{}, err
-	}
 	if !p.inbox.put(func() { p.receive(r) }) {
-		return process.Status{}, p.s.gone(p.name)
+		return process.Status{}, p.gone()
 	}
 	select {
 	case a := <-r.answer:
@@ -310,6 +315,14 @@ func (p *managed) ask(ctx context.Context, r request) (process.Status, error) {
 	case a := <-r.answer:
 		return a.status(), a.err
 	default:
-		return process.Status{}, p.s.gone(p.name)
+		return process.Status{}, p.gone()
 	}
+}
+
+// gone is what requests are told when nobody takes them any more.
+func (p *managed) gone() error {
+	if err := p.refuse.Load(); err != nil {
+		return err
+	}
+	return p.s.gone(p.name)
 }

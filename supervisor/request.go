@@ -87,9 +87,6 @@ func (p *managed) wait(r request, kind lifecycle.EventKind) {
 	}
 	p.waiting = append(p.waiting, r)
 	p.handle(lifecycle.Event{Kind: kind})
-	if p.disk.hung != nil && p.onDisk() {
-		p.answerAll(p.disk.hung)
-	}
 }
 
 // define is a start with a definition. Where the process has the same one it is started.
@@ -136,6 +133,12 @@ func (p *managed) set(r request, op process.Set) {
 // redefine gives the process another definition.
 func (p *managed) redefine(spec process.Spec) error {
 	spec.Name = p.name
+	switch { // a restart that follows would be refused too late
+	case p.machine.Removing, p.machine.Then == lifecycle.ThenRemove:
+		return p.failure(process.CodeNotFound)
+	case p.machine.Closing:
+		return errShuttingDown
+	}
 	times, err := judge(&spec)
 	if err != nil {
 		return err
@@ -144,7 +147,7 @@ func (p *managed) redefine(spec process.Spec) error {
 	if len(differ) == 0 && spec.JobID == p.kept.Spec.JobID {
 		return nil
 	}
-	cron := spec.Cron != p.kept.Spec.Cron
+	cron := spec.Cron != p.kept.Spec.Cron || p.invalid != nil // zone data may have been installed
 	event := process.Event{Kind: process.EventChanged}
 	for _, f := range differ {
 		event.Fields = append(event.Fields, f.Name)
@@ -220,6 +223,7 @@ func (p *managed) answer(r request, err error) {
 	a := answer{view: v, err: err}
 	switch {
 	case err != nil && err != p.startErr: // nothing was done
+	case p.disk.closed: // what it was is no more
 	case p.disk.hung != nil:
 		a.failIfDone(p.disk.hung)
 	case p.disk.dirty || len(p.disk.writes) > 0:
@@ -228,6 +232,7 @@ func (p *managed) answer(r request, err error) {
 	default:
 		a.failIfDone(p.disk.unsaved)
 	}
+	p.publish() // first: who is answered must see the new state
 	r.answer <- a
 }
 

@@ -129,7 +129,11 @@ func (p *managed) goOn() {
 		}
 		r.Resume()
 	}
-	if !p.owed {
+	switch {
+	case !p.owed:
+		return
+	case p.invalid != nil: // nothing of it is started
+		p.owed, p.jobID = false, ""
 		return
 	}
 	p.owed = false
