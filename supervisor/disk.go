@@ -314,17 +314,17 @@ func (p *managed) wrote(w *write) {
 		p.keepEvents(w.events)
 		p.tryAgain()
 	}
+	for len(d.waits) > 0 && d.waits[0].write <= w.number {
+		then := d.waits[0].then
+		d.waits = d.waits[1:]
+		then(w.err)
+	}
 	p.publish() // first: who is answered must see the new state
 	for len(d.held) > 0 && d.held[0].write <= w.number {
 		h := d.held[0]
 		d.held = d.held[1:]
 		h.answer.failIfDone(w.err)
 		h.request.answer <- h.answer
-	}
-	for len(d.waits) > 0 && d.waits[0].write <= w.number {
-		then := d.waits[0].then
-		d.waits = d.waits[1:]
-		then(w.err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+
 	"log"
 	"math/rand/v2"
 	"os"

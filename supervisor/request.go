@@ -195,7 +195,7 @@ func (p *managed) signal(r request, op process.SendSignal) {
 	if err != nil {
 		err = process.Errorf(process.CodeNotRunning, "process '%s': the signal could not be sent: %v", p.name, err)
 	}
-	r.answer <- answer{view: p.look(), signalled: sent, err: err}
+	r.answer <- answer{view: p.look(true), signalled: sent, err: err}
 }
 
 // settle answers those who wait for a goal.
@@ -218,7 +218,7 @@ func (p *managed) settle(g lifecycle.Goal, code process.Code) {
 // answer answers a request with how things stand. What is done must be on disk first: the
 // next daemon would not know of it.
 func (p *managed) answer(r request, err error) {
-	v := p.look()
+	v := p.look(true) // it is told when it is on disk
 	v.already = r.found != 0 && r.found == v.run.Number && r.goal == lifecycle.UntilStarted
 	a := answer{view: v, err: err}
 	switch {

@@ -34,7 +34,7 @@ func (p *managed) publish() {
 	if !p.machine.Busy() && p.disk.hung == nil && p.releasing() && p.view.Load() != nil {
 		return
 	}
-	p.view.Store(p.look())
+	p.view.Store(p.look(false))
 }
 
 // releasing reports whether a run is over and still has something.
@@ -50,15 +50,15 @@ func (p *managed) releasing() bool {
 	return false
 }
 
-// look is how things stand.
-func (p *managed) look() *view {
+// look is how things stand; all: with a run that is not born yet.
+func (p *managed) look(all bool) *view {
 	v := &view{spec: p.kept.Spec, state: p.machine.State(), next: p.next, missed: p.kept.Missed, last: p.kept.Last,
 		invalid: p.invalid, output: p.output}
 	if v.spec.Dir == "" {
 		v.spec.Dir = p.kept.Dir
 	}
 	if n := len(p.machine.Runs); n > 0 {
-		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil && r.Born() { // the next worker will know of it
+		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil && (all || r.Born()) { // the next worker will know of it
 			v.state, v.run, v.boot, v.meter, v.pid = r.State(), r.Describe(), r.Boot(), r.Meter(), r.PID()
 			v.outputError = r.OutputError()
 			for _, waits := range p.kept.Changed {
