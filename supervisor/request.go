@@ -92,10 +92,12 @@ func (p *managed) wait(r request, kind lifecycle.EventKind) {
 // define is a start with a definition. Where the process has the same one it is started.
 func (p *managed) define(r request, op newDefinition) {
 	r.goal, r.jobID = lifecycle.UntilStarted, op.jobID
+	if err := p.final(); err != nil { // before the restart that follows is refused
+		p.answer(r, err)
+		return
+	}
 	differ := process.Differences(p.kept.Spec, *r.spec)
 	switch {
-	case p.unread:
-		p.answer(r, p.invalid)
 	case len(differ) == 0:
 		if err := p.mend(); err != nil {
 			p.answer(r, err)
@@ -116,8 +118,8 @@ func (p *managed) define(r request, op newDefinition) {
 
 // set changes fields of the definition. What a running tree can follow it follows at once.
 func (p *managed) set(r request, op process.Set) {
-	if p.unread {
-		p.answer(r, p.invalid)
+	if err := p.final(); err != nil {
+		p.answer(r, err)
 		return
 	}
 	spec, err := p.kept.Spec.With(op.Settings)
@@ -130,15 +132,22 @@ func (p *managed) set(r request, op process.Set) {
 	p.answer(r, err)
 }
 
-// redefine gives the process another definition.
-func (p *managed) redefine(spec process.Spec) error {
-	spec.Name = p.name
-	switch { // a restart that follows would be refused too late
+// final is why the definition cannot be changed any more; nil: it can.
+func (p *managed) final() error {
+	switch {
+	case p.unread:
+		return p.invalid
 	case p.machine.Removing, p.machine.Then == lifecycle.ThenRemove:
 		return p.failure(process.CodeNotFound)
 	case p.machine.Closing:
 		return errShuttingDown
 	}
+	return nil
+}
+
+// redefine gives the process another definition.
+func (p *managed) redefine(spec process.Spec) error {
+	spec.Name = p.name
 	times, err := judge(&spec)
 	if err != nil {
 		return err
