@@ -164,6 +164,14 @@ func runsOf(name string) []byte { return append([]byte(name), 0) }
 
 func eventKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
+// isOf reports whether a definition as it is kept is of the process with this id.
+func isOf(kept []byte, id string) bool {
+	var d struct {
+		ID string `json:"id"`
+	}
+	return json.Unmarshal(kept, &d) == nil && d.ID == id
+}
+
 // put writes one change, and gives its events their numbers. Of its runs a process keeps
 // so many.
 func put(tx *bolt.Tx, c *Change, keep uint64, now time.Time) error {
@@ -179,6 +187,12 @@ func put(tx *bolt.Tx, c *Change, keep uint64, now time.Time) error {
 		}
 	}
 	if c.Definition != nil {
+		if former := tx.Bucket(definitionBucket).Get(name); former != nil && !isOf(former, c.Definition.ID) {
+			// It was deleted, and that could not be put on disk.
+			if err := forgetRuns(tx.Bucket(runBucket), c.Name); err != nil {
+				return err
+			}
+		}
 		if err := putJSON(tx, definitionBucket, name, c.Definition); err != nil {
 			return err
 		}

@@ -97,6 +97,35 @@ func TestStoreGivesBackWhatWasPut(t *testing.T) {
 	}
 }
 
+// A process that was deleted may be there still, because the disk was full. Who takes its
+// name has no part in its history.
+func TestAnotherProcessOfANameHasNoRunsOfTheFormer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "processes.db")
+	s, _ := open(t, path)
+	former := testProcess("a")
+	former.Removed = true
+	put1(t, s, former)
+	changed := former.Definition
+	changed.Spec.Command = "true"
+	if err := write(s, Change{Name: "a", Definition: &changed}); err != nil {
+		t.Fatal(err)
+	}
+	if runs, err := s.Runs("a", 0); len(runs) != 1 || err != nil {
+		t.Errorf("a definition that has changed costs its runs: %v, %v", runs, err)
+	}
+	next := testProcess("a")
+	next.ID, next.Run = "b2", 1
+	if err := write(s, Change{Name: "a", Definition: &next.Definition, Target: &next.Target}); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, s)
+	s, c := open(t, path)
+	defer s.Close()
+	if len(c.Processes) != 1 || c.Processes[0].Last != nil || c.Processes[0].Removed || c.Processes[0].Run != 1 {
+		t.Errorf("%+v", c.Processes)
+	}
+}
+
 // A run that is told twice, as a takeover may, is there once.
 func TestRunsAreKeptInOrderAndUpToALimit(t *testing.T) {
 	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
