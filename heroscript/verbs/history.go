@@ -164,10 +164,11 @@ func event(e process.Event) string {
 	if e.JobID != "" {
 		add("job %s", e.JobID)
 	}
+	line := strings.Join(words, " ")
 	if e.Error != "" {
-		add(": %s", firstLine(e.Error, 200))
+		line += ": " + firstLine(e.Error, 200)
 	}
-	return strings.Join(words, " ")
+	return line
 }
 
 func positive(v, what string) (int, error) {
