@@ -184,7 +184,7 @@ func (f *rule) value(text string) (int, error) {
 		return f.low + i, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < f.low || n > f.most {
+	if err != nil || text[0] == '-' || n < f.low || n > f.most {
 		return 0, fmt.Errorf("%s is not %s: %s", process.Printable(text), f.what, f.hint)
 	}
 	return n, nil
