@@ -86,8 +86,8 @@ func read(expr string) (t text, err error) {
 	if weekdays.any && !comes(days, months) {
 		return t, errors.New(": that day never comes")
 	}
-	if weekdays.set&sunday7 != 0 && !weekdays.any { // the parser knows Sunday as 0 only
-		texts[4] = list(weekdays.set&^sunday7 | 1)
+	if !weekdays.any { // the parser knows Sunday as 0 only, and takes no range up to 7
+		texts[4] = list((weekdays.set | weekdays.set>>7) &^ sunday7)
 	}
 	t.wild = strings.ContainsAny(texts[0][:1]+texts[1][:1], "*?")
 	t.spec = strings.Join(texts, " ")
