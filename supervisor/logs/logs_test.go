@@ -51,6 +51,7 @@ func openReader(t testing.TB, path string) *os.File {
 
 func newMover(t testing.TB) *Mover {
 	t.Helper()
+	t.TempDir() // the directories of a test are removed when its mover, which may pack in them, is closed
 	m, err := NewMover()
 	if err != nil {
 		t.Fatal(err)
