@@ -313,6 +313,14 @@ func (p *managed) wrote(w *write) {
 		d.definition = d.definition || w.definition
 		p.keepEvents(w.events)
 		p.tryAgain()
+		if len(d.writes) > 0 { // what those behind it tell rests on this one too
+			d.dirty = true
+			for i := range d.held {
+				if d.held[i].write > w.number {
+					d.held[i].write = p.pendingWrite()
+				}
+			}
+		}
 	}
 	for len(d.waits) > 0 && d.waits[0].write <= w.number {
 		then := d.waits[0].then
