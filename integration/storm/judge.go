@@ -59,8 +59,10 @@ func (p *player) judgeDefinition(s process.Status) error {
 
 func (p *player) judgeNumbers(s process.Status, told story) error {
 	newest := newestRun(s)
-	if newest < p.newest && p.storm.hard() && told.runs[p.newest] == nil {
-		p.newest = newest // the run was refused, and could not be stored
+	// The run was refused, and could not be stored; one that takes its number now tells of
+	// itself before the status does.
+	if newest < p.newest && p.storm.hard() && (told.runs[p.newest] == nil || s.State == process.Starting) {
+		p.newest = newest
 	}
 	if newest < p.newest {
 		return fmt.Errorf("run %d was known, and now run %d is the newest", p.newest, newest)
