@@ -33,6 +33,7 @@ type disk struct {
 	held    []held   // answers that wait for a write
 	waits   []await  // what else does
 	unsaved error    // why the last write failed
+	failed  error    // why one did whose results are not on disk yet; nil: they are
 	retry   func()   // takes back the call for another try; nil: there is none
 	closed  bool     // it is being erased: nothing more is written
 }
@@ -313,14 +314,13 @@ func (p *managed) wrote(w *write) {
 		d.definition = d.definition || w.definition
 		p.keepEvents(w.events)
 		p.tryAgain()
-		if len(d.writes) > 0 { // what those behind it tell rests on this one too
-			d.dirty = true
-			for i := range d.held {
-				if d.held[i].write > w.number {
-					d.held[i].write = p.pendingWrite()
-				}
-			}
-		}
+		d.failed = w.err
+	}
+	err := w.err
+	if len(d.unkept) == 0 {
+		d.failed = nil
+	} else if err == nil { // what this one tells rests on results that are not on disk
+		err = d.failed
 	}
 	for len(d.waits) > 0 && d.waits[0].write <= w.number {
 		then := d.waits[0].then
@@ -331,7 +331,7 @@ func (p *managed) wrote(w *write) {
 	for len(d.held) > 0 && d.held[0].write <= w.number {
 		h := d.held[0]
 		d.held = d.held[1:]
-		h.answer.failIfDone(w.err)
+		h.answer.failIfDone(err)
 		h.request.answer <- h.answer
 	}
 }

@@ -13,8 +13,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/run"
 	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
 
@@ -245,6 +247,36 @@ func TestWhatCouldNotBeStoredIsNotThere(t *testing.T) {
 	}
 	if left := w.stored(t); len(left) > 0 {
 		t.Errorf("the store has %v", left)
+	}
+}
+
+// Who is told that a tree is gone can rely on it only when its result is on disk, whatever
+// was written meanwhile. A disk that takes nothing is not asked again at once.
+func TestAnAnswerRestsOnResultsThatAreOnDisk(t *testing.T) {
+	w := newWorld(t)
+	defer w.s.closeParts()
+	p := w.byHand(t, "a")
+	p.stored = true
+	r := w.s.host.New(run.Plan{ID: keeper.RunID{Name: "a", Run: 1}}, p)
+	failed := errors.New("the disk is full")
+	stop := asked(process.Stop{})
+	result, later := &write{number: 1, runs: []*run.Run{r}}, &write{number: 2}
+	p.disk.numbers, p.disk.writes, p.disk.held = 2, []*write{result, later}, []held{{request: stop, write: 2}}
+	p.back(result, failed)
+	p.endTurn()
+	if p.disk.numbers != 2 || p.disk.retry == nil {
+		t.Errorf("%d writes, retry %v", p.disk.numbers, p.disk.retry != nil)
+	}
+	p.back(later, nil)
+	if a := <-stop.answer; a.err != failed {
+		t.Errorf("stop: %v", a.err)
+	}
+	p.disk.stop()
+	p.disk.dirty = true
+	p.save() // as the retry does
+	p.turnsUntil(t, func() bool { return len(p.disk.writes) == 0 })
+	if p.disk.failed != nil || len(p.disk.unkept) > 0 {
+		t.Errorf("it is on disk, %v, and %d runs are not released", p.disk.failed, len(p.disk.unkept))
 	}
 }
 
