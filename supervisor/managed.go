@@ -3,6 +3,7 @@ package supervisor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -243,7 +244,7 @@ func (p *managed) over(number uint64) {
 	p.kept.Last = &result
 	if err := r.Failed(); err != nil {
 		p.startErr = err
-		if code := new(process.Error); !isError(err, &code) {
+		if _, ours := errors.AsType[*process.Error](err); !ours {
 			p.startErr = process.Errorf(process.CodeStart, "process '%s' could not be started: %v", p.name, err)
 		}
 	}

@@ -1,8 +1,6 @@
 package supervisor
 
 import (
-	"errors"
-
 	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
@@ -52,17 +50,9 @@ func (p *managed) receive(r request) {
 		p.define(r, op)
 	case process.StartAgain:
 		r.goal, r.jobID = lifecycle.UntilStarted, op.JobID
-		if err := p.mend(); err != nil {
-			p.answer(r, err)
-			return
-		}
 		p.wait(r, lifecycle.Start)
 	case process.Restart:
 		r.goal, r.jobID = lifecycle.UntilStarted, op.JobID
-		if err := p.mend(); err != nil {
-			p.answer(r, err)
-			return
-		}
 		p.wait(r, lifecycle.Restart)
 	case process.Stop:
 		r.goal = lifecycle.UntilStopped
@@ -81,12 +71,22 @@ func (p *managed) receive(r request) {
 
 // wait has a request answered by what comes of an event.
 func (p *managed) wait(r request, kind lifecycle.EventKind) {
-	if p.machine.Closing && r.goal == lifecycle.UntilStarted {
-		p.answer(r, errShuttingDown)
-		return
+	if r.goal == lifecycle.UntilStarted {
+		if err := p.mayStart(); err != nil {
+			p.answer(r, err)
+			return
+		}
 	}
 	p.waiting = append(p.waiting, r)
 	p.handle(lifecycle.Event{Kind: kind})
+}
+
+// mayStart is why nothing of it can be started; nil: it can.
+func (p *managed) mayStart() error {
+	if p.machine.Closing {
+		return errShuttingDown
+	}
+	return p.mend()
 }
 
 // define is a start with a definition. Where the process has the same one it is started.
@@ -99,10 +99,6 @@ func (p *managed) define(r request, op newDefinition) {
 	differ := process.Differences(p.kept.Spec, *r.spec)
 	switch {
 	case len(differ) == 0:
-		if err := p.mend(); err != nil {
-			p.answer(r, err)
-			return
-		}
 		p.wait(r, lifecycle.Start)
 	case !op.replace:
 		p.answer(r, process.Errorf(process.CodeExists, "there is a process '%s' with another definition (%s): change that with process.set (pmclient set), or give replace:true (-replace) to put this one in its place",
@@ -325,5 +321,3 @@ func judgeOld(spec process.Spec) (*schedule.Schedule, error) {
 	}
 	return times, err
 }
-
-func isError(err error, target **process.Error) bool { return errors.As(err, target) }

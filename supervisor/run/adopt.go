@@ -52,7 +52,7 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 	if found.Group != nil { // otherwise somebody removed it; the keeper knows how the leader ended
 		r.group = found.Group
 	}
-	r.begun, r.made, r.leader = true, true, leader.ID
+	r.made, r.leader = true, leader.ID
 	if held != nil {
 		r.leader = held.ID
 	}

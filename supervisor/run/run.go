@@ -47,7 +47,6 @@ type Run struct {
 	backoff time.Duration  // before that
 	outlive timer          // to see whether the leader outlives a kill for lack of memory
 
-	begun    bool     // Begin was called, or it is adopted
 	made     bool     // the group is there
 	unwatch  func()   // nil: not watched
 	forget   func()   // ends the watch of the memory; nil: there is none
@@ -113,7 +112,6 @@ func (h *Host) New(plan Plan, owner Owner) *Run {
 
 // Begin has the leader spawned. The run's number must be on disk.
 func (r *Run) Begin() {
-	r.begun = true
 	if r.machine.Phase >= lifecycle.Draining { // it never will be
 		return
 	}
@@ -141,7 +139,6 @@ func (r *Run) tells(k kind) func() {
 
 // Cancel ends a run that has not begun and will not, because of err.
 func (r *Run) Cancel(err error) []lifecycle.Event {
-	r.begun = true
 	return r.Handle(r.notSpawned(err))
 }
 
