@@ -18,7 +18,7 @@ type Field struct {
 	Group   Group    // what it belongs to
 	Value   string   // what the value is, for the help: "SIZE"; empty for a flag
 	Default string   // what holds without it, as text; empty: nothing
-	Choices []string // the only two values of a bool that is no flag: for false, for true
+	Choices []string // the only values of a text; or of a bool that is no flag: for false, for true
 	Live    bool     // a change acts on a tree that runs
 	Always  bool     // JSON has it in any case
 	Help    string   // one line
@@ -34,6 +34,9 @@ type Group string
 const (
 	GroupRun      Group = "run"
 	GroupSchedule Group = "schedule"
+	GroupRestart  Group = "restart"
+	GroupReady    Group = "ready"
+	GroupOrder    Group = "order"
 	GroupStop     Group = "stop"
 	GroupLog      Group = "log"
 )
@@ -210,6 +213,10 @@ func (f *Field) validate(s *Spec) error {
 		if *v != 0 && !v.valid() {
 			return fmt.Errorf("no signal %d: 1 to 64", *v)
 		}
+	case *string:
+		if *v != "" && f.Choices != nil && !slices.Contains(f.Choices, *v) {
+			return f.notAChoice(*v)
+		}
 	}
 	if f.check == nil || f.Text(*s) == "" && f.Name != "command" {
 		return nil
@@ -243,9 +250,13 @@ func (f *Field) parseBool(text string) (bool, error) {
 	}
 	i := slices.Index(f.Choices, text)
 	if i < 0 {
-		return false, fmt.Errorf("%s is neither %s", Printable(text), strings.Join(f.Choices, " nor "))
+		return false, f.notAChoice(text)
 	}
 	return i == 1, nil
+}
+
+func (f *Field) notAChoice(text string) error {
+	return fmt.Errorf("%s is neither %s", Printable(text), strings.Join(f.Choices, " nor "))
 }
 
 // ParseBool reads what stands for true or false.

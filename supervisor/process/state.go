@@ -5,9 +5,11 @@ import "fmt"
 // State is where a process is in its life.
 type State uint8
 
-// The states. The last three are at rest.
+// The states. The last three are at rest. They are stored and sent as text.
 const (
 	Scheduled State = iota + 1 // waits for its cron time
+	Waiting                    // for what it needs
+	Backoff                    // its last run failed, and the next attempt comes
 	Starting                   // a run is being spawned
 	Running                    // the leader lives
 	Stopping                   // the tree is being ended
@@ -17,7 +19,7 @@ const (
 )
 
 var stateNames = names[State]{"state", []string{
-	Scheduled: "scheduled", Starting: "starting", Running: "running", Stopping: "stopping",
+	Scheduled: "scheduled", Waiting: "waiting", Backoff: "backoff", Starting: "starting", Running: "running", Stopping: "stopping",
 	Stopped: "stopped", Completed: "completed", Failed: "failed",
 }}
 
@@ -33,19 +35,22 @@ type Cause uint8
 
 // The causes.
 const (
-	CauseExit     Cause = iota + 1 // the leader exited by itself
-	CauseSignal                    // the leader was ended by a signal that we did not send
-	CauseStop                      // stop, restart or delete was asked for
-	CauseShutdown                  // the daemon's own end
-	CauseDeadline                  // the run's deadline passed
-	CauseOOM                       // the kernel's out-of-memory killer
-	CauseStart                     // it could not be started
-	CauseLost                      // it ended while nobody could see it and no status was kept
+	CauseExit      Cause = iota + 1 // the leader exited by itself
+	CauseSignal                     // the leader was ended by a signal that we did not send
+	CauseStop                       // stop, restart or delete was asked for
+	CauseShutdown                   // the daemon's own end
+	CauseDeadline                   // the run's deadline passed
+	CauseOOM                        // the kernel's out-of-memory killer
+	CauseStart                      // it could not be started
+	CauseLost                       // it ended while nobody could see it and no status was kept
+	CauseUnhealthy                  // its health probe failed, or its watchdog was not fed
+	CauseReplaced                   // the next run took its place
 )
 
 var causeNames = names[Cause]{"cause", []string{
 	CauseExit: "exit", CauseSignal: "signal", CauseStop: "stop", CauseShutdown: "shutdown",
 	CauseDeadline: "deadline", CauseOOM: "oom", CauseStart: "start", CauseLost: "lost",
+	CauseUnhealthy: "unhealthy", CauseReplaced: "replaced",
 }}
 
 func (c Cause) String() string                { return causeNames.text(c) }

@@ -51,7 +51,7 @@ func TestEnumsReadWhatTheyWrite(t *testing.T) {
 	for v := State(0); v <= Failed; v++ {
 		check("state", v, new(State))
 	}
-	for v := Cause(0); v <= CauseLost; v++ {
+	for v := Cause(0); v <= CauseReplaced; v++ {
 		check("cause", v, new(Cause))
 	}
 	for v := Source(0); v <= SourceProc; v++ {
@@ -63,7 +63,7 @@ func TestEnumsReadWhatTheyWrite(t *testing.T) {
 	for v := Hierarchy(0); v <= HierarchyPrivate; v++ {
 		check("hierarchy", v, new(Hierarchy))
 	}
-	for _, v := range []encoding.TextMarshaler{LevelProblem + 1, HierarchyPrivate + 1, Failed + 1, CauseLost + 1, SourceProc + 1, State(255)} {
+	for _, v := range []encoding.TextMarshaler{LevelProblem + 1, HierarchyPrivate + 1, Failed + 1, CauseReplaced + 1, SourceProc + 1, State(255)} {
 		if text, err := v.MarshalText(); err == nil {
 			t.Errorf("%v is written as %q, want an error", v, text)
 		}
@@ -73,7 +73,7 @@ func TestEnumsReadWhatTheyWrite(t *testing.T) {
 			t.Errorf("%T takes nonsense", v)
 		}
 	}
-	if got := (Failed + 1).String(); got != "state(8)" {
+	if got := (Failed + 1).String(); got != "state(10)" {
 		t.Errorf("got %s", got)
 	}
 }
