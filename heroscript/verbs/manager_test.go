@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -24,13 +25,27 @@ type recorder struct {
 	logErr error // of a log, behind output
 }
 
+// settings are the fields of a spec that were given.
+func settings(s process.Spec) string {
+	list := []string{"name:" + s.Name}
+	for i := range process.Fields {
+		if text := process.Fields[i].Text(s); text != "" {
+			list = append(list, process.Fields[i].Name+":"+text)
+		}
+	}
+	if s.JobID != "" {
+		list = append(list, "jobid:"+s.JobID)
+	}
+	return "{" + strings.Join(list, " ") + "}"
+}
+
 func (r *recorder) note(format string, args ...any) {
 	r.asked = append(r.asked, fmt.Sprintf(format, args...))
 }
 
 func (r *recorder) StartSpec(_ context.Context, spec process.Spec, replace bool) (process.Status, error) {
 	r.spec = spec
-	r.note("start %+v", spec)
+	r.note("start %s", settings(spec))
 	if replace {
 		r.note("replace")
 	}

@@ -77,12 +77,12 @@ func TestVerbsAskTheManager(t *testing.T) {
 		"!!process.log name:a from:0":               "show a, log a 0",
 		"!!process.start name:a":                    "process.StartAgain {JobID:} of a",
 		"!!process.start name:a,b jobid:j":          "process.StartAgain {JobID:j} of a,b",
-		"!!process.start NAME:a command:'b\n c'":    "start " + spec("Command:b\n c"),
-		"!!process.start name:a command:b log":      "start " + spec("Command:b", "Log:true"),
-		"!!process.start name:a command:b job_id:j": "start " + spec("Command:b", "JobID:j"),
-		"!!process.start name:a command:b log:off deadline:0 cron:'' format:table":       "start " + spec("Command:b"),
-		"!!process.start name:a command:b replace":                                       "start " + spec("Command:b") + ", replace",
-		"!!process.start name:a command:b deadline:0.5 cron:'0 0 * * *' stop_signal:int": "start " + spec("Command:b", "Deadline:500ms", "Cron:0 0 * * *", "StopSignal:INT"),
+		"!!process.start NAME:a command:'b\n c'":    "start " + spec("command:b\n c"),
+		"!!process.start name:a command:b log":      "start " + spec("command:b", "log:true"),
+		"!!process.start name:a command:b job_id:j": "start " + spec("command:b", "jobid:j"),
+		"!!process.start name:a command:b log:off deadline:0 cron:'' format:table":       "start " + spec("command:b"),
+		"!!process.start name:a command:b replace":                                       "start " + spec("command:b") + ", replace",
+		"!!process.start name:a command:b deadline:0.5 cron:'0 0 * * *' stop_signal:int": "start " + spec("command:b", "cron:0 0 * * *", "deadline:0.5", "stop_signal:INT"),
 	} {
 		m := &recorder{}
 		answer := RunText(context.Background(), m, script)
@@ -95,17 +95,9 @@ func TestVerbsAskTheManager(t *testing.T) {
 	}
 }
 
-// spec is what a recorder notes of a spec with these fields.
-func spec(fields ...string) string {
-	text := "{Name:a Command: Dir: JobID: Schedule:{Cron:} Ending:{Deadline:0s StopSignal:0 StopTimeout:<nil>} " +
-		"Logging:{Log:false LogMaxSize:0 LogMaxFiles:0 LogMaxAge:0s LogMaxTotal:0 LogBlock:false}}"
-	for _, f := range fields {
-		key, _, _ := strings.Cut(f, ":")
-		at := strings.Index(text, key+":")
-		end := at + strings.IndexAny(text[at:], " }")
-		text = text[:at] + f + text[end:]
-	}
-	return text
+// spec is what a recorder notes of a spec of a with these settings.
+func spec(settings ...string) string {
+	return "{" + strings.Join(append([]string{"name:a"}, settings...), " ") + "}"
 }
 
 // An action that was not read from a text has no place in one.

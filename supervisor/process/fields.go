@@ -23,7 +23,8 @@ type Field struct {
 	Always  bool     // JSON has it in any case
 	Help    string   // one line
 
-	in    func(*Spec) any // points to the field
+	in    func(*Spec) any                   // points to the field
+	clean func(text string) (string, error) // of a text: as it is kept; nil: as it was given
 	check func(value any) error
 }
 
@@ -53,6 +54,12 @@ var Fields = []Field{
 	{Name: "cron", JSON: "cron", Group: GroupSchedule, Value: "SCHEDULE", Live: true,
 		Help: "run at these times: five fields, @every 10s, @daily …",
 		in:   func(s *Spec) any { return &s.Cron }}, // package schedule says what it may be
+	{Name: "needs", JSON: "needs", Group: GroupOrder, Value: "NAMES", Live: true,
+		Help: "others that are started first, and that it waits for until they are ready; NAME:completed is a job that must have succeeded",
+		in:   func(s *Spec) any { return &s.Needs }, clean: cleanNeeds},
+	{Name: "after", JSON: "after", Group: GroupOrder, Value: "NAMES", Live: true,
+		Help: "others that it comes after where they are started too",
+		in:   func(s *Spec) any { return &s.After }, clean: cleanNames},
 	{Name: "deadline", JSON: "deadline_seconds", Group: GroupStop, Value: "TIME", Live: true,
 		Help: "end the tree this long after the start of a run: 30, 1.5, 90s, 10m, 2h, 1d",
 		in:   func(s *Spec) any { return &s.Deadline }},
@@ -105,7 +112,9 @@ func (f *Field) Set(s *Spec, text string) (err error) {
 	}
 	switch v := at.(type) {
 	case *string:
-		*v = text
+		if *v = text; f.clean != nil {
+			*v, err = f.clean(text)
+		}
 	case *bool:
 		*v, err = f.parseBool(text)
 	case *time.Duration:
@@ -216,6 +225,11 @@ func (f *Field) validate(s *Spec) error {
 	case *string:
 		if *v != "" && f.Choices != nil && !slices.Contains(f.Choices, *v) {
 			return f.notAChoice(*v)
+		}
+		if f.clean != nil {
+			if _, err := f.clean(*v); err != nil {
+				return err
+			}
 		}
 	}
 	if f.check == nil || f.Text(*s) == "" && f.Name != "command" {

@@ -13,6 +13,7 @@ func full() Spec {
 	return Spec{
 		Name: "web", Command: "echo 'a' > \"b\" && c", Dir: "/srv",
 		Schedule: Schedule{Cron: "@daily"},
+		Ordering: Ordering{Needs: "db,migrate:completed", After: "cache"},
 		Ending:   Ending{Deadline: 1500 * time.Millisecond, StopSignal: 2, StopTimeout: new(time.Duration)},
 		Logging:  Logging{Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 30, LogBlock: true},
 	}
@@ -49,7 +50,7 @@ func TestTheTableHasEveryField(t *testing.T) {
 		}
 	}
 	count := 0
-	for _, group := range []any{Schedule{}, Ending{}, Logging{}} {
+	for _, group := range []any{Schedule{}, Ordering{}, Ending{}, Logging{}} {
 		count += reflect.TypeOf(group).NumField()
 	}
 	if count += 2; count != len(Fields) { // Command, Dir
@@ -82,7 +83,7 @@ func TestFieldsAreReadBack(t *testing.T) {
 
 func TestJSONHasUnitsAndTheNamesThatClientsRead(t *testing.T) {
 	data, err := full().MarshalJSON()
-	want := `{"name":"web","command":"echo 'a' > \"b\" && c","dir":"/srv","cron":"@daily","deadline_seconds":1.5,"stop_signal":"INT",` +
+	want := `{"name":"web","command":"echo 'a' > \"b\" && c","dir":"/srv","cron":"@daily","needs":"db,migrate:completed","after":"cache","deadline_seconds":1.5,"stop_signal":"INT",` +
 		`"stop_timeout_seconds":0,"log_enabled":true,"log_max_size":1048576,"log_max_files":3,"log_max_age":3600,"log_max_total":1073741824,"log_full":"block"}`
 	if string(data) != want || err != nil {
 		t.Errorf("got  %s, %v\nwant %s", data, err, want)

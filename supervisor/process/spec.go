@@ -38,6 +38,7 @@ type Spec struct {
 	Dir     string // working directory; empty: the daemon's own when the process is defined
 	JobID   string // recorded on the runs that it starts; in JSON it belongs to a run
 	Schedule
+	Ordering
 	Ending
 	Logging
 }
@@ -92,6 +93,11 @@ func (s *Spec) Validate() error {
 	for i := range Fields {
 		if err := Fields[i].validate(s); err != nil {
 			return named(Fields[i].Name, err)
+		}
+	}
+	for _, name := range s.Before() {
+		if name == s.Name {
+			return Errorf(CodeInvalid, "needs: %s cannot come before itself", name)
 		}
 	}
 	if s.Log {
