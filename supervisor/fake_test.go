@@ -29,6 +29,7 @@ type world struct {
 	s     *Supervisor
 	dir   string
 	wrong func(format string, args ...any)
+	calm  bool // starts succeed, who is started stays, and hears SIGTERM
 
 	mu     sync.Mutex
 	groups map[string]*fakeGroup
@@ -55,7 +56,7 @@ func newWorld(t *testing.T) *world {
 	s := &Supervisor{
 		state: w.dir, runtime: w.dir, dir: w.dir, log: log.New(io.Discard, "", 0), keeper: w,
 		tails: &tails{limit: tailTotal}, closing: make(chan struct{}),
-		names: map[string]*managed{}, strays: map[string]*stray{},
+		names: map[string]*managed{}, ordering: newOrdering(), strays: map[string]*stray{},
 	}
 	w.s = s
 	var err error
@@ -109,14 +110,14 @@ func (w *world) Spawn(_ context.Context, id keeper.RunID, _ proc.Command) (proc.
 	if others := w.alive(id.Name); len(others) > 0 {
 		w.wrong("%v is spawned beside %s", id, others[0].name)
 	}
-	if rand.IntN(10) == 0 {
+	if !w.calm && rand.IntN(10) == 0 {
 		return proc.ID{}, unix.ENOMEM
 	}
 	g := w.group(run.Name(id))
 	g.mu.Lock()
 	g.alive = true
 	g.mu.Unlock()
-	if rand.IntN(5) == 0 {
+	if !w.calm && rand.IntN(5) == 0 {
 		go g.end(proc.Exit{Code: rand.IntN(2)}) // by itself, perhaps before its birth is told
 	}
 	return proc.Identify("/proc", os.Getpid())
@@ -181,7 +182,7 @@ func (g *fakeGroup) Usage() (cgroup.Usage, error) { return cgroup.Usage{}, nil }
 func (g *fakeGroup) OOMKills() (uint64, error)    { return 0, nil }
 
 func (g *fakeGroup) Signal(s unix.Signal) (int, error) {
-	if s == unix.SIGTERM && rand.IntN(4) > 0 { // others do not hear it
+	if s == unix.SIGTERM && (g.w.calm || rand.IntN(4) > 0) { // others do not hear it
 		go g.end(proc.Exit{Signal: s})
 	}
 	return 1, nil

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -114,10 +116,9 @@ func TestRequestsThatCrossAreAllAnswered(t *testing.T) {
 func (s *Supervisor) loopsClosed() {
 	s.mu.Lock()
 	close(s.closing)
-	for _, p := range s.names {
-		p.inbox.put(func() { p.handle(lifecycle.Event{Kind: lifecycle.Shutdown}) })
-	}
+	all := slices.Collect(maps.Values(s.names))
 	s.mu.Unlock()
+	s.endAll(all)
 	s.loops.Wait()
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
+	"github.com/freeflowuniverse/processmanager/supervisor/order"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -35,10 +36,17 @@ func (s *Supervisor) StartSpec(ctx context.Context, spec process.Spec, replace b
 	return p.ask(ctx, request{op: op, spec: &spec})
 }
 
-// Do carries out an operation on each process that is selected, side by side. See
-// [verbs.Actor].
+// Do carries out an operation on each process that is selected, side by side; what is
+// started or ended in the order of their definitions. See [verbs.Actor].
 func (s *Supervisor) Do(ctx context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error) {
-	return s.each(of, 0, func(p *managed, o *process.Outcome) {
+	var by order.Graph
+	switch op.(type) {
+	case process.StartAgain, process.Restart:
+		by = s.ordering.graph()
+	case process.Stop, process.Delete:
+		by = s.ordering.graph().Reversed()
+	}
+	return s.each(of, 0, by, func(p *managed, o *process.Outcome) {
 		o.Status, o.Err = p.ask(ctx, request{op: op})
 		if _, deleted := op.(process.Delete); deleted || o.Err != nil {
 			o.Status = process.Status{}
@@ -54,12 +62,12 @@ func (s *Supervisor) Show(ctx context.Context, of process.Selection) ([]process.
 		s.groups.CPU()
 	}
 	// Most of it is waiting for the kernel to add up, so all cores take part.
-	return s.each(of, runtime.GOMAXPROCS(0), func(p *managed, o *process.Outcome) { o.Status = s.statusOf(p) })
+	return s.each(of, runtime.GOMAXPROCS(0), nil, func(p *managed, o *process.Outcome) { o.Status = s.statusOf(p) })
 }
 
 // Runs gives the last runs that have ended of what is selected. See [verbs.Historian].
 func (s *Supervisor) Runs(ctx context.Context, of process.Selection, most int) (all []process.RunRecord, err error) {
-	list, err := s.each(of, 1, func(*managed, *process.Outcome) {})
+	list, err := s.each(of, 1, nil, func(*managed, *process.Outcome) {})
 	for _, o := range list {
 		if o.Err != nil {
 			all = append(all, process.RunRecord{Name: o.Name, Err: o.Err})
@@ -112,8 +120,8 @@ func (s *Supervisor) Events(ctx context.Context, q process.EventQuery, tell func
 }
 
 // each does something about every process that is selected, or all, with so many at once, 0
-// for any number; the outcomes are in their order.
-func (s *Supervisor) each(of process.Selection, atOnce int, do func(*managed, *process.Outcome)) ([]process.Outcome, error) {
+// for any number; the outcomes are in their order. Where by says so one is done behind others.
+func (s *Supervisor) each(of process.Selection, atOnce int, by order.Graph, do func(*managed, *process.Outcome)) ([]process.Outcome, error) {
 	s.mu.Lock()
 	var all map[string]*managed
 	if name, one := of.Name(); one { // its cost does not grow with how many there are
@@ -131,6 +139,7 @@ func (s *Supervisor) each(of process.Selection, atOnce int, do func(*managed, *p
 		}
 	}
 	list := make([]process.Outcome, len(names))
+	turns := inTurn(names, by)
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	var fault atomic.Pointer[border.Panic]
@@ -141,13 +150,15 @@ func (s *Supervisor) each(of process.Selection, atOnce int, do func(*managed, *p
 		workers.Go(func() {
 			defer border.Catch(func(p *border.Panic) { fault.Store(p) })
 			for i := next.Add(1) - 1; i < int64(len(names)); i = next.Add(1) - 1 {
-				o := &list[i]
-				o.Name = names[i]
-				if p := all[o.Name]; p != nil {
-					do(p, o)
-				} else {
-					o.Err = s.gone(o.Name)
-				}
+				o := &list[turns[i].at]
+				o.Name = names[turns[i].at]
+				turns[i].take(func() {
+					if p := all[o.Name]; p != nil {
+						do(p, o)
+					} else {
+						o.Err = s.gone(o.Name)
+					}
+				})
 			}
 		})
 	}

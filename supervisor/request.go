@@ -58,6 +58,10 @@ func (p *managed) receive(r request) {
 		r.goal = lifecycle.UntilStopped
 		p.wait(r, lifecycle.Stop)
 	case process.Delete:
+		if err := p.s.ordering.leave(p.name); err != nil {
+			p.answer(r, err)
+			return
+		}
 		r.goal = lifecycle.UntilRemoved
 		p.wait(r, lifecycle.Delete)
 	case process.SendSignal:
@@ -152,6 +156,9 @@ func (p *managed) redefine(spec process.Spec) error {
 	if len(differ) == 0 && spec.JobID == p.kept.Spec.JobID {
 		return nil
 	}
+	if err := p.s.ordering.put(p.name, spec.Ordering); err != nil {
+		return err
+	}
 	cron := spec.Cron != p.kept.Spec.Cron || p.invalid != nil // zone data may have been installed
 	event := process.Event{Kind: process.EventChanged}
 	for _, f := range differ {
@@ -205,8 +212,11 @@ func (p *managed) signal(r request, op process.SendSignal) {
 
 // settle answers those who wait for a goal.
 func (p *managed) settle(g lifecycle.Goal, code process.Code) {
-	if g == lifecycle.UntilStarted && code != "" {
+	switch {
+	case g == lifecycle.UntilStarted && code != "":
 		p.jobID = ""
+	case g == lifecycle.UntilRemoved && code != "":
+		p.s.ordering.stay(p.name)
 	}
 	err := p.failure(code)
 	var kept []request

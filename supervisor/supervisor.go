@@ -19,7 +19,6 @@ import (
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/clock"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
-	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -73,6 +72,8 @@ type Supervisor struct {
 	closing chan struct{} // closed when the daemon ends
 	loops   sync.WaitGroup
 
+	ordering *ordering
+
 	mu    sync.Mutex
 	names map[string]*managed
 
@@ -88,10 +89,11 @@ func Open(c Config) (*Supervisor, error) {
 	s := &Supervisor{
 		state: c.State, runtime: c.Runtime, groups: c.Groups, keeper: c.Keeper, proc: c.Proc,
 		dir: c.Dir, environ: c.Environ, doctor: c.Doctor, upgrade: c.Upgrade, log: c.Log, reached: c.Reached,
-		tails:   &tails{limit: tailTotal},
-		closing: make(chan struct{}),
-		names:   map[string]*managed{},
-		strays:  map[string]*stray{},
+		tails:    &tails{limit: tailTotal},
+		closing:  make(chan struct{}),
+		names:    map[string]*managed{},
+		ordering: newOrdering(),
+		strays:   map[string]*stray{},
 	}
 	if err := s.checkDirs(); err != nil {
 		return nil, err
@@ -263,8 +265,12 @@ func (s *Supervisor) register(spec process.Spec, times *schedule.Schedule) (p *m
 	if p := s.names[spec.Name]; p != nil {
 		return p, false, nil
 	}
+	if err := s.ordering.put(spec.Name, spec.Ordering); err != nil {
+		return nil, false, err
+	}
 	out, err := s.openOutput(&spec)
 	if err != nil {
+		s.ordering.forget(spec.Name)
 		return nil, false, err
 	}
 	kept := store.Process{Definition: store.Definition{ID: strings.ToLower(rand.Text()), Spec: spec, Job: spec.JobID, Dir: s.dir}}
@@ -281,6 +287,7 @@ func (s *Supervisor) forget(p *managed) {
 	defer s.mu.Unlock()
 	if s.names[p.name] == p {
 		delete(s.names, p.name)
+		s.ordering.forget(p.name)
 	}
 }
 
@@ -380,9 +387,7 @@ func (s *Supervisor) Close() error {
 	close(s.closing)
 	all := slices.Collect(maps.Values(s.names))
 	s.mu.Unlock()
-	for _, p := range all {
-		p.inbox.put(func() { p.handle(lifecycle.Event{Kind: lifecycle.Shutdown}) })
-	}
+	s.endAll(all)
 	s.loops.Wait()
 	closed := make(chan error, 1)
 	go func() { closed <- s.closeParts() }()

@@ -100,6 +100,7 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 	}
 	p.times, p.machine.Scheduled, p.machine.Rest = times, times != nil, p.rest()
 	s.names[name] = p
+	s.ordering.restore(name, kept.Spec.Ordering)
 	if k := tails[name]; out.tail != nil && k.Run == kept.Target.Run {
 		out.tail.resume(k)
 	}

@@ -23,6 +23,8 @@
 //	schedule    arms *)      arms anew  arms             arms           arms             arms
 //	is changed
 //	due         –            starts     skips            skips          skips            skips
+//	close       –            –          –                –              drops a queued   –
+//	                                                                    start
 //	shutdown    –            –          ends             ends           drops a queued   –
 //	                                                                    start
 //	run started –            –          answers start    –              –                –

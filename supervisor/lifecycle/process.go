@@ -53,7 +53,8 @@ const (
 	Stop                          // a request
 	Restart                       // a request
 	Delete                        // a request
-	Shutdown                      // the daemon ends
+	Close                         // the daemon ends: nothing is started any more, and Shutdown follows
+	Shutdown                      // the daemon ends, and all that runs
 	Rescheduled                   // the definition has another schedule than before
 	Unscheduled                   // the definition has no schedule any more
 	Due                           // a scheduled time has come
@@ -125,6 +126,8 @@ func (p Process) Step(e Event) (Process, []Action) {
 		return p.stop()
 	case Delete:
 		return p.remove()
+	case Close:
+		return p.close()
 	case Shutdown:
 		return p.shutdown()
 	case Rescheduled:
@@ -263,12 +266,18 @@ func (p Process) notForgotten() (Process, []Action) {
 	return p, actions
 }
 
-// shutdown ends what runs and leaves the target alone.
-func (p Process) shutdown() (Process, []Action) {
+// close lets nothing start any more, and leaves the target alone.
+func (p Process) close() (Process, []Action) {
 	p.Closing = true
 	if p.Then == ThenStart {
 		p.Then = ThenRest
 	}
+	return p, []Action{{Do: Disarm}, fail(UntilStarted, process.CodeShuttingDown)}
+}
+
+// shutdown ends what runs.
+func (p Process) shutdown() (Process, []Action) {
+	p, closed := p.close()
 	var actions []Action
 	for i := range p.Runs {
 		if r := &p.Runs[i]; r.Phase != Stopping {
@@ -276,7 +285,7 @@ func (p Process) shutdown() (Process, []Action) {
 			actions = append(actions, Action{Do: EndRun, Run: r.Number, Cause: process.CauseShutdown})
 		}
 	}
-	return p, append(actions, Action{Do: Disarm}, fail(UntilStarted, process.CodeShuttingDown))
+	return p, append(actions, closed...)
 }
 
 // end has each run end. One that is being ended has its cause, or takes this one if it has

@@ -16,6 +16,7 @@ const (
 	CodeExists       Code = "exists"        // there is one of that name
 	CodeStart        Code = "start_failed"  // the run could not be started
 	CodeNotRunning   Code = "not_running"   // it has no run to act on
+	CodeNeeded       Code = "needed"        // others need it
 	CodeStuck        Code = "stuck"         // SIGKILL did not end the tree
 	CodeSuperseded   Code = "superseded"    // a later request took its place
 	CodeShuttingDown Code = "shutting_down" // the daemon is ending
@@ -54,6 +55,7 @@ var (
 	ErrExists       = &Error{CodeExists, "process exists"}
 	ErrStart        = &Error{CodeStart, "could not be started"}
 	ErrNotRunning   = &Error{CodeNotRunning, "not running"}
+	ErrNeeded       = &Error{CodeNeeded, "others need it"}
 	ErrStuck        = &Error{CodeStuck, "the tree could not be ended"}
 	ErrSuperseded   = &Error{CodeSuperseded, "superseded by a later request"}
 	ErrShuttingDown = &Error{CodeShuttingDown, "the daemon is shutting down"}
