@@ -45,6 +45,7 @@ func init() { // the forms refer to the table for their hints
 		{"process.log", "Show a process's output: its last lines, those of a time or a run, or as it comes.", logForm},
 		{"process.runs", "Show the runs that have ended, the oldest first.", runsForm},
 		{"process.events", "Show what has changed, in order, or as it comes.", eventsForm},
+		{"process.tree", "Draw what processes need.", treeForm},
 		{"upgrade", "Bring in the program now on disk; trees and connections waiting live on.", upgradeForm},
 		{"doctor", "Show what the daemon found on this host, what follows, and what mends it.", doctorForm},
 	}
