@@ -254,6 +254,7 @@ func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
 		"":                                  "a command is missing; 'pmclient help' shows the usage",
 		"strat web":                         `there is no command "strat": did you mean start?; 'pmclient help' shows the usage`,
 		"zfs":                               `there is no command "zfs"; 'pmclient help' shows the usage`,
+		"statu":                             `there is no command "statu": did you mean status?; 'pmclient help' shows the usage`,
 		"help strat":                        `there is no command "strat": did you mean start?; 'pmclient help' shows the usage`,
 		"-sokcet x list":                    "flag provided but not defined: -sokcet: did you mean -socket?; 'pmclient help' shows the usage",
 		"-socket":                           "flag needs an argument: -socket; 'pmclient help' shows the usage",

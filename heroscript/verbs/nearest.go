@@ -1,6 +1,10 @@
 package verbs
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Nearest is the verb that was probably meant by a name, or nil.
 func Nearest(name string) *Verb {
@@ -15,10 +19,14 @@ func Nearest(name string) *Verb {
 // maxMeant is the longest word, in bytes, that is taken for a name with a slip in it.
 const maxMeant = 64
 
-// nearest is the name that was probably meant, or empty.
+// nearest is the name that was probably meant, or empty: the only one that begins so, or
+// the most alike.
 func nearest(name string, known []string) string {
 	if len(name) > maxMeant {
 		return ""
+	}
+	if begins := slices.DeleteFunc(slices.Clone(known), func(k string) bool { return !strings.HasPrefix(k, name) }); len(begins) == 1 && name != "" {
+		return begins[0]
 	}
 	best, bestDistance := "", len(name)/2+1
 	for _, k := range known {

@@ -166,4 +166,3 @@ func (f forest) write(w io.Writer, s style) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
-
