@@ -60,7 +60,7 @@ var ways = map[string]func(t *testing.T, d *daemon, name, command string){
 		}
 	},
 	"formatted": func(t *testing.T, d *daemon, name, command string) {
-		script := heroscript.Format(heroscript.Script{verbs.StartAction(process.Spec{Name: name, Command: command}, false)})
+		script := heroscript.Format(heroscript.Script{verbs.StartAction(process.Spec{Name: name, Command: command}, process.How{})})
 		if got := d.session(t).ask(script); strings.Contains(got, "Error") {
 			t.Fatal(got)
 		}

@@ -144,7 +144,7 @@ func (p *managed) handle(e lifecycle.Event) {
 func (p *managed) carryOut(a lifecycle.Action) {
 	switch a.Do {
 	case lifecycle.Answer:
-		p.settle(a.Goal, a.Code)
+		p.settle(a.Goal, a.Run, a.Code)
 	case lifecycle.Refuse:
 		last := len(p.waiting) - 1
 		r := p.waiting[last]
@@ -259,7 +259,7 @@ func (p *managed) over(number uint64) {
 // run has that of the definition.
 func (p *managed) nextJobID() string {
 	for _, r := range slices.Backward(p.waiting) {
-		if r.goal == lifecycle.UntilStarted && r.jobID != "" {
+		if r.starts() && r.jobID != "" {
 			return r.jobID
 		}
 	}

@@ -46,7 +46,7 @@ func TestRequestsThatCrossAreAllAnswered(t *testing.T) {
 			if rand.IntN(4) == 0 {
 				sp.Command = "false"
 			}
-			st, err := s.StartSpec(ctx, sp, rand.IntN(2) == 0)
+			st, err := s.StartSpec(ctx, sp, process.How{Replace: rand.IntN(2) == 0})
 			if err == nil && st.Run.Number == 0 && st.State != process.Scheduled {
 				return fmt.Errorf("a start without a run: %v", st.State)
 			}

@@ -14,8 +14,11 @@ import (
 )
 
 // StartSpec defines a process and starts it. See [verbs.Actor].
-func (s *Supervisor) StartSpec(ctx context.Context, spec process.Spec, replace bool) (process.Status, error) {
+func (s *Supervisor) StartSpec(ctx context.Context, spec process.Spec, how process.How) (process.Status, error) {
 	times, err := judge(&spec)
+	if err == nil && times != nil && how.Wait != process.WaitStart {
+		err = process.Errorf(process.CodeInvalid, "wait: a process with a schedule starts at its times, so there is no run to wait for: leave it away")
+	}
 	if err != nil {
 		return process.Status{}, err
 	}
@@ -29,9 +32,9 @@ func (s *Supervisor) StartSpec(ctx context.Context, spec process.Spec, replace b
 	if err != nil {
 		return process.Status{}, err
 	}
-	op := process.Operation(newDefinition{replace: replace, jobID: jobID})
+	op := process.Operation(newDefinition{how: how, jobID: jobID})
 	if isNew { // its definition is this one already
-		op = process.StartAgain{JobID: jobID}
+		op = process.StartAgain{JobID: jobID, Wait: how.Wait}
 	}
 	return p.ask(ctx, request{op: op, spec: &spec})
 }

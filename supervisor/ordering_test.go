@@ -34,7 +34,7 @@ func (w *world) four(t *testing.T) {
 	proxy := spec("proxy")
 	proxy.After = "db,unknown"
 	for _, s := range []process.Spec{spec("db"), behind("cache", "db"), proxy, behind("web", "cache")} {
-		if _, err := w.s.StartSpec(t.Context(), s, false); err != nil {
+		if _, err := w.s.StartSpec(t.Context(), s, process.How{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,7 +122,7 @@ func TestNeedsThatMakeACycleOrAreNotThereAreRefused(t *testing.T) {
 	if err := set("db", "needs", "nobody"); err == nil || !strings.Contains(err.Error(), "'nobody'") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := w.s.StartSpec(t.Context(), behind("new", "nobody"), false); err == nil || !strings.Contains(err.Error(), "'nobody'") {
+	if _, err := w.s.StartSpec(t.Context(), behind("new", "nobody"), process.How{}); err == nil || !strings.Contains(err.Error(), "'nobody'") {
 		t.Errorf("got %v", err)
 	}
 	if names := w.s.Names(); slices.Contains(names, "new") {

@@ -11,9 +11,26 @@ type request struct {
 	op     process.Operation
 	spec   *process.Spec // of a start with a definition; nil: none
 	goal   lifecycle.Goal
+	run    uint64 // that it waits for; of UntilReady and UntilEnded
 	jobID  string
 	found  uint64      // the run that was under way when it came; 0: none
 	answer chan answer // holds one
+}
+
+// starts reports whether it is to start something.
+func (r *request) starts() bool {
+	return r.goal == lifecycle.UntilStarted || r.goal == lifecycle.UntilReady || r.goal == lifecycle.UntilEnded
+}
+
+// goalOf is what a request to start waits for.
+func goalOf(w process.Wait) lifecycle.Goal {
+	switch w {
+	case process.WaitReady:
+		return lifecycle.UntilReady
+	case process.WaitEnd:
+		return lifecycle.UntilEnded
+	}
+	return lifecycle.UntilStarted
 }
 
 // answer is what a request gives: how things stood when it was done.
@@ -32,12 +49,11 @@ func (a answer) status() process.Status {
 	return status
 }
 
-// newDefinition is the operation of a start with a definition. Replace lets it take the
-// place of another one.
+// newDefinition is the operation of a start with a definition.
 type newDefinition struct {
 	process.Operation
-	replace bool
-	jobID   string // of the run that it starts
+	how   process.How
+	jobID string // of the run that it starts
 }
 
 // receive begins what a request asks for.
@@ -49,10 +65,10 @@ func (p *managed) receive(r request) {
 	case newDefinition:
 		p.define(r, op)
 	case process.StartAgain:
-		r.goal, r.jobID = lifecycle.UntilStarted, op.JobID
+		r.goal, r.jobID = goalOf(op.Wait), op.JobID
 		p.wait(r, lifecycle.Start)
 	case process.Restart:
-		r.goal, r.jobID = lifecycle.UntilStarted, op.JobID
+		r.goal, r.jobID = goalOf(op.Wait), op.JobID
 		p.wait(r, lifecycle.Restart)
 	case process.Stop:
 		r.goal = lifecycle.UntilStopped
@@ -75,11 +91,16 @@ func (p *managed) receive(r request) {
 
 // wait has a request answered by what comes of an event.
 func (p *managed) wait(r request, kind lifecycle.EventKind) {
-	if r.goal == lifecycle.UntilStarted {
-		if err := p.mayStart(); err != nil {
+	if r.starts() {
+		err := p.mayStart()
+		if err == nil && r.goal != lifecycle.UntilStarted && p.times != nil {
+			err = process.Errorf(process.CodeInvalid, "process '%s' starts at the times of its schedule, so there is no run to wait for: leave wait away", p.name)
+		}
+		if err != nil {
 			p.answer(r, err)
 			return
 		}
+		r.run = p.machine.Awaits(kind)
 	}
 	p.waiting = append(p.waiting, r)
 	p.handle(lifecycle.Event{Kind: kind})
@@ -95,7 +116,7 @@ func (p *managed) mayStart() error {
 
 // define is a start with a definition. Where the process has the same one it is started.
 func (p *managed) define(r request, op newDefinition) {
-	r.goal, r.jobID = lifecycle.UntilStarted, op.jobID
+	r.goal, r.jobID = goalOf(op.how.Wait), op.jobID
 	if err := p.final(); err != nil { // before the restart that follows is refused
 		p.answer(r, err)
 		return
@@ -104,7 +125,7 @@ func (p *managed) define(r request, op newDefinition) {
 	switch {
 	case len(differ) == 0:
 		p.wait(r, lifecycle.Start)
-	case !op.replace:
+	case !op.how.Replace:
 		p.answer(r, process.Errorf(process.CodeExists, "there is a process '%s' with another definition (%s): change that with process.set (pmclient set), or give replace:true (-replace) to put this one in its place",
 			p.name, process.FieldNames(differ)))
 	default:
@@ -210,8 +231,8 @@ func (p *managed) signal(r request, op process.SendSignal) {
 	r.answer <- answer{view: p.look(true), signalled: sent, err: err}
 }
 
-// settle answers those who wait for a goal.
-func (p *managed) settle(g lifecycle.Goal, code process.Code) {
+// settle answers those who wait for a goal; where it is that of one run, those alone.
+func (p *managed) settle(g lifecycle.Goal, run uint64, code process.Code) {
 	switch {
 	case g == lifecycle.UntilStarted && code != "":
 		p.jobID = ""
@@ -221,7 +242,7 @@ func (p *managed) settle(g lifecycle.Goal, code process.Code) {
 	err := p.failure(code)
 	var kept []request
 	for _, r := range p.waiting {
-		if r.goal == g {
+		if r.goal == g && (run == 0 || run == r.run) {
 			p.answer(r, err)
 		} else {
 			kept = append(kept, r)
@@ -234,7 +255,7 @@ func (p *managed) settle(g lifecycle.Goal, code process.Code) {
 // next daemon would not know of it.
 func (p *managed) answer(r request, err error) {
 	v := p.look(true) // it is told when it is on disk
-	v.already = r.found != 0 && r.found == v.run.Number && r.goal == lifecycle.UntilStarted
+	v.already = r.found != 0 && r.found == v.run.Number && r.starts()
 	a := answer{view: v, err: err}
 	switch {
 	case err != nil && err != p.startErr: // nothing was done

@@ -168,7 +168,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 			p.machine.Up = false
 		}
 	}
-	p.machine.Runs = []lifecycle.Execution{{Number: id.Run, Phase: phase}}
+	p.machine.Runs = []lifecycle.Execution{{Number: id.Run, Phase: phase, Started: true, Ready: r.Ready()}}
 	return true
 }
 

@@ -256,8 +256,11 @@ type param struct {
 }
 
 func (p *param) String() string   { return "" }
-func (p *param) IsBoolFlag() bool { return p.IsFlag() }
+func (p *param) IsBoolFlag() bool { return p.IsFlag() || p.Alone != "" }
 func (p *param) Set(value string) error {
+	if p.Alone != "" && value == "true" {
+		value = p.Alone
+	}
 	p.to.Params = append(p.to.Params, heroscript.Param{Key: p.Name, Value: value})
 	return nil
 }

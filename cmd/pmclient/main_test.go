@@ -43,12 +43,12 @@ func (k *known) do(name, format string, args ...any) (process.Status, error) {
 	return s, nil
 }
 
-func (k *known) StartSpec(_ context.Context, s process.Spec, replace bool) (process.Status, error) {
+func (k *known) StartSpec(_ context.Context, s process.Spec, how process.How) (process.Status, error) {
 	text := fmt.Sprintf("start %s %q log=%v cron=%q deadline=%v job=%q signal=%v", s.Name, s.Command, s.Log, s.Cron, s.Deadline, s.JobID, s.EndSignal())
 	if s.StopTimeout != nil {
 		text += fmt.Sprintf(" grace=%v", s.Grace())
 	}
-	if replace {
+	if how.Replace {
 		text += " replace"
 	}
 	return k.do("web", "%s", text)

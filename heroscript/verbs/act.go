@@ -26,7 +26,11 @@ func stopForm(time.Time) *form {
 }
 
 func restartForm(time.Time) *form {
-	return operation(func(f *form) process.Operation { return process.Restart{JobID: f.jobID} }, started)
+	var wait process.Wait
+	f := operation(func(f *form) process.Operation { return process.Restart{JobID: f.jobID, Wait: wait} },
+		func(o process.Outcome) string { return waited(wait)(o) })
+	f.params = append(f.params, waiting(&wait))
+	return f
 }
 
 func deleteForm(time.Time) *form {
@@ -84,19 +88,23 @@ func OperationAction(of process.Selection, op process.Operation) heroscript.Acti
 	with := func(verb string, more ...string) heroscript.Action {
 		return NewAction(verb, append([]string{"name", of.String()}, more...)...)
 	}
-	job := func(verb, id string) heroscript.Action {
-		if id == "" {
-			return with(verb)
+	begin := func(verb, id string, wait process.Wait) heroscript.Action {
+		var more []string
+		if id != "" {
+			more = append(more, "jobid", id)
 		}
-		return with(verb, "jobid", id)
+		if wait != process.WaitStart {
+			more = append(more, "wait", string(wait))
+		}
+		return with(verb, more...)
 	}
 	switch op := op.(type) {
 	case process.StartAgain:
-		return job("process.start", op.JobID)
+		return begin("process.start", op.JobID, op.Wait)
 	case process.Stop:
 		return with("process.stop")
 	case process.Restart:
-		return job("process.restart", op.JobID)
+		return begin("process.restart", op.JobID, op.Wait)
 	case process.Delete:
 		return with("process.delete")
 	case process.SendSignal:

@@ -18,6 +18,7 @@ type Param struct {
 	Name     string
 	Value    string // what the value is, for the help: "TIME"; empty for a flag
 	Help     string
+	Alone    string // what it stands for without a value; empty: it has one, or is a flag
 	Required bool
 	Most     int                // bytes of the value; 0: maxValue
 	old      string             // another name of it, which scripts of earlier programs use
@@ -123,7 +124,7 @@ func (v *Verb) read(a heroscript.Action) (*form, error) {
 			return f, at(given.Pos, "parameter %s is given twice%s", p.Name, where)
 		}
 		seen[p.Name] = given.Pos
-		if given.Flag && !p.IsFlag() {
+		if given.Flag && !p.IsFlag() && p.Alone == "" {
 			return f, at(given.Pos, "parameter %s needs a value: %s:%s", p.Name, p.Name, p.Value)
 		}
 		if n := len(given.Value); n > p.most() {

@@ -21,9 +21,9 @@ type Actor interface {
 	// StartSpec defines a process and starts it, or, with a schedule, lets it wait for its
 	// time. It answers when the leader runs. Where there is a process of that name with
 	// the same definition that one is started; with another definition it is an error,
-	// unless replace is true: then the whole new definition takes the place of the old
-	// one, and what runs is restarted.
-	StartSpec(ctx context.Context, spec process.Spec, replace bool) (process.Status, error)
+	// unless how.Replace is true: then the whole new definition takes the place of the old
+	// one, and what runs is restarted. With how.Wait it answers later.
+	StartSpec(ctx context.Context, spec process.Spec, how process.How) (process.Status, error)
 
 	// Do carries out an operation on each process that is selected, side by side, and
 	// answers when all are done. The error is of the selection; what could not be done

@@ -43,10 +43,13 @@ func (r *recorder) note(format string, args ...any) {
 	r.asked = append(r.asked, fmt.Sprintf(format, args...))
 }
 
-func (r *recorder) StartSpec(_ context.Context, spec process.Spec, replace bool) (process.Status, error) {
+func (r *recorder) StartSpec(_ context.Context, spec process.Spec, how process.How) (process.Status, error) {
 	r.spec = spec
 	r.note("start %s", settings(spec))
-	if replace {
+	if how.Wait != "" {
+		r.note("wait %s", how.Wait)
+	}
+	if how.Replace {
 		r.note("replace")
 	}
 	return r.status, r.err

@@ -16,7 +16,7 @@ import (
 // reread is what arrives of spec at the other end of the wire.
 func reread(t *testing.T, spec process.Spec) process.Spec {
 	t.Helper()
-	text := heroscript.Format(heroscript.Script{StartAction(spec, false)})
+	text := heroscript.Format(heroscript.Script{StartAction(spec, process.How{})})
 	actions, err := heroscript.Parse(text)
 	if err != nil || len(actions) != 1 {
 		t.Fatalf("%q: %d actions, %v", text, len(actions), err)

@@ -37,7 +37,8 @@ func setField(s *process.Spec, f *process.Field, value string) error {
 func startForm(time.Time) *form {
 	var of process.Selection
 	var spec process.Spec
-	var given, replace bool
+	var given bool
+	var how process.How
 	f := &form{}
 	f.params = append([]Param{selected(&of)}, fieldParams(func(field *process.Field, v string) error {
 		given = given || field.Name != "command"
@@ -48,10 +49,10 @@ func startForm(time.Time) *form {
 			f.params[i].Help += "; without it, the process of that name is started"
 		}
 	}
-	f.params = append(f.params, toggle("replace", "take the place of a process that has the name and another definition", &replace))
+	f.params = append(f.params, toggle("replace", "take the place of a process that has the name and another definition", &how.Replace), waiting(&how.Wait))
 	f.check = func() error {
 		if spec.Command == "" {
-			if given || replace {
+			if given || how.Replace {
 				return errors.New("process.start without a command starts a process that is there, and takes no other parameter: give command:COMMAND, or the name alone")
 			}
 			return nil
@@ -65,16 +66,16 @@ func startForm(time.Time) *form {
 	}
 	f.do = func(ctx context.Context, m Manager) (result, error) {
 		if spec.Command == "" {
-			return act(ctx, m, of, process.StartAgain{JobID: f.jobID}, started)
+			return act(ctx, m, of, process.StartAgain{JobID: f.jobID, Wait: how.Wait}, waited(how.Wait))
 		}
-		status, err := m.StartSpec(ctx, spec, replace)
-		return one(status, started), err
+		status, err := m.StartSpec(ctx, spec, how)
+		return one(status, waited(how.Wait)), err
 	}
 	return f
 }
 
 // StartAction is the action that asks for a process with this spec.
-func StartAction(spec process.Spec, replace bool) heroscript.Action {
+func StartAction(spec process.Spec, how process.How) heroscript.Action {
 	a := NewAction("process.start", "name", spec.Name)
 	for i := range process.Fields {
 		f := &process.Fields[i]
@@ -85,8 +86,11 @@ func StartAction(spec process.Spec, replace bool) heroscript.Action {
 	if spec.JobID != "" {
 		a.Params = append(a.Params, heroscript.Param{Key: "jobid", Value: spec.JobID})
 	}
-	if replace {
+	if how.Replace {
 		a.Params = append(a.Params, heroscript.Param{Key: "replace", Value: "true"})
+	}
+	if how.Wait != process.WaitStart {
+		a.Params = append(a.Params, heroscript.Param{Key: "wait", Value: string(how.Wait)})
 	}
 	return a
 }

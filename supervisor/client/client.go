@@ -266,13 +266,13 @@ func (c *Client) Start(ctx context.Context, spec process.Spec) (process.Status, 
 	if spec.Command == "" && len(process.Differences(spec, process.Spec{})) == 0 {
 		return c.do(ctx, spec.Name, process.StartAgain{JobID: spec.JobID})
 	}
-	return c.StartSpec(ctx, spec, false)
+	return c.StartSpec(ctx, spec, process.How{})
 }
 
-// StartSpec defines a process and starts it. With replace, the definition takes the place
-// of another one. See verbs.Actor.
-func (c *Client) StartSpec(ctx context.Context, spec process.Spec, replace bool) (s process.Status, err error) {
-	err = c.change(ctx, verbs.StartAction(spec, replace), &s)
+// StartSpec defines a process and starts it. With how.Replace, the definition takes the
+// place of another one. See verbs.Actor.
+func (c *Client) StartSpec(ctx context.Context, spec process.Spec, how process.How) (s process.Status, err error) {
+	err = c.change(ctx, verbs.StartAction(spec, how), &s)
 	return s, err
 }
 

@@ -67,7 +67,7 @@ func TestMethodsReachTheManager(t *testing.T) {
 	if got, err := c.Start(ctx, process.Spec{Name: "a", JobID: "e43"}); err != nil || got.Run.JobID != "e43" {
 		t.Errorf("start again: %+v, %v", got, err)
 	}
-	if got, err := c.StartSpec(ctx, process.Spec{Name: "a", Command: "b"}, true); err != nil || got.Command != "b" {
+	if got, err := c.StartSpec(ctx, process.Spec{Name: "a", Command: "b"}, process.How{Replace: true}); err != nil || got.Command != "b" {
 		t.Errorf("replace: %+v, %v", got, err)
 	}
 	if got, err := c.Runs(ctx, process.Selection{"a"}, 7); err != nil || len(got) != 1 || got[0].Name != "a" || got[0].Number != 7 {

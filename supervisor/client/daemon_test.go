@@ -48,9 +48,9 @@ func (m *memory) count(what string) int {
 	return m.calls[what]
 }
 
-func (m *memory) StartSpec(_ context.Context, spec process.Spec, replace bool) (process.Status, error) {
+func (m *memory) StartSpec(_ context.Context, spec process.Spec, how process.How) (process.Status, error) {
 	defer m.called("start")()
-	if _, ok := m.all[spec.Name]; ok && !replace {
+	if _, ok := m.all[spec.Name]; ok && !how.Replace {
 		return process.Status{}, process.Errorf(process.CodeExists, "there is a process '%s' already", spec.Name)
 	}
 	s := process.NewStatus(spec, process.Running)

@@ -28,12 +28,18 @@
 //	shutdown    –            –          ends             ends           drops a queued   –
 //	                                                                    start
 //	run started –            –          answers start    –              –                –
+//	run ready   –            –          running          –              –                –
 //	run ending  –            –          ending           ending         –                –
 //	run stuck   –            –          tells all        tells all      tells all        –
 //	run ended   –            –          by its outcome   by its         what was queued  by its outcome
 //	                                                     outcome
 //
 //	*) with a schedule it becomes scheduled; if it is to be up
+//
+// A run whose leader lives is starting until it is ready. A start can be waited for in three
+// ways: until the leader is there, until the run is ready, until the run has ended. The last
+// two are about one run, the one under way or the next: [Process.Awaits] says which when the
+// request comes, and the answer names it.
 //
 // Who joins an end waits for it, and gives it a cause if it has none. While a process is
 // being deleted a start is refused, and nothing but the end of its runs changes that. A
@@ -51,8 +57,13 @@
 // meets the last of them at its birth.
 //
 //	             starting             running              stopping
-//	spawned      running              –                    signals or kills, as was asked
+//	spawned      running; ready, or   –                    signals or kills, as was asked
+//	             that is awaited
 //	spawn failed drains: start        –                    drains
+//	readied      –                    ready                –
+//	ready late   –                    not ready: ends,     –
+//	                                  cause start
+//	unhealthy    –                    ready: ends          –
 //	end          stops: grace         stops: grace,        gives a cause; stuck: kills again
 //	                                  signal **)
 //	leader gone  –                    empty: drains        empty: drains

@@ -20,6 +20,8 @@ type world struct {
 	tree     *tree // of the run under way; nil: none
 	timer    time.Duration
 	timerFor RunEventKind // of the run; 0: none
+	ready    time.Duration
+	readyFor RunEventKind // that follows then: Readied or ReadyLate; 0: none
 	waiting  []waiting
 	happened []string // the last things, for a failure
 	fault    string
@@ -45,7 +47,8 @@ type tree struct {
 
 // waiting is a request and its bound.
 type waiting struct {
-	kind  EventKind
+	goal  Goal
+	run   uint64 // of UntilReady and UntilEnded
 	since time.Duration
 }
 
@@ -53,6 +56,7 @@ const (
 	grace       = 10 * time.Second
 	killLimit   = 5 * time.Second
 	leaderLimit = time.Second
+	readyLimit  = 10 * time.Second
 )
 
 func (w *world) fail(format string, args ...any) {
@@ -77,7 +81,7 @@ func (w *world) feed(e Event) {
 	for _, a := range actions {
 		switch a.Do {
 		case Answer:
-			w.answer(a.Goal)
+			w.answer(a)
 		case Refuse:
 			w.waiting = w.waiting[:len(w.waiting)-1]
 		case Spawn:
@@ -97,9 +101,8 @@ func (w *world) feed(e Event) {
 	}
 }
 
-func (w *world) answer(g Goal) {
-	goals := map[EventKind]Goal{Start: UntilStarted, Restart: UntilStarted, Stop: UntilStopped, Delete: UntilRemoved}
-	w.waiting = slices.DeleteFunc(w.waiting, func(r waiting) bool { return goals[r.kind] == g })
+func (w *world) answer(a Action) {
+	w.waiting = slices.DeleteFunc(w.waiting, func(r waiting) bool { return r.goal == a.Goal && (a.Run == 0 || a.Run == r.run) })
 }
 
 func (w *world) spawn(number uint64) {
@@ -109,7 +112,7 @@ func (w *world) spawn(number uint64) {
 	}
 	chance := func(n int) bool { return w.random.IntN(n) == 0 }
 	between := func(a, b time.Duration) time.Duration { return a + time.Duration(w.random.Int64N(int64(b-a))) }
-	w.run = Run{}
+	w.run, w.readyFor = Run{Awaited: chance(2)}, 0
 	w.tree = &tree{
 		number: number, spawnAt: w.now + between(1, 20*time.Millisecond), spawns: !chance(8),
 		stays: chance(3), deaf: chance(4), away: chance(6), immune: chance(12), emptyAt: between(0, 10*time.Millisecond),
@@ -154,6 +157,13 @@ func (w *world) feedRun(e RunEvent) {
 			w.timer, w.timerFor = w.now+leaderLimit, LeaderLate
 		case TellStarted:
 			w.feed(Event{Kind: RunStarted, Run: number})
+		case AwaitReady:
+			w.ready, w.readyFor = w.now+time.Duration(w.random.Int64N(int64(readyLimit))), Readied
+			if w.random.IntN(4) == 0 {
+				w.ready, w.readyFor = w.now+readyLimit, ReadyLate
+			}
+		case TellReady:
+			w.feed(Event{Kind: RunReady, Run: number})
 		case TellEnding:
 			w.feed(Event{Kind: RunEnding, Run: number})
 		case TellStuck:
@@ -165,7 +175,7 @@ func (w *world) feedRun(e RunEvent) {
 			w.timer, w.timerFor = w.now+time.Duration(w.random.Int64N(int64(time.Second))), Drained
 		case Finish:
 			ended := Event{Kind: RunEnded, Run: number, Cause: w.run.Cause, Success: w.run.Success}
-			w.tree, w.timerFor = nil, 0
+			w.tree, w.timerFor, w.readyFor = nil, 0, 0
 			w.feed(ended)
 			return
 		}
@@ -225,6 +235,13 @@ func (w *world) pass() {
 			w.feedRun(RunEvent{Kind: e})
 		})
 	}
+	if w.readyFor != 0 {
+		add(w.ready, func() {
+			e := w.readyFor
+			w.readyFor = 0
+			w.feedRun(RunEvent{Kind: e})
+		})
+	}
 	if w.run.Asked == Killed && t.immortal > w.now && (t.leader || t.others) {
 		add(t.immortal, w.kill)
 	}
@@ -238,7 +255,12 @@ func (w *world) pass() {
 }
 
 func (w *world) ask(k EventKind) {
-	w.waiting = append(w.waiting, waiting{kind: k, since: w.now})
+	goals := map[EventKind][]Goal{Start: {UntilStarted, UntilReady, UntilEnded}, Restart: {UntilStarted, UntilReady, UntilEnded}, Stop: {UntilStopped}, Delete: {UntilRemoved}}[k]
+	r := waiting{goal: goals[w.random.IntN(len(goals))], since: w.now}
+	if r.goal == UntilReady || r.goal == UntilEnded {
+		r.run = w.p.Awaits(k)
+	}
+	w.waiting = append(w.waiting, r)
 	w.feed(Event{Kind: k})
 }
 
@@ -247,8 +269,14 @@ func (w *world) ask(k EventKind) {
 func (w *world) overdue() *waiting {
 	for i, r := range w.waiting {
 		bound := grace + killLimit + leaderLimit + killLimit + time.Second
-		if r.kind == Start || r.kind == Restart {
+		switch r.goal {
+		case UntilEnded: // a run may take its time
+			continue
+		case UntilStarted, UntilReady:
 			bound += 31 * time.Second // the slowest spawn that this world has
+		}
+		if r.goal == UntilReady {
+			bound += readyLimit
 		}
 		if w.now-r.since > bound {
 			return &w.waiting[i]

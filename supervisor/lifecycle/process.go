@@ -21,25 +21,29 @@ type Process struct {
 
 // Execution is what a process knows of a run of it.
 type Execution struct {
-	Number uint64
-	Phase  Phase // Starting, Running or Stopping
-	Stuck  bool  // and it cannot be ended
+	Number  uint64
+	Phase   Phase // Starting, Running or Stopping
+	Started bool  // its leader was spawned
+	Ready   bool  // it is, or was
+	Stuck   bool  // and it cannot be ended
 }
 
 // Goal is what a request waits for.
 type Goal uint8
 
-// What requests wait for.
+// What requests wait for. The last two are about one run, see [Process.Awaits].
 const (
 	UntilStarted Goal = iota + 1
 	UntilStopped
 	UntilRemoved
+	UntilReady
+	UntilEnded
 )
 
 // Event is what can happen to a process.
 type Event struct {
 	Kind    EventKind
-	Run     uint64        // of RunStarted, RunEnding, RunStuck, RunEnded
+	Run     uint64        // of what happens to a run
 	Cause   process.Cause // of RunEnded
 	Success bool          // of RunEnded: the leader exited with a code that counts as success
 }
@@ -59,6 +63,7 @@ const (
 	Unscheduled                   // the definition has no schedule any more
 	Due                           // a scheduled time has come
 	RunStarted                    // the leader of a run has been spawned
+	RunReady                      // a run is ready
 	RunEnding                     // a run is ending, whatever the reason
 	RunStuck                      // a run cannot be ended
 	RunEnded                      // of a run nobody is left
@@ -69,7 +74,7 @@ const (
 // Action is an effect, to be carried out in order.
 type Action struct {
 	Do    Effect
-	Run   uint64        // of Spawn and EndRun
+	Run   uint64        // of Spawn and EndRun; of Answer: to those alone who wait for this run; 0: to all
 	Cause process.Cause // of EndRun
 	Goal  Goal          // of Answer
 	Code  process.Code  // of Answer and Refuse: the error; empty: done
@@ -95,13 +100,22 @@ func (p Process) State() process.State {
 	if len(p.Runs) == 0 {
 		return p.Rest
 	}
-	switch p.Runs[len(p.Runs)-1].Phase {
-	case Starting:
-		return process.Starting
-	case Running:
+	switch r := p.Runs[len(p.Runs)-1]; {
+	case r.Phase == Stopping:
+		return process.Stopping
+	case r.Phase == Running && r.Ready:
 		return process.Running
 	}
-	return process.Stopping
+	return process.Starting
+}
+
+// Awaits is the run that a request to start or restart is about, when it comes: the one
+// under way, or the next.
+func (p Process) Awaits(request EventKind) uint64 {
+	if n := len(p.Runs); n > 0 && p.Runs[n-1].Phase != Stopping && request != Restart {
+		return p.Runs[n-1].Number
+	}
+	return p.Last + 1
 }
 
 // Busy reports whether anything of it runs.
@@ -141,8 +155,13 @@ func (p Process) Step(e Event) (Process, []Action) {
 		return p, []Action{{Do: Arm}} // skipped
 	case RunStarted:
 		if i := p.find(e.Run); i >= 0 && p.Runs[i].Phase == Starting {
-			p.Runs[i].Phase = Running
+			p.Runs[i].Phase, p.Runs[i].Started = Running, true
 			return p, []Action{answer(UntilStarted)}
+		}
+	case RunReady:
+		if i := p.find(e.Run); i >= 0 && !p.Runs[i].Ready {
+			p.Runs[i].Ready = true
+			return p, []Action{{Do: Answer, Goal: UntilReady, Run: e.Run}}
 		}
 	case RunEnding:
 		if i := p.find(e.Run); i >= 0 {
@@ -180,9 +199,15 @@ func (p Process) unscheduled() (Process, []Action) {
 	}
 	actions := []Action{{Do: Disarm}}
 	if p.ending() && p.Then == ThenRest { // a start that came meanwhile was to arm it
-		actions = append(actions, fail(UntilStarted, process.CodeSuperseded))
+		actions = append(actions, p.notStarted(process.CodeSuperseded)...)
 	}
 	return p, actions
+}
+
+// notStarted tells those who wait for a start that there will be none. Who waits for the
+// end of a run that is under way waits on.
+func (p Process) notStarted(code process.Code) []Action {
+	return []Action{fail(UntilStarted, code), fail(UntilReady, code), {Do: Answer, Goal: UntilEnded, Run: p.Last + 1, Code: code}}
 }
 
 func (p Process) start() (Process, []Action) {
@@ -201,15 +226,29 @@ func (p Process) start() (Process, []Action) {
 		return p, []Action{{Do: Save}}
 	case slices.ContainsFunc(p.Runs, func(r Execution) bool { return r.Phase == Starting }):
 		return p, nil // answered with the one who has started it
-	case p.Busy(), p.Rest == process.Scheduled:
-		return p, []Action{answer(UntilStarted)}
+	case p.Busy():
+		actions := []Action{answer(UntilStarted)}
+		for _, r := range p.Runs {
+			if r.Ready && r.Phase == Running {
+				actions = append(actions, Action{Do: Answer, Goal: UntilReady, Run: r.Number})
+			}
+		}
+		return p, actions
+	case p.Rest == process.Scheduled:
+		return p, p.armed()
 	}
 	p.Up = true
 	if p.Scheduled {
 		p.Rest = process.Scheduled
-		return p, []Action{{Do: Arm}, {Do: Save}, answer(UntilStarted)}
+		return p, append([]Action{{Do: Arm}, {Do: Save}}, p.armed()...)
 	}
 	return p.spawn()
+}
+
+// armed answers those who wait for a start of what waits for its time. Nobody is to wait
+// for that.
+func (p Process) armed() []Action {
+	return append([]Action{answer(UntilStarted)}, p.notStarted(process.CodeSuperseded)[1:]...)
 }
 
 // spawn begins the next run. Its number, and the target with it, are stored on the way.
@@ -237,7 +276,7 @@ func (p Process) stop() (Process, []Action) {
 		return p, []Action{{Do: Disarm}, {Do: Save}, answer(UntilStopped)}
 	}
 	p.Then = ThenStop
-	return p, append(p.end(process.CauseStop), Action{Do: Disarm}, fail(UntilStarted, process.CodeSuperseded), Action{Do: Save})
+	return p, p.endForGood()
 }
 
 func (p Process) remove() (Process, []Action) {
@@ -248,7 +287,13 @@ func (p Process) remove() (Process, []Action) {
 		return p.forget(Action{Do: Disarm})
 	}
 	p.Then, p.Up = ThenRemove, false
-	return p, append(p.end(process.CauseStop), Action{Do: Disarm}, fail(UntilStarted, process.CodeSuperseded), Action{Do: Save})
+	return p, p.endForGood()
+}
+
+// endForGood ends what runs, and nothing starts behind it.
+func (p *Process) endForGood() []Action {
+	actions := append(p.end(process.CauseStop), Action{Do: Disarm})
+	return append(append(actions, p.notStarted(process.CodeSuperseded)...), Action{Do: Save})
 }
 
 func (p Process) forget(first ...Action) (Process, []Action) {
@@ -272,7 +317,7 @@ func (p Process) close() (Process, []Action) {
 	if p.Then == ThenStart {
 		p.Then = ThenRest
 	}
-	return p, []Action{{Do: Disarm}, fail(UntilStarted, process.CodeShuttingDown)}
+	return p, append([]Action{{Do: Disarm}}, p.notStarted(process.CodeShuttingDown)...)
 }
 
 // shutdown ends what runs.
@@ -312,6 +357,7 @@ func (p Process) stuck(run uint64) (Process, []Action) {
 	}
 	return p, []Action{
 		fail(UntilStopped, process.CodeStuck), fail(UntilStarted, process.CodeStuck), fail(UntilRemoved, process.CodeStuck),
+		fail(UntilReady, process.CodeStuck), fail(UntilEnded, process.CodeStuck),
 	}
 }
 
@@ -321,12 +367,17 @@ func (p Process) ended(e Event) (Process, []Action) {
 	if i < 0 {
 		return p, nil
 	}
+	over := p.Runs[i]
 	p.Runs = slices.Delete(p.Runs, i, i+1)
 	var actions []Action
-	if e.Cause == process.CauseStart {
+	if e.Cause == process.CauseStart && !over.Started {
 		// Before anything else: who waits for a scheduled process would be told that all is well.
 		actions = append(actions, fail(UntilStarted, process.CodeStart))
 	}
+	if !over.Ready {
+		actions = append(actions, Action{Do: Answer, Goal: UntilReady, Run: e.Run, Code: process.CodeStart})
+	}
+	actions = append(actions, Action{Do: Answer, Goal: UntilEnded, Run: e.Run})
 	if p.Busy() {
 		return p, actions
 	}
@@ -339,7 +390,7 @@ func (p Process) ended(e Event) (Process, []Action) {
 	case next == ThenStart:
 		return p.spawn(append(actions, Action{Do: Arm})...)
 	case p.Rest == process.Scheduled:
-		actions = append(actions, Action{Do: Arm}, answer(UntilStarted))
+		actions = append(append(actions, Action{Do: Arm}), p.armed()...)
 	}
 	return p, actions
 }

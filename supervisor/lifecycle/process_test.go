@@ -12,7 +12,10 @@ func (a Action) String() string {
 	text := [...]string{Answer: "", Refuse: "refuse", Save: "save", Arm: "arm", Disarm: "disarm", Spawn: "spawn", EndRun: "end", Remove: "remove"}[a.Do]
 	switch {
 	case a.Do == Answer:
-		text = [...]string{UntilStarted: "started", UntilStopped: "stopped", UntilRemoved: "removed"}[a.Goal]
+		text = [...]string{UntilStarted: "started", UntilStopped: "stopped", UntilRemoved: "removed", UntilReady: "ready", UntilEnded: "ended"}[a.Goal]
+		if a.Run != 0 {
+			text += fmt.Sprint(" ", a.Run)
+		}
 	case a.Do == Spawn:
 		text += fmt.Sprint(" ", a.Run)
 	case a.Do == EndRun:
@@ -32,11 +35,24 @@ func show(actions []Action) string {
 	return strings.Join(all, ", ")
 }
 
+// apart are the actions without the answers to those who wait for one run, and these.
+func apart(actions []Action) (others, ofRuns []Action) {
+	for _, a := range actions {
+		if a.Do == Answer && (a.Goal == UntilReady || a.Goal == UntilEnded) {
+			ofRuns = append(ofRuns, a)
+		} else {
+			others = append(others, a)
+		}
+	}
+	return others, ofRuns
+}
+
 // The events of the tables below; those of a run are about run 7.
 var (
 	start, stop, restart  = Event{Kind: Start}, Event{Kind: Stop}, Event{Kind: Restart}
 	remove, shutdown, due = Event{Kind: Delete}, Event{Kind: Shutdown}, Event{Kind: Due}
 	begun, stuck          = Event{Kind: RunStarted, Run: 7}, Event{Kind: RunStuck, Run: 7}
+	ready                 = Event{Kind: RunReady, Run: 7}
 	ending                = Event{Kind: RunEnding, Run: 7}
 	good                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseExit, Success: true}
 	bad                   = Event{Kind: RunEnded, Run: 7, Cause: process.CauseExit}
@@ -44,13 +60,13 @@ var (
 	shut                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseShutdown}
 	late                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseDeadline}
 	failed                = Event{Kind: RunEnded, Run: 7, Cause: process.CauseStart}
-	everything            = []Event{start, stop, restart, remove, shutdown, due, begun, stuck, good, bad, stopped, shut, late, failed}
+	everything            = []Event{start, stop, restart, remove, shutdown, due, begun, ready, stuck, good, bad, stopped, shut, late, failed}
 	resting               = Process{Rest: process.Completed, Last: 6}
 	offSchedule           = Process{Rest: process.Stopped, Scheduled: true, Last: 6}
 	onSchedule            = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 6}
 	starting              = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7}}}
-	running               = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running}}}
-	scheduledRun          = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running}}}
+	running               = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}}
+	scheduledRun          = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}}
 	scheduledRunStarting  = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7}}}
 )
 
@@ -85,7 +101,7 @@ func TestProcess(t *testing.T) {
 		{"stop", running, []Event{stop, stopped}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
 		{"stop of what is being ended by its deadline", running, []Event{stop, late}, process.Stopped,
 			"end 7 stop, disarm, started!superseded, save, stopped"},
-		{"restart ends, then starts", running, []Event{restart, stopped, {Kind: RunStarted, Run: 8}}, process.Running,
+		{"restart ends, then starts", running, []Event{restart, stopped, {Kind: RunStarted, Run: 8}, {Kind: RunReady, Run: 8}}, process.Running,
 			"end 7 stop, save, stopped, arm, spawn 8, started"},
 		{"delete ends, then removes", running, []Event{remove, stopped}, process.Stopped,
 			"end 7 stop, disarm, started!superseded, save, stopped, remove"},
@@ -99,10 +115,15 @@ func TestProcess(t *testing.T) {
 		{"shutdown of a scheduled run", scheduledRun, []Event{shutdown, shut}, process.Stopped,
 			"end 7 shutdown, disarm, started!shutting_down, stopped"},
 
-		{"started", starting, []Event{begun}, process.Running, "started"},
-		{"start of a starting one is answered when it has started", starting, []Event{start, begun}, process.Running, "started"},
+		{"started", starting, []Event{begun}, process.Starting, "started"},
+		{"and ready", starting, []Event{begun, ready}, process.Running, "started"},
+		{"start of what is not ready yet is done", starting, []Event{begun, start}, process.Starting, "started, started"},
+		{"not ready in time", starting, []Event{begun, ending, failed}, process.Failed, "started, stopped"},
+		{"a stop of what is not ready yet acts at once", starting, []Event{begun, stop, stopped}, process.Stopped,
+			"started, end 7 stop, disarm, started!superseded, save, stopped"},
+		{"start of a starting one is answered when it has started", starting, []Event{start, begun, ready}, process.Running, "started"},
 		{"or has not", starting, []Event{start, failed}, process.Failed, "started!start_failed, stopped"},
-		{"a scheduled run that starts too", scheduledRunStarting, []Event{start, begun}, process.Running, "started"},
+		{"a scheduled run that starts too", scheduledRunStarting, []Event{start, begun, ready}, process.Running, "started"},
 		{"start fails", starting, []Event{failed}, process.Failed, "started!start_failed, stopped"},
 		{"a scheduled start fails", scheduledRunStarting, []Event{failed}, process.Scheduled, "started!start_failed, stopped, arm, started"},
 		{"stop while starting", starting, []Event{stop, stopped}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
@@ -161,8 +182,56 @@ func TestProcess(t *testing.T) {
 				p, actions = p.Step(e)
 				all = append(all, actions...)
 			}
+			all, _ = apart(all)
 			if do := show(all); p.State() != test.state || do != test.do {
 				t.Errorf("is %v after: %s\nwant %v after: %s", p.State(), do, test.state, test.do)
+			}
+		})
+	}
+}
+
+// Who waits until a run is ready, or over, is answered for that run, and told when there
+// will be none.
+func TestWhoWaitsForOneRun(t *testing.T) {
+	unready := starting
+	unready.Runs = []Execution{{Number: 7, Phase: Running, Started: true}}
+	const never = "ready!superseded, ended 8!superseded"
+	for _, test := range []struct {
+		name   string
+		from   Process
+		events []Event
+		awaits uint64 // the first event
+		do     string
+	}{
+		{"the next run, at rest", resting, []Event{start, begun, ready, good}, 7, "ready 7, ended 7"},
+		{"the run under way", unready, []Event{start, ready, bad}, 7, "ready 7, ended 7"},
+		{"what is ready already", running, []Event{start}, 7, "ready 7"},
+		{"a run that ends before it is ready", unready, []Event{start, bad}, 7, "ready 7!start_failed, ended 7"},
+		{"a run that has no leader", starting, []Event{start, failed}, 7, "ready 7!start_failed, ended 7"},
+		{"a restart waits for the next run", running, []Event{restart, stopped, {Kind: RunStarted, Run: 8}, {Kind: RunReady, Run: 8}}, 8, "ended 7, ready 8"},
+		{"a start behind a stop too", running, []Event{stop, start, stopped}, 0, never + ", ended 7"},
+		{"a stop drops who waits for the next run, and the end is that of this one", running, []Event{restart, stop, stopped}, 8, never + ", ended 7"},
+		{"a delete too", running, []Event{remove, stopped}, 0, never + ", ended 7"},
+		{"a shutdown too", unready, []Event{shutdown, shut}, 0, "ready!shutting_down, ended 8!shutting_down, ready 7!start_failed, ended 7"},
+		{"what is stuck", running, []Event{restart, stuck}, 8, "ready!stuck, ended!stuck"},
+		{"nobody waits for the time of a schedule", offSchedule, []Event{start}, 7, "ready!superseded, ended 7!superseded"},
+		{"not even behind an end", scheduledRun, []Event{stop, start, stopped}, 0, never + ", ended 7, " + never},
+		{"a schedule that is taken before a start has armed it", scheduledRun, []Event{stop, start, {Kind: Unscheduled}}, 0, never + ", " + never},
+		{"ready is told once", unready, []Event{ready, ready}, 0, "ready 7"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := test.from
+			var all []Action
+			if run := p.Awaits(test.events[0].Kind); test.awaits != 0 && run != test.awaits {
+				t.Errorf("awaits run %d, want %d", run, test.awaits)
+			}
+			for _, e := range test.events {
+				var actions []Action
+				p, actions = p.Step(e)
+				all = append(all, actions...)
+			}
+			if _, all = apart(all); show(all) != test.do {
+				t.Errorf("answers: %s\nwant: %s", show(all), test.do)
 			}
 		})
 	}
@@ -174,7 +243,7 @@ func TestEveryProcessStateTakesEveryEvent(t *testing.T) {
 	for bits := range 1 << 4 {
 		for _, rest := range []process.State{process.Scheduled, process.Stopped, process.Completed, process.Failed} {
 			for then := ThenRest; then <= ThenRemove; then++ {
-				for _, runs := range [][]Execution{nil, {{Number: 7}}, {{Number: 7, Phase: Running}}, {{Number: 7, Phase: Stopping}}, {{Number: 7, Phase: Stopping, Stuck: true}}} {
+				for _, runs := range [][]Execution{nil, {{Number: 7}}, {{Number: 7, Phase: Running, Started: true}}, {{Number: 7, Phase: Running, Started: true, Ready: true}}, {{Number: 7, Phase: Stopping, Started: true}}, {{Number: 7, Phase: Stopping, Stuck: true}}} {
 					p := Process{Up: bits&1 > 0, Scheduled: bits&2 > 0, Closing: bits&4 > 0, Rest: rest, Then: then, Runs: runs, Last: 7}
 					if rest == process.Scheduled && !(p.Scheduled && p.Up) || then != ThenRest && runs == nil {
 						continue // cannot be

@@ -8,6 +8,8 @@ type Run struct {
 	Phase      Phase
 	Cause      process.Cause // why it ends; 0: nothing has ended it yet
 	Born       bool          // the leader was spawned
+	Awaited    bool          // it is ready when that is seen, not when its leader is there; given with the zero value
+	Ready      bool          // it is, or was
 	Success    bool          // the leader exited by itself, with a code that counts as success
 	LeaderGone bool          // its exit is known, or known to be unknowable
 	Empty      bool          // nobody is in the group
@@ -20,7 +22,7 @@ type Phase uint8
 // The phases, in their order.
 const (
 	Starting Phase = iota // the leader is being spawned
-	Running               // the leader has been spawned
+	Running               // the leader has been spawned; it may not be ready yet
 	Stopping              // the tree is being ended
 	Draining              // nobody is left; its last output is being moved
 	Over                  // its result is known
@@ -50,6 +52,9 @@ type RunEventKind uint8
 const (
 	Spawned     RunEventKind = iota // the leader runs
 	SpawnFailed                     // there is no leader and will be none
+	Readied                         // it is ready
+	ReadyLate                       // it is not, and has had its time
+	Unhealthy                       // it is not well, and is to end for that
 	End                             // it is to end, for a cause
 	Succeeded                       // the leader exited with a code that counts as success
 	Exited                          // the leader ended otherwise
@@ -72,6 +77,8 @@ const (
 	KillLeader                   // SIGKILL to the leader, outside its group; KillOver follows after a while
 	AwaitLeader                  // LeaderLate follows after a while
 	TellStarted                  // the process is told RunStarted
+	AwaitReady                   // Readied or ReadyLate follows
+	TellReady                    // the process is told RunReady
 	TellEnding                   // the process is told RunEnding
 	TellStuck                    // the process is told RunStuck
 	Drain                        // move the last output; Drained follows
@@ -79,10 +86,10 @@ const (
 )
 
 // State is how the run is shown to users. What ends by itself and leaves nobody behind is
-// never stopping.
+// never stopping; what is not ready is starting.
 func (r Run) State() process.State {
 	switch {
-	case r.Phase == Starting, !r.Born && r.Asked == NotAsked:
+	case r.Phase == Starting, r.Asked == NotAsked && !(r.Born && r.Ready):
 		return process.Starting
 	case r.Asked == NotAsked:
 		return process.Running
@@ -109,6 +116,19 @@ func (r Run) Step(e RunEvent) (Run, []RunAction) {
 		r.because(process.CauseStart)
 		r.LeaderGone, r.Empty = true, true
 		return r.over()
+	case Readied:
+		if r.Phase == Running && !r.Ready {
+			r.Ready = true
+			return r, []RunAction{TellReady}
+		}
+	case ReadyLate:
+		if r.Phase == Running && !r.Ready {
+			return r.end(process.CauseStart)
+		}
+	case Unhealthy:
+		if r.Phase == Running && r.Ready {
+			return r.end(process.CauseUnhealthy)
+		}
 	case End:
 		return r.end(e.Cause)
 	case Succeeded, Exited, Lost:
@@ -148,7 +168,11 @@ func (r Run) spawned() (Run, []RunAction) {
 	switch r.Asked {
 	case NotAsked:
 		r.Phase = Running
-		return r, []RunAction{TellStarted}
+		if r.Awaited {
+			return r, []RunAction{TellStarted, AwaitReady}
+		}
+		r.Ready = true
+		return r, []RunAction{TellStarted, TellReady}
 	case Signalled:
 		return r, []RunAction{SignalTree}
 	}

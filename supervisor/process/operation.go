@@ -11,13 +11,19 @@ type Operation interface{ operation() }
 type (
 	// StartAgain starts the process or, with a schedule, lets it wait for its time. One
 	// that runs is left alone.
-	StartAgain struct{ JobID string } // recorded on the run that this starts
+	StartAgain struct {
+		JobID string // recorded on the run that this starts
+		Wait  Wait
+	}
 
 	// Stop ends the whole tree, and what would have started it.
 	Stop struct{}
 
 	// Restart ends the whole tree and starts the next run.
-	Restart struct{ JobID string } // recorded on that run
+	Restart struct {
+		JobID string // recorded on that run
+		Wait  Wait
+	}
 
 	// Delete ends the whole tree and forgets the process, its history and its logs.
 	Delete struct{}
@@ -38,6 +44,22 @@ func (Restart) operation()    {}
 func (Delete) operation()     {}
 func (SendSignal) operation() {}
 func (Set) operation()        {}
+
+// Wait is how far a start has to come before it is answered.
+type Wait string
+
+// What can be waited for.
+const (
+	WaitStart Wait = ""      // the leader is there
+	WaitReady Wait = "ready" // the run is ready, or has ended before: that is an error
+	WaitEnd   Wait = "end"   // the run has ended, well or not
+)
+
+// How says how a process is started that is given with its definition.
+type How struct {
+	Replace bool // its definition takes the place of another one
+	Wait    Wait
+}
 
 // Setting is a field by its name, and what it is to be, as [Field.Set] reads it. Empty is
 // the default.

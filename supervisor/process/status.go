@@ -88,6 +88,17 @@ func NewStatus(s Spec, state State) Status {
 	return Status{Spec: s, Condition: Condition{State: state}, Run: Run{JobID: job}}
 }
 
+// Ended is the run that ended last; its number is 0 if there was none.
+func (s *Status) Ended() Run {
+	switch {
+	case s.LastRun != nil:
+		return *s.LastRun
+	case !s.Run.End.IsZero():
+		return s.Run
+	}
+	return Run{}
+}
+
 // facts are what a status has beside its spec, as one JSON object.
 type facts struct {
 	Deadline int64 `json:"deadline,omitempty"` // whole seconds, rounded up: what the first clients read

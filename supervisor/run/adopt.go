@@ -60,7 +60,7 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 		leader = r.guessLeader(held, unread)
 	}
 	r.start, r.boot = leader.Started, leader.Boot
-	r.machine = lifecycle.Run{Phase: lifecycle.Running, Born: true}
+	r.machine = lifecycle.Run{Phase: lifecycle.Running, Born: true, Ready: true}
 	r.takeUpAttrs()
 	var err error
 	if r.unwatch, err = h.Watch(r.group, r.tells(eventChanged)); err != nil {

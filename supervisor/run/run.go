@@ -330,6 +330,8 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 			r.phase.after(leaderGrace, lifecycle.LeaderLate)
 		case lifecycle.TellStarted:
 			tell(lifecycle.RunStarted)
+		case lifecycle.TellReady:
+			tell(lifecycle.RunReady)
 		case lifecycle.TellEnding:
 			tell(lifecycle.RunEnding)
 		case lifecycle.TellStuck:
@@ -353,6 +355,9 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 
 // Born reports whether its leader was spawned.
 func (r *Run) Born() bool { return r.machine.Born }
+
+// Ready reports whether it is ready, or was.
+func (r *Run) Ready() bool { return r.machine.Ready }
 
 // State is how the run is shown.
 func (r *Run) State() process.State { return r.machine.State() }

@@ -21,7 +21,7 @@ import (
 
 // kinds are what a process was told of its run.
 func kinds(events []lifecycle.Event) (text string) {
-	names := map[lifecycle.EventKind]string{lifecycle.RunStarted: "started ", lifecycle.RunEnding: "ending ", lifecycle.RunStuck: "stuck ", lifecycle.RunEnded: "ended "}
+	names := map[lifecycle.EventKind]string{lifecycle.RunStarted: "started ", lifecycle.RunReady: "", lifecycle.RunEnding: "ending ", lifecycle.RunStuck: "stuck ", lifecycle.RunEnded: "ended "}
 	for _, e := range events {
 		text += names[e.Kind]
 	}
