@@ -32,20 +32,40 @@ func TestMessagesArriveAsTheyWere(t *testing.T) {
 	}
 
 	c := proc.Command{Argv: []string{"/bin/\xff", "", "b\nc"}, Env: []string{"A=\xfe", "B"}, Dir: "/tmp"}
-	p := spawnPacket(RunID{"n", 4}, c)
-	id, got, err := parseSpawn(&p)
-	if err != nil || id != (RunID{"n", 4}) || !reflect.DeepEqual(got, c) {
-		t.Errorf("%v %+v, %v", id, got, err)
+	p := spawnPacket(RunID{"n", 4}, c, nil)
+	id, got, notify, err := parseSpawn(&p)
+	if err != nil || id != (RunID{"n", 4}) || notify != nil || !reflect.DeepEqual(got, c) {
+		t.Errorf("%v %+v, %v, %v", id, got, notify, err)
+	}
+	p = helpPacket(1<<40, c)
+	serial, got, err := parseHelp(&p)
+	if err != nil || serial != 1<<40 || !reflect.DeepEqual(got, c) {
+		t.Errorf("%d %+v, %v", serial, got, err)
+	}
+	for _, want := range []helped{
+		{outcome{id: proc.ID{PID: 7, Start: 9}}, exit},
+		{outcome: outcome{err: &proc.SpawnError{Step: proc.StepClone, Err: unix.EAGAIN}}},
+	} {
+		p := helpedPacket(1<<40, want)
+		serial, got, err := parseHelped(&p)
+		if err != nil || serial != 1<<40 || !reflect.DeepEqual(got, want) {
+			t.Errorf("%d %+v, %v", serial, got, err)
+		}
 	}
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(spawnPacket(RunID{"n", 4}, proc.Command{Argv: []string{"a"}}).body))
+	f.Add([]byte(spawnPacket(RunID{"n", 4}, proc.Command{Argv: []string{"a"}}, nil).body))
+	f.Add([]byte(helpPacket(4, proc.Command{Argv: []string{"a"}}).body))
+	f.Add([]byte(helpedPacket(4, helped{exit: proc.Exit{Code: 1}}).body))
 	f.Add([]byte(heldPacket(&run{RunID: RunID{"n", 4}, exit: &proc.Exit{}}).body))
 	f.Add([]byte(helloPacket(Hello{Config: []byte("{}"), Shutdown: true, Upgrade: Upgrade{7, "why"}}, 3).body))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		parseSpawn(&packet{body: data})
 		parseHeld(&packet{body: data})
+		parseKeep(&packet{body: data})
+		parseHelp(&packet{body: data})
+		parseHelped(&packet{body: data})
 		parseHello(&packet{body: data})
 	})
 }

@@ -77,7 +77,8 @@ type keeper struct {
 	Config
 	program program
 	runs    map[RunID]*run
-	leaders map[int]*run // by pid: those not yet reaped
+	leaders map[int]*run   // by pid: those not yet reaped
+	helpers map[int]uint64 // by pid, not yet reaped: the serial, of the worker that is there
 
 	signals chan os.Signal
 
@@ -125,6 +126,7 @@ func Run(ctx context.Context, c Config) error {
 		program: program{exe, c.Args, c.Env},
 		runs:    make(map[RunID]*run),
 		leaders: make(map[int]*run),
+		helpers: make(map[int]uint64),
 		signals: c.Signals,
 	}
 	for _, h := range c.Former {
@@ -325,6 +327,10 @@ func (k *keeper) handle(p packet) {
 			unix.Kill(r.id.PID, unix.SIGKILL)
 		}
 		err = d.end()
+	case kindKeep:
+		err = k.keep(&p)
+	case kindHelp:
+		err = k.help(&p)
 	case kindReady:
 		k.becameReady(k.worker)
 	case kindUpgrade:
@@ -376,6 +382,7 @@ func (k *keeper) reap(restart *time.Timer) {
 		}
 		r := k.leaders[pid]
 		if r == nil {
+			k.reapHelper(pid, exit)
 			continue
 		}
 		delete(k.leaders, pid)
@@ -415,6 +422,7 @@ func (k *keeper) beginShutdown(restart *time.Timer) {
 func (k *keeper) bury(w *worker) (done bool, err error) {
 	w.close()
 	k.worker = nil
+	clear(k.helpers)
 	switch {
 	case k.shutdown && w.failed == "" && w.exit.Code == 0 && w.exit.Signal == 0:
 		return true, nil

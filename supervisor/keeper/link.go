@@ -51,6 +51,11 @@ type Held struct {
 	// close. The tree shares its mode: to read without blocking, open it anew.
 	Output *os.File
 
+	// Notify is the socket that the run was given to speak to its worker, or nil. It is
+	// the caller's to close, and in blocking mode: the keeper must not be woken by what
+	// arrives.
+	Notify *os.File
+
 	// Exit is nil while the leader runs. Its end will be told by Exits.
 	Exit *proc.Exit
 }
@@ -89,6 +94,8 @@ type Link struct {
 
 	mu      sync.Mutex
 	pending map[RunID]chan outcome // nil when the keeper is gone
+	helpers map[uint64]chan helped // by serial
+	serial  uint64                 // of the last helper
 	upgrade chan upgradeAnswer     // nil: nobody waits for one
 }
 
@@ -120,6 +127,7 @@ func Connect(fd int) (*Link, Hello, error) {
 		done:     make(chan struct{}),
 		closing:  make(chan struct{}),
 		pending:  make(map[RunID]chan outcome),
+		helpers:  make(map[uint64]chan helped),
 	}
 	if hello.Shutdown {
 		close(l.shutdown)
@@ -147,9 +155,9 @@ func receiveHello(c *conn) (hello Hello, err error) {
 		}
 		held, err := parseHeld(&p)
 		p.close()
-		if held.Output != nil && !affordable(held.Output) {
-			held.Output.Close()
-			held.Output, err = nil, unix.EMFILE
+		if !affordable(held.Output) || !affordable(held.Notify) {
+			closeFiles(held.Output, held.Notify)
+			held.Output, held.Notify, err = nil, nil, unix.EMFILE
 		}
 		if err == unix.EMFILE {
 			hello.Lost++
@@ -181,25 +189,24 @@ func (h *Hello) closeFiles() {
 		f.Close()
 	}
 	for _, held := range h.Held {
-		if held.Output != nil {
-			held.Output.Close()
-		}
+		closeFiles(held.Output, held.Notify)
 	}
 }
 
 // Spawn has the keeper start c as the leader of run and waits for the answer. The
-// files of c stay the caller's; the keeper keeps a descriptor of c.Output until Drop.
+// files stay the caller's; the keeper keeps descriptors of c.Output and of notify, which
+// may be nil, until Drop.
 //
 // An error is a *proc.SpawnError, as if proc.Spawn had been called here, or ErrHeld,
 // ErrKeeperGone or the context's. The keeper holds the run after a *proc.SpawnError too,
 // until Drop. The end of ctx ends the wait and not the start: what has become of the
 // run is then told by Exits or by the next worker's Hello, and Kill and Drop name it.
-func (l *Link) Spawn(ctx context.Context, run RunID, c proc.Command) (proc.ID, error) {
+func (l *Link) Spawn(ctx context.Context, run RunID, c proc.Command, notify *os.File) (proc.ID, error) {
 	answer := make(chan outcome, 1)
 	if err := l.expect(run, answer); err != nil {
 		return proc.ID{}, err
 	}
-	if err := l.send(spawnPacket(run, c)); err != nil {
+	if err := l.send(spawnPacket(run, c, notify)); err != nil {
 		l.forget(run)
 		return proc.ID{}, fmt.Errorf("ask the keeper to start %v: %w", run, err)
 	}
@@ -238,6 +245,10 @@ func (l *Link) forget(run RunID) chan outcome {
 // Drop lets the keeper forget run: its exit and its Output descriptor. Call it when
 // the result is stored. A leader that still runs is reaped without a word later.
 func (l *Link) Drop(run RunID) error { return l.send(aboutRun(kindDrop, run)) }
+
+// Keep has the keeper hold another notify socket for a run that it holds, in the place of
+// the one that it has. The file stays the caller's.
+func (l *Link) Keep(run RunID, notify *os.File) error { return l.send(keepPacket(run, notify)) }
 
 // Kill has the keeper send SIGKILL to the leader of run. It is the keeper's child
 // and not yet waited for, so that no other process can have its pid. Where the run
@@ -370,6 +381,10 @@ func (l *Link) receive(ended chan<- ExitEvent, shutdown bool) {
 			if answer := l.forget(run); answer != nil && d.end() == nil {
 				answer <- o
 			}
+		case kindHelped:
+			if serial, h, err := parseHelped(&p); err == nil {
+				l.helped(serial, h)
+			}
 		case kindExited:
 			e := ExitEvent{d.run(), d.exit()}
 			if d.end() == nil {
@@ -409,7 +424,10 @@ func (l *Link) gone() {
 	for _, answer := range l.pending {
 		close(answer)
 	}
-	l.pending = nil
+	for _, answer := range l.helpers {
+		close(answer)
+	}
+	l.pending, l.helpers = nil, nil
 	close(l.done)
 }
 

@@ -16,27 +16,30 @@ type kind byte
 
 const (
 	// From the worker.
-	kindSpawn   kind = 1 + iota // run, command; the group's directory, the FIFO end
+	kindSpawn   kind = 1 + iota // run, command; the group's directory, the FIFO end, the notify socket
 	kindDrop                    // run
 	kindKill                    // run
 	kindReady                   //
 	kindFailed                  // text
 	kindUpgrade                 //
+	kindKeep                    // run; the notify socket that the keeper is to hold for it
+	kindHelp                    // serial, command; the group's directory, the output
 
 	// From the keeper.
 	kindHello    // configuration, shutdown, last upgrade, number of held packets that follow; the listeners
-	kindHeld     // run, how its start went, its exit if it has ended; the FIFO end
+	kindHeld     // run, how its start went, its exit if it has ended; the FIFO end, the notify socket
 	kindSpawned  // run, how its start went
 	kindExited   // run, exit
 	kindShutdown //
 	kindRefused  // text: no upgrade
 	kindHandOver // number of the upgrade
 	kindListen   // index of a listener; the one that takes its place
+	kindHelped   // serial, how its start went, its exit
 )
 
 func (k kind) String() string {
-	names := [...]string{"0", "SPAWN", "DROP", "KILL", "READY", "FAILED", "UPGRADE",
-		"HELLO", "HELD", "SPAWNED", "EXITED", "SHUTDOWN", "REFUSED", "HANDOVER", "LISTEN"}
+	names := [...]string{"0", "SPAWN", "DROP", "KILL", "READY", "FAILED", "UPGRADE", "KEEP", "HELP",
+		"HELLO", "HELD", "SPAWNED", "EXITED", "SHUTDOWN", "REFUSED", "HANDOVER", "LISTEN", "HELPED"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -129,34 +132,108 @@ func aboutRun(k kind, run RunID) packet {
 	return packet{kind: k, body: e}
 }
 
-func spawnPacket(run RunID, c proc.Command) packet {
-	var e encoder
-	e.run(run)
+// command puts in what is to be started. Its files travel beside it, by attach.
+func (e *encoder) command(c proc.Command) {
 	e.strings(c.Argv)
 	e.strings(c.Env)
 	e.string(c.Dir)
-	e.bool(c.Group != nil)
-	e.bool(c.Output != nil)
-	p := packet{kind: kindSpawn, body: e}
-	for _, f := range []*os.File{c.Group, c.Output} {
+}
+
+func (d *decoder) command() proc.Command {
+	return proc.Command{Argv: d.strings(), Env: d.strings(), Dir: d.string()}
+}
+
+// attach has files go with a message that is being made, and says in it which of them
+// there are.
+func (e *encoder) attach(p *packet, files ...*os.File) {
+	for _, f := range files {
+		e.bool(f != nil)
 		if f != nil {
 			p.files = append(p.files, f)
 		}
 	}
+}
+
+func spawnPacket(run RunID, c proc.Command, notify *os.File) packet {
+	p := packet{kind: kindSpawn}
+	var e encoder
+	e.run(run)
+	e.command(c)
+	e.attach(&p, c.Group, c.Output, notify)
+	p.body = e
 	return p
 }
 
 // parseSpawn takes the files out of p. Where descriptors were lost, it gives the
 // run and unix.EMFILE.
-func parseSpawn(p *packet) (run RunID, c proc.Command, err error) {
+func parseSpawn(p *packet) (run RunID, c proc.Command, notify *os.File, err error) {
 	d := decoder{data: p.body}
 	run = d.run()
 	if p.lost && !d.bad {
-		return run, c, unix.EMFILE
+		return run, c, nil, unix.EMFILE
 	}
-	c.Argv, c.Env, c.Dir = d.strings(), d.strings(), d.string()
+	c = d.command()
+	c.Group, c.Output, notify = p.take(d.bool()), p.take(d.bool()), p.take(d.bool())
+	return run, c, notify, p.end(&d)
+}
+
+func keepPacket(run RunID, notify *os.File) packet {
+	p := aboutRun(kindKeep, run)
+	p.files = []*os.File{notify}
+	return p
+}
+
+// parseKeep gives no socket where its descriptor was lost.
+func parseKeep(p *packet) (run RunID, notify *os.File, err error) {
+	d := decoder{data: p.body}
+	run, notify = d.run(), p.take(true)
+	if err = p.end(&d); err == unix.EMFILE {
+		err = nil
+	}
+	return run, notify, err
+}
+
+func helpPacket(serial uint64, c proc.Command) packet {
+	p := packet{kind: kindHelp}
+	var e encoder
+	e.uint(serial)
+	e.command(c)
+	e.attach(&p, c.Group, c.Output)
+	p.body = e
+	return p
+}
+
+// parseHelp takes the files out of p. Where descriptors were lost, it gives the serial
+// and unix.EMFILE.
+func parseHelp(p *packet) (serial uint64, c proc.Command, err error) {
+	d := decoder{data: p.body}
+	serial = d.uint()
+	if p.lost && !d.bad {
+		return serial, c, unix.EMFILE
+	}
+	c = d.command()
 	c.Group, c.Output = p.take(d.bool()), p.take(d.bool())
-	return run, c, p.end(&d)
+	return serial, c, p.end(&d)
+}
+
+// helped is how it went with a helper: its start has failed, or it has ended.
+type helped struct {
+	outcome outcome
+	exit    proc.Exit
+}
+
+func helpedPacket(serial uint64, h helped) packet {
+	var e encoder
+	e.uint(serial)
+	e.outcome(h.outcome)
+	e.exit(h.exit)
+	return packet{kind: kindHelped, body: e}
+}
+
+func parseHelped(p *packet) (serial uint64, h helped, err error) {
+	d := decoder{data: p.body}
+	serial, h.outcome, h.exit = d.uint(), d.outcome(), d.exit()
+	return serial, h, p.end(&d)
 }
 
 func heldPacket(r *run) packet {
@@ -167,11 +244,9 @@ func heldPacket(r *run) packet {
 	if r.exit != nil {
 		e.exit(*r.exit)
 	}
-	e.bool(r.output != nil)
-	p := packet{kind: kindHeld, body: e}
-	if r.output != nil {
-		p.files = []*os.File{r.output}
-	}
+	p := packet{kind: kindHeld}
+	e.attach(&p, r.output, r.notify)
+	p.body = e
 	return p
 }
 
@@ -184,7 +259,7 @@ func parseHeld(p *packet) (h Held, err error) {
 		x := d.exit()
 		h.Exit = &x
 	}
-	h.Output = p.take(d.bool())
+	h.Output, h.Notify = p.take(d.bool()), p.take(d.bool())
 	return h, p.end(&d)
 }
 

@@ -38,6 +38,7 @@ type runState struct {
 	ID     proc.ID
 	Failed *failedState `json:",omitempty"`
 	Output int          // 0: none
+	Notify int          `json:",omitempty"` // the same
 	Exit   *proc.Exit   `json:",omitempty"`
 }
 
@@ -123,8 +124,10 @@ func (s *state) descriptors() []int {
 		fds = append(fds, s.New)
 	}
 	for _, r := range s.Runs {
-		if r.Output != 0 {
-			fds = append(fds, r.Output)
+		for _, fd := range []int{r.Output, r.Notify} {
+			if fd != 0 {
+				fds = append(fds, fd)
+			}
 		}
 	}
 	return fds
@@ -140,6 +143,9 @@ func (r *run) state() runState {
 	if r.output != nil {
 		s.Output = int(r.output.Fd())
 	}
+	if r.notify != nil {
+		s.Notify = int(r.notify.Fd())
+	}
 	return s
 }
 
@@ -154,6 +160,9 @@ func (s *runState) run() *run {
 	}
 	if s.Output != 0 {
 		r.output = os.NewFile(uintptr(s.Output), "")
+	}
+	if s.Notify != 0 {
+		r.notify = os.NewFile(uintptr(s.Notify), "")
 	}
 	return r
 }

@@ -160,7 +160,7 @@ func playWorker() {
 	if b.Storm > 0 {
 		// The keeper answers in order: the trial of this worker is over.
 		run := RunID{"accepted", 0}
-		link.Spawn(context.Background(), run, proc.Command{Argv: []string{"/nowhere"}})
+		link.Spawn(context.Background(), run, proc.Command{Argv: []string{"/nowhere"}}, nil)
 		link.Drop(run)
 		os.WriteFile(b.Dir+"/accepted", pid, 0o600)
 	}
@@ -210,6 +210,7 @@ type request struct {
 	Dir    string
 	Group  string
 	Output string
+	Notify string // a file
 	N      int
 }
 
@@ -236,6 +237,7 @@ type heldReply struct {
 	Exit   *proc.Exit
 	Err    string
 	Output string // what the descriptor is
+	Notify string // the same
 }
 
 // closing says that the worker itself has closed its link.
@@ -283,11 +285,25 @@ func answer(link *Link, hello Hello, r request) (a reply) {
 			if h.Output != nil {
 				held.Output, _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", h.Output.Fd()))
 			}
+			if h.Notify != nil {
+				held.Notify, _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", h.Notify.Fd()))
+			}
 			a.Held = append(a.Held, held)
 		}
 	case "spawn":
 		var err error
 		a.ID, err = spawnRequest(link, r)
+		a.fail(err)
+	case "keep":
+		f, err := os.Open(r.Notify)
+		if err == nil {
+			err = link.Keep(r.Run, f)
+			f.Close()
+		}
+		a.fail(err)
+	case "help":
+		exit, err := helpRequest(link, r)
+		a.Exit = &ExitEvent{Exit: exit}
 		a.fail(err)
 	case "exit":
 		e := <-link.Exits()
@@ -300,7 +316,7 @@ func answer(link *Link, hello Hello, r request) (a reply) {
 		a.fail(err)
 	case "spawn many":
 		for i := range r.N {
-			if _, err := link.Spawn(context.Background(), RunID{"many", uint64(i)}, proc.Command{Argv: r.Argv}); err != nil {
+			if _, err := link.Spawn(context.Background(), RunID{"many", uint64(i)}, proc.Command{Argv: r.Argv}, nil); err != nil {
 				a.fail(err)
 				break
 			}
@@ -348,7 +364,7 @@ func benchmarkSpawn(link *Link, r request, a *reply) error {
 	begin := time.Now()
 	for i := range r.N {
 		start := time.Now()
-		_, err := link.Spawn(context.Background(), RunID{"bench", uint64(i)}, proc.Command{Argv: r.Argv, Group: group})
+		_, err := link.Spawn(context.Background(), RunID{"bench", uint64(i)}, proc.Command{Argv: r.Argv, Group: group}, nil)
 		if err != nil {
 			return err
 		}
@@ -365,7 +381,7 @@ func benchmarkMessage(link *Link, r request, a *reply) error {
 	begin := time.Now()
 	for range r.N {
 		var failed *proc.SpawnError
-		_, err := link.Spawn(context.Background(), run, proc.Command{Argv: []string{"/missing"}})
+		_, err := link.Spawn(context.Background(), run, proc.Command{Argv: []string{"/missing"}}, nil)
 		if !errors.Is(err, ErrHeld) && !errors.As(err, &failed) {
 			return err
 		}
@@ -376,6 +392,15 @@ func benchmarkMessage(link *Link, r request, a *reply) error {
 
 func spawnRequest(link *Link, r request) (proc.ID, error) {
 	c := proc.Command{Argv: r.Argv, Env: r.Env, Dir: r.Dir}
+	var notify *os.File
+	if r.Notify != "" {
+		f, err := os.Open(r.Notify)
+		if err != nil {
+			return proc.ID{}, err
+		}
+		defer f.Close()
+		notify = f
+	}
 	if r.Group != "" {
 		f, err := os.Open(r.Group)
 		if err != nil {
@@ -394,7 +419,18 @@ func spawnRequest(link *Link, r request) (proc.ID, error) {
 		defer f.Close()
 		c.Output = f
 	}
-	return link.Spawn(context.Background(), r.Run, c)
+	return link.Spawn(context.Background(), r.Run, c, notify)
+}
+
+// helpRequest asks for a helper, and gives up after r.N milliseconds.
+func helpRequest(link *Link, r request) (proc.Exit, error) {
+	ctx := context.Background()
+	if r.N > 0 {
+		limited, cancel := context.WithTimeout(ctx, time.Duration(r.N)*time.Millisecond)
+		defer cancel()
+		ctx = limited
+	}
+	return link.Help(ctx, proc.Command{Argv: r.Argv, Env: r.Env, Dir: r.Dir})
 }
 
 // storm brings b.Storm runs to their end, however often it is killed meanwhile:
@@ -446,7 +482,7 @@ func storm(link *Link, hello Hello, b behaviour) {
 			}
 			_, err := link.Spawn(context.Background(), run, proc.Command{
 				Argv: []string{"/bin/sh", "-c", stormScript(b.Dir, i)},
-			})
+			}, nil)
 			if err != nil {
 				fmt.Println("start of", run, err)
 			}

@@ -14,23 +14,22 @@ type run struct {
 	RunID
 	outcome
 	output *os.File
+	notify *os.File   // socket; nil: none
 	exit   *proc.Exit // nil while the leader runs
 }
 
 // spawn starts a run, unless it is held, and answers. An error is a packet that
 // makes no sense.
 func (k *keeper) spawn(p *packet) error {
-	id, c, err := parseSpawn(p)
-	if c.Group != nil {
-		defer c.Group.Close()
-	}
-	if err == nil && c.Output != nil && !affordable(c.Output) {
-		c.Output.Close()
-		c.Output, err = nil, unix.EMFILE
-	}
+	id, c, notify, err := parseSpawn(p)
+	defer closeFiles(c.Group)
 	malformed, held := errors.Is(err, errMalformed), k.runs[id] != nil
-	if (malformed || held) && c.Output != nil {
-		c.Output.Close()
+	if short := err == nil && (!affordable(c.Output) || !affordable(notify)); short || malformed || held {
+		closeFiles(c.Output, notify)
+		c.Output, notify = nil, nil
+		if short {
+			err = unix.EMFILE
+		}
 	}
 	switch {
 	case malformed:
@@ -39,7 +38,7 @@ func (k *keeper) spawn(p *packet) error {
 		k.answer(id, outcome{err: ErrHeld})
 		return nil
 	}
-	r := &run{RunID: id, output: c.Output}
+	r := &run{RunID: id, output: c.Output, notify: notify}
 	if err != nil { // there are no descriptors left
 		r.err = &proc.SpawnError{Step: proc.StepPrepare, Err: err}
 	} else {
@@ -53,9 +52,31 @@ func (k *keeper) spawn(p *packet) error {
 	return nil
 }
 
-// affordable reports whether f can be held. Starting a worker takes 8 descriptors at a
-// time, and a worker has connections.
-func affordable(f *os.File) bool { return proc.Keepable(f.Fd()) }
+// keep holds another notify socket for a run: a worker has made the file anew.
+func (k *keeper) keep(p *packet) error {
+	id, notify, err := parseKeep(p)
+	r := k.runs[id]
+	if err != nil || r == nil || notify == nil || !affordable(notify) {
+		closeFiles(notify)
+		return err
+	}
+	closeFiles(r.notify)
+	r.notify = notify
+	return nil
+}
+
+// affordable reports whether f, if there is one, can be held. Starting a worker takes 8
+// descriptors at a time, and a worker has connections.
+func affordable(f *os.File) bool { return f == nil || proc.Keepable(f.Fd()) }
+
+// closeFiles closes those that are there.
+func closeFiles(files ...*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
 
 func (k *keeper) answer(id RunID, o outcome) {
 	var e encoder
@@ -74,7 +95,5 @@ func (k *keeper) drop(id RunID) {
 	if k.leaders[r.id.PID] == r {
 		delete(k.leaders, r.id.PID)
 	}
-	if r.output != nil {
-		r.output.Close()
-	}
+	closeFiles(r.output, r.notify)
 }

@@ -27,7 +27,7 @@ func heldRuns(t *testing.T, k *keeperProcess, c *client) (check func(c *client, 
 		t.Fatal(err)
 	}
 	living := sh(1, "echo up; while ! read x < "+k.dir+"/go; do sleep 0.01; done; exit 77")
-	living.Output = out
+	living.Output, living.Notify = out, k.dir+"/lock" // any file will do
 	id := c.must(living).ID
 	c.must(sh(2, "exit 42"))
 	c.must(request{Op: "exit"})
@@ -43,7 +43,7 @@ func heldRuns(t *testing.T, k *keeperProcess, c *client) (check func(c *client, 
 		if len(held) != 3 {
 			t.Fatalf("held: %+v", hello.Held)
 		}
-		if h := held[1]; h.ID != id || h.Exit != nil || h.Output != out || !alive(id) {
+		if h := held[1]; h.ID != id || h.Exit != nil || h.Output != out || h.Notify != k.dir+"/lock" || !alive(id) {
 			t.Errorf("living: %+v", h)
 		}
 		if h := held[2]; h.Exit == nil || h.Exit.Code != 42 {
