@@ -106,7 +106,7 @@ func (w *world) alive(name string) (list []*fakeGroup) {
 	return list
 }
 
-func (w *world) Spawn(_ context.Context, id keeper.RunID, _ proc.Command) (proc.ID, error) {
+func (w *world) Spawn(_ context.Context, id keeper.RunID, _ proc.Command, _ *os.File) (proc.ID, error) {
 	if others := w.alive(id.Name); len(others) > 0 {
 		w.wrong("%v is spawned beside %s", id, others[0].name)
 	}
@@ -125,6 +125,10 @@ func (w *world) Spawn(_ context.Context, id keeper.RunID, _ proc.Command) (proc.
 
 func (w *world) Kill(keeper.RunID) error { return nil }
 func (w *world) Drop(keeper.RunID) error { return nil }
+
+func (w *world) Keep(keeper.RunID, *os.File) error { return nil }
+
+func (w *world) Help(context.Context, proc.Command) (proc.Exit, error) { return proc.Exit{}, nil }
 
 func (g *fakeGroup) isAlive() bool {
 	g.mu.Lock()

@@ -65,7 +65,7 @@ func (s *Supervisor) endStray(t *stray) {
 			return
 		}
 	}
-	if len(pids) > 0 {
+	if len(pids) > 0 && !run.IsHelper(t.group.Name()) {
 		s.log.Printf("group %s belonged to no process: its tree of %d was ended", t.group.Name(), len(pids))
 	}
 	s.mu.Lock()

@@ -282,7 +282,8 @@ func Former(runtime string, groups cgroup.Group) (list []keeper.Held, err error)
 	return slices.DeleteFunc(list, func(h keeper.Held) bool { return h.Output == nil }), nil
 }
 
-// populated are the groups of runs in which somebody is left. None if the one that holds
+// populated are the groups of runs in which somebody is left; helpers of runs go with
+// their worker. None if the one that holds
 // them is not there.
 func populated(runs cgroup.Group) (list []cgroup.Group, err error) {
 	children, err := runs.Children()
@@ -297,7 +298,7 @@ func populated(runs cgroup.Group) (list []cgroup.Group, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if !empty {
+		if !empty && !run.IsHelper(g.Name()) {
 			list = append(list, g)
 		}
 	}

@@ -6,7 +6,7 @@
 // The daemon is two kernel processes of one program. The keeper is what the user
 // started. It clones every leader, so that each is its own child and it alone
 // waits; it holds what must outlive the worker: locks, listening sockets, one end of
-// every run's output and the exit of every run until that is stored. It starts the
+// every run's output, the notify sockets, and the exit of every run until that is stored. It starts the
 // worker, and starts it again whenever it dies. All that needs a decision is the worker's.
 //
 //	keeper (Run)                              worker (Connect)
@@ -18,6 +18,8 @@
 //	 wait4                                       │
 //	   │  ── EXITED ──────────────────────▶      │   stores the result
 //	   │  ◀──────────────────────── DROP ──      │
+//	   │  ◀──────────────────────── HELP ──      │   what is no run: a probe, say
+//	   │  ── HELPED ──────────────────────▶      │   how it ended
 //	   │  ── LISTEN ──────────────────────▶      │   a socket that takes the place of one
 //	   │  ── SHUTDOWN ────────────────────▶    exit 0
 //
@@ -27,6 +29,7 @@
 //     exactly: it is in the next HELLO, or it never was.
 //   - All that a dead worker had sent is carried out before the next one starts.
 //   - A run and its exit are held until DROP, a failed start too.
+//   - Of helpers nothing is held: they go with the worker that asked for them.
 //   - SPAWNED comes before EXITED, and each exit comes once to each worker.
 //   - The keeper never waits for the worker, and the worker's reader never for the
 //     worker: neither can make the other stand still.

@@ -571,7 +571,7 @@ func (g fakeGroup) SetAttr(name string, value []byte) error {
 // fakeKeeper is the machine's keeper. What it was asked for it does, though the worker dies.
 type fakeKeeper struct{ w *worker }
 
-func (k fakeKeeper) Spawn(_ context.Context, id keeper.RunID, c proc.Command) (proc.ID, error) {
+func (k fakeKeeper) Spawn(_ context.Context, id keeper.RunID, c proc.Command, notify *os.File) (proc.ID, error) {
 	if err := k.w.step("spawn"); err != nil {
 		return proc.ID{}, err
 	}
@@ -594,6 +594,12 @@ func (k fakeKeeper) Spawn(_ context.Context, id keeper.RunID, c proc.Command) (p
 		runtime.Goexit()
 	}
 	return m.leader, m.spawnErr
+}
+
+func (k fakeKeeper) Keep(keeper.RunID, *os.File) error { return k.w.step("keep") }
+
+func (k fakeKeeper) Help(context.Context, proc.Command) (proc.Exit, error) {
+	return proc.Exit{}, k.w.step("help")
 }
 
 func (k fakeKeeper) Kill(keeper.RunID) error {

@@ -51,8 +51,12 @@ type Group interface {
 
 // Keeper clones leaders and reaps them. [keeper.Link] is one.
 type Keeper interface {
-	// Spawn starts the leader of a run, once.
-	Spawn(ctx context.Context, id keeper.RunID, c proc.Command) (proc.ID, error)
+	// Spawn starts the leader of a run, once. The keeper holds notify, if it is not nil.
+	Spawn(ctx context.Context, id keeper.RunID, c proc.Command, notify *os.File) (proc.ID, error)
+	// Keep has another notify socket held for a run.
+	Keep(id keeper.RunID, notify *os.File) error
+	// Help starts what is no run, and waits for its end.
+	Help(ctx context.Context, c proc.Command) (proc.Exit, error)
 	// Kill sends SIGKILL to the leader.
 	Kill(id keeper.RunID) error
 	// Drop says that the run's result is on disk.

@@ -79,13 +79,9 @@ func (b *birth) spawn() error {
 	}
 	h.at(PointPiped)
 	b.start, b.boot = time.Now(), h.Clock.Now()
-	b.leader, err = h.Keeper.Spawn(context.Background(), b.ID, proc.Command{
-		Argv:   []string{"/bin/sh", "-c", b.Spec.Command},
-		Env:    proc.Environment(h.Environ, b.environ()...),
-		Dir:    b.Spec.Dir,
-		Group:  dir,
-		Output: output,
-	})
+	c := h.command(b.Plan, b.Spec.Command)
+	c.Group, c.Output = dir, output
+	b.leader, err = h.Keeper.Spawn(context.Background(), b.ID, c, nil)
 	if errors.Is(err, keeper.ErrKeeperGone) {
 		select {} // this worker ends; whether the leader runs is for the next one to find out
 	}
@@ -107,6 +103,15 @@ func (b *birth) take(r *Run) {
 	r.made, r.unwatch, r.forget, r.pump, r.leader, r.start, r.boot, r.meter = b.made, b.unwatch, b.forget, b.pump, b.leader, b.start, b.boot, b.meter
 	if b.err != nil {
 		r.failed, r.error = b.err, b.err.Error()
+	}
+}
+
+// command is what the shell is to run as the run does, or as what belongs to it.
+func (h *Host) command(p Plan, command string) proc.Command {
+	return proc.Command{
+		Argv: []string{"/bin/sh", "-c", command},
+		Env:  proc.Environment(h.Environ, p.environ()...),
+		Dir:  p.Spec.Dir,
 	}
 }
 

@@ -1,0 +1,199 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
+)
+
+// helperProbe is what the group of a run's probe has behind the name of the run's. It is no
+// number, so that it is the group of no run: should the worker die, the next one ends
+// whoever is in it.
+const helperProbe = ".probe"
+
+// IsHelper reports whether a group is that of what was started beside a run.
+func IsHelper(group string) bool {
+	of, is := strings.CutSuffix(group, helperProbe)
+	if is {
+		_, is = ParseName(of)
+	}
+	return is
+}
+
+const (
+	maxWords   = 1 << 10               // bytes of what a helper writes last that are kept
+	wordsPause = 2 * time.Millisecond  // between two reads of one that writes much
+	killAgain  = 50 * time.Millisecond // between two SIGKILLs to a helper that may be born late
+)
+
+// Probe has the shell run a command beside a run, as the run's leader was started but in a
+// group of its own. It returns nil when that exits 0, and otherwise an error of one line
+// with the last line that it wrote. When ctx ends, or the command has, whoever is still in
+// the group is ended. One at a time for each run.
+func (h *Host) Probe(ctx context.Context, p Plan, command string) (err error) {
+	name := Name(p.ID) + helperProbe
+	if h.Admit != nil { // that of a former worker may not be gone yet
+		if err := h.Admit(name); err != nil {
+			return err
+		}
+	}
+	group := h.Group(name)
+	err = group.Make()
+	if errors.Is(err, fs.ErrExist) { // SIGKILL did not end the one before in time
+		if group.Remove() != nil {
+			return errors.New("the one before has not ended yet: SIGKILL does not end it")
+		}
+		err = group.Make()
+	}
+	if err != nil {
+		return err
+	}
+	words, exit, helpErr := h.help(ctx, p, group, command)
+	limit := killLimit
+	if errors.Is(helpErr, context.Canceled) { // it has had that already
+		limit = 0
+	}
+	removed := endHelper(group, limit)
+	switch {
+	case helpErr == keeper.ErrKeeperGone:
+		select {} // this worker ends, and nothing comes of what it does not know
+	case ctx.Err() != nil:
+		err = errors.New("it took too long")
+		if errors.Is(ctx.Err(), context.Canceled) {
+			err = ctx.Err()
+		}
+	case helpErr != nil:
+		return helpErr
+	case removed != nil:
+		return removed
+	case exit == "":
+		return nil
+	default:
+		err = errors.New(exit)
+	}
+	if words != "" {
+		err = fmt.Errorf("%w: %s", err, words)
+	}
+	return err
+}
+
+// help has the keeper start the command and waits for its end. exit is empty for a success.
+func (h *Host) help(ctx context.Context, p Plan, group Group, command string) (words, exit string, err error) {
+	dir, err := group.Dir()
+	if err != nil {
+		return "", "", err
+	}
+	defer dir.Close()
+	reader, writer, err := wordsPipe()
+	if err != nil {
+		return "", "", err
+	}
+	defer reader.Close()
+	heard := make(chan string, 1)
+	go func() { heard <- lastWords(reader) }()
+
+	c := h.command(p, command)
+	c.Group, c.Output = dir, writer
+	unlimited, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	answered, killed := make(chan struct{}), make(chan struct{})
+	go func() { // it may be born behind the first SIGKILL
+		defer close(killed)
+		defer giveUp()
+		select {
+		case <-answered:
+			return
+		case <-ctx.Done():
+		}
+		for end := time.Now().Add(killLimit); time.Now().Before(end); {
+			group.Kill()
+			select {
+			case <-answered:
+				return
+			case <-time.After(killAgain):
+			}
+		}
+	}()
+	x, err := h.Keeper.Help(unlimited, c)
+	close(answered)
+	<-killed
+	writer.Close()
+	if err != nil {
+		return "", "", err
+	}
+	group.Kill() // what it has left behind holds the pipe
+	select {
+	case words = <-heard:
+	case <-time.After(killLimit):
+	}
+	switch {
+	case x.Signal != 0:
+		exit = "ended by SIG" + strings.TrimPrefix(unix.SignalName(x.Signal), "SIG")
+	case x.Code != 0:
+		exit = fmt.Sprintf("exit code %d", x.Code)
+	}
+	return words, exit, nil
+}
+
+// endHelper ends who is left in the group of a helper and removes it, within a limit.
+func endHelper(group Group, limit time.Duration) error {
+	err := RetryPassing(group.Kill)
+	for end, pause := time.Now().Add(limit), time.Millisecond; err == nil && time.Now().Before(end); pause = min(2*pause, killAgain) {
+		if empty, _ := IsEmpty(group); empty {
+			return group.Remove()
+		}
+		time.Sleep(pause)
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = group.Remove()
+	}
+	return err
+}
+
+// wordsPipe is a pipe whose reader does not block a thread, while its writer blocks, as
+// programs expect.
+func wordsPipe() (reader, writer *os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, os.NewSyscallError("pipe2", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return nil, nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "pipe"), os.NewFile(uintptr(fds[1]), "pipe"), nil
+}
+
+// lastWords reads to the end and returns the last line in which something stands, as text.
+// One that writes without end is read slowly.
+func lastWords(r io.Reader) string {
+	var kept []byte
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := r.Read(buf)
+		kept = append(kept, buf[:n]...)
+		if more := len(kept) - maxWords; more > 0 {
+			kept = append(kept[:0], kept[more:]...)
+		}
+		if err != nil {
+			break
+		}
+		if n == len(buf) {
+			time.Sleep(wordsPause)
+		}
+	}
+	kept = bytes.TrimSpace(kept)
+	return screen.Cut(strings.ToValidUTF8(string(kept[bytes.LastIndexByte(kept, '\n')+1:]), "�"), maxWords)
+}
