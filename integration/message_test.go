@@ -216,7 +216,7 @@ type ownChildren struct {
 	exited func(keeper.RunID, proc.Exit)
 }
 
-func (o *ownChildren) Spawn(_ context.Context, run keeper.RunID, c proc.Command) (proc.ID, error) {
+func (o *ownChildren) Spawn(_ context.Context, run keeper.RunID, c proc.Command, _ *os.File) (proc.ID, error) {
 	o.mu.Lock()
 	id, err := proc.Spawn(c)
 	o.mu.Unlock()
@@ -237,3 +237,9 @@ func (o *ownChildren) Spawn(_ context.Context, run keeper.RunID, c proc.Command)
 
 func (o *ownChildren) Kill(keeper.RunID) error { return nil }
 func (o *ownChildren) Drop(keeper.RunID) error { return nil }
+
+func (o *ownChildren) Keep(keeper.RunID, *os.File) error { return nil }
+
+func (o *ownChildren) Help(context.Context, proc.Command) (proc.Exit, error) {
+	return proc.Exit{}, errors.ErrUnsupported
+}

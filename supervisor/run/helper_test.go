@@ -123,23 +123,23 @@ func (k helperKeeper) Help(ctx context.Context, c proc.Command) (proc.Exit, erro
 func TestProbeSaysWhyItFails(t *testing.T) {
 	refused := &proc.SpawnError{Step: proc.StepChdir, Path: "/gone", Err: unix.ENOENT}
 	for name, test := range map[string]struct {
-		g    helperHost
+		g    *helperHost
 		want string
 	}{
-		"success":               {helperHost{words: "all is well\n"}, ""},
-		"code":                  {helperHost{exit: proc.Exit{Code: 3}, words: "one\n\ntwo\n \n"}, "exit code 3: two"},
-		"nothing said":          {helperHost{exit: proc.Exit{Code: 3}}, "exit code 3"},
-		"signal":                {helperHost{exit: proc.Exit{Signal: unix.SIGSEGV}}, "ended by SIGSEGV"},
-		"not text":              {helperHost{exit: proc.Exit{Code: 1}, words: "a\xffb"}, "exit code 1: a\uFFFDb"},
-		"much":                  {helperHost{exit: proc.Exit{Code: 1}, words: strings.Repeat("x", 5000)}, "exit code 1: " + strings.Repeat("x", maxWords)},
-		"too slow":              {helperHost{life: time.Hour, words: "waiting for the database"}, "it took too long: waiting for the database"},
-		"born behind the limit": {helperHost{birth: 100 * time.Millisecond, life: time.Hour}, "it took too long"},
-		"leaves somebody":       {helperHost{leaves: true}, ""},
-		"cannot be started":     {helperHost{err: refused}, "chdir /gone: no such file or directory"},
+		"success":               {&helperHost{words: "all is well\n"}, ""},
+		"code":                  {&helperHost{exit: proc.Exit{Code: 3}, words: "one\n\ntwo\n \n"}, "exit code 3: two"},
+		"nothing said":          {&helperHost{exit: proc.Exit{Code: 3}}, "exit code 3"},
+		"signal":                {&helperHost{exit: proc.Exit{Signal: unix.SIGSEGV}}, "ended by SIGSEGV"},
+		"not text":              {&helperHost{exit: proc.Exit{Code: 1}, words: "a\xffb"}, "exit code 1: a\uFFFDb"},
+		"much":                  {&helperHost{exit: proc.Exit{Code: 1}, words: strings.Repeat("x", 5000)}, "exit code 1: " + strings.Repeat("x", maxWords)},
+		"too slow":              {&helperHost{life: time.Hour, words: "waiting for the database"}, "it took too long: waiting for the database"},
+		"born behind the limit": {&helperHost{birth: 100 * time.Millisecond, life: time.Hour}, "it took too long"},
+		"leaves somebody":       {&helperHost{leaves: true}, ""},
+		"cannot be started":     {&helperHost{err: refused}, "chdir /gone: no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := &test.g
+			g := test.g
 			limit := patience
 			if strings.HasPrefix(test.want, "it took too long") {
 				limit = 50 * time.Millisecond
