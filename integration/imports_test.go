@@ -36,7 +36,8 @@ var mayImport = map[string]string{
 	"supervisor": "cgroup proc telnet/screen supervisor/border supervisor/clock supervisor/private supervisor/process supervisor/lifecycle " +
 		"supervisor/store supervisor/keeper supervisor/logs supervisor/run supervisor/files supervisor/order supervisor/schedule",
 	"supervisor/order":     "",
-	"supervisor/run":       "cgroup proc telnet/screen supervisor/keeper supervisor/lifecycle supervisor/private supervisor/process golang.org/x/sys",
+	"supervisor/run":       "cgroup proc telnet/screen supervisor/keeper supervisor/lifecycle supervisor/notify supervisor/private supervisor/process golang.org/x/sys",
+	"supervisor/notify":    "telnet/screen golang.org/x/sys",
 	"supervisor/lifecycle": "supervisor/process",
 	"supervisor/store":     "proc supervisor/files supervisor/private supervisor/process go.etcd.io/bbolt golang.org/x/sys",
 	"supervisor/clock":     "proc golang.org/x/sys",
