@@ -201,10 +201,14 @@ func (p *managed) save() {
 		return
 	}
 	t := &p.kept.Target
-	t.Up, t.State = p.machine.Up, p.machine.Rest
-	if p.machine.Rest == process.Scheduled {
+	t.Up, t.Stopped, t.State = p.machine.Up, p.machine.Stopped, p.machine.Rest
+	switch p.machine.Rest {
+	case process.Scheduled:
 		t.State = process.Stopped
+	case process.Backoff:
+		t.State = p.machine.Under
 	}
+	t.Restarts, t.Reason = p.attempts(), p.machine.Reason
 	if p.invalid == nil { // what was missed is told when the schedule can be read again
 		t.Next = p.next.UTC()
 	}

@@ -32,13 +32,16 @@
 //
 // What is promised in seconds counts CLOCK_BOOTTIME, in which suspend counts and which
 // no one can set, before and after a takeover (package clock). Schedules follow the wall
-// clock, and look at it each minute, since it can be stepped.
+// clock, and look at it each minute, since it can be stepped. The delay before a restart is
+// taken up by that clock within a boot, and by the wall clock after another: it is never
+// longer than it was to be.
 //
 // # Implementation
 //
 // supervisor.go opens and closes, manager.go has what verbs ask for. managed.go is the loop
 // of a process, request.go what is asked of it, disk.go what it waits for on disk, alarm.go
-// its schedule, view.go what others see, fault.go what becomes of a panic. takeover.go is
+// its schedule, attempt.go its restarts, boot.go what comes up with the daemon, gate.go how
+// much of that at once, view.go what others see, fault.go what becomes of a panic. takeover.go is
 // what a new worker does with what the one before has left, stray.go with what is nobody's.
 // output.go and tail.go say where output is kept.
 package supervisor

@@ -63,6 +63,7 @@ func newWorld(t *testing.T) *world {
 	if s.clock, err = clock.New(); err != nil {
 		t.Fatal(err)
 	}
+	s.gate = newGate(s.clock)
 	if s.mover, err = logs.NewMover(); err != nil {
 		t.Fatal(err)
 	}

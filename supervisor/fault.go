@@ -67,6 +67,8 @@ func (p *managed) recover() {
 		if m.Rest == process.Scheduled {
 			p.arm()
 		}
+		p.resumeAttempts()
+		p.goOnWaiting()
 		if p.kept.Removed { // it was being forgotten
 			p.handle(lifecycle.Event{Kind: lifecycle.Delete})
 		}

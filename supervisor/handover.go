@@ -85,6 +85,7 @@ func (s *Supervisor) TookOver() {
 		s.loops.Go(p.loop)
 	}
 	s.mu.Unlock()
+	s.boot(s.toStart, s.former)
 	s.endStrays()
 	if err := os.Remove(s.tailsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Print(err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,10 @@ type managed struct {
 	next  time.Time          // of the schedule; zero: none
 	alarm func()             // takes back the call at that time; nil: there is none
 
+	attempt time.Time // when the next attempt comes, by the wall clock; zero: none does
+	retry   func()    // takes back the call at that time; nil: there is none
+	slot    func()    // gives back what it takes up of the gate; nil: nothing
+
 	waiting  []request
 	startErr error // why the last start failed
 	disk     disk
@@ -53,7 +58,9 @@ func (s *Supervisor) newManaged(kept store.Process, times *schedule.Schedule, ou
 		s: s, name: kept.Spec.Name, kept: kept, times: times, output: out,
 		runs: map[uint64]*run.Run{}, inbox: newInbox(), ended: make(chan struct{}),
 	}
-	p.machine = lifecycle.Process{Up: kept.Up, Scheduled: times != nil, Rest: p.rest(), Last: kept.Target.Run}
+	p.machine = lifecycle.Process{Up: kept.Up, Stopped: kept.WasStopped(), Scheduled: times != nil, Rest: p.rest(), Last: kept.Target.Run,
+		Policy: kept.Spec.Restarting, Reason: kept.Reason}
+	p.resumeAttempts()
 	p.publish()
 	return p
 }
@@ -61,6 +68,8 @@ func (s *Supervisor) newManaged(kept store.Process, times *schedule.Schedule, ou
 // rest is where the process is without a run.
 func (p *managed) rest() process.State {
 	switch {
+	case p.kept.Up && !p.kept.Restarts.Next.IsZero() && p.invalid == nil:
+		return process.Backoff
 	case p.kept.Spec.Cron != "" && p.kept.Up && p.invalid == nil:
 		return process.Scheduled
 	case p.kept.State == 0 || p.kept.Spec.Cron != "" && p.kept.Up:
@@ -116,6 +125,8 @@ func (p *managed) finished() bool {
 func (p *managed) end() {
 	defer border.Catch(p.sayFault)
 	p.disarm()
+	p.dropAttempt()
+	p.leaveGate()
 	p.disk.stop()
 	if p.disk.hung == nil { // the keeper ends too
 		for _, r := range p.disk.unkept {
@@ -128,11 +139,15 @@ func (p *managed) end() {
 
 // handle feeds the lifecycle and carries out what it says.
 func (p *managed) handle(e lifecycle.Event) {
+	e.Now, e.Random = p.s.clock.Now(), rand.Float64()
 	if e.Kind == lifecycle.RunEnded {
-		p.over(e.Run)
+		e.Lasted = p.over(e.Run)
 	}
 	var actions []lifecycle.Action
 	p.machine, actions = p.machine.Step(e)
+	if e.Kind == lifecycle.RunEnded && e.Cause == process.CauseStart {
+		p.startErr = p.tried(p.startErr)
+	}
 	for _, r := range p.runs { // before anything is done about its end
 		r.Follow(p.machine.Then, p.nextJobID())
 	}
@@ -159,6 +174,18 @@ func (p *managed) carryOut(a lifecycle.Action) {
 		if !p.machine.Closing { // the next daemon tells by it what was missed
 			p.next = time.Time{}
 		}
+	case lifecycle.AwaitRetry:
+		p.awaitAttempt()
+		p.tell(process.Event{Kind: process.EventBackoff, NextAttempt: p.attempt, Restarts: p.machine.Attempts.Count})
+		p.disk.dirty = true
+	case lifecycle.DropRetry:
+		p.dropAttempt()
+		if !p.machine.Closing { // the next daemon goes on with it
+			p.attempt = noTime
+		}
+	case lifecycle.GiveUp:
+		p.tell(process.Event{Kind: process.EventGaveUp, Restarts: p.machine.Attempts.Count, Error: p.machine.Reason})
+		p.disk.dirty = true
 	case lifecycle.Spawn:
 		p.spawn(a.Run)
 	case lifecycle.EndRun:
@@ -176,6 +203,8 @@ func (p *managed) told(events []lifecycle.Event) {
 		switch e.Kind {
 		case lifecycle.RunStarted:
 			p.tellStarted(p.runs[e.Run])
+		case lifecycle.RunReady:
+			p.leaveGate()
 		case lifecycle.RunEnding:
 			if e.Cause != 0 && e.Cause != process.CauseExit && e.Cause != process.CauseLost && e.Cause != process.CauseStart {
 				p.tell(process.Event{Kind: process.EventStopping, Run: e.Run, JobID: p.runs[e.Run].JobID, Cause: e.Cause})
@@ -223,7 +252,7 @@ func (p *managed) spawn(number uint64) {
 	r := p.s.host.New(run.Plan{ID: keeper.RunID{Name: p.name, Run: number}, JobID: t.JobID, Spec: p.kept.NextSpec(), Output: p.output}, p)
 	p.runs[number] = r
 	p.disk.dirty = true
-	p.tell(process.Event{Kind: process.EventStarting, Run: number, JobID: t.JobID})
+	p.tell(process.Event{Kind: process.EventStarting, Run: number, JobID: t.JobID, Restarts: p.machine.Attempts.Count})
 	p.afterSave(func(err error) {
 		switch {
 		case p.runs[number] != r:
@@ -237,8 +266,10 @@ func (p *managed) spawn(number uint64) {
 	})
 }
 
-// over records a run of which nobody is left. What it had is removed when that is on disk.
-func (p *managed) over(number uint64) {
+// over records a run of which nobody is left, and returns how long it lasted. What it had
+// is removed when that is on disk.
+func (p *managed) over(number uint64) (lasted time.Duration) {
+	p.leaveGate()
 	r := p.runs[number]
 	result := r.Result()
 	p.kept.Last = &result
@@ -253,6 +284,7 @@ func (p *managed) over(number uint64) {
 	delete(p.runs, number)
 	p.tell(process.Event{Kind: process.EventEnded, Run: number, JobID: result.JobID, Cause: result.Cause,
 		ExitCode: result.ExitCode, Signal: result.Signal, Error: result.Error})
+	return time.Duration(result.Uptime * float64(time.Second))
 }
 
 // nextJobID is the id of the next run: of a request that waits for it. In a schedule each

@@ -189,9 +189,10 @@ func (p *managed) redefine(spec process.Spec) error {
 	p.disk.definition, p.disk.dirty = true, true
 	p.noteWaiting()
 	p.tell(event)
+	p.handle(lifecycle.Event{Kind: lifecycle.Repolicied, Policy: spec.Restarting})
 	p.output.setOptions(p.s, &spec)
 	for _, running := range p.runs {
-		running.Change(spec.Ending)
+		running.Change(spec)
 	}
 	if cron {
 		p.times = times

@@ -67,6 +67,7 @@ type Supervisor struct {
 	tails *tails
 	mover *logs.Mover
 	host  *run.Host
+	gate  *gate
 
 	origin  store.Origin  // of the runs that are started now
 	closing chan struct{} // closed when the daemon ends
@@ -79,6 +80,8 @@ type Supervisor struct {
 
 	strays    map[string]*stray // by the name of the group
 	condemned []string          // processes that a former worker was about to forget
+	toStart   []*managed        // processes that come up with the daemon, in their order
+	former    store.Daemon      // whose start the store knows
 }
 
 var errShuttingDown = &process.Error{Code: process.CodeShuttingDown, Message: "the daemon is shutting down"}
@@ -121,6 +124,7 @@ func Open(c Config) (*Supervisor, error) {
 	if s.clock, err = clock.New(); err != nil {
 		return nil, err
 	}
+	s.gate = newGate(s.clock)
 	if s.mover, err = logs.NewMover(); err != nil {
 		return nil, err
 	}
@@ -140,7 +144,7 @@ func Open(c Config) (*Supervisor, error) {
 	if s.store, contents, err = store.Open(store.In(c.State), s.log); err != nil {
 		return nil, err
 	}
-	if err = s.takeOver(contents, c.Held); err != nil {
+	if err = s.takeOver(contents, c.Held, c.Ending); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -26,8 +27,13 @@ import (
 // A run that the store calls the latest and that has not ended is adopted. A group of any
 // other run is ended and reported. What the keeper holds beyond that is dropped: its result
 // is on disk, or it was never started.
-func (s *Supervisor) takeOver(contents store.Contents, held []keeper.Held) error {
+// Where the daemon is about to end (ending) nothing comes up with it.
+func (s *Supervisor) takeOver(contents store.Contents, held []keeper.Held, ending bool) error {
 	groups, err := s.groupsByRun()
+	if err != nil {
+		return err
+	}
+	alive, err := populated(s.groups)
 	if err != nil {
 		return err
 	}
@@ -72,6 +78,10 @@ func (s *Supervisor) takeOver(contents store.Contents, held []keeper.Held) error
 	if err := s.sweepFIFOs(); err != nil {
 		s.log.Print(err)
 	}
+	if s.former = contents.Daemon; ending {
+		s.former = store.Daemon{Origin: s.origin, Done: true}
+	}
+	s.toStart = s.toBoot(s.former, len(alive) > 0)
 	for _, p := range s.names {
 		p.publish()
 	}
@@ -99,6 +109,7 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 		s.log.Print(p.invalid)
 	}
 	p.times, p.machine.Scheduled, p.machine.Rest = times, times != nil, p.rest()
+	p.resumeAttempts()
 	s.names[name] = p
 	s.ordering.restore(name, kept.Spec.Ordering)
 	if k := tails[name]; out.tail != nil && k.Run == kept.Target.Run {
@@ -132,17 +143,14 @@ func (p *managed) goOn() {
 	}
 	switch {
 	case !p.owed:
+		p.goOnWaiting()
 		return
 	case p.invalid != nil: // nothing of it is started
 		p.owed, p.jobID = false, ""
 		return
 	}
 	p.owed = false
-	kind := lifecycle.Start
-	if p.times != nil {
-		kind = lifecycle.Due
-	}
-	p.handle(lifecycle.Event{Kind: kind})
+	p.handle(lifecycle.Event{Kind: lifecycle.Owed})
 }
 
 // adopt makes a run that is under way the process's current one. It reports false when
@@ -163,9 +171,9 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 		p.machine.Then, p.jobID = r.Followed()
 		switch p.machine.Then { // the target may not have come to disk
 		case lifecycle.ThenStart:
-			p.machine.Up = true
+			p.machine.Up, p.machine.Stopped = true, false
 		case lifecycle.ThenStop, lifecycle.ThenRemove:
-			p.machine.Up = false
+			p.machine.Up, p.machine.Stopped = false, true
 		}
 	}
 	p.machine.Runs = []lifecycle.Execution{{Number: id.Run, Phase: phase, Started: true, Ready: r.Ready()}}
@@ -185,12 +193,25 @@ func (p *managed) lose() {
 		return
 	}
 	lost := process.Run{Number: p.kept.Target.Run, JobID: p.kept.Target.JobID, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
+	ended := lifecycle.Event{Kind: lifecycle.RunEnded, Run: lost.Number, Cause: lost.Cause, Now: p.s.clock.Now(), Random: rand.Float64()}
+	if was.Boot != is.Boot { // it may have lasted long, and the machine was restarted anyway
+		ended.Lasted = p.kept.Spec.LongestDelay()
+	}
 	p.kept.Last, p.kept.State = &lost, process.Failed
-	p.machine.Rest = p.rest()
+	p.machine.Runs = []lifecycle.Execution{{Number: lost.Number, Phase: lifecycle.Running}}
+	var actions []lifecycle.Action
+	if p.machine, actions = p.machine.Step(ended); p.machine.Rest == process.Backoff {
+		p.attempt = time.Now().Add(p.machine.Attempts.Delay).UTC().Truncate(time.Millisecond)
+	}
 	p.inbox.put(func() {
 		p.disk.lost = append(p.disk.lost, lost)
 		p.disk.dirty = true
 		p.tell(process.Event{Kind: process.EventEnded, Run: lost.Number, JobID: lost.JobID, Cause: lost.Cause, Error: lost.Error})
+		for _, a := range actions {
+			if a.Do == lifecycle.AwaitRetry || a.Do == lifecycle.GiveUp { // its schedule goes on by itself, and nobody waits
+				p.carryOut(a)
+			}
+		}
 	})
 }
 

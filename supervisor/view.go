@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"strings"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/proc"
@@ -14,6 +15,9 @@ type view struct {
 	state   process.State
 	pid     int
 	next    time.Time
+	attempt time.Time // in backoff
+	reason  string    // why its restart policy has given up
+	tries   int       // restarts
 	missed  time.Time
 	run     process.Run   // the current one; Number 0: none
 	boot    time.Duration // when it started, by proc.BootTime
@@ -52,7 +56,7 @@ func (p *managed) releasing() bool {
 
 // look is how things stand; all: with a run that is not born yet.
 func (p *managed) look(all bool) *view {
-	v := &view{spec: p.kept.Spec, state: p.machine.State(), next: p.next, missed: p.kept.Missed, last: p.kept.Last,
+	v := &view{spec: p.kept.Spec, state: p.machine.State(), next: p.next, missed: p.kept.Missed, last: p.kept.Last, attempt: p.attempt, tries: p.machine.Attempts.Count, reason: p.machine.Reason,
 		invalid: p.invalid, output: p.output}
 	if v.spec.Dir == "" {
 		v.spec.Dir = p.kept.Dir
@@ -91,6 +95,7 @@ func (v *view) status() (status process.Status, ok bool) {
 	status = process.NewStatus(v.spec, v.state)
 	status.PID, status.LastRun, status.AlreadyRunning = v.pid, v.last, v.already
 	status.NextTime, status.MissedTime, status.WaitsForRestart = v.next.UTC(), v.missed.UTC(), v.changed
+	status.NextAttempt, status.Restarts = v.attempt.UTC(), v.tries
 	status.LogDropped = v.output.dropped()
 	if status.OutputError = v.outputError; status.OutputError == "" && v.run.Number != 0 {
 		status.OutputError = v.output.trouble()
@@ -103,6 +108,9 @@ func (v *view) status() (status process.Status, ok bool) {
 		}
 	case v.state.AtRest() && v.last != nil:
 		status.Run = *v.last
+	}
+	if v.reason != "" && v.run.Number == 0 {
+		status.Error = strings.TrimSuffix(v.reason+": "+status.Error, ": ")
 	}
 	if v.invalid != nil && v.state.AtRest() {
 		status.Error = v.invalid.Error()

@@ -158,6 +158,15 @@ func event(e process.Event) string {
 	if result := outcome(process.Run{Cause: e.Cause, ExitCode: e.ExitCode, Signal: e.Signal}); result != "" {
 		add("(%s)", result)
 	}
+	switch {
+	case e.Kind == process.EventStarting && e.Restarts > 0:
+		add("restart %d", e.Restarts)
+	case e.Restarts > 0:
+		add("after %d restarts", e.Restarts)
+	}
+	if !e.NextAttempt.IsZero() {
+		add("next attempt at %s", Time(e.NextAttempt))
+	}
 	if len(e.Fields) > 0 {
 		add("%s", strings.Join(e.Fields, ", "))
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // list is the result of list.
@@ -23,6 +24,7 @@ func (l list) write(w io.Writer, st style) error {
 	var g grid
 	g.add("NAME", "STATUS", "RUN", "PID", "PIDS", "CPU%", "CPU TIME", "MEMORY", "UPTIME", "RESULT", "NEXT", "COMMAND")
 	waits := false
+	var notes []string
 	told, failed := apart(l)
 	for _, o := range told {
 		s := o.Status
@@ -33,14 +35,25 @@ func (l list) write(w io.Writer, st style) error {
 		if !s.NextTime.IsZero() { // also while a run goes on
 			waits, next = true, Time(s.NextTime)
 		}
-		g.add(s.Name, s.State.String(), number(shown.Number), number(s.PID),
+		g.add(s.Name, state(s), number(shown.Number), number(s.PID),
 			optional(s.Pids, strconv.Itoa), optional(s.CPUPercent, percent), optional(shown.CPU, cpuTime), optional(s.Memory, Size),
 			uptime(shown), orDash(outcome(shown)), next, firstLine(s.Command, 40))
+		if advice := forkedAway(shown); advice != "" {
+			notes = append(notes, s.Name+": "+advice)
+		}
 	}
 	if !waits {
 		g.drop("NEXT")
 	}
-	return g.told(w, st.width, listYields, failed)
+	if err := g.told(w, st.width, listYields, nil); err != nil {
+		return err
+	}
+	for _, note := range notes {
+		if _, err := fmt.Fprintln(w, screen.Line(note)); err != nil {
+			return err
+		}
+	}
+	return grid{}.told(w, 0, nil, failed)
 }
 
 func (l list) split() (result, []error) {
@@ -51,6 +64,6 @@ func (l list) split() (result, []error) {
 // listYields is what makes room in a narrow window. A command tells little more than
 // the name does; what stays is which process, in what state, and why.
 var listYields = []yield{
-	{"COMMAND", 12}, {"CPU TIME", 0}, {"RUN", 0}, {"PIDS", 0}, {"PID", 0}, {"NAME", 24}, {"COMMAND", 0},
+	{"COMMAND", 12}, {"STATUS", 23}, {"CPU TIME", 0}, {"RUN", 0}, {"PIDS", 0}, {"PID", 0}, {"NAME", 24}, {"COMMAND", 0}, {"STATUS", 9},
 	{"NEXT", 0}, {"CPU%", 0}, {"UPTIME", 0}, {"MEMORY", 0}, {"NAME", 16}, {"RESULT", 0}, {"NAME", 6},
 }

@@ -93,11 +93,18 @@ func status(o process.Outcome) string {
 		}
 	}
 	row("name", s.Name)
-	row("status", s.State.String())
+	row("status", state(s))
 	row("command", firstLine(s.Command, 200))
 	row("directory", s.Dir)
 	if s.Deadline > 0 {
 		row("deadline", Seconds(s.Deadline.Seconds())+" from the start of a run")
+	}
+	row("restart", restartPolicy(s.Restarting))
+	if s.Restarts > 0 && s.State != process.Backoff {
+		row("restarts", number(s.Restarts))
+	}
+	if s.Autostart {
+		row("autostart", "with the daemon, unless it was stopped by request")
 	}
 	row("cron", s.Cron)
 	if !s.NextTime.IsZero() {
@@ -123,6 +130,10 @@ func status(o process.Outcome) string {
 	if s.LastRun != nil && s.LastRun.Number != s.Number {
 		row("last run", fmt.Sprintf("%d: %s, %s, cpu %s", s.LastRun.Number, orDash(outcome(*s.LastRun)),
 			span(*s.LastRun), orDash(optional(s.LastRun.CPU, cpuTime))))
+		if s.Number == 0 { // nothing else tells why
+			row("error", screen.Line(s.LastRun.Error))
+			row("advice", forkedAway(*s.LastRun))
+		}
 	}
 	if len(s.WaitsForRestart) > 0 {
 		row("changed", strings.Join(s.WaitsForRestart, ", ")+": from the next run on")
@@ -191,6 +202,7 @@ func runRows(row func(name, value string), r process.Run, cpuPercent *float64) {
 	if l := r.LeftBehind; l != nil {
 		row("left behind", fmt.Sprintf("%d ended after the leader: %s", l.Count, joined(l.Names)))
 	}
+	row("advice", forkedAway(r))
 }
 
 func from(s process.Source) string { return " [" + s.String() + "]" }

@@ -29,9 +29,12 @@ func running() process.Status {
 	s := process.NewStatus(process.Spec{
 		Name: "web", Command: "exec ./web \\\n  -port 80", Dir: "/srv", Logging: process.Logging{Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 22, LogBlock: true}, Ending: process.Ending{Deadline: 90*time.Second + 1, StopSignal: 2, StopTimeout: new(1500 * time.Millisecond)},
 		Schedule: process.Schedule{Cron: "0 3 * * *"},
+		Restarting: process.Restarting{Restart: process.RestartOnFailure, RestartDelay: 2 * time.Second, RestartMaxDelay: 90 * time.Second,
+			RestartLimit: 5, RestartWindow: 10 * time.Minute, SuccessCodes: "0,143", Autostart: true},
 		Ordering: process.Ordering{Needs: "db,migrate:completed", After: "cache"},
 	}, process.Running)
 	s.LogDropped, s.OutputError = 4096, "since 2026-03-01T11:59:00Z output is dropped until it can be written: no space left on device"
+	s.NextAttempt, s.Restarts = noon.Add(8*time.Second), 5
 	s.PID, s.NextTime, s.MissedTime = 4711, noon.Add(15*time.Hour), noon.Add(-9*time.Hour)
 	s.Run = process.Run{Number: 8, JobID: "e42", Start: noon.Add(123456 * time.Microsecond), Uptime: 61.5}
 	s.CPU, s.CPUUser, s.CPUSystem, s.CPUSource = new(int64(1500000)), new(int64(1000000)), new(int64(500000)), process.SourceCgroup

@@ -8,31 +8,35 @@
 // # The machine of a process
 //
 // A [Process] decides what should run: its target (Up), what follows the end of a run
-// ([Then]), and which requests are answered when ([Goal]). It sees each run only as starting,
-// running, ending or stuck. Without a run it is at rest (stopped, completed, failed) or
-// scheduled. It holds none or one run today.
+// ([Then], and the restart policy), and which requests are answered when ([Goal]). It sees
+// each run only as starting, running, ending or stuck. Without a run it is at rest (stopped,
+// completed, failed), scheduled, or in backoff. It holds none or one run today.
 //
-//	            at rest      scheduled  starting         running        ending           stuck
-//	start       starts *)    done       waits with the   done           queued           refused
-//	                                    first one
-//	stop        done         stopped    ends             ends           drops a queued   kills again
-//	                                                                    start; joins
-//	restart     = start      done       ends, then       ends, then     queued           refused
-//	                                    starts           starts
-//	delete      removes      removes    ends, removes    ends, removes  joins, removes   kills again, removes
-//	schedule    arms *)      arms anew  arms             arms           arms             arms
+//	            at rest      scheduled  backoff          starting         running        ending           stuck
+//	start       starts *)    done       starts           waits with the   done           queued           refused
+//	                                                     first one
+//	stop        done         stopped    stopped          ends             ends           drops a queued   kills again
+//	                                                                                     start; joins
+//	restart     = start      done       starts           ends, then       ends, then     queued           refused
+//	                                                     starts           starts
+//	delete      removes      removes    removes          ends, removes    ends, removes  joins, removes   kills again, removes
+//	schedule    arms *)      arms anew  arms             arms             arms           arms             arms
 //	is changed
-//	due         –            starts     skips            skips          skips            skips
-//	close       –            –          –                –              drops a queued   –
-//	                                                                    start
-//	shutdown    –            –          ends             ends           drops a queued   –
-//	                                                                    start
-//	run started –            –          answers start    –              –                –
-//	run ready   –            –          running          –              –                –
-//	run ending  –            –          ending           ending         –                –
-//	run stuck   –            –          tells all        tells all      tells all        –
-//	run ended   –            –          by its outcome   by its         what was queued  by its outcome
-//	                                                     outcome
+//	policy      –            –          waits anew, or   –                –              –                –
+//	is changed                          rests
+//	due         –            starts     starts           skips            skips          skips            skips
+//	retry       –            –          starts           –                –              –                –
+//	autostart   starts *)    –          starts           –                –              –                –
+//	close       –            –          –                –                –              drops a queued   –
+//	                                                                                     start
+//	shutdown    –            –          –                ends             ends           drops a queued   –
+//	                                                                                     start
+//	run started –            –          –                answers start    –              –                –
+//	run ready   –            –          –                running          –              –                –
+//	run ending  –            –          –                ending           ending         –                –
+//	run stuck   –            –          –                tells all        tells all      tells all        –
+//	run ended   –            –          –                by its outcome   by its         what was queued  by its outcome
+//	                                                                      outcome
 //
 //	*) with a schedule it becomes scheduled; if it is to be up
 //
@@ -45,6 +49,17 @@
 // being deleted a start is refused, and nothing but the end of its runs changes that. A
 // request that a later one drops is answered superseded. Stuck tells everybody who waits, and
 // drops what was to follow.
+//
+// # Restarts
+//
+// A run that ended by itself is followed by another one where the policy says so
+// ([Restarts]): after a failure, or after a success too. Never after one that was stopped,
+// ended by the daemon's end, or replaced, and not where a stop or a delete is under way. In
+// between the process is in backoff, and [Attempts] says when the next run comes: after a
+// delay that is doubled each time, up to a longest one, and is the first again when a run has
+// lasted as long as that. When a limit is reached the policy gives up ([Process.Reason]). A
+// process with a schedule is tried until its next time comes. Whoever asks for a start, and a
+// scheduled time, has the count begin anew.
 //
 // # The machine of a run
 //

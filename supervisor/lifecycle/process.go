@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"slices"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -9,14 +10,20 @@ import (
 // Process is the state of a managed process.
 type Process struct {
 	Up        bool          // the target
+	Stopped   bool          // that it is not up was asked for, and holds
 	Scheduled bool          // its definition has a schedule
 	Closing   bool          // the daemon ends
 	Removing  bool          // it is being forgotten
 	Removed   bool          // it is no more
-	Rest      process.State // where it is without a run: Scheduled, Stopped, Completed or Failed
+	Rest      process.State // where it is without a run: Scheduled, Backoff, Stopped, Completed or Failed
+	Under     process.State // where the last run has left it, in Backoff: Completed or Failed
 	Then      Then          // what follows when nothing of it runs any more
 	Runs      []Execution   // under way, oldest first: none or one
 	Last      uint64        // the highest number that a run was given
+
+	Policy   process.Restarting
+	Attempts Attempts
+	Reason   string // why its policy has given up; empty: it has not
 }
 
 // Execution is what a process knows of a run of it.
@@ -46,6 +53,11 @@ type Event struct {
 	Run     uint64        // of what happens to a run
 	Cause   process.Cause // of RunEnded
 	Success bool          // of RunEnded: the leader exited with a code that counts as success
+
+	Now    time.Duration      // by a clock that never goes back
+	Lasted time.Duration      // of RunEnded: how long the run did; 0 if that is not known
+	Random float64            // of RunEnded and Repolicied: from 0 up to 1
+	Policy process.Restarting // of Repolicied
 }
 
 // EventKind is the kind of an [Event].
@@ -62,6 +74,10 @@ const (
 	Rescheduled                   // the definition has another schedule than before
 	Unscheduled                   // the definition has no schedule any more
 	Due                           // a scheduled time has come
+	Repolicied                    // the definition has another restart policy
+	Retry                         // the time of the next attempt has come
+	Autostart                     // the daemon has started, and the process is to be up
+	Owed                          // a former worker was about to start a run that never was
 	RunStarted                    // the leader of a run has been spawned
 	RunReady                      // a run is ready
 	RunEnding                     // a run is ending, whatever the reason
@@ -85,14 +101,17 @@ type Effect uint8
 
 // What a process asks for.
 const (
-	Answer Effect = iota // the requests that wait for Goal are answered with Code
-	Refuse               // the request that came is answered with Code
-	Save                 // the target is stored
-	Arm                  // wait for the next scheduled time
-	Disarm               // wait for none
-	Spawn                // begin a run
-	EndRun               // a run is to end
-	Remove               // forget the process
+	Answer     Effect = iota // the requests that wait for Goal are answered with Code
+	Refuse                   // the request that came is answered with Code
+	Save                     // the target is stored
+	Arm                      // wait for the next scheduled time
+	Disarm                   // wait for none
+	AwaitRetry               // wait for the next attempt
+	DropRetry                // there is none to wait for
+	GiveUp                   // that the policy gives up is told
+	Spawn                    // begin a run
+	EndRun                   // a run is to end
+	Remove                   // forget the process
 )
 
 // State is where the process is, as users see it.
@@ -132,7 +151,7 @@ func (p Process) Step(e Event) (Process, []Action) {
 		return p.start()
 	case Restart:
 		if p.Busy() && !p.ending() {
-			p.Then, p.Up = ThenStart, true
+			p.Then, p.Up, p.Stopped = ThenStart, true, false
 			return p, append(p.end(process.CauseStop), Action{Do: Save})
 		}
 		return p.start()
@@ -149,10 +168,20 @@ func (p Process) Step(e Event) (Process, []Action) {
 	case Unscheduled:
 		return p.unscheduled()
 	case Due:
-		if p.Rest == process.Scheduled && !p.Busy() && !p.Closing && !p.Removing {
-			return p.spawn(Action{Do: Arm})
+		if (p.Rest == process.Scheduled || p.Rest == process.Backoff && p.Scheduled) && !p.Busy() && !p.Closing && !p.Removing {
+			drop := p.leaveBackoff()
+			p.asked()
+			return p.spawn(append(drop, Action{Do: Arm})...)
 		}
 		return p, []Action{{Do: Arm}} // skipped
+	case Repolicied:
+		return p.repolicied(e)
+	case Retry:
+		return p.retry(e.Now)
+	case Autostart:
+		return p.autostart(e.Now)
+	case Owed:
+		return p.goOn()
 	case RunStarted:
 		if i := p.find(e.Run); i >= 0 && p.Runs[i].Phase == Starting {
 			p.Runs[i].Phase, p.Runs[i].Started = Running, true
@@ -186,7 +215,7 @@ func (p Process) rescheduled() (Process, []Action) {
 	if !p.Up || p.Removing || p.Closing || p.Then == ThenRemove {
 		return p, nil
 	}
-	if !p.Busy() {
+	if !p.Busy() && p.Rest != process.Backoff {
 		p.Rest = process.Scheduled
 	}
 	return p, []Action{{Do: Arm}}
@@ -219,7 +248,7 @@ func (p Process) start() (Process, []Action) {
 	case p.isStuck():
 		return p, []Action{{Do: Refuse, Code: process.CodeStuck}}
 	case p.ending():
-		p.Then, p.Up = ThenStart, true
+		p.Then, p.Up, p.Stopped = ThenStart, true, false
 		if p.Scheduled {
 			p.Then = ThenRest
 		}
@@ -237,7 +266,13 @@ func (p Process) start() (Process, []Action) {
 	case p.Rest == process.Scheduled:
 		return p, p.armed()
 	}
-	p.Up = true
+	p.Up, p.Stopped = true, false
+	if p.Rest == process.Backoff { // it does not wait any longer
+		drop := p.leaveBackoff()
+		p.asked()
+		return p.spawn(append(drop, Action{Do: Arm})...)
+	}
+	p.asked()
 	if p.Scheduled {
 		p.Rest = process.Scheduled
 		return p, append([]Action{{Do: Arm}, {Do: Save}}, p.armed()...)
@@ -263,17 +298,18 @@ func (p Process) stop() (Process, []Action) {
 	switch {
 	case p.Then == ThenRemove:
 		return p, p.end(process.CauseStop) // what is stuck is killed again
-	case !p.Busy() && (p.Removing || p.Rest != process.Scheduled):
-		if !p.Up {
+	case !p.Busy() && (p.Removing || p.Rest != process.Scheduled && p.Rest != process.Backoff):
+		if !p.Up && p.Stopped {
 			return p, []Action{answer(UntilStopped)}
 		}
-		p.Up = false // a stop holds
+		p.Up, p.Stopped = false, true // a stop holds
 		return p, []Action{{Do: Save}, answer(UntilStopped)}
 	}
-	p.Up = false
+	p.Up, p.Stopped = false, true
 	if !p.Busy() {
+		drop := p.leaveBackoff()
 		p.Rest = process.Stopped
-		return p, []Action{{Do: Disarm}, {Do: Save}, answer(UntilStopped)}
+		return p, append(drop, Action{Do: Disarm}, Action{Do: Save}, answer(UntilStopped))
 	}
 	p.Then = ThenStop
 	return p, p.endForGood()
@@ -284,6 +320,9 @@ func (p Process) remove() (Process, []Action) {
 	case p.Removing:
 		return p, nil
 	case !p.Busy():
+		if p.Rest == process.Backoff {
+			return p.forget(Action{Do: DropRetry}, Action{Do: Disarm})
+		}
 		return p.forget(Action{Do: Disarm})
 	}
 	p.Then, p.Up = ThenRemove, false
@@ -305,8 +344,12 @@ func (p Process) forget(first ...Action) (Process, []Action) {
 func (p Process) notForgotten() (Process, []Action) {
 	p.Removing = false
 	actions := []Action{fail(UntilRemoved, process.CodeStore)}
-	if p.Rest == process.Scheduled {
+	switch {
+	case p.Rest == process.Scheduled, p.Rest == process.Backoff && p.Scheduled:
 		actions = append(actions, Action{Do: Arm})
+	}
+	if p.Rest == process.Backoff {
+		actions = append(actions, Action{Do: AwaitRetry})
 	}
 	return p, actions
 }
@@ -317,7 +360,11 @@ func (p Process) close() (Process, []Action) {
 	if p.Then == ThenStart {
 		p.Then = ThenRest
 	}
-	return p, append([]Action{{Do: Disarm}}, p.notStarted(process.CodeShuttingDown)...)
+	actions := []Action{{Do: Disarm}}
+	if p.Rest == process.Backoff { // the next daemon goes on with it
+		actions = append(actions, Action{Do: DropRetry})
+	}
+	return p, append(actions, p.notStarted(process.CodeShuttingDown)...)
 }
 
 // shutdown ends what runs.
@@ -388,7 +435,10 @@ func (p Process) ended(e Event) (Process, []Action) {
 	case next == ThenRemove:
 		return p.forget(actions...)
 	case next == ThenStart:
+		p.asked()
 		return p.spawn(append(actions, Action{Do: Arm})...)
+	case next == ThenRest && p.Up && !p.Closing && Restarts(p.Policy, e.Cause, e.Success):
+		return p.backOff(e, actions)
 	case p.Rest == process.Scheduled:
 		actions = append(append(actions, Action{Do: Arm}), p.armed()...)
 	}

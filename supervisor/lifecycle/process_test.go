@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 func (a Action) String() string {
-	text := [...]string{Answer: "", Refuse: "refuse", Save: "save", Arm: "arm", Disarm: "disarm", Spawn: "spawn", EndRun: "end", Remove: "remove"}[a.Do]
+	text := [...]string{Answer: "", Refuse: "refuse", Save: "save", Arm: "arm", Disarm: "disarm", Spawn: "spawn", EndRun: "end", Remove: "remove",
+		AwaitRetry: "await", DropRetry: "drop", GiveUp: "give up"}[a.Do]
 	switch {
 	case a.Do == Answer:
 		text = [...]string{UntilStarted: "started", UntilStopped: "stopped", UntilRemoved: "removed", UntilReady: "ready", UntilEnded: "ended"}[a.Goal]
@@ -60,14 +62,27 @@ var (
 	shut                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseShutdown}
 	late                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseDeadline}
 	failed                = Event{Kind: RunEnded, Run: 7, Cause: process.CauseStart}
-	everything            = []Event{start, stop, restart, remove, shutdown, due, begun, ready, stuck, good, bad, stopped, shut, late, failed}
-	resting               = Process{Rest: process.Completed, Last: 6}
-	offSchedule           = Process{Rest: process.Stopped, Scheduled: true, Last: 6}
-	onSchedule            = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 6}
-	starting              = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7}}}
-	running               = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}}
-	scheduledRun          = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}}
-	scheduledRunStarting  = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7}}}
+	everything            = []Event{start, stop, restart, remove, shutdown, due, begun, ready, stuck, good, bad, stopped, shut, late, failed, due2, autostart, owed,
+		{Kind: Repolicied}, {Kind: Repolicied, Policy: always}, {Kind: Rescheduled}, {Kind: Unscheduled}}
+	due2                 = Event{Kind: Retry, Now: time.Minute}
+	autostart            = Event{Kind: Autostart, Now: time.Minute}
+	owed                 = Event{Kind: Owed}
+	resting              = Process{Rest: process.Completed, Stopped: true, Last: 6}
+	never                = Process{Rest: process.Stopped}
+	onFailure            = process.Restarting{Restart: process.RestartOnFailure}
+	always               = process.Restarting{Restart: process.RestartAlways}
+	limited              = process.Restarting{Restart: process.RestartOnFailure, RestartLimit: 1}
+	service              = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}, Policy: onFailure}
+	startingService      = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7}}, Policy: onFailure}
+	server               = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}, Policy: always}
+	waits                = Process{Rest: process.Backoff, Under: process.Failed, Up: true, Last: 7, Policy: onFailure, Attempts: Attempts{Next: time.Minute, Delay: time.Second}}
+	scheduledService     = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}, Policy: onFailure}
+	offSchedule          = Process{Rest: process.Stopped, Scheduled: true, Last: 6}
+	onSchedule           = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 6}
+	starting             = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7}}}
+	running              = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}}
+	scheduledRun         = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}}
+	scheduledRunStarting = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7}}}
 )
 
 func TestProcess(t *testing.T) {
@@ -172,6 +187,44 @@ func TestProcess(t *testing.T) {
 		{"a schedule that is taken before a start has armed it", scheduledRun, []Event{stop, start, {Kind: Unscheduled}, stopped}, process.Stopped,
 			"end 7 stop, disarm, started!superseded, save, save, disarm, started!superseded, stopped"},
 		{"a schedule that is taken during a run", scheduledRun, []Event{{Kind: Unscheduled}, good}, process.Completed, "disarm, stopped"},
+		{"a failure is followed by another run", service, []Event{bad, due2, {Kind: RunStarted, Run: 8}, {Kind: RunReady, Run: 8}}, process.Running,
+			"stopped, await, drop, arm, spawn 8, started"},
+		{"a success is not", service, []Event{good, due2}, process.Completed, "stopped"},
+		{"unless it always is", server, []Event{good}, process.Backoff, "stopped, await"},
+		{"a deadline is a failure", service, []Event{late}, process.Backoff, "stopped, await"},
+		{"a start that fails is one, and is told", startingService, []Event{failed}, process.Backoff, "started!start_failed, stopped, await"},
+		{"a stop is not followed", server, []Event{stop, stopped, due2}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
+		{"nor is a failure that comes before its stop is done", service, []Event{stop, bad}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
+		{"a shutdown is not followed", server, []Event{shutdown, shut, due2}, process.Stopped, "end 7 shutdown, disarm, started!shutting_down, stopped"},
+		{"what fails during a shutdown rests", service, []Event{shutdown, bad}, process.Failed, "end 7 shutdown, disarm, started!shutting_down, stopped"},
+		{"stop in backoff", waits, []Event{stop, due2, autostart}, process.Stopped, "drop, disarm, save, stopped"},
+		{"start in backoff", waits, []Event{start, due2}, process.Starting, "drop, arm, spawn 8"},
+		{"restart in backoff", waits, []Event{restart}, process.Starting, "drop, arm, spawn 8"},
+		{"delete in backoff", waits, []Event{remove, due2, {Kind: Forgotten}}, process.Backoff, "drop, disarm, remove, removed"},
+		{"a delete in backoff that fails", waits, []Event{remove, {Kind: NotForgotten}, due2}, process.Starting,
+			"drop, disarm, remove, removed!store, await, drop, arm, spawn 8"},
+		{"shutdown in backoff leaves it", waits, []Event{shutdown, due2, start}, process.Backoff, "disarm, drop, started!shutting_down, refuse!shutting_down"},
+		{"no restarts any more, in backoff", waits, []Event{{Kind: Repolicied}, due2}, process.Failed, "drop, save"},
+		{"none after a success any more", server, []Event{good, {Kind: Repolicied, Policy: onFailure}}, process.Completed, "stopped, await, drop, save"},
+		{"other delays, in backoff", waits, []Event{{Kind: Repolicied, Policy: process.Restarting{Restart: process.RestartAlways, RestartDelay: time.Hour}}}, process.Backoff, "drop, save, await"},
+		{"the same delays, in backoff", waits, []Event{{Kind: Repolicied, Policy: always}}, process.Backoff, ""},
+		{"a limit, in backoff", Process{Rest: process.Backoff, Under: process.Failed, Up: true, Policy: onFailure, Attempts: Attempts{Row: 1}}, []Event{{Kind: Repolicied, Policy: limited}}, process.Failed,
+			"drop, save, give up"},
+		{"a limit that is reached", Process{Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running}}, Policy: limited, Attempts: Attempts{Row: 1, Count: 1}}, []Event{bad, due2}, process.Failed,
+			"stopped, give up"},
+		{"a scheduled one is tried again", scheduledService, []Event{bad, due2}, process.Starting, "stopped, await, arm, started, drop, arm, spawn 8"},
+		{"until its next time", scheduledService, []Event{bad, due, due2}, process.Starting, "stopped, await, arm, started, drop, arm, spawn 8"},
+		{"and rests between its times", scheduledService, []Event{good}, process.Scheduled, "stopped, arm, started"},
+		{"a schedule that is taken in backoff", scheduledService, []Event{bad, {Kind: Unscheduled}, due2}, process.Starting, "stopped, await, arm, started, disarm, drop, arm, spawn 8"},
+		{"a schedule that is given in backoff", waits, []Event{{Kind: Rescheduled}}, process.Backoff, "arm"},
+		{"stop of a scheduled one in backoff", scheduledService, []Event{bad, stop, due}, process.Stopped, "stopped, await, arm, started, drop, disarm, save, stopped, arm"},
+		{"the daemon starts one", never, []Event{autostart}, process.Starting, "spawn 1"},
+		{"the daemon arms a schedule", offSchedule, []Event{autostart}, process.Scheduled, "arm, save, started"},
+		{"the daemon starts one that waits", waits, []Event{autostart}, process.Starting, "drop, arm, spawn 8"},
+		{"the daemon starts nothing twice", running, []Event{autostart, owed}, process.Running, ""},
+		{"nor what is deleted meanwhile", resting, []Event{remove, autostart, owed}, process.Completed, "disarm, remove"},
+		{"stop of what was never started holds", never, []Event{stop, stop}, process.Stopped, "save, stopped, stopped"},
+		{"a run that a former worker owed", resting, []Event{owed}, process.Starting, "arm, spawn 7"},
 		{"the end of another run is nothing", running, []Event{{Kind: RunEnded, Run: 6}}, process.Running, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -240,15 +293,17 @@ func TestWhoWaitsForOneRun(t *testing.T) {
 // Whatever the state, an event leads to one in which the promises hold.
 func TestEveryProcessStateTakesEveryEvent(t *testing.T) {
 	var states []Process
-	for bits := range 1 << 4 {
-		for _, rest := range []process.State{process.Scheduled, process.Stopped, process.Completed, process.Failed} {
+	for bits := range 1 << 3 {
+		for _, rest := range []process.State{process.Scheduled, process.Backoff, process.Stopped, process.Completed, process.Failed} {
 			for then := ThenRest; then <= ThenRemove; then++ {
-				for _, runs := range [][]Execution{nil, {{Number: 7}}, {{Number: 7, Phase: Running, Started: true}}, {{Number: 7, Phase: Running, Started: true, Ready: true}}, {{Number: 7, Phase: Stopping, Started: true}}, {{Number: 7, Phase: Stopping, Stuck: true}}} {
-					p := Process{Up: bits&1 > 0, Scheduled: bits&2 > 0, Closing: bits&4 > 0, Rest: rest, Then: then, Runs: runs, Last: 7}
-					if rest == process.Scheduled && !(p.Scheduled && p.Up) || then != ThenRest && runs == nil {
-						continue // cannot be
+				for _, policy := range []process.Restarting{{}, onFailure, always, limited} {
+					for _, runs := range [][]Execution{nil, {{Number: 7}}, {{Number: 7, Phase: Running, Started: true}}, {{Number: 7, Phase: Running, Started: true, Ready: true}}, {{Number: 7, Phase: Stopping, Started: true}}, {{Number: 7, Phase: Stopping, Stuck: true}}} {
+						p := Process{Up: bits&1 > 0, Scheduled: bits&2 > 0, Closing: bits&4 > 0, Rest: rest, Then: then, Runs: runs, Last: 7, Policy: policy}
+						if rest == process.Scheduled && !(p.Scheduled && p.Up) || then != ThenRest && runs == nil || rest == process.Backoff && (!p.Up || runs != nil) {
+							continue // cannot be
+						}
+						states = append(states, p)
 					}
-					states = append(states, p)
 				}
 			}
 		}
@@ -265,12 +320,24 @@ func TestEveryProcessStateTakesEveryEvent(t *testing.T) {
 				t.Errorf("two runs: %s", where)
 			}
 			for _, a := range actions {
+				if a.Do == Spawn && e.Kind == RunEnded && p.Then != ThenStart {
+					t.Errorf("starts again at once: %s", where)
+				}
+				if a.Do == AwaitRetry && (next.Rest != process.Backoff || next.Closing || !next.Up) {
+					t.Errorf("waits to start although it is not to be up: %s", where)
+				}
 				if a.Do == Spawn && (p.Then == ThenRemove || p.Closing && e.Kind < RunStarted) {
 					t.Errorf("starts although it ends: %s", where)
 				}
 				if a.Do == EndRun && next.find(a.Run) < 0 {
 					t.Errorf("ends a run that is not there: %s", where)
 				}
+			}
+			if next.Rest == process.Backoff && (next.Busy() || !next.Up) {
+				t.Errorf("in backoff, and it runs or is not to be up: %s", where)
+			}
+			if e.Kind == Stop && p.Then != ThenRemove && (next.Up || next.Rest == process.Backoff || !next.Stopped) {
+				t.Errorf("a stop does not hold: %s", where)
 			}
 			if e.Kind <= Delete && !next.Busy() && !answered(e, actions) {
 				t.Errorf("a request is forgotten: %s", where)

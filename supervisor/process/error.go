@@ -42,6 +42,15 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
+// CodeOf is the code of err. What is not an [Error] is our fault.
+func CodeOf(err error) Code {
+	var e *Error
+	if !errors.As(err, &e) {
+		return CodeInternal
+	}
+	return e.Code
+}
+
 // Errorf makes an Error.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{code, fmt.Sprintf(format, args...)}
@@ -67,9 +76,5 @@ var (
 
 // NewFailure is err in its JSON form. What is not an [Error] is our fault.
 func NewFailure(err error) Failure {
-	var e *Error
-	if !errors.As(err, &e) {
-		return Failure{Error: err.Error(), Code: CodeInternal}
-	}
-	return Failure{Error: err.Error(), Code: e.Code}
+	return Failure{Error: err.Error(), Code: CodeOf(err)}
 }

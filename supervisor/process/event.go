@@ -18,6 +18,9 @@ type Event struct {
 	Error    string `json:"error,omitempty"`
 
 	Fields []string `json:"fields,omitempty"` // that were changed
+
+	NextAttempt time.Time `json:"next_attempt_time,omitzero"`
+	Restarts    int       `json:"restarts,omitempty"` // that were made, with the one that begins
 }
 
 // EventKind says what changed.
@@ -31,6 +34,8 @@ const (
 	EventStarted  EventKind = "started"  // its leader was spawned
 	EventStopping EventKind = "stopping" // a tree is being ended by request
 	EventEnded    EventKind = "ended"    // of a run nobody is left
+	EventBackoff  EventKind = "backoff"  // another run follows by itself, at a time
+	EventGaveUp   EventKind = "gave_up"  // none does any more: the limit of restarts is reached
 	EventDeleted  EventKind = "deleted"  // the process is no more
 )
 

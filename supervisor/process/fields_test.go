@@ -13,6 +13,8 @@ func full() Spec {
 	return Spec{
 		Name: "web", Command: "echo 'a' > \"b\" && c", Dir: "/srv",
 		Schedule: Schedule{Cron: "@daily"},
+		Restarting: Restarting{Restart: RestartOnFailure, RestartDelay: 2 * time.Second, RestartMaxDelay: 90 * time.Second,
+			RestartLimit: 5, RestartWindow: 10 * time.Minute, SuccessCodes: "0,143", Autostart: true},
 		Ordering: Ordering{Needs: "db,migrate:completed", After: "cache"},
 		Ending:   Ending{Deadline: 1500 * time.Millisecond, StopSignal: 2, StopTimeout: new(time.Duration)},
 		Logging:  Logging{Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 30, LogBlock: true},
@@ -50,7 +52,7 @@ func TestTheTableHasEveryField(t *testing.T) {
 		}
 	}
 	count := 0
-	for _, group := range []any{Schedule{}, Ordering{}, Ending{}, Logging{}} {
+	for _, group := range []any{Schedule{}, Restarting{}, Ordering{}, Ending{}, Logging{}} {
 		count += reflect.TypeOf(group).NumField()
 	}
 	if count += 2; count != len(Fields) { // Command, Dir
@@ -83,7 +85,9 @@ func TestFieldsAreReadBack(t *testing.T) {
 
 func TestJSONHasUnitsAndTheNamesThatClientsRead(t *testing.T) {
 	data, err := full().MarshalJSON()
-	want := `{"name":"web","command":"echo 'a' > \"b\" && c","dir":"/srv","cron":"@daily","needs":"db,migrate:completed","after":"cache","deadline_seconds":1.5,"stop_signal":"INT",` +
+	want := `{"name":"web","command":"echo 'a' > \"b\" && c","dir":"/srv","cron":"@daily","needs":"db,migrate:completed","after":"cache",` +
+		`"restart":"on-failure","restart_delay_seconds":2,"restart_max_delay_seconds":90,"restart_limit":5,"restart_window_seconds":600,"success_codes":"0,143","autostart":true,` +
+		`"deadline_seconds":1.5,"stop_signal":"INT",` +
 		`"stop_timeout_seconds":0,"log_enabled":true,"log_max_size":1048576,"log_max_files":3,"log_max_age":3600,"log_max_total":1073741824,"log_full":"block"}`
 	if string(data) != want || err != nil {
 		t.Errorf("got  %s, %v\nwant %s", data, err, want)
@@ -133,16 +137,23 @@ func TestDifferences(t *testing.T) {
 
 func TestSetSaysWhatIsWrong(t *testing.T) {
 	for name, texts := range map[string][]string{
-		"command":       {" ", "a\x00", strings.Repeat("x", MaxCommand+1)},
-		"dir":           {"srv", "a\x00", "/" + strings.Repeat("x", 4096)},
-		"deadline":      {"x", "-1", "101y", "36501d"},
-		"stop_signal":   {"NOPE", "0", "65", "-1"},
-		"stop_timeout":  {"x", "-1s"},
-		"log":           {"maybe"},
-		"log_max_size":  {"10", "4K ", "-1", "1X", "3K"},
-		"log_max_files": {"-1", "x", "1.5", "10001"},
-		"log_max_total": {"15K"},
-		"log_full":      {"true", "Block"},
+		"command":           {" ", "a\x00", strings.Repeat("x", MaxCommand+1)},
+		"dir":               {"srv", "a\x00", "/" + strings.Repeat("x", 4096)},
+		"deadline":          {"x", "-1", "101y", "36501d"},
+		"stop_signal":       {"NOPE", "0", "65", "-1"},
+		"stop_timeout":      {"x", "-1s"},
+		"log":               {"maybe"},
+		"log_max_size":      {"10", "4K ", "-1", "1X", "3K"},
+		"log_max_files":     {"-1", "x", "1.5", "10001"},
+		"log_max_total":     {"15K"},
+		"log_full":          {"true", "Block"},
+		"restart":           {"yes", "On-failure", "on_failure", "1"},
+		"restart_delay":     {"x", "-1", "101y", "1e99"},
+		"restart_max_delay": {"x", "-1s", "36501d"},
+		"restart_limit":     {"-1", "x", "1.5", "1001", "99999999999999999999"},
+		"restart_window":    {"x", "-1"},
+		"success_codes":     {"256", "-1", "0 143", "0;143", ",", "0,", "TERM", "99999999999999999999", strings.Repeat("0,", 2000) + "0"},
+		"autostart":         {"maybe", "2"},
 	} {
 		f := FieldNamed(name)
 		if f == nil {

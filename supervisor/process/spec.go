@@ -38,6 +38,7 @@ type Spec struct {
 	Dir     string // working directory; empty: the daemon's own when the process is defined
 	JobID   string // recorded on the runs that it starts; in JSON it belongs to a run
 	Schedule
+	Restarting
 	Ordering
 	Ending
 	Logging
@@ -99,6 +100,9 @@ func (s *Spec) Validate() error {
 		if name == s.Name {
 			return Errorf(CodeInvalid, "needs: %s cannot come before itself", name)
 		}
+	}
+	if err := s.Restarting.validate(); err != nil {
+		return err
 	}
 	if s.Log {
 		return nil

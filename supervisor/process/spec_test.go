@@ -55,6 +55,19 @@ func TestValidateHoldsEachLimit(t *testing.T) {
 		{"an age of no log", func(s *Spec) { s.LogMaxAge = MinLogAge }, "give log:true"},
 		{"a total of no log", func(s *Spec) { s.LogMaxTotal = MinLogTotal }, "give log:true"},
 		{"a full disk and no log", func(s *Spec) { s.LogBlock = true }, "give log:true"},
+		{"a longest delay below the first", func(s *Spec) { s.RestartDelay, s.RestartMaxDelay = 10*time.Second, 5*time.Second }, "restart_max_delay: 5s is less than restart_delay, which is 10s"},
+		{"a longest delay as the first", func(s *Spec) { s.RestartDelay, s.RestartMaxDelay = 10*time.Second, 10*time.Second }, ""},
+		{"a longest delay below the default of the first", func(s *Spec) { s.RestartMaxDelay = time.Millisecond }, ""}, // both count as 1s
+		{"a first delay above the default of the longest", func(s *Spec) { s.RestartDelay = time.Hour }, ""},
+		{"a window of no limit", func(s *Spec) { s.RestartWindow = time.Minute }, "restart_window: it is that of restart_limit"},
+		{"a limit in a window", func(s *Spec) { s.RestartLimit, s.RestartWindow = 5, time.Minute }, ""},
+		{"a window in which the limit is never reached", func(s *Spec) { s.RestartLimit, s.RestartWindow = 5, 20*time.Second }, "restart_window: 5 restarts never come within 20s"},
+		{"such a window, and short delays", func(s *Spec) { s.RestartLimit, s.RestartWindow, s.RestartMaxDelay = 5, 20*time.Second, time.Second }, ""},
+		{"the highest limit", func(s *Spec) { s.RestartLimit, s.RestartWindow = MaxRestartLimit, MaxTime }, ""},
+		{"a limit that is too high", func(s *Spec) { s.RestartLimit = MaxRestartLimit + 1 }, "restart_limit: 1001"},
+		{"another policy", func(s *Spec) { s.Restart = "sometimes" }, "restart: "},
+		{"codes that are none", func(s *Spec) { s.SuccessCodes = "0,300" }, "success_codes: \"300\" is not an exit code"},
+		{"delays of a hundred years", func(s *Spec) { s.RestartDelay, s.RestartMaxDelay = MaxTime, MaxTime }, ""},
 		{"the first signal", func(s *Spec) { s.StopSignal = 1 }, ""},
 		{"the last signal", func(s *Spec) { s.StopSignal = 64 }, ""},
 		{"a signal too high", func(s *Spec) { s.StopSignal = 65 }, "stop_signal: "},
@@ -119,5 +132,41 @@ func TestPrintableIsOneShortLine(t *testing.T) {
 		if strings.ContainsAny(got, "\n\x1b\x00") || !utf8.ValidString(got) || len(got) > 300 {
 			t.Errorf("%q: got %q", text, got)
 		}
+	}
+}
+
+// Delays are doubled up to the longest; the first is a second at least.
+func TestDelaysDouble(t *testing.T) {
+	for _, c := range []struct {
+		r    Restarting
+		want []time.Duration
+	}{
+		{Restarting{}, []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute, time.Minute}},
+		{Restarting{RestartDelay: time.Millisecond, RestartMaxDelay: 3 * time.Second}, []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second}},
+		{Restarting{RestartDelay: time.Hour}, []time.Duration{time.Hour, time.Hour}},
+		{Restarting{RestartDelay: MaxTime, RestartMaxDelay: MaxTime}, []time.Duration{MaxTime, MaxTime}},
+		{Restarting{RestartMaxDelay: time.Millisecond}, []time.Duration{time.Second, time.Second}},
+	} {
+		for row, want := range c.want {
+			if got := c.r.DelayAfter(row); got != want {
+				t.Errorf("%+v: the delay after %d restarts is %v, want %v", c.r, row, got, want)
+			}
+		}
+		if got := c.r.DelayAfter(1 << 30); got != c.want[len(c.want)-1] {
+			t.Errorf("%+v: the delay does not stay: %v", c.r, got)
+		}
+	}
+}
+
+func TestExitCodesThatCountAsSuccess(t *testing.T) {
+	var s Spec
+	if !s.Succeeds(0) || s.Succeeds(1) || s.Succeeds(143) {
+		t.Error("without success_codes 0 alone is one")
+	}
+	if err := FieldNamed("success_codes").Set(&s, "143, 0,143,00"); err != nil || s.SuccessCodes != "0,143" {
+		t.Errorf("got %q, %v", s.SuccessCodes, err)
+	}
+	if !s.Succeeds(0) || !s.Succeeds(143) || s.Succeeds(14) || s.Succeeds(43) {
+		t.Error("0 and 143 are those that were given")
 	}
 }

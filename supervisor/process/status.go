@@ -27,6 +27,9 @@ type Condition struct {
 	NextTime   time.Time `json:"next_time,omitzero"`   // of the schedule
 	MissedTime time.Time `json:"missed_time,omitzero"` // of the schedule: the last at which no daemon ran, until the next run
 
+	NextAttempt time.Time `json:"next_attempt_time,omitzero"` // in backoff: when the next run is tried
+	Restarts    int       `json:"restarts,omitempty"`         // runs that followed by themselves, since a start was last asked for
+
 	// CPUPercent is the CPU time used per time passed, 100 being one core,
 	// since an earlier reading at least half a second old or, without one,
 	// since the start. Absent at rest.

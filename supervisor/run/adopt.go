@@ -144,7 +144,7 @@ func (r *Run) takeUpAttrs() {
 	}
 	r.noted, r.left = r.note, r.note.Left
 	r.machine.Phase, r.machine.Asked, r.machine.Cause = lifecycle.Stopping, lifecycle.Signalled, r.note.Cause
-	r.machine.Success = r.note.Cause == process.CauseExit && r.note.Exit != nil && succeeded(r.note.Exit)
+	r.machine.Success = r.note.Cause == process.CauseExit && r.note.Exit != nil && r.succeeded(r.note.Exit)
 }
 
 // Followed is what is to follow the end of an adopted run, and the job id of that.

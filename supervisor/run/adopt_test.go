@@ -425,7 +425,7 @@ func randomLife(t *testing.T, m *machine, r *rand.Rand, life uint64) {
 		case 1:
 			ending.Deadline = upTo(40 * time.Second)
 			note("deadline %v", ending.Deadline)
-			w.do(func() { w.run.Change(ending) })
+			w.do(func() { w.run.Change(process.Spec{Ending: ending}) })
 		case 2:
 			note("signal")
 			w.do(func() { w.run.Send(process.Signal(unix.SIGHUP), chance(2)) })

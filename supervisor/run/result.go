@@ -56,7 +56,7 @@ func (r *Run) summary(end time.Duration) process.Run {
 	}
 	res.Cause = cause
 	if res.Error == "" {
-		res.Error = explain(res, &process.Spec{Command: r.Spec.Command, Ending: r.ending}, oomKills, r.Output)
+		res.Error = explain(res, &process.Spec{Command: r.Spec.Command, Ending: r.ending, Restarting: r.codes}, oomKills, r.Output)
 	}
 	return res
 }
@@ -82,7 +82,7 @@ func explain(r process.Run, spec *process.Spec, oomKills uint64, o Output) strin
 		return "ended by the kernel's out-of-memory killer"
 	case r.Cause == process.CauseSignal:
 		return fmt.Sprintf("ended by SIG%s", r.Signal) + others
-	case r.Cause != process.CauseExit || r.ExitCode == nil || *r.ExitCode == 0:
+	case r.Cause != process.CauseExit || r.ExitCode == nil || spec.Succeeds(*r.ExitCode):
 		return ""
 	}
 	text := fmt.Sprintf("exit code %d", *r.ExitCode)

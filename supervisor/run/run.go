@@ -38,14 +38,15 @@ type Run struct {
 	group Group
 
 	machine lifecycle.Run
-	ending  process.Ending // how it is ended; the definition may change
-	phase   timer          // of the end
-	limit   timer          // of the deadline
-	again   timer          // to look at the group, of which it was not known whether anybody is left
-	pause   time.Duration  // before that
-	retry   timer          // to read the output that could not be
-	backoff time.Duration  // before that
-	outlive timer          // to see whether the leader outlives a kill for lack of memory
+	ending  process.Ending     // how it is ended; the definition may change
+	codes   process.Restarting // and which exit codes count as success
+	phase   timer              // of the end
+	limit   timer              // of the deadline
+	again   timer              // to look at the group, of which it was not known whether anybody is left
+	pause   time.Duration      // before that
+	retry   timer              // to read the output that could not be
+	backoff time.Duration      // before that
+	outlive timer              // to see whether the leader outlives a kill for lack of memory
 
 	made     bool     // the group is there
 	unwatch  func()   // nil: not watched
@@ -104,7 +105,7 @@ func Exited(run uint64, exit *proc.Exit) Event { return Event{Run: run, kind: ev
 
 // New is a run that has not begun.
 func (h *Host) New(plan Plan, owner Owner) *Run {
-	r := &Run{Plan: plan, host: h, owner: owner, group: h.Group(Name(plan.ID)), ending: plan.Spec.Ending}
+	r := &Run{Plan: plan, host: h, owner: owner, group: h.Group(Name(plan.ID)), ending: plan.Spec.Ending, codes: plan.Spec.Restarting}
 	r.phase, r.limit = r.newTimer(eventTimer), r.newTimer(eventDeadline)
 	r.again, r.retry, r.outlive = r.newTimer(eventAgain), r.newTimer(eventRetry), r.newTimer(eventOutlive)
 	return r
@@ -231,14 +232,14 @@ func (r *Run) exited(e Event) []lifecycle.Event {
 	switch {
 	case e.exit == nil:
 		what = lifecycle.Lost
-	case succeeded(e.exit):
+	case r.succeeded(e.exit):
 		what = lifecycle.Succeeded
 	}
 	return append(told, r.step(lifecycle.RunEvent{Kind: what})...)
 }
 
 // succeeded reports whether a leader's end is that of a success.
-func succeeded(exit *proc.Exit) bool { return exit.Signal == 0 && exit.Code == 0 }
+func (r *Run) succeeded(exit *proc.Exit) bool { return exit.Signal == 0 && r.codes.Succeeds(exit.Code) }
 
 // Pauses between two looks at a group of which it is not known whether anybody is left.
 const (
@@ -285,7 +286,9 @@ func (r *Run) Follow(then lifecycle.Then, jobID string) {
 }
 
 // Change takes up a definition that has changed, as far as a tree that runs can follow.
-func (r *Run) Change(ending process.Ending) {
+func (r *Run) Change(spec process.Spec) {
+	r.codes = spec.Restarting
+	ending := spec.Ending
 	if r.machine.Phase > lifecycle.Running { // what has ended it stands
 		ending.Deadline = r.ending.Deadline
 	}

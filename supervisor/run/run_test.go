@@ -300,16 +300,16 @@ func TestDeadline(t *testing.T) {
 		m.deaf = true
 		w := m.newWorker(t).begin(process.Ending{Deadline: time.Minute})
 		w.pass(30 * time.Second)
-		w.do(func() { w.run.Change(process.Ending{Deadline: 2 * time.Minute}) })
+		w.do(func() { w.run.Change(process.Spec{Ending: process.Ending{Deadline: 2 * time.Minute}}) })
 		w.pass(time.Minute)
-		w.do(func() { w.run.Change(process.Ending{}) })
+		w.do(func() { w.run.Change(process.Spec{Ending: process.Ending{}}) })
 		w.pass(time.Hour)
 		w.is("started", 0, "")
-		w.do(func() { w.run.Change(process.Ending{Deadline: 2 * time.Hour}) })
+		w.do(func() { w.run.Change(process.Spec{Ending: process.Ending{Deadline: 2 * time.Hour}}) })
 		w.pass(30*time.Minute - 1)
-		w.do(func() { w.run.Change(process.Ending{Deadline: time.Hour}) }) // that has passed
+		w.do(func() { w.run.Change(process.Spec{Ending: process.Ending{Deadline: time.Hour}}) }) // that has passed
 		w.is("started ending", 0, "")
-		w.do(func() { w.run.Change(process.Ending{}) })
+		w.do(func() { w.run.Change(process.Spec{Ending: process.Ending{}}) })
 		w.pass(process.DefaultStopTimeout)
 		w.is("started ending ended", process.CauseDeadline, "the deadline of 1h0m0s passed")
 	})

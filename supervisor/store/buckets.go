@@ -73,8 +73,40 @@ type Target struct {
 	// follow, since they were changed while it went on, with what they are for it.
 	Changed []process.Setting `json:"changed,omitempty"`
 
+	// Stopped says that a stop was asked for, and holds. Without it a process that is not up
+	// was never started; see [Target.WasStopped].
+	Stopped bool `json:"stopped,omitempty"`
+
+	Restarts Restarts `json:"restarts,omitzero"`
+	Reason   string   `json:"gave_up,omitempty"` // why its restart policy starts nothing any more
+
 	Next   time.Time `json:"next,omitzero"`   // of the schedule, when this was written
 	Missed time.Time `json:"missed,omitzero"` // the last time of the schedule at which no daemon ran
+}
+
+// WasStopped reports whether a stop was asked for, and holds. Earlier programs did not say
+// so, and knew no process that was defined and not started.
+func (t *Target) WasStopped() bool { return t.Stopped || !t.Up && t.Run > 0 }
+
+// Restarts is how far a process has come with the restarts of its policy. It is written
+// with the result of the run that ended, and with the number of the one that follows.
+type Restarts struct {
+	Count int         `json:"count,omitempty"`    // since a start was last asked for
+	Row   int         `json:"in_a_row,omitempty"` // of them, which the next delay follows
+	Times []time.Time `json:"times,omitempty"`    // that count for a limit in a window
+
+	// Of a process in backoff: when the next attempt comes, by the wall clock, which can be
+	// stepped, and by that of the boot in which its last run began; and the delay, which is
+	// the most that a later program waits.
+	Next  time.Time     `json:"next_attempt,omitzero"`
+	Boot  time.Duration `json:"next_attempt_boot_ns,omitzero"`
+	Delay time.Duration `json:"delay_ns,omitzero"`
+}
+
+// Daemon is the last start of a daemon that has brought up what is to be up.
+type Daemon struct {
+	Origin
+	Done bool `json:"done"` // all of it
 }
 
 // Origin is a keeper, and the boot of the machine that it lives in.
@@ -97,6 +129,7 @@ var (
 	runBucket        = []byte("runs")
 	eventBucket      = []byte("events")
 	formatKey        = []byte("format")
+	daemonKey        = []byte("daemon")
 )
 
 const format = "2"
@@ -144,6 +177,14 @@ func readAll(tx *bolt.Tx) (all []Process, unreadable []Unreadable, err error) {
 	return all, unreadable, err
 }
 
+// lastDaemon reads what is kept of a daemon's start; what cannot be read is not known.
+func lastDaemon(value []byte) (d Daemon) {
+	if json.Unmarshal(value, &d) != nil {
+		return Daemon{}
+	}
+	return d
+}
+
 // lastRun is the run of the highest number; nil: none.
 func lastRun(runs *bolt.Bucket, name string) (*process.Run, error) {
 	key, value := lastOf(runs.Cursor(), name)
@@ -176,6 +217,11 @@ func isOf(kept []byte, id string) bool {
 // so many.
 func put(tx *bolt.Tx, c *Change, keep uint64, now time.Time) error {
 	name := []byte(c.Name)
+	if c.Daemon != nil {
+		if err := putJSON(tx, metaBucket, daemonKey, c.Daemon); err != nil {
+			return err
+		}
+	}
 	if c.Remove {
 		for _, bucket := range [][]byte{definitionBucket, targetBucket} {
 			if err := tx.Bucket(bucket).Delete(name); err != nil {

@@ -17,6 +17,7 @@
 // # Buckets
 //
 //	meta         "format"           -> "2", and a note for people behind a colon
+//	             "daemon"           -> Daemon
 //	processes    empty, see format1.go
 //	definitions  name               -> Definition
 //	targets      name               -> Target

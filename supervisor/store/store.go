@@ -52,6 +52,7 @@ type Change struct {
 	Runs       []process.Run // that have ended
 	Remove     bool          // definition, target and runs go
 	Events     []process.Event
+	Daemon     *Daemon // about none of the processes; nil: as it is
 
 	// Company says that nobody waits for it, so that it may wait a moment for others
 	// to share a sync with.
@@ -87,6 +88,7 @@ func (e *Error) Unwrap() error { return e.Err }
 type Contents struct {
 	Processes  []Process // by name
 	Unreadable []Unreadable
+	Daemon     Daemon // whose start was the last; zero: that is not known
 }
 
 // Open opens or makes the store at path and gives what is in it. Nothing is written
@@ -149,6 +151,7 @@ func read(db *bolt.DB) (c Contents, found string, err error) {
 		switch found = numberOf(note); {
 		case found == format && hasAll(tx, definitionBucket, targetBucket, runBucket, eventBucket):
 			c.Processes, c.Unreadable, err = readAll(tx)
+			c.Daemon = lastDaemon(meta.Get(daemonKey))
 		case found == firstFormat && hasAll(tx, recordBucket):
 			c.Processes, c.Unreadable, err = readRecords(tx)
 		case found == format || found == firstFormat:
