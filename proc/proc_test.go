@@ -19,13 +19,27 @@ import (
 // The test binary plays a program that calls Prepare and Spawn, because they concern
 // a whole process.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == SettingsArg {
+		Settle()
+	}
 	switch os.Getenv("PM_TEST_ROLE") {
-	case "spawn":
+	case "spawn", "settle":
 		if err := Prepare(); err != nil {
 			fmt.Println("prepare:", err)
 			os.Exit(1)
 		}
-		id, err := Spawn(Command{Argv: os.Args[1:], Output: os.Stdout})
+		c := Command{Argv: os.Args[1:], Env: []string{"B=1", "A=\xff", "GOMEMLIMIT=nonsense", "GOMAXPROCS=x", "GODEBUG=x"}, Output: os.Stdout}
+		var id ID
+		var err error
+		if os.Getenv("PM_TEST_ROLE") == "spawn" {
+			id, err = Spawn(c)
+		} else {
+			c.Settings = &Settings{}
+			var s *Starting
+			if s, err = Begin(c); err == nil {
+				id, err = s.ID, s.Wait()
+			}
+		}
 		if err != nil {
 			fmt.Println("spawn:", err)
 			os.Exit(1)

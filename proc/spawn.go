@@ -2,7 +2,7 @@ package proc
 
 import (
 	"errors"
-	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 	"strconv"
@@ -32,6 +32,10 @@ type Command struct {
 	// Output becomes stdout and stderr. Nil means /dev/null. It must be in blocking
 	// mode, for the child shares the mode and few programs expect EAGAIN.
 	Output *os.File
+
+	// Settings are what a clone cannot give the child: see [Begin]. Nil, which costs
+	// nothing, means none.
+	Settings *Settings
 }
 
 // Step names the part of a start that failed.
@@ -54,10 +58,15 @@ type SpawnError struct {
 }
 
 func (e *SpawnError) Error() string {
-	if e.Path == "" {
-		return fmt.Sprintf("%s: %v", e.Step, e.Err)
+	text := string(e.Step)
+	if e.Path != "" {
+		text += " " + e.Path
 	}
-	return fmt.Sprintf("%s %s: %v", e.Step, e.Path, e.Err)
+	text += ": " + e.Err.Error()
+	if needs := e.Step.needs(); needs != "" && errors.Is(e.Err, fs.ErrPermission) {
+		text += " (needs " + needs + ")"
+	}
+	return text
 }
 
 func (e *SpawnError) Unwrap() error { return e.Err }
@@ -67,17 +76,27 @@ func (e *SpawnError) Unwrap() error { return e.Err }
 //
 // All errors are *SpawnError, and then no child is left to wait for. One caller at
 // a time: oom_score_adj is changed around the clone. Where oom_score_adj cannot be
-// changed the child keeps ours.
+// changed the child keeps ours. A command with Settings is for [Begin].
 func Spawn(c Command) (ID, error) {
-	if len(c.Argv) == 0 {
+	if len(c.Argv) == 0 || c.Settings != nil {
 		return ID{}, &SpawnError{StepPrepare, "", unix.EINVAL}
 	}
 	if err := withoutNUL(c); err != nil {
 		return ID{}, err
 	}
+	id, pidfd, err := clone(c)
+	if err == nil {
+		unix.Close(pidfd)
+	}
+	return id, err
+}
+
+// clone makes the child and has it execute c's program. The child gets more as its
+// descriptors from 3 on; pidfd is the caller's to close.
+func clone(c Command, more ...uintptr) (id ID, pidfd int, err error) {
 	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return ID{}, &SpawnError{StepPrepare, os.DevNull, err}
+		return ID{}, -1, &SpawnError{StepPrepare, os.DevNull, err}
 	}
 	defer unix.Close(null)
 
@@ -88,7 +107,7 @@ func Spawn(c Command) (ID, error) {
 	// The pidfd tells a failed clone from a failure in the child: syscall leaves it
 	// alone in the first case and sets it to -1 in the second.
 	const untouched = -2
-	pidfd := untouched
+	pidfd = untouched
 	sys := &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd}
 	if c.Group != nil {
 		sys.UseCgroupFD, sys.CgroupFD = true, int(c.Group.Fd())
@@ -100,7 +119,7 @@ func Spawn(c Command) (ID, error) {
 	pid, err := ForkExec(c.Argv[0], c.Argv, &syscall.ProcAttr{
 		Dir:   c.Dir,
 		Env:   c.Env,
-		Files: []uintptr{uintptr(null), output, output},
+		Files: append([]uintptr{uintptr(null), output, output}, more...),
 		Sys:   sys,
 	})
 	restorePriority()
@@ -108,18 +127,17 @@ func Spawn(c Command) (ID, error) {
 
 	switch {
 	case err == nil:
-		unix.Close(pidfd)
 	case pidfd == untouched:
-		return ID{}, &SpawnError{StepClone, "", err}
+		return ID{}, -1, &SpawnError{StepClone, "", err}
 	case c.Dir != "" && errors.Is(enterable(c.Dir), err):
-		return ID{}, &SpawnError{StepChdir, c.Dir, err}
+		return ID{}, -1, &SpawnError{StepChdir, c.Dir, err}
 	default:
-		return ID{}, &SpawnError{StepExec, c.Argv[0], err}
+		return ID{}, -1, &SpawnError{StepExec, c.Argv[0], err}
 	}
 
 	// Nobody has waited yet, so /proc has the child even if it has ended.
 	// A shortage passes; if it should not, the start is undone below.
-	id, err := Identify("/proc", pid)
+	id, err = Identify("/proc", pid)
 	for try := 0; try < identifyTries && Passing(err); try++ {
 		time.Sleep(10 * time.Millisecond)
 		id, err = Identify("/proc", pid)
@@ -128,9 +146,10 @@ func Spawn(c Command) (ID, error) {
 		// Without a start time the run could not be told from another: undo it.
 		unix.Kill(pid, unix.SIGKILL)
 		waitFor(pid)
-		return ID{}, &SpawnError{StepPrepare, "/proc", err}
+		unix.Close(pidfd)
+		return ID{}, -1, &SpawnError{StepPrepare, "/proc", err}
 	}
-	return id, nil
+	return id, pidfd, nil
 }
 
 // identifyTries is how often the start time of a child is asked for.
@@ -149,13 +168,23 @@ func ForkExec(path string, argv []string, attr *syscall.ProcAttr) (pid int, err 
 	return syscall.ForkExec(path, argv, attr)
 }
 
-// withoutNUL finds the string that the kernel could not take over whole.
+// withoutNUL finds the string that the kernel could not take over whole. What a variable
+// holds is not told.
 func withoutNUL(c Command) error {
-	for _, list := range [][]string{c.Argv, c.Env, {c.Dir}} {
-		for _, s := range list {
-			if strings.IndexByte(s, 0) >= 0 {
-				return &SpawnError{StepPrepare, strconv.Quote(s), unix.EINVAL}
-			}
+	refuse := func(s string) error { return &SpawnError{StepPrepare, strconv.Quote(s), unix.EINVAL} }
+	given := append([]string{c.Dir}, c.Argv...)
+	if c.Settings != nil {
+		given = append(given, c.Settings.Input)
+	}
+	for _, s := range given {
+		if strings.IndexByte(s, 0) >= 0 {
+			return refuse(s)
+		}
+	}
+	for _, s := range c.Env {
+		if strings.IndexByte(s, 0) >= 0 {
+			name, _, _ := strings.Cut(s, "=")
+			return refuse(name)
 		}
 	}
 	return nil

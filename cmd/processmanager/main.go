@@ -45,6 +45,9 @@ const (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == proc.SettingsArg { // it becomes a run's own program
+		proc.Settle()
+	}
 	os.Exit(run(context.Background(), os.Args, os.Stderr))
 }
 

@@ -32,15 +32,21 @@ func TestMessagesArriveAsTheyWere(t *testing.T) {
 	}
 
 	c := proc.Command{Argv: []string{"/bin/\xff", "", "b\nc"}, Env: []string{"A=\xfe", "B"}, Dir: "/tmp"}
-	p := spawnPacket(RunID{"n", 4}, c, nil)
-	id, got, notify, err := parseSpawn(&p)
-	if err != nil || id != (RunID{"n", 4}) || notify != nil || !reflect.DeepEqual(got, c) {
-		t.Errorf("%v %+v, %v, %v", id, got, notify, err)
-	}
-	p = helpPacket(1<<40, c)
-	serial, got, err := parseHelp(&p)
-	if err != nil || serial != 1<<40 || !reflect.DeepEqual(got, c) {
-		t.Errorf("%d %+v, %v", serial, got, err)
+	for _, settings := range []*proc.Settings{nil, {}, {
+		Umask: new(0o27), Limits: []proc.Rlimit{{Resource: "nofile", Soft: 1, Hard: proc.Unlimited}}, OOMScoreAdj: new(-5), Nice: new(-20),
+		User: new(uint32(1<<32 - 2)), Group: new(uint32(0)), Groups: []uint32{1, 2}, NoNewPrivileges: true, Input: "/tmp/\"é",
+	}} {
+		c.Settings = settings
+		p := spawnPacket(RunID{"n", 4}, c, nil)
+		id, got, notify, err := parseSpawn(&p)
+		if err != nil || id != (RunID{"n", 4}) || notify != nil || !reflect.DeepEqual(got, c) {
+			t.Errorf("%v %+v, %v, %v", id, got, notify, err)
+		}
+		p = helpPacket(1<<40, c)
+		serial, got, err := parseHelp(&p)
+		if err != nil || serial != 1<<40 || !reflect.DeepEqual(got, c) {
+			t.Errorf("%d %+v, %v", serial, got, err)
+		}
 	}
 	for _, want := range []helped{
 		{outcome{id: proc.ID{PID: 7, Start: 9}}, exit},
@@ -56,6 +62,7 @@ func TestMessagesArriveAsTheyWere(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(spawnPacket(RunID{"n", 4}, proc.Command{Argv: []string{"a"}}, nil).body))
+	f.Add([]byte(spawnPacket(RunID{"n", 4}, proc.Command{Argv: []string{"a"}, Settings: &proc.Settings{Nice: new(5)}}, nil).body))
 	f.Add([]byte(helpPacket(4, proc.Command{Argv: []string{"a"}}).body))
 	f.Add([]byte(helpedPacket(4, helped{exit: proc.Exit{Code: 1}}).body))
 	f.Add([]byte(heldPacket(&run{RunID: RunID{"n", 4}, exit: &proc.Exit{}}).body))

@@ -35,6 +35,13 @@
 //     worker: neither can make the other stand still.
 //   - When the keeper dies the worker reads EOF, and no signal reaches any tree.
 //
+// # Settings
+//
+// A command with settings (limits, nice, another user …) is executed by way of the
+// keeper's own program, which makes them: see proc.Begin. Its SPAWNED comes when the
+// command has been executed, at the latest after 12 s; meanwhile the keeper goes on. No
+// worker is started before all such starts are decided.
+//
 // # Restarts
 //
 // Starts of a worker are 100 ms apart. After a death before READY the pause
@@ -63,6 +70,7 @@
 // One packet of a SOCK_SEQPACKET pair is one message; descriptors travel beside it.
 // The keeper is one goroutine that clones, reaps and looks up, so that no exit can
 // be seen before its pid is known, with one reader and, while the worker
-// does not take what it is sent, one writer. A held run costs a table entry and a
+// does not take what it is sent, one writer; a start with settings has a goroutine until
+// it is decided. A held run costs a table entry and a
 // descriptor: no goroutine, no thread.
 package keeper

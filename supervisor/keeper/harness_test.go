@@ -57,6 +57,7 @@ func startKeeper(t testing.TB, b behaviour, change ...func(*exec.Cmd)) *keeperPr
 	config, _ := json.Marshal(b)
 	k.cmd = exec.Command("/proc/self/exe")
 	k.cmd.Env = append(os.Environ(), keeperEnv+"="+string(config))
+	k.cmd.Dir = k.dir
 	k.cmd.ExtraFiles = []*os.File{file}
 	k.cmd.Stdout, k.cmd.Stderr = k, k
 	for _, f := range change {

@@ -22,25 +22,61 @@ func (k *keeper) help(p *packet) error {
 		return err
 	}
 	var id proc.ID
-	if err != nil { // there are no descriptors left
+	var starting *proc.Starting
+	switch {
+	case err != nil: // there are no descriptors left
 		err = &proc.SpawnError{Step: proc.StepPrepare, Err: err}
-	} else {
+	case c.Settings != nil:
+		if starting, err = proc.Begin(c); err == nil {
+			id = starting.ID
+		}
+	default:
 		id, err = proc.Spawn(c)
 	}
 	if err != nil {
 		k.worker.out.put(helpedPacket(serial, helped{outcome: outcome{err: err}}))
 		return nil
 	}
-	k.helpers[id.PID] = serial
+	h := &startedHelper{worker: k.worker, serial: serial, starting: starting != nil}
+	k.helpers[id.PID] = h
+	if starting != nil {
+		k.await(starting, func(err error) {
+			h.starting, h.err = false, err
+			k.answerHelp(h)
+		})
+	}
 	return nil
 }
 
-// reapHelper answers when pid was a helper's.
+// startedHelper is a helper that has a process.
+type startedHelper struct {
+	worker   *worker // that asked for it
+	serial   uint64
+	starting bool  // its settings are being made
+	err      error // of these
+	pid      int
+	exit     *proc.Exit // nil while it lives
+}
+
+// reapHelper takes note of the end of pid, if it was a helper's.
 func (k *keeper) reapHelper(pid int, exit proc.Exit) {
-	if serial, is := k.helpers[pid]; is {
+	if h := k.helpers[pid]; h != nil {
 		delete(k.helpers, pid)
-		k.worker.out.put(helpedPacket(serial, helped{outcome{id: proc.ID{PID: pid}}, exit}))
+		h.pid, h.exit = pid, &exit
+		k.answerHelp(h)
 	}
+}
+
+// answerHelp answers when all is known of a helper, unless its worker is dead.
+func (k *keeper) answerHelp(h *startedHelper) {
+	if h.starting || h.exit == nil || k.worker != h.worker {
+		return
+	}
+	answer := helped{outcome{id: proc.ID{PID: h.pid}}, *h.exit}
+	if h.err != nil {
+		answer = helped{outcome: outcome{err: h.err}}
+	}
+	k.worker.out.put(helpedPacket(h.serial, answer))
 }
 
 // Help has the keeper start c, which is no run, and waits for its end. It must have a group

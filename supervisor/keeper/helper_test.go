@@ -35,6 +35,37 @@ func TestHelperIsAnsweredWhenItEnds(t *testing.T) {
 	}
 }
 
+// A helper can have settings as a run has.
+func TestHelperWithSettings(t *testing.T) {
+	t.Parallel()
+	k := startKeeper(t, behaviour{})
+	c, hello := k.hello(0)
+	open := k.descriptors()
+	r := helper("exit $((0$(umask)))")
+	r.Settings = &proc.Settings{Umask: new(0o27)}
+	if a := c.must(r); a.Exit.Exit.Code != 0o27 {
+		t.Errorf("%+v", a.Exit)
+	}
+	r.Argv = []string{"/nowhere"}
+	if a := c.do(r); a.Step != proc.StepExec || a.Errno != unix.ENOENT {
+		t.Errorf("start of /nowhere: %+v", a)
+	}
+	release := k.hang()
+	defer release()
+	r = helper("true")
+	r.Settings = &proc.Settings{}
+	k.aside(r)
+	pid := k.starting()
+	c, hello = k.killWorker(hello.PID) // which waits for runs alone
+	unix.Kill(pid, unix.SIGKILL)
+	release()
+	r.Argv[2] = "exit 6"
+	if a := c.must(r); a.Exit.Exit.Code != 6 || len(hello.Held) != 0 {
+		t.Errorf("%+v", a.Exit)
+	}
+	eventually(t, "nothing is left open", func() bool { return k.descriptors() <= open })
+}
+
 // A helper whose worker is dead is nobody's: its end is told to nobody, least of all to who
 // waits for a helper of the same serial.
 func TestHelperOfADeadWorkerIsForgotten(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,8 +78,15 @@ type keeper struct {
 	Config
 	program program
 	runs    map[RunID]*run
-	leaders map[int]*run   // by pid: those not yet reaped
-	helpers map[int]uint64 // by pid, not yet reaped: the serial, of the worker that is there
+	leaders map[int]*run           // by pid: those not yet reaped
+	helpers map[int]*startedHelper // by pid, of the worker that is there: those not yet reaped
+
+	unsettled map[*proc.Starting]bool // starts with settings that are under way,
+	starts    sync.WaitGroup          // the goroutines that wait for them,
+	calls     chan func()             // and have the loop call these,
+	ended     chan struct{}           // or end with the keeper
+	starting  int                     // how many of them are of runs
+	postponed bool                    // a worker is to be started when they are decided
 
 	signals chan os.Signal
 
@@ -122,12 +130,15 @@ func Run(ctx context.Context, c Config) error {
 	}
 	defer exe.Close()
 	k := &keeper{
-		Config:  c,
-		program: program{exe, c.Args, c.Env},
-		runs:    make(map[RunID]*run),
-		leaders: make(map[int]*run),
-		helpers: make(map[int]uint64),
-		signals: c.Signals,
+		Config:    c,
+		program:   program{exe, c.Args, c.Env},
+		runs:      make(map[RunID]*run),
+		leaders:   make(map[int]*run),
+		helpers:   make(map[int]*startedHelper),
+		unsettled: make(map[*proc.Starting]bool),
+		signals:   c.Signals,
+		calls:     make(chan func()),
+		ended:     make(chan struct{}),
 	}
 	for _, h := range c.Former {
 		if affordable(h.Output) {
@@ -225,6 +236,8 @@ func (k *keeper) loop(ctx context.Context) error {
 			if w := k.worker; w != nil {
 				w.out.put(listenPacket(Renewed{i, k.Listeners[i]}))
 			}
+		case call := <-k.calls:
+			call()
 		case <-children:
 			k.reap(restart)
 		case s := <-k.signals:
@@ -249,6 +262,8 @@ func (k *keeper) loop(ctx context.Context) error {
 			switch err := k.startWorker(); {
 			case err == errSignal:
 				restart.Reset(0)
+			case err == errStarting:
+				k.postponed = true
 			case err != nil:
 				k.failures++
 				delay := restartDelay(k.failures, 0)
@@ -263,12 +278,19 @@ func (k *keeper) loop(ctx context.Context) error {
 			}
 			restart.Reset(k.pause(w))
 		}
+		if k.postponed && k.starting == 0 {
+			k.postponed = false
+			restart.Reset(0)
+		}
 	}
 }
 
 // startWorker starts a worker and sends it all that is held. Where the worker is to
 // be of a program that speaks another protocol, the keeper becomes that program.
 func (k *keeper) startWorker() error {
+	if k.starting > 0 {
+		return errStarting
+	}
 	p := k.program
 	trial := k.upgrade != nil && k.upgrade.check == nil
 	switch {
@@ -387,11 +409,11 @@ func (k *keeper) reap(restart *time.Timer) {
 		}
 		delete(k.leaders, pid)
 		r.exit = &exit
-		if w := k.worker; w != nil {
-			var e encoder
-			e.run(r.RunID)
-			e.exit(exit)
-			w.out.put(packet{kind: kindExited, body: e})
+		switch {
+		case r.starting == nil:
+			k.tellExit(r)
+		case r.err != nil:
+			k.decided(r)
 		}
 	}
 }
@@ -437,6 +459,7 @@ func (k *keeper) bury(w *worker) (done bool, err error) {
 // abandon kills the worker, if there is one. It does not wait for it: a disk that
 // hangs can make that long.
 func (k *keeper) abandon() {
+	k.cancelStarts()
 	if k.worker != nil {
 		k.worker.kill()
 		k.worker.close()

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +17,7 @@ type kind byte
 
 const (
 	// From the worker.
-	kindSpawn   kind = 1 + iota // run, command; the group's directory, the FIFO end, the notify socket
+	kindSpawn   kind = 1 + iota // run, command with its settings; the group's directory, the FIFO end, the notify socket
 	kindDrop                    // run
 	kindKill                    // run
 	kindReady                   //
@@ -125,6 +126,27 @@ func (d *decoder) exit() proc.Exit {
 	}
 }
 
+// settings are JSON, so that a field which is not set takes no room; empty: there are none.
+func (e *encoder) settings(s *proc.Settings) {
+	var text []byte
+	if s != nil {
+		text, _ = json.Marshal(s) // numbers and text: it cannot fail
+	}
+	e.string(string(text))
+}
+
+func (d *decoder) settings() *proc.Settings {
+	text := d.string()
+	if text == "" {
+		return nil
+	}
+	s := new(proc.Settings)
+	if json.Unmarshal([]byte(text), s) != nil {
+		d.bad = true
+	}
+	return s
+}
+
 // aboutRun makes a packet that says a run and nothing else.
 func aboutRun(k kind, run RunID) packet {
 	var e encoder
@@ -137,10 +159,11 @@ func (e *encoder) command(c proc.Command) {
 	e.strings(c.Argv)
 	e.strings(c.Env)
 	e.string(c.Dir)
+	e.settings(c.Settings)
 }
 
 func (d *decoder) command() proc.Command {
-	return proc.Command{Argv: d.strings(), Env: d.strings(), Dir: d.string()}
+	return proc.Command{Argv: d.strings(), Env: d.strings(), Dir: d.string(), Settings: d.settings()}
 }
 
 // attach has files go with a message that is being made, and says in it which of them

@@ -30,6 +30,12 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == proc.SettingsArg {
+		for exists(hangFile) { // in the keeper's directory
+			time.Sleep(time.Millisecond)
+		}
+		proc.Settle()
+	}
 	this = readProgram()
 	if this.Protocol != 0 {
 		protocol = byte(this.Protocol)
@@ -51,6 +57,9 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 }
+
+// hangFile makes starts with settings hang.
+const hangFile = "hang"
 
 // playKeeper runs a keeper with the listener on descriptor 3, and says how it ended.
 func playKeeper(config string) int {
@@ -212,6 +221,8 @@ type request struct {
 	Output string
 	Notify string // a file
 	N      int
+
+	Settings *proc.Settings
 }
 
 type reply struct {
@@ -391,7 +402,7 @@ func benchmarkMessage(link *Link, r request, a *reply) error {
 }
 
 func spawnRequest(link *Link, r request) (proc.ID, error) {
-	c := proc.Command{Argv: r.Argv, Env: r.Env, Dir: r.Dir}
+	c := proc.Command{Argv: r.Argv, Env: r.Env, Dir: r.Dir, Settings: r.Settings}
 	var notify *os.File
 	if r.Notify != "" {
 		f, err := os.Open(r.Notify)
@@ -430,7 +441,7 @@ func helpRequest(link *Link, r request) (proc.Exit, error) {
 		defer cancel()
 		ctx = limited
 	}
-	return link.Help(ctx, proc.Command{Argv: r.Argv, Env: r.Env, Dir: r.Dir})
+	return link.Help(ctx, proc.Command{Argv: r.Argv, Env: r.Env, Dir: r.Dir, Settings: r.Settings})
 }
 
 // storm brings b.Storm runs to their end, however often it is killed meanwhile:
@@ -480,9 +491,11 @@ func storm(link *Link, hello Hello, b behaviour) {
 			if known[run] {
 				continue
 			}
-			_, err := link.Spawn(context.Background(), run, proc.Command{
-				Argv: []string{"/bin/sh", "-c", stormScript(b.Dir, i)},
-			}, nil)
+			c := proc.Command{Argv: []string{"/bin/sh", "-c", stormScript(b.Dir, i)}}
+			if i%2 == 0 {
+				c.Settings = &proc.Settings{Nice: new(1)}
+			}
+			_, err := link.Spawn(context.Background(), run, c, nil)
 			if err != nil {
 				fmt.Println("start of", run, err)
 			}

@@ -13,9 +13,10 @@ import (
 type run struct {
 	RunID
 	outcome
-	output *os.File
-	notify *os.File   // socket; nil: none
-	exit   *proc.Exit // nil while the leader runs
+	output   *os.File
+	notify   *os.File       // socket; nil: none
+	exit     *proc.Exit     // nil while the leader runs
+	starting *proc.Starting // its settings are being made; nil: the outcome is known
 }
 
 // spawn starts a run, unless it is held, and answers. An error is a packet that
@@ -39,16 +40,26 @@ func (k *keeper) spawn(p *packet) error {
 		return nil
 	}
 	r := &run{RunID: id, output: c.Output, notify: notify}
-	if err != nil { // there are no descriptors left
+	switch {
+	case err != nil: // there are no descriptors left
 		r.err = &proc.SpawnError{Step: proc.StepPrepare, Err: err}
-	} else {
+	case c.Settings != nil:
+		if r.starting, r.err = proc.Begin(c); r.err == nil {
+			r.id = r.starting.ID
+		}
+	default:
 		r.id, r.err = proc.Spawn(c)
 	}
 	k.runs[id] = r
 	if r.err == nil {
 		k.leaders[r.id.PID] = r
 	}
-	k.answer(id, r.outcome)
+	if r.starting == nil {
+		k.answer(id, r.outcome)
+		return nil
+	}
+	k.starting++
+	k.await(r.starting, func(err error) { k.settled(r, err) })
 	return nil
 }
 
@@ -78,7 +89,21 @@ func closeFiles(files ...*os.File) {
 	}
 }
 
+// tellExit tells the worker of a leader's end.
+func (k *keeper) tellExit(r *run) {
+	if k.worker == nil {
+		return // the next one's HELLO says it
+	}
+	var e encoder
+	e.run(r.RunID)
+	e.exit(*r.exit)
+	k.worker.out.put(packet{kind: kindExited, body: e})
+}
+
 func (k *keeper) answer(id RunID, o outcome) {
+	if k.worker == nil {
+		return // the next one's HELLO says it
+	}
 	var e encoder
 	e.run(id)
 	e.outcome(o)
@@ -94,6 +119,9 @@ func (k *keeper) drop(id RunID) {
 	delete(k.runs, id)
 	if k.leaders[r.id.PID] == r {
 		delete(k.leaders, r.id.PID)
+	}
+	if r.starting != nil {
+		r.starting.Cancel()
 	}
 	closeFiles(r.output, r.notify)
 }
