@@ -34,9 +34,10 @@ var mayImport = map[string]string{
 	"telnet/lineedit":  "heroscript supervisor/border telnet telnet/screen golang.org/x/term",
 
 	"supervisor": "cgroup proc telnet/screen supervisor/border supervisor/clock supervisor/private supervisor/process supervisor/lifecycle " +
-		"supervisor/store supervisor/keeper supervisor/logs supervisor/run supervisor/files supervisor/order supervisor/schedule",
+		"supervisor/store supervisor/keeper supervisor/logs supervisor/run supervisor/files supervisor/order supervisor/probe supervisor/schedule",
 	"supervisor/order":     "",
-	"supervisor/run":       "cgroup proc telnet/screen supervisor/keeper supervisor/lifecycle supervisor/notify supervisor/private supervisor/process golang.org/x/sys",
+	"supervisor/probe":     "supervisor/process telnet/screen",
+	"supervisor/run":       "cgroup proc telnet/screen supervisor/border supervisor/keeper supervisor/lifecycle supervisor/notify supervisor/private supervisor/probe supervisor/process golang.org/x/sys",
 	"supervisor/notify":    "telnet/screen golang.org/x/sys",
 	"supervisor/lifecycle": "supervisor/process",
 	"supervisor/store":     "proc supervisor/files supervisor/private supervisor/process go.etcd.io/bbolt golang.org/x/sys",

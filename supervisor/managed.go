@@ -205,8 +205,13 @@ func (p *managed) told(events []lifecycle.Event) {
 			p.tellStarted(p.runs[e.Run])
 		case lifecycle.RunReady:
 			p.leaveGate()
+			p.tellReady(p.runs[e.Run])
+		case lifecycle.RunUnhealthy:
+			p.tell(process.Event{Kind: process.EventUnhealthy, Run: e.Run, JobID: p.runs[e.Run].JobID, Error: p.runs[e.Run].Health().Error})
+		case lifecycle.RunHealthy:
+			p.tell(process.Event{Kind: process.EventHealthy, Run: e.Run, JobID: p.runs[e.Run].JobID})
 		case lifecycle.RunEnding:
-			if e.Cause != 0 && e.Cause != process.CauseExit && e.Cause != process.CauseLost && e.Cause != process.CauseStart {
+			if e.Cause != 0 && e.Cause != process.CauseExit && e.Cause != process.CauseLost && (e.Cause != process.CauseStart || p.runs[e.Run].Born()) {
 				p.tell(process.Event{Kind: process.EventStopping, Run: e.Run, JobID: p.runs[e.Run].JobID, Cause: e.Cause})
 			}
 		}
@@ -219,6 +224,14 @@ func (p *managed) tellStarted(r *run.Run) {
 	if r.ID.Run > p.kept.Started {
 		p.kept.Started = r.ID.Run
 		p.tell(process.Event{Kind: process.EventStarted, Run: r.ID.Run, PID: r.PID(), JobID: r.JobID})
+	}
+}
+
+// tellReady tells once that a run is ready, if that was waited for.
+func (p *managed) tellReady(r *run.Run) {
+	if r.ID.Run > p.kept.Readied && !r.ReadyTime().IsZero() {
+		p.kept.Readied = r.ID.Run
+		p.tell(process.Event{Kind: process.EventReady, Run: r.ID.Run, PID: r.PID(), JobID: r.JobID})
 	}
 }
 
@@ -278,6 +291,8 @@ func (p *managed) over(number uint64) (lasted time.Duration) {
 		if _, ours := errors.AsType[*process.Error](err); !ours {
 			p.startErr = process.Errorf(process.CodeStart, "process '%s' could not be started: %v", p.name, err)
 		}
+	} else if !r.Ready() {
+		p.startErr = process.Errorf(process.CodeStart, "process '%s' is not ready: run %d ended: %s", p.name, number, cmp.Or(result.Error, result.Cause.String()))
 	}
 	p.disk.unkept = append(p.disk.unkept, r)
 	p.disk.dirty = true

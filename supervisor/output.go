@@ -3,9 +3,11 @@ package supervisor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -128,6 +130,29 @@ func (o output) LastLine(run uint64) string {
 	}
 	return shown
 }
+
+// errMatched ends the reading of a log: the line is there.
+var errMatched = errors.New("a line matches")
+
+// Await returns when the run has written a line that matches.
+func (o output) Await(ctx context.Context, run uint64, line *regexp.Regexp) error {
+	if o.log == nil {
+		return errors.New("there is no log to look for lines in")
+	}
+	_, err := o.log.Read(ctx, logs.Query{Run: run, Grep: line, Follow: true}, matched{})
+	switch {
+	case errors.Is(err, errMatched):
+		return nil
+	case err == nil:
+		return errors.New("no line of the run matches")
+	}
+	return err
+}
+
+// matched takes nothing but the news that there is something.
+type matched struct{}
+
+func (matched) Write([]byte) (int, error) { return 0, errMatched }
 
 // head takes the first bytes that are written to it, then no more.
 type head struct {

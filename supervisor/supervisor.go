@@ -21,6 +21,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/logs"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
+	"github.com/freeflowuniverse/processmanager/supervisor/probe"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/run"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
@@ -138,7 +139,7 @@ func Open(c Config) (*Supervisor, error) {
 			return s.watch.AddMemory(g.(cgroup.Group), changed)
 		},
 		Keeper: c.Keeper, Clock: s.clock, Procfs: c.Proc, FIFOs: s.fifoDir(), Environ: c.Environ, Log: c.Log, Reached: c.Reached,
-		Admit: s.admit,
+		Admit: s.admit, Ask: probe.NewTurns().Ask,
 	}
 	var contents store.Contents
 	if s.store, contents, err = store.Open(store.In(c.State), s.log); err != nil {

@@ -138,6 +138,7 @@ func (p *managed) goOn() {
 	for _, r := range p.runs {
 		if !p.unread {
 			p.tellStarted(r) // the former worker may have died before it could
+			p.tellReady(r)
 		}
 		r.Resume()
 	}

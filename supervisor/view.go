@@ -27,6 +27,11 @@ type view struct {
 	output  output
 	changed []string // what the current run does not follow
 
+	awaited bool            // the current run is ready when that is seen
+	ready   bool            // it is, or was
+	readied time.Time       // when
+	health  *process.Health // nil: nobody looks
+
 	outputError string // why its output is not read; empty: it is
 
 	already bool // it was under way before the request that this answers
@@ -65,6 +70,7 @@ func (p *managed) look(all bool) *view {
 		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil && (all || r.Born()) { // the next worker will know of it
 			v.state, v.run, v.boot, v.meter, v.pid = r.State(), r.Describe(), r.Boot(), r.Meter(), r.PID()
 			v.outputError = r.OutputError()
+			v.awaited, v.ready, v.readied, v.health = r.Spec.Ready != "", r.Ready(), r.ReadyTime(), r.Health()
 			for _, waits := range p.kept.Changed {
 				v.changed = append(v.changed, waits.Field)
 			}
@@ -97,6 +103,10 @@ func (v *view) status() (status process.Status, ok bool) {
 	status.NextTime, status.MissedTime, status.WaitsForRestart = v.next.UTC(), v.missed.UTC(), v.changed
 	status.NextAttempt, status.Restarts = v.attempt.UTC(), v.tries
 	status.LogDropped = v.output.dropped()
+	if v.awaited {
+		status.Ready = &v.ready
+	}
+	status.ReadyTime, status.Health = v.readied.UTC(), v.health
 	if status.OutputError = v.outputError; status.OutputError == "" && v.run.Number != 0 {
 		status.OutputError = v.output.trouble()
 	}

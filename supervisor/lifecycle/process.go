@@ -80,6 +80,8 @@ const (
 	Owed                          // a former worker was about to start a run that never was
 	RunStarted                    // the leader of a run has been spawned
 	RunReady                      // a run is ready
+	RunUnhealthy                  // a run is not well: of interest to those who watch alone
+	RunHealthy                    // it is again
 	RunEnding                     // a run is ending, whatever the reason
 	RunStuck                      // a run cannot be ended
 	RunEnded                      // of a run nobody is left

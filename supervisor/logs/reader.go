@@ -28,6 +28,9 @@ type reader struct {
 func (r *reader) copy(ctx context.Context, to int64) error {
 	if r.buf == nil {
 		r.buf = make([]byte, readBlock)
+		if r.q.Follow && r.q.Grep != nil { // many may wait for a line at once
+			r.buf = make([]byte, readBlock/8)
+		}
 		if r.q.Times { // an empty line becomes 26 bytes
 			r.buf = make([]byte, readBlock/8)
 		}

@@ -28,15 +28,18 @@ type EventKind string
 
 // The kinds.
 const (
-	EventDefined  EventKind = "defined"  // there is a new process
-	EventChanged  EventKind = "changed"  // its definition
-	EventStarting EventKind = "starting" // a run has its number
-	EventStarted  EventKind = "started"  // its leader was spawned
-	EventStopping EventKind = "stopping" // a tree is being ended by request
-	EventEnded    EventKind = "ended"    // of a run nobody is left
-	EventBackoff  EventKind = "backoff"  // another run follows by itself, at a time
-	EventGaveUp   EventKind = "gave_up"  // none does any more: the limit of restarts is reached
-	EventDeleted  EventKind = "deleted"  // the process is no more
+	EventDefined   EventKind = "defined"   // there is a new process
+	EventChanged   EventKind = "changed"   // its definition
+	EventStarting  EventKind = "starting"  // a run has its number
+	EventStarted   EventKind = "started"   // its leader was spawned
+	EventReady     EventKind = "ready"     // a run is ready, that was waited for
+	EventUnhealthy EventKind = "unhealthy" // a run is not well
+	EventHealthy   EventKind = "healthy"   // it is again
+	EventStopping  EventKind = "stopping"  // a tree is being ended by request, or for what it did
+	EventEnded     EventKind = "ended"     // of a run nobody is left
+	EventBackoff   EventKind = "backoff"   // another run follows by itself, at a time
+	EventGaveUp    EventKind = "gave_up"   // none does any more: the limit of restarts is reached
+	EventDeleted   EventKind = "deleted"   // the process is no more
 )
 
 // EventQuery says which events to give.

@@ -54,6 +54,30 @@ var Fields = []Field{
 	{Name: "cron", JSON: "cron", Group: GroupSchedule, Value: "SCHEDULE", Live: true,
 		Help: "run at these times: five fields, @every 10s, @daily …",
 		in:   func(s *Spec) any { return &s.Cron }}, // package schedule says what it may be
+	{Name: "ready", JSON: "ready_probe", Group: GroupReady, Value: "PROBE",
+		Help: "when a run is ready: notify (sd_notify), log:REGEXP (in its log: needs log:true), tcp:HOST:PORT, unix:PATH, http:URL (2xx and 3xx), exec:COMMAND, delay:TIME; without it, when it is spawned",
+		in:   func(s *Spec) any { return &s.Ready }, clean: cleanReady},
+	{Name: "ready_timeout", JSON: "ready_timeout_seconds", Group: GroupReady, Value: "TIME", Default: "60",
+		Help: "a run that is not ready so long after its start has failed",
+		in:   func(s *Spec) any { return &s.ReadyTimeout }},
+	{Name: "health", JSON: "health_probe", Group: GroupReady, Value: "PROBE", Live: true,
+		Help: "whether a run that is ready is well: tcp:HOST:PORT, unix:PATH, http:URL or exec:COMMAND",
+		in:   func(s *Spec) any { return &s.Health }, clean: cleanHealth},
+	{Name: "health_period", JSON: "health_period_seconds", Group: GroupReady, Value: "TIME", Default: "10", Live: true,
+		Help: "time from one health probe to the next",
+		in:   func(s *Spec) any { return &s.HealthPeriod }, check: func(v any) error { return longEnough(v.(time.Duration), MinHealthPeriod) }},
+	{Name: "health_timeout", JSON: "health_timeout_seconds", Group: GroupReady, Value: "TIME", Default: "1", Live: true,
+		Help: "a health probe that takes longer has failed",
+		in:   func(s *Spec) any { return &s.HealthTimeout }, check: func(v any) error { return longEnough(v.(time.Duration), MinHealthTimeout) }},
+	{Name: "health_failures", JSON: "health_failures", Group: GroupReady, Value: "NUMBER", Default: "3", Live: true,
+		Help: "so many health probes that fail, one behind the other, make a run unhealthy",
+		in:   func(s *Spec) any { return &s.HealthFailures }, check: func(v any) error { return atMost(v.(int), MaxHealthFailures) }},
+	{Name: "health_action", JSON: "health_action", Group: GroupReady, Value: "WHAT", Default: HealthRestart, Choices: []string{HealthRestart, HealthNone}, Live: true,
+		Help: "an unhealthy run ends, and what restart says follows (restart), or that is shown (none)",
+		in:   func(s *Spec) any { return &s.HealthAction }},
+	{Name: "watchdog", JSON: "watchdog_seconds", Group: GroupReady, Value: "TIME",
+		Help: "a run that is ready says at least so often, by sd_notify, that it is alive, or is unhealthy",
+		in:   func(s *Spec) any { return &s.Watchdog }, check: func(v any) error { return longEnough(v.(time.Duration), MinWatchdog) }},
 	{Name: "needs", JSON: "needs", Group: GroupOrder, Value: "NAMES", Live: true,
 		Help: "others that are started first, and that it waits for until they are ready; NAME:completed is a job that must have succeeded",
 		in:   func(s *Spec) any { return &s.Needs }, clean: cleanNeeds},
@@ -247,7 +271,7 @@ func (f *Field) validate(s *Spec) error {
 		if *v != "" && f.Choices != nil && !slices.Contains(f.Choices, *v) {
 			return f.notAChoice(*v)
 		}
-		if f.clean != nil {
+		if f.clean != nil && *v != "" {
 			if _, err := f.clean(*v); err != nil {
 				return err
 			}

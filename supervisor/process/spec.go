@@ -39,6 +39,7 @@ type Spec struct {
 	JobID   string // recorded on the runs that it starts; in JSON it belongs to a run
 	Schedule
 	Restarting
+	Probing
 	Ordering
 	Ending
 	Logging
@@ -102,6 +103,9 @@ func (s *Spec) Validate() error {
 		}
 	}
 	if err := s.Restarting.validate(); err != nil {
+		return err
+	}
+	if err := s.validateProbing(); err != nil {
 		return err
 	}
 	if s.Log {

@@ -41,6 +41,11 @@ type Condition struct {
 	// started nothing.
 	AlreadyRunning bool `json:"already_running,omitempty"`
 
+	// Ready says, of a run under way whose readiness is waited for, whether it is.
+	Ready     *bool     `json:"ready,omitempty"`
+	ReadyTime time.Time `json:"ready_time,omitzero"` // since when
+	Health    *Health   `json:"health,omitempty"`    // of a run that is ready and looked after
+
 	// Signalled is in the answer to a signal: how many kernel processes it was sent to.
 	Signalled int `json:"signalled,omitempty"`
 
@@ -48,6 +53,23 @@ type Condition struct {
 	// not follow yet.
 	WaitsForRestart []string `json:"waits_for_restart,omitempty"`
 }
+
+// Health is how a run is.
+type Health struct {
+	State    HealthState `json:"state"`
+	Failures int         `json:"failures,omitempty"` // probes that failed, one behind the other
+	Error    string      `json:"error,omitempty"`    // the last words of the last of them
+}
+
+// HealthState is what is known of it.
+type HealthState string
+
+// The states.
+const (
+	HealthUnknown   HealthState = "unknown" // nobody has looked yet
+	HealthHealthy   HealthState = "healthy" // or it has not failed often enough
+	HealthUnhealthy HealthState = "unhealthy"
+)
 
 // RunRecord is a run in the history of its process.
 type RunRecord struct {

@@ -60,7 +60,7 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 		leader = r.guessLeader(held, unread)
 	}
 	r.start, r.boot = leader.Started, leader.Boot
-	r.machine = lifecycle.Run{Phase: lifecycle.Running, Born: true, Ready: true}
+	r.machine.Phase, r.machine.Born = lifecycle.Running, true
 	r.takeUpAttrs()
 	var err error
 	if r.unwatch, err = h.Watch(r.group, r.tells(eventChanged)); err != nil {
@@ -135,6 +135,11 @@ func (r *Run) takeUpAttrs() {
 	} else if ok {
 		r.JobID = of.JobID
 	}
+	is, err := readAttr(r.group, attrReady, &r.probing.since)
+	if err != nil {
+		r.host.Log.Printf("%v: %v", r.ID, err)
+	}
+	r.machine.Ready = is || !r.machine.Awaited
 	ending, err := readAttr(r.group, attrEnd, &r.note)
 	if err != nil {
 		r.host.Log.Printf("%v: %v", r.ID, err)
@@ -142,7 +147,7 @@ func (r *Run) takeUpAttrs() {
 	if !ending {
 		return
 	}
-	r.noted, r.left = r.note, r.note.Left
+	r.noted, r.left, r.error = r.note, r.note.Left, r.note.Error
 	r.machine.Phase, r.machine.Asked, r.machine.Cause = lifecycle.Stopping, lifecycle.Signalled, r.note.Cause
 	r.machine.Success = r.note.Cause == process.CauseExit && r.note.Exit != nil && r.succeeded(r.note.Exit)
 }
@@ -155,6 +160,7 @@ func (r *Run) Ends() bool { return r.machine.Asked != lifecycle.NotAsked }
 
 // Resume goes on with an end that was begun before: by a former worker, or until a fault.
 func (r *Run) Resume() {
+	r.resumeProbes()
 	if r.machine.Phase == lifecycle.Stopping {
 		if err := RetryPassing(r.group.Thaw); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have been about to be signalled
 			r.host.Log.Printf("%v: %v", r.ID, err)

@@ -19,6 +19,7 @@ const (
 	attrRun      = "processmanager.run"      // runAttr: whose run it is
 	attrLeader   = "processmanager.leader"   // leaderAttr, when it was spawned
 	attrEnd      = "processmanager.end"      // endAttr, before the first signal
+	attrReady    = "processmanager.ready"    // readyAttr, of a run that was waited for
 	attrOutlived = "processmanager.outlived" // how many kills for lack of memory its leader has outlived
 )
 
@@ -45,6 +46,7 @@ type endAttr struct {
 	Left  *process.LeftBehind `json:",omitempty"`
 	JobID string              `json:",omitempty"` // of the run that is to follow
 	Over  time.Duration       `json:",omitzero"`  // when nobody was left, if the store could not be told
+	Error string              `json:",omitempty"` // why, in words, where that is known when the end begins
 }
 
 func setAttr(g Group, name string, value any) error {

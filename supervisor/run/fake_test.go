@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -645,6 +646,23 @@ func (o fakeOutput) LastLine(uint64) string {
 		return o.w.lines[n-1]
 	}
 	return ""
+}
+
+// Await asks every second whether a line matches.
+func (o fakeOutput) Await(ctx context.Context, _ uint64, line *regexp.Regexp) error {
+	for ctx.Err() == nil {
+		o.w.mu.Lock()
+		found := slices.ContainsFunc(o.w.lines, line.MatchString)
+		o.w.mu.Unlock()
+		if found {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return ctx.Err()
 }
 
 type fakePump struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // Host is what all runs of a daemon share.
@@ -30,6 +32,9 @@ type Host struct {
 	Log     *log.Logger
 	Admit   func(name string) error // says why no run can have a group of this name now; nil: it always can
 	Reached func(Point)             // nil: nobody wants to know
+
+	// Ask asks a probe once, see [probe.Turns].
+	Ask func(ctx context.Context, p process.Probe, limit time.Duration, exec func(context.Context, string) error) error
 }
 
 // Group is a cgroup. [cgroup.Group] is one.
@@ -77,6 +82,9 @@ type Output interface {
 	Move(run uint64, fifo *os.File) (Pump, error)
 	// LastLine is the last line that a run wrote, cut if it is long.
 	LastLine(run uint64) string
+	// Await returns when the run has written a line that matches, from its beginning on; the
+	// error says why that cannot be told. The context ends it.
+	Await(ctx context.Context, run uint64, line *regexp.Regexp) error
 }
 
 // Pump moves what a run writes.
@@ -106,6 +114,7 @@ const (
 	PointPiped     Point = "piped"     // its FIFO is there
 	PointSpawned   Point = "spawned"   // its leader runs
 	PointRecorded  Point = "recorded"  // and stands on the group
+	PointReady     Point = "ready"     // that it is ready stands on the group
 	PointNoted     Point = "noted"     // why it is being ended stands on the group
 	PointFrozen    Point = "frozen"    // the tree stands still
 	PointSignalled Point = "signalled" // every process of it has the stop signal

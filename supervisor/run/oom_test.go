@@ -1,7 +1,9 @@
 package run
 
 import (
+	"context"
 	"os"
+	"regexp"
 	"testing"
 
 	"github.com/freeflowuniverse/processmanager/proc"
@@ -58,6 +60,7 @@ func TestKillsForLackOfMemoryAreSaid(t *testing.T) {
 // silent is the output of runs that say nothing.
 type silent struct{}
 
-func (silent) Begin(uint64)                        {}
-func (silent) Move(uint64, *os.File) (Pump, error) { return nil, nil }
-func (silent) LastLine(uint64) string              { return "" }
+func (silent) Begin(uint64)                                        {}
+func (silent) Move(uint64, *os.File) (Pump, error)                 { return nil, nil }
+func (silent) LastLine(uint64) string                              { return "" }
+func (silent) Await(context.Context, uint64, *regexp.Regexp) error { return nil }

@@ -47,6 +47,7 @@ type Run struct {
 	retry   timer              // to read the output that could not be
 	backoff time.Duration      // before that
 	outlive timer              // to see whether the leader outlives a kill for lack of memory
+	probing probing
 
 	made     bool     // the group is there
 	unwatch  func()   // nil: not watched
@@ -84,20 +85,27 @@ type Event struct {
 	exit *proc.Exit
 	gen  uint64 // of a timer
 	what lifecycle.RunEventKind
+
+	err    error  // of a probe
+	notice Notice // that the run has sent
 }
 
 type kind uint8
 
 const (
-	eventExit     kind = iota // the leader has ended
-	eventChanged              // the group's events may read differently
-	eventTimer                // of the end
-	eventDeadline             //
-	eventAgain                // it is time to look at the group
-	eventRetry                // it is time to read the output
-	eventMemory               // the group's memory.events may read differently
-	eventOutlive              // it is time to see whether the leader has outlived a kill
-	eventDone                 // of work aside
+	eventExit      kind = iota // the leader has ended
+	eventChanged               // the group's events may read differently
+	eventTimer                 // of the end
+	eventDeadline              //
+	eventAgain                 // it is time to look at the group
+	eventRetry                 // it is time to read the output
+	eventMemory                // the group's memory.events may read differently
+	eventOutlive               // it is time to see whether the leader has outlived a kill
+	eventProbe                 // it is time for a probe, or what had to pass has passed
+	eventReadyLate             // it had its time to be ready
+	eventProbed                // a probe was answered
+	eventNotice                // the run says how it is
+	eventDone                  // of work aside
 )
 
 // Exited is the event of a leader's end; exit is nil if nobody could see how.
@@ -108,6 +116,8 @@ func (h *Host) New(plan Plan, owner Owner) *Run {
 	r := &Run{Plan: plan, host: h, owner: owner, group: h.Group(Name(plan.ID)), ending: plan.Spec.Ending, codes: plan.Spec.Restarting}
 	r.phase, r.limit = r.newTimer(eventTimer), r.newTimer(eventDeadline)
 	r.again, r.retry, r.outlive = r.newTimer(eventAgain), r.newTimer(eventRetry), r.newTimer(eventOutlive)
+	r.probing = probing{spec: plan.Spec.Probing, next: r.newTimer(eventProbe), late: r.newTimer(eventReadyLate)}
+	r.machine.Awaited = plan.Spec.Ready != ""
 	return r
 }
 
@@ -196,6 +206,18 @@ func (r *Run) Handle(e Event) []lifecycle.Event {
 		if r.retry.rings(e.gen) {
 			r.readOutput(nil)
 		}
+	case eventProbe:
+		if r.probing.next.rings(e.gen) {
+			return r.probeDue()
+		}
+	case eventReadyLate:
+		if r.probing.late.rings(e.gen) {
+			return r.readyLate()
+		}
+	case eventProbed:
+		return r.probed(e)
+	case eventNotice:
+		return r.noticed(e.notice)
 	case eventDeadline:
 		if r.limit.rings(e.gen) && r.machine.Phase == lifecycle.Running {
 			return r.step(lifecycle.RunEvent{Kind: lifecycle.End, Cause: process.CauseDeadline})
@@ -289,6 +311,7 @@ func (r *Run) Follow(then lifecycle.Then, jobID string) {
 func (r *Run) Change(spec process.Spec) {
 	r.codes = spec.Restarting
 	ending := spec.Ending
+	r.changeProbing(spec.Probing)
 	if r.machine.Phase > lifecycle.Running { // what has ended it stands
 		ending.Deadline = r.ending.Deadline
 	}
@@ -314,6 +337,9 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 	if r.machine.Asked != lifecycle.NotAsked && r.machine.Phase != lifecycle.Over {
 		r.noteEnd()
 	}
+	if r.machine.Phase > lifecycle.Running {
+		r.stopProbes()
+	}
 	tell := func(k lifecycle.EventKind) {
 		told = append(told, lifecycle.Event{Kind: k, Run: r.ID.Run, Cause: r.machine.Cause, Success: r.machine.Success})
 	}
@@ -333,8 +359,11 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 			r.phase.after(leaderGrace, lifecycle.LeaderLate)
 		case lifecycle.TellStarted:
 			tell(lifecycle.RunStarted)
+		case lifecycle.AwaitReady:
+			r.awaitReady()
 		case lifecycle.TellReady:
 			tell(lifecycle.RunReady)
+			r.lookAfter()
 		case lifecycle.TellEnding:
 			tell(lifecycle.RunEnding)
 		case lifecycle.TellStuck:

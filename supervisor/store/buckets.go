@@ -68,6 +68,7 @@ type Target struct {
 	// Started is the last run of which it was told that it had started. It is written with
 	// that event.
 	Started uint64 `json:"started,omitempty"`
+	Readied uint64 `json:"readied,omitempty"` // the same of ready
 
 	// Changed are the fields of the definition that the run of this number does not
 	// follow, since they were changed while it went on, with what they are for it.

@@ -1,0 +1,283 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
+	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
+	"github.com/freeflowuniverse/processmanager/supervisor/probe"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Times of the probes of a run that is not ready yet.
+const (
+	firstTry = 50 * time.Millisecond // before the second; the first is at once
+	mostTry  = time.Second           // each pause is twice as long as the one before
+	tryLimit = 5 * time.Second       // for one
+)
+
+// probing finds out whether a run is ready, and then how it is. Whatever is under way ends
+// when the run begins to end.
+type probing struct {
+	spec   process.Probing // as it holds: what is about health may change
+	next   timer           // of the next probe, or of what has to pass
+	late   timer           // of the time in which it must be ready
+	gen    uint64          // of the probe under way
+	cancel func()          // ends it; nil: there is none
+	pause  time.Duration   // before the next try
+	words  string          // of the last probe, if that failed
+	failed int             // one behind the other
+	unwell bool            // as it was told last
+	asked  bool            // how it is, at least once
+	since  readyAttr       // when it was ready; zero: it is not, or it was not waited for
+}
+
+// readyAttr is when a run was ready.
+type readyAttr struct {
+	Time time.Time
+	Boot time.Duration
+}
+
+// awaitReady begins to find out whether the run is ready. A former worker may have begun
+// before.
+func (r *Run) awaitReady() {
+	b := &r.probing
+	b.late.set(r.boot+b.spec.ReadyLimit(), lifecycle.ReadyLate)
+	p, err := process.ParseProbe(b.spec.Ready)
+	switch {
+	case err != nil:
+		b.words = err.Error()
+	case p.Kind == process.ProbeDelay:
+		b.next.set(r.boot+p.Delay, lifecycle.Readied)
+	case p.Kind == process.ProbeLog:
+		b.words = p.String() + ": no line matches"
+		r.probe(func(ctx context.Context) error { return r.Output.Await(ctx, r.ID.Run, p.Pattern) })
+	case p.Kind == process.ProbeNotify:
+		b.words = "it has not sent READY=1"
+	default:
+		r.ask(p, tryLimit)
+	}
+}
+
+// lookAfter begins to find out how a run is that is ready.
+func (r *Run) lookAfter() {
+	b := &r.probing
+	r.stopProbes()
+	b.failed, b.words = 0, ""
+	if b.spec.Health != "" {
+		b.next.set(probe.Next(r.ID.Name, b.spec.Period(), r.host.Clock.Now()), 0)
+	}
+}
+
+// resumeProbes goes on with what is to be found out about an adopted run, or begins again.
+func (r *Run) resumeProbes() {
+	switch {
+	case r.machine.Phase != lifecycle.Running:
+	case !r.machine.Ready:
+		r.stopProbes()
+		r.awaitReady()
+	default:
+		r.lookAfter()
+	}
+}
+
+// stopProbes ends what is under way.
+func (r *Run) stopProbes() {
+	b := &r.probing
+	b.next.stop()
+	b.late.stop()
+	r.dropProbe()
+}
+
+func (r *Run) dropProbe() {
+	if b := &r.probing; b.cancel != nil {
+		b.cancel()
+		b.cancel = nil
+	}
+}
+
+// ask asks a probe once.
+func (r *Run) ask(p process.Probe, limit time.Duration) {
+	host, plan := r.host, r.Plan
+	r.probe(func(ctx context.Context) error {
+		return host.Ask(ctx, p, limit, func(ctx context.Context, command string) error { return host.Probe(ctx, plan, command) })
+	})
+}
+
+// probe does work beside the loop, until its context ends, and takes what it gives. It is
+// not [Owner.Aside], whose work is never given up.
+func (r *Run) probe(work func(ctx context.Context) error) {
+	b := &r.probing
+	r.dropProbe()
+	ctx, cancel := context.WithCancel(context.Background())
+	b.cancel = cancel
+	b.gen++
+	e, owner := Event{Run: r.ID.Run, kind: eventProbed, gen: b.gen}, r.owner
+	go func() {
+		defer cancel()
+		defer border.Catch(func(fault *border.Panic) {
+			e.err = fault
+			owner.Tell(e)
+		})
+		e.err = work(ctx)
+		if ctx.Err() == nil {
+			owner.Tell(e)
+		}
+	}()
+}
+
+// probeDue is for the time of the next probe, or for one that had to pass.
+func (r *Run) probeDue() []lifecycle.Event {
+	b := &r.probing
+	switch {
+	case r.machine.Phase != lifecycle.Running:
+	case r.machine.Ready:
+		if p, err := process.ParseProbe(b.spec.Health); err == nil {
+			r.ask(p, b.spec.Timeout())
+		}
+	case b.next.what == lifecycle.Readied:
+		return r.ready()
+	default:
+		r.awaitReady()
+	}
+	return nil
+}
+
+// probed takes what a probe gave.
+func (r *Run) probed(e Event) []lifecycle.Event {
+	b := &r.probing
+	if b.cancel == nil || e.gen != b.gen || r.machine.Phase != lifecycle.Running {
+		return nil
+	}
+	b.cancel = nil
+	switch {
+	case r.machine.Ready:
+		return r.health(e.err)
+	case e.err == nil:
+		return r.ready()
+	}
+	b.words = e.err.Error()
+	b.pause = min(max(2*b.pause, firstTry), mostTry)
+	b.next.after(b.pause, 0)
+	return nil
+}
+
+// ready is when the run is ready. It stands on the group before anybody is told.
+func (r *Run) ready() []lifecycle.Event {
+	if r.machine.Phase != lifecycle.Running || r.machine.Ready {
+		return nil
+	}
+	r.stopProbes()
+	r.probing.since = readyAttr{time.Now(), r.host.Clock.Now()}
+	if err := RetryPassing(func() error { return setAttr(r.group, attrReady, r.probing.since) }); err != nil {
+		r.host.Log.Printf("%v: %v", r.ID, err)
+	}
+	r.host.at(PointReady)
+	return r.step(lifecycle.RunEvent{Kind: lifecycle.Readied})
+}
+
+// readyLate is when the time has passed in which it must be ready.
+func (r *Run) readyLate() []lifecycle.Event {
+	if r.machine.Phase != lifecycle.Running || r.machine.Ready {
+		return nil
+	}
+	r.endFor(fmt.Sprintf("not ready within %v: %s", r.probing.spec.ReadyLimit(), cmp.Or(r.probing.words, "no probe came back")))
+	return r.step(lifecycle.RunEvent{Kind: lifecycle.ReadyLate})
+}
+
+// health takes what a probe of a run gave that is ready.
+func (r *Run) health(err error) []lifecycle.Event {
+	b := &r.probing
+	b.asked = true
+	b.next.set(probe.Next(r.ID.Name, b.spec.Period(), r.host.Clock.Now()), 0)
+	if err == nil {
+		b.failed, b.words = 0, ""
+		if b.unwell {
+			b.unwell = false
+			return r.tell(lifecycle.RunHealthy)
+		}
+		return nil
+	}
+	b.failed++
+	b.words = err.Error()
+	if b.failed < b.spec.Failures() {
+		return nil
+	}
+	return r.unhealthy(b.words)
+}
+
+// unhealthy is when a run is not well, and why.
+func (r *Run) unhealthy(why string) (told []lifecycle.Event) {
+	b := &r.probing
+	if r.machine.Phase != lifecycle.Running || !r.machine.Ready {
+		return nil
+	}
+	b.words = why
+	if !b.unwell {
+		b.unwell = true
+		told = r.tell(lifecycle.RunUnhealthy)
+	}
+	if b.spec.HealthAction == process.HealthNone {
+		return told
+	}
+	r.endFor(why)
+	return append(told, r.step(lifecycle.RunEvent{Kind: lifecycle.Unhealthy})...)
+}
+
+// endFor has why a run ends stand on the group with its cause.
+func (r *Run) endFor(why string) {
+	r.error, r.note.Error = why, why
+}
+
+func (r *Run) tell(k lifecycle.EventKind) []lifecycle.Event {
+	return []lifecycle.Event{{Kind: k, Run: r.ID.Run}}
+}
+
+// changeProbing takes up what has changed about the health of a run.
+func (r *Run) changeProbing(p process.Probing) {
+	was := r.probing.spec
+	p.Ready, p.ReadyTimeout, p.Watchdog = was.Ready, was.ReadyTimeout, was.Watchdog // from the next run on
+	if p == was {
+		return
+	}
+	r.probing.spec = p
+	if r.machine.Phase == lifecycle.Running && r.machine.Ready {
+		r.probing.unwell, r.probing.asked = false, false
+		r.lookAfter()
+	}
+}
+
+// ReadyTime is when it was ready; zero: it is not yet, or it was not waited for.
+func (r *Run) ReadyTime() time.Time { return r.probing.since.Time }
+
+// Health is how it is; nil: nobody looks, or it is not ready.
+func (r *Run) Health() *process.Health {
+	b := &r.probing
+	if b.spec.Health == "" && b.spec.Watchdog == 0 || !r.machine.Ready || r.machine.Phase != lifecycle.Running && !b.unwell {
+		return nil
+	}
+	h := &process.Health{State: process.HealthUnknown, Failures: b.failed, Error: b.words}
+	switch {
+	case b.unwell:
+		h.State = process.HealthUnhealthy
+	case b.asked:
+		h.State = process.HealthHealthy
+	}
+	return h
+}
+
+// Notice is what a run has said about itself by sd_notify.
+type Notice struct{ Ready bool }
+
+// Notified is the event of a notice that a run has sent. Who it comes from was checked.
+func Notified(run uint64, n Notice) Event { return Event{Run: run, kind: eventNotice, notice: n} }
+
+func (r *Run) noticed(n Notice) []lifecycle.Event {
+	if n.Ready && r.probing.spec.Ready == string(process.ProbeNotify) {
+		return r.ready()
+	}
+	return nil
+}
