@@ -30,6 +30,7 @@ type view struct {
 	awaited bool            // the current run is ready when that is seen
 	ready   bool            // it is, or was
 	readied time.Time       // when
+	unready string          // why it is not yet
 	health  *process.Health // nil: nobody looks
 
 	outputError string // why its output is not read; empty: it is
@@ -71,6 +72,7 @@ func (p *managed) look(all bool) *view {
 			v.state, v.run, v.boot, v.meter, v.pid = r.State(), r.Describe(), r.Boot(), r.Meter(), r.PID()
 			v.outputError = r.OutputError()
 			v.awaited, v.ready, v.readied, v.health = r.Spec.Ready != "", r.Ready(), r.ReadyTime(), r.Health()
+			v.unready = r.ReadyError()
 			for _, waits := range p.kept.Changed {
 				v.changed = append(v.changed, waits.Field)
 			}
@@ -106,7 +108,7 @@ func (v *view) status() (status process.Status, ok bool) {
 	if v.awaited {
 		status.Ready = &v.ready
 	}
-	status.ReadyTime, status.Health = v.readied.UTC(), v.health
+	status.ReadyTime, status.ReadyError, status.Health = v.readied.UTC(), v.unready, v.health
 	if status.OutputError = v.outputError; status.OutputError == "" && v.run.Number != 0 {
 		status.OutputError = v.output.trouble()
 	}

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -37,7 +38,7 @@ func (l list) write(w io.Writer, st style) error {
 		}
 		g.add(s.Name, state(s), number(shown.Number), number(s.PID),
 			optional(s.Pids, strconv.Itoa), optional(s.CPUPercent, percent), optional(shown.CPU, cpuTime), optional(s.Memory, Size),
-			uptime(shown), orDash(outcome(shown)), next, firstLine(s.Command, 40))
+			uptime(shown), orDash(cmp.Or(unwell(s), outcome(shown))), next, firstLine(s.Command, 40))
 		if advice := forkedAway(shown); advice != "" {
 			notes = append(notes, s.Name+": "+advice)
 		}

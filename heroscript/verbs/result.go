@@ -113,6 +113,8 @@ func status(o process.Outcome) string {
 	if !s.MissedTime.IsZero() {
 		row("missed", Time(s.MissedTime)+", no daemon ran")
 	}
+	row("ready", readyRow(&s))
+	row("health", healthRow(&s))
 	row("stop", fmt.Sprintf("SIG%s, SIGKILL after %s", s.EndSignal(), Seconds(s.Grace().Seconds())))
 	row("log", keptLog(s.Logging))
 	if s.LogDropped > 0 {

@@ -31,8 +31,12 @@ func running() process.Status {
 		Schedule: process.Schedule{Cron: "0 3 * * *"},
 		Restarting: process.Restarting{Restart: process.RestartOnFailure, RestartDelay: 2 * time.Second, RestartMaxDelay: 90 * time.Second,
 			RestartLimit: 5, RestartWindow: 10 * time.Minute, SuccessCodes: "0,143", Autostart: true},
+		Probing: process.Probing{Ready: "log:listening on [0-9]+", ReadyTimeout: 2 * time.Minute, Health: "http://127.0.0.1/health", HealthPeriod: 5 * time.Second,
+			HealthTimeout: 2 * time.Second, HealthFailures: 5, HealthAction: process.HealthNone, Watchdog: 30 * time.Second},
 		Ordering: process.Ordering{Needs: "db,migrate:completed", After: "cache"},
 	}, process.Running)
+	s.Condition.Ready, s.ReadyTime, s.ReadyError = new(true), noon.Add(2*time.Second), "log \"listening\": no line matches"
+	s.Condition.Health = &process.Health{State: process.HealthUnhealthy, Failures: 7, Error: "http://127.0.0.1/health: status 503 \x1b[31m"}
 	s.LogDropped, s.OutputError = 4096, "since 2026-03-01T11:59:00Z output is dropped until it can be written: no space left on device"
 	s.NextAttempt, s.Restarts = noon.Add(8*time.Second), 5
 	s.PID, s.NextTime, s.MissedTime = 4711, noon.Add(15*time.Hour), noon.Add(-9*time.Hour)

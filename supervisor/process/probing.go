@@ -59,7 +59,7 @@ func (p Probing) Failures() int { return cmp.Or(p.HealthFailures, DefaultHealthF
 func cleanReady(text string) (string, error) {
 	p, err := ParseProbe(text)
 	if err == nil && p.Kind == ProbeHTTP {
-		text = "http:" + p.Target
+		text = p.Target
 	}
 	return text, err
 }
@@ -76,7 +76,7 @@ func cleanHealth(text string) (string, error) {
 	case ProbeLog, ProbeDelay:
 		return text, fmt.Errorf("%s tells something once, and how a run is must be asked again and again: tcp:HOST:PORT, unix:PATH, http:URL or exec:COMMAND", p.Kind)
 	case ProbeHTTP:
-		text = "http:" + p.Target
+		text = p.Target
 	}
 	return text, nil
 }

@@ -42,9 +42,10 @@ type Condition struct {
 	AlreadyRunning bool `json:"already_running,omitempty"`
 
 	// Ready says, of a run under way whose readiness is waited for, whether it is.
-	Ready     *bool     `json:"ready,omitempty"`
-	ReadyTime time.Time `json:"ready_time,omitzero"` // since when
-	Health    *Health   `json:"health,omitempty"`    // of a run that is ready and looked after
+	Ready      *bool     `json:"ready,omitempty"`
+	ReadyTime  time.Time `json:"ready_time,omitzero"`   // since when
+	ReadyError string    `json:"ready_error,omitempty"` // why not yet: the last words of its probe
+	Health     *Health   `json:"health,omitempty"`      // of a run that is ready and looked after
 
 	// Signalled is in the answer to a signal: how many kernel processes it was sent to.
 	Signalled int `json:"signalled,omitempty"`

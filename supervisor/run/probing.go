@@ -253,6 +253,14 @@ func (r *Run) changeProbing(p process.Probing) {
 // ReadyTime is when it was ready; zero: it is not yet, or it was not waited for.
 func (r *Run) ReadyTime() time.Time { return r.probing.since.Time }
 
+// ReadyError is why it is not ready yet: the last words of its probe.
+func (r *Run) ReadyError() string {
+	if r.machine.Ready || r.machine.Phase != lifecycle.Running {
+		return ""
+	}
+	return r.probing.words
+}
+
 // Health is how it is; nil: nobody looks, or it is not ready.
 func (r *Run) Health() *process.Health {
 	b := &r.probing
