@@ -264,18 +264,11 @@ func TestScheduledTimeThatPassedMeanwhileRunsLateOrIsMissed(t *testing.T) {
 // id; the state directory is what it was.
 func TestRunsThatAMachineRestartEndedAreLost(t *testing.T) {
 	t.Parallel()
-	d := startDaemon(t, setup{Private: true, Wrap: []string{"/bin/sh", "-c",
-		`if [ -e "$TMPDIR/boot_id" ]; then mount --bind "$TMPDIR/boot_id" /proc/sys/kernel/random/boot_id || exit; fi; exec "$0" "$@"`}})
+	d := startDaemon(t, rebootable)
 	d.start(process.Spec{Name: "ran", Command: "exec sleep 1000"})
 	d.start(process.Spec{Name: "timed", Command: "true", Schedule: process.Schedule{Cron: "@every 1s"}})
 	d.finished("done", "exit 3")
-	d.crash()
-	removeGroup(d.cgroup)
-	if err := errors.Join(os.RemoveAll(d.state+"/run"),
-		os.WriteFile(d.dir+"/boot_id", []byte("01234567-89ab-cdef-0123-456789abcdef\n"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	d.launch()
+	d.reboot(1)
 	if s := d.status("ran"); s.State != process.Failed || s.Cause != process.CauseLost || s.Error != "machine restarted" || s.ExitCode != nil || s.Number != 1 {
 		t.Errorf("%+v", s)
 	}

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -42,10 +41,7 @@ func (s *Supervisor) toBoot(former store.Daemon, alive bool) (list []*managed) {
 }
 
 // startOrder is the order in which processes are started together.
-func (s *Supervisor) startOrder(names []string) []string {
-	slices.Sort(names)
-	return names
-}
+func (s *Supervisor) startOrder(names []string) []string { return s.ordering.graph().Sort(names) }
 
 // comesUp reports whether a process is to be started with the daemon.
 func (p *managed) comesUp() bool {
@@ -68,10 +64,9 @@ func (p *managed) comesUp() bool {
 // boot starts what toBoot has found, side by side within bounds.
 func (s *Supervisor) boot(list []*managed, former store.Daemon) {
 	begun := store.Daemon{Origin: s.origin, Done: len(list) == 0}
-	if former == begun {
-		return
-	}
-	if len(list) == 0 || former.Done || former.Boot != s.origin.Boot {
+	// One that goes on with what another has begun leaves what is kept of that as it is: by it
+	// the next one knows what was started.
+	if begun != former && (begun.Done || former.Done || former.Boot != s.origin.Boot) {
 		s.store.Write(store.Change{Daemon: &begun, Company: true})
 	}
 	var left atomic.Int64
