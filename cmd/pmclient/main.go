@@ -4,8 +4,9 @@
 //
 // Exit codes: 0 done, 1 the action failed, 2 usage, 69 no daemon there, 77 not
 // authenticated. Of status: 0 it runs or is about to, 3 it is at rest, 4 there is no such
-// process. Where several processes are named, that of the worst. Errors are one line on
-// standard error.
+// process. Where several processes are named, that of the worst. Of start and restart with
+// -wait: the run's exit code, 128 and its signal, 124 for its deadline, 125 for every fault
+// that is not the run's. Errors are one line on standard error.
 package main
 
 import (
@@ -150,6 +151,9 @@ func runVerb(ctx context.Context, conn connection, command string, args []string
 	}
 	c, err := conn.dial(ctx)
 	if err != nil {
+		if waitsForEnd(action) {
+			return runCode(nil, err)
+		}
 		return err
 	}
 	defer c.Close()
@@ -171,6 +175,9 @@ func runVerb(ctx context.Context, conn connection, command string, args []string
 		}
 	case "status":
 		failed = statusCode(answer.Outcomes(), failed)
+	}
+	if waitsForEnd(action) {
+		return runCode(answer.Outcomes(), errors.Join(said, failed))
 	}
 	return errors.Join(said, failed)
 }
@@ -213,7 +220,7 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 	for _, p := range v.AllParams() {
 		f.Var(&param{Param: p, to: &a}, p.Name, p.Help)
 	}
-	words, err := parseWords(f, args)
+	words, err := parseWords(f, joinWait(v, args))
 	if err != nil {
 		return a, err
 	}

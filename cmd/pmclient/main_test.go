@@ -29,6 +29,7 @@ type known struct {
 	output string
 	logErr error
 	state  process.State // 0: running
+	ended  process.Run   // how the run went that was waited for
 }
 
 func (k *known) do(name, format string, args ...any) (process.Status, error) {
@@ -40,6 +41,9 @@ func (k *known) do(name, format string, args ...any) (process.Status, error) {
 	}
 	s := process.NewStatus(process.Spec{Name: "web", Command: "./web"}, process.Running)
 	s.PID, s.Number = 42, 1
+	if k.ended.Number != 0 {
+		s.LastRun = &k.ended
+	}
 	return s, nil
 }
 
@@ -50,6 +54,9 @@ func (k *known) StartSpec(_ context.Context, s process.Spec, how process.How) (p
 	}
 	if how.Replace {
 		text += " replace"
+	}
+	if how.Wait != "" {
+		text += " wait=" + string(how.Wait)
 	}
 	return k.do("web", "%s", text)
 }
@@ -62,9 +69,9 @@ func (k *known) Do(_ context.Context, of process.Selection, op process.Operation
 		text := strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", op), "process."))
 		switch op := op.(type) {
 		case process.Restart:
-			text += " " + op.JobID
+			text += strings.TrimSuffix(" "+op.JobID+" "+string(op.Wait), " ")
 		case process.StartAgain:
-			text += " " + op.JobID
+			text += strings.TrimSuffix(" "+op.JobID+" "+string(op.Wait), " ")
 		case process.SendSignal:
 			text += fmt.Sprintf(" %v %v", op.Signal, op.Tree)
 		case process.Set:
@@ -212,6 +219,10 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		{"-socket SOCKET -secret SECRET log web", "show web, log web 100"},
 		{"-socket SOCKET -secret SECRET logs -limit 7 web", "show web, log web 7"},
 		{"-socket SOCKET -secret SECRET start web", "web startagain"},
+		{"-socket SOCKET -secret SECRET start web -wait ready", "web startagain  ready"},
+		{"-socket SOCKET -secret SECRET start -wait ready web", "web startagain  ready"},
+		{"-socket SOCKET -secret SECRET restart --wait=ready web", "web restart  ready"},
+		{"-socket SOCKET -secret SECRET start -command ./web -wait ready web", `start web "./web" log=false ` + plain + " wait=ready"},
 		{"-socket SOCKET -secret SECRET start web -command ./web -replace", `start web "./web" log=false ` + plain + " replace"},
 		{"-socket SOCKET -secret SECRET start -name web -command ./web -log", `start web "./web" log=true ` + plain},
 		{"-socket SOCKET -secret SECRET start web -log -command ./web", `start web "./web" log=true ` + plain},
@@ -310,6 +321,52 @@ func TestExitCodes(t *testing.T) {
 		if strings.Contains(stderr, "wrong") || strings.Contains(stderr, secret) {
 			t.Errorf("%q: the secret is told: %s", c.args, stderr)
 		}
+	}
+}
+
+// Who waits for the end of a run has its exit code, and another for every fault of ours.
+func TestWaitingForTheEndHasTheRunsCode(t *testing.T) {
+	k := &known{}
+	socket := daemon(t, k)
+	base := []string{"-socket", socket, "-secret", secret}
+	for _, c := range []struct {
+		run  process.Run
+		code int
+	}{
+		{process.Run{Cause: process.CauseExit, ExitCode: new(0)}, 0},
+		{process.Run{Cause: process.CauseExit, ExitCode: new(7)}, 7},
+		{process.Run{Cause: process.CauseSignal, Signal: 9}, 137},
+		{process.Run{Cause: process.CauseStop, ExitCode: new(0)}, 0},
+		{process.Run{Cause: process.CauseDeadline, ExitCode: new(0)}, 124},
+		{process.Run{Cause: process.CauseStart}, 125},
+		{process.Run{Cause: process.CauseStart, ExitCode: new(0)}, 125}, // it was not ready, and ended well when it was asked to
+		{process.Run{Cause: process.CauseLost}, 125},
+	} {
+		k.ended = c.run
+		k.ended.Number = 3
+		for _, args := range [][]string{{"start", "web", "-wait"}, {"start", "-wait", "web"}, {"start", "-wait", "end", "web"}, {"restart", "web", "-wait=end"}} {
+			k.asked = nil
+			var stdout, stderr strings.Builder
+			code := run(t.Context(), append(base, args...), strings.NewReader(""), &stdout, &stderr)
+			if code != c.code || stderr.Len() > 0 || !strings.Contains(stdout.String(), "run 3 ended") || !strings.HasSuffix(strings.Join(k.asked, ""), " end") {
+				t.Errorf("%v, %q: code %d, %q, %q, asked %q", c.run.Cause, args, code, stdout.String(), stderr.String(), k.asked)
+			}
+		}
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{append(base, "start", "nobody", "-wait"), "no process 'nobody'"},
+		{append(base, "start", "web", "nobody", "-wait"), "no process 'nobody'"},
+		{[]string{"-socket", t.TempDir() + "/none", "-secret", secret, "start", "web", "-wait"}, "start processmanager"},
+	} {
+		if code, _, stderr := pmclient(t, c.args...); code != exitOurFault || !strings.Contains(stderr, c.want) {
+			t.Errorf("%q: code %d, %s", c.args, code, stderr)
+		}
+	}
+	if code, _, stderr := pmclient(t, append(base, "start", "web", "-wait=soon")...); code != exitUsage || !strings.Contains(stderr, `wait: "soon" is neither ready nor end`) {
+		t.Errorf("code %d, %s", code, stderr)
 	}
 }
 
