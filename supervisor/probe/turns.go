@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"os"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -38,14 +39,14 @@ func (t *Turns) Ask(ctx context.Context, p process.Probe, limit time.Duration, e
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := ask(ctx, p, exec)
-	if err != nil && ctx.Err() == context.DeadlineExceeded && errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer within %v", limit)
-	}
-	if err == nil {
+	err := ask(limited, p, exec)
+	switch {
+	case err == nil:
 		return nil
+	case ctx.Err() == nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)):
+		err = fmt.Errorf("no answer within %v", limit)
 	}
 	return errors.New(words(p, err))
 }

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"context"
 	"errors"
 	"net"
 	"os"
@@ -20,9 +19,6 @@ func words(p process.Probe, err error) string {
 
 // plain is an error without what the probe says already: what was done, and to which address.
 func plain(err error) string {
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
-		return "no answer in time"
-	}
 	if unknown, ok := errors.AsType[*net.DNSError](err); ok {
 		return unknown.Err
 	}

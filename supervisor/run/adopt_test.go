@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -383,6 +384,25 @@ func randomLife(t *testing.T, m *machine, r *rand.Rand, life uint64) {
 		note("%s fails", op)
 	}
 	ending := process.Ending{}
+	if chance(2) {
+		m.probing = process.Probing{Ready: []string{"", "tcp:a:1", "delay:2s", "log:up", "notify"}[r.IntN(5)], ReadyTimeout: 1 + upTo(20*time.Second),
+			Health: []string{"", "tcp:a:1"}[r.IntN(2)], HealthPeriod: time.Second, HealthFailures: 2, HealthAction: []string{"", process.HealthNone}[r.IntN(2)]}
+		note("probes %+v", m.probing)
+		answers := rand.New(rand.NewPCG(life, 2))
+		m.answer = func(ctx context.Context, _ process.Probe) error {
+			m.mu.Lock()
+			n := answers.IntN(4)
+			m.mu.Unlock()
+			switch n {
+			case 0:
+				return errRefused
+			case 1:
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}
+	}
 	if chance(4) {
 		ending.Deadline = 1 + upTo(30*time.Second)
 	}
@@ -418,7 +438,10 @@ func randomLife(t *testing.T, m *machine, r *rand.Rand, life uint64) {
 		if w.ended {
 			break
 		}
-		switch r.IntN(12) {
+		switch r.IntN(13) {
+		case 12:
+			note("the run says that it is ready")
+			w.Tell(Notified(w.id.Run, Notice{Ready: true}))
 		case 0:
 			note("end")
 			w.end([]process.Cause{process.CauseStop, process.CauseShutdown}[r.IntN(2)])

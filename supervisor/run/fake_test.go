@@ -62,6 +62,10 @@ type machine struct {
 	spawnErr               error
 	fail                   func(op string) error // nil: nothing fails
 
+	probing process.Probing                                  // of the runs
+	answer  func(ctx context.Context, p process.Probe) error // to a probe; nil: all is well
+	probes  []time.Duration                                  // when one was asked
+
 	signals []unix.Signal
 	killed  []time.Duration // when SIGKILL was sent to the tree or the leader
 	worker  *worker         // the present one
@@ -221,6 +225,21 @@ func (m *machine) newWorker(t testing.TB) *worker {
 		},
 		Keeper: fakeKeeper{w}, Clock: m, Procfs: m.dir, FIFOs: m.dir, Log: log.New(&m.log, "", 0),
 		Admit: func(string) error { return w.step("admit") },
+		Ask: func(ctx context.Context, p process.Probe, limit time.Duration, _ func(context.Context, string) error) error {
+			if err := w.step("ask"); err != nil {
+				return err
+			}
+			m.mu.Lock()
+			m.probes = append(m.probes, m.Now())
+			answer := m.answer
+			m.mu.Unlock()
+			if answer == nil {
+				return nil
+			}
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			return answer(ctx, p)
+		},
 		Reached: func(p Point) {
 			w.mu.Lock()
 			w.points = append(w.points, p)
@@ -244,7 +263,7 @@ func (m *machine) newWorker(t testing.TB) *worker {
 
 // plan is of a run whose end takes 10 s at the most before SIGKILL.
 func (w *worker) plan(ending process.Ending) Plan {
-	return Plan{ID: w.id, JobID: "job", Spec: process.Spec{Command: "true", Ending: ending}, Output: fakeOutput{w}}
+	return Plan{ID: w.id, JobID: "job", Spec: process.Spec{Command: "true", Ending: ending, Probing: w.probing}, Output: fakeOutput{w}}
 }
 
 func (w *worker) begin(ending process.Ending) *worker {
@@ -366,7 +385,7 @@ func (w *worker) hear(events []lifecycle.Event) {
 			w.t.Errorf("after its end the process was told %+v", e)
 		}
 		for _, before := range w.told {
-			if before.Kind == e.Kind && e.Kind != lifecycle.RunStuck {
+			if before.Kind == e.Kind && e.Kind != lifecycle.RunStuck && e.Kind != lifecycle.RunUnhealthy && e.Kind != lifecycle.RunHealthy {
 				w.t.Errorf("the process was told twice: %+v", e)
 			}
 		}
@@ -651,6 +670,7 @@ func (o fakeOutput) LastLine(uint64) string {
 // Await asks every second whether a line matches.
 func (o fakeOutput) Await(ctx context.Context, _ uint64, line *regexp.Regexp) error {
 	for ctx.Err() == nil {
+		o.w.step("await")
 		o.w.mu.Lock()
 		found := slices.ContainsFunc(o.w.lines, line.MatchString)
 		o.w.mu.Unlock()
