@@ -140,12 +140,13 @@ func (p *managed) end() {
 // handle feeds the lifecycle and carries out what it says.
 func (p *managed) handle(e lifecycle.Event) {
 	e.Now, e.Random = p.s.clock.Now(), rand.Float64()
+	former := p.startErr
 	if e.Kind == lifecycle.RunEnded {
 		e.Lasted = p.over(e.Run)
 	}
 	var actions []lifecycle.Action
 	p.machine, actions = p.machine.Step(e)
-	if e.Kind == lifecycle.RunEnded && e.Cause == process.CauseStart {
+	if p.startErr != former {
 		p.startErr = p.tried(p.startErr)
 	}
 	for _, r := range p.runs { // before anything is done about its end

@@ -21,7 +21,8 @@ type world struct {
 	timer    time.Duration
 	timerFor RunEventKind // of the run; 0: none
 	ready    time.Duration
-	readyFor RunEventKind // that follows then: Readied or ReadyLate; 0: none
+	readyFor RunEventKind  // that follows then: Readied or ReadyLate; 0: none
+	retry    time.Duration // when the next attempt is to come; 0: none is
 	waiting  []waiting
 	happened []string // the last things, for a failure
 	fault    string
@@ -73,6 +74,7 @@ func (w *world) note(format string, args ...any) {
 // feed gives an event to the process and carries out what it says.
 func (w *world) feed(e Event) {
 	var actions []Action
+	e.Now, e.Random = w.now, w.random.Float64()
 	w.p, actions = w.p.Step(e)
 	w.note("event %+v: %s; state %v", e, show(actions), w.p.State())
 	if len(w.p.Runs) > 1 {
@@ -97,6 +99,10 @@ func (w *world) feed(e Event) {
 				w.fail("removed while it runs")
 			}
 			w.feed(Event{Kind: []EventKind{Forgotten, NotForgotten}[w.random.IntN(2)]})
+		case AwaitRetry:
+			w.retry = w.p.Attempts.Next
+		case DropRetry:
+			w.retry = 0
 		}
 	}
 }
@@ -193,7 +199,10 @@ func (w *world) kill() {
 func (w *world) pass() {
 	t := w.tree
 	if t == nil {
-		w.now += time.Second
+		if w.now += time.Second; w.retry != 0 && w.now >= w.retry {
+			w.retry = 0
+			w.feed(Event{Kind: Retry})
+		}
 		return
 	}
 	type thing struct {
@@ -294,7 +303,7 @@ func TestRandomLives(t *testing.T) {
 	}
 	for life, done := uint64(0), 0; done < steps; life++ {
 		w := &world{random: rand.New(rand.NewPCG(1, life))}
-		w.p = Process{Rest: process.Stopped}
+		w.p = Process{Rest: process.Stopped, Policy: policy(w.random)}
 		if w.random.IntN(2) == 0 {
 			w.p.Scheduled = true
 		}
@@ -303,7 +312,9 @@ func TestRandomLives(t *testing.T) {
 			if w.p.Removed {
 				break
 			}
-			switch w.random.IntN(12) {
+			switch w.random.IntN(13) {
+			case 12:
+				w.feed(Event{Kind: Repolicied, Policy: policy(w.random)})
 			case 0:
 				w.ask(Start)
 			case 1:
@@ -345,6 +356,8 @@ func TestRandomLives(t *testing.T) {
 				w.fail("run %d never ends: %+v, %+v", w.tree.number, w.run, *w.tree)
 			case w.tree == nil && w.p.Busy(), w.tree != nil && !w.p.Busy():
 				w.fail("the process does not know what runs")
+			case w.retry != 0, w.p.Rest == process.Backoff:
+				w.fail("it was stopped, and an attempt is to come")
 			}
 		}
 		if w.fault != "" {
