@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"os"
 	"path"
 	"slices"
@@ -171,6 +172,20 @@ func (g Group) Pids() ([]int, error) {
 		pids = slices.Compact(pids)
 	}
 	return pids, err
+}
+
+// Holds reports whether the process pid is in the group or in a nested one.
+//
+// Errors: fs.ErrNotExist as of [Hierarchy.Self].
+func (g Group) Holds(pid int) (bool, error) {
+	rel, err := g.h.Self(pid)
+	if errors.Is(err, ErrOutside) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return g.above(Group{g.h, strings.TrimSuffix(g.h.Mount+rel, "/")}), nil
 }
 
 func readPids(pids []int, dir int, name string) ([]int, error) {

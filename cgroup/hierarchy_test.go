@@ -219,6 +219,30 @@ func TestSelfOfOthers(t *testing.T) {
 	}
 }
 
+func TestGroupHoldsWhoIsInNestedOnesToo(t *testing.T) {
+	g := newGroup(t)
+	c, beside := makeChild(t, g, "c"), makeChild(t, g, "cc")
+	cmd := spawn(t, c, nil, "sleep", "1000")
+	pid := cmd.Process.Pid
+	for group, want := range map[Group]bool{g: true, c: true, beside: false, g.h.Group("/"): true} {
+		if is, err := group.Holds(pid); is != want || err != nil {
+			t.Errorf("%s: %v, %v", group, is, err)
+		}
+	}
+	if is, err := c.Holds(os.Getpid()); is || err != nil {
+		t.Errorf("of us: %v, %v", is, err)
+	}
+	unix.Kill(pid, unix.SIGKILL)
+	await(t, c, func(e Events) bool { return !e.Populated })
+	if is, err := c.Holds(pid); !is || err != nil {
+		t.Errorf("of a zombie: %v, %v", is, err)
+	}
+	cmd.Wait()
+	if _, err := c.Holds(pid); !gone(err) {
+		t.Errorf("of a process that ended: %v", err)
+	}
+}
+
 func TestZombieOfARemovedGroupHasNone(t *testing.T) {
 	g := newGroup(t)
 	c := makeChild(t, g, "c")

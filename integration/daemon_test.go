@@ -227,6 +227,9 @@ func (d *daemon) checkNothingLeft() {
 	if len(fifos) > 0 {
 		d.t.Errorf("FIFOs are left: %v", fifos)
 	}
+	if sockets, _ := os.ReadDir(d.state + "/run/n"); len(sockets) > 0 {
+		d.t.Errorf("notify sockets are left: %v", sockets)
+	}
 	if d.cmd != nil && d.hasEnded() && d.cmd.ProcessState.ExitCode() == 0 && !gone(d.socket) {
 		d.t.Errorf("the socket is left")
 	}

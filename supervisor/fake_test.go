@@ -81,7 +81,7 @@ func newWorld(t *testing.T) *world {
 			return func() {}, nil
 		},
 		WatchMemory: func(run.Group, func()) (func(), error) { return func() {}, nil },
-		Keeper:      w, Clock: s.clock, Procfs: "/proc", FIFOs: s.fifoDir(), Log: s.log,
+		Keeper:      w, Clock: s.clock, Procfs: "/proc", FIFOs: s.fifoDir(), Sockets: &run.Sockets{Dir: socketDir(w.dir)}, Log: s.log,
 	}
 	return w
 }
@@ -178,6 +178,8 @@ func (g *fakeGroup) Pids() ([]int, error) {
 	}
 	return nil, nil
 }
+
+func (g *fakeGroup) Holds(int) (bool, error) { return false, nil }
 
 func (g *fakeGroup) Events() (cgroup.Events, error) {
 	return cgroup.Events{Populated: g.isAlive(), Frozen: true}, nil

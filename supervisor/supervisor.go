@@ -138,7 +138,7 @@ func Open(c Config) (*Supervisor, error) {
 		WatchMemory: func(g run.Group, changed func()) (unwatch func(), err error) {
 			return s.watch.AddMemory(g.(cgroup.Group), changed)
 		},
-		Keeper: c.Keeper, Clock: s.clock, Procfs: c.Proc, FIFOs: s.fifoDir(), Environ: c.Environ, Log: c.Log, Reached: c.Reached,
+		Keeper: c.Keeper, Clock: s.clock, Procfs: c.Proc, FIFOs: s.fifoDir(), Sockets: &run.Sockets{Dir: socketDir(c.Runtime)}, Environ: c.Environ, Log: c.Log, Reached: c.Reached,
 		Admit: s.admit, Ask: probe.NewTurns().Ask,
 	}
 	var contents store.Contents
@@ -155,7 +155,7 @@ func Open(c Config) (*Supervisor, error) {
 // are ours, where they are there: files in them are removed by their names. That of the
 // logs may be a link of ours to another disk.
 func (s *Supervisor) checkDirs() error {
-	for _, err := range []error{private.CheckBelow(s.fifoDir()), private.CheckDir(logsDir(s.state))} {
+	for _, err := range []error{private.CheckBelow(s.fifoDir()), private.CheckBelow(socketDir(s.runtime)), private.CheckDir(logsDir(s.state))} {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -416,6 +416,9 @@ func (s *Supervisor) isClosing() bool {
 func (s *Supervisor) fifoDir() string { return fifoDir(s.runtime) }
 
 func fifoDir(runtimeDir string) string { return runtimeDir + "/fifo" }
+
+// socketDir is short: with a number behind it, the path of a socket must fit into 107 bytes.
+func socketDir(runtimeDir string) string { return runtimeDir + "/n" }
 
 func (s *Supervisor) logDir(name string) string { return logsDir(s.state) + "/" + name }
 

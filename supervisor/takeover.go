@@ -60,8 +60,10 @@ func (s *Supervisor) takeOver(contents store.Contents, held []keeper.Held, endin
 		s.resume(kept, u.Err, groups, holds, tails)
 	}
 	for id, h := range holds {
-		if h.Output != nil {
-			h.Output.Close()
+		for _, f := range []*os.File{h.Output, h.Notify} {
+			if f != nil {
+				f.Close()
+			}
 		}
 		if err := s.keeper.Drop(id); err != nil {
 			return err
@@ -75,7 +77,7 @@ func (s *Supervisor) takeOver(contents store.Contents, held []keeper.Held, endin
 		}
 		s.strays[group.Name()] = newStray(*group)
 	}
-	if err := s.sweepFIFOs(); err != nil {
+	if err := errors.Join(s.sweepFIFOs(), s.sweepSockets()); err != nil {
 		s.log.Print(err)
 	}
 	if s.former = contents.Daemon; ending {
@@ -352,8 +354,25 @@ func (s *Supervisor) sweepFIFOs() error {
 	})
 }
 
-// RemoveFIFOs removes the FIFOs of all runs, which have ended, with their directory.
+// sweepSockets removes those of runs that are no more.
+func (s *Supervisor) sweepSockets() error {
+	used := map[string]bool{}
+	for _, p := range s.names {
+		for _, r := range p.runs {
+			used[r.Socket()] = true
+		}
+	}
+	return s.host.Sockets.Sweep(func(path string) bool { return used[path] })
+}
+
+// RemoveFIFOs removes the FIFOs and the sockets of all runs, which have ended, with their
+// directories.
 func RemoveFIFOs(runtime string) error {
+	sockets := run.Sockets{Dir: socketDir(runtime)}
+	if err := sockets.Sweep(func(string) bool { return false }); err != nil {
+		return err
+	}
+	os.Remove(sockets.Dir)
 	dir := fifoDir(runtime)
 	if err := removeFIFOs(dir, func(string) bool { return false }); err != nil {
 		return err

@@ -27,11 +27,13 @@ type view struct {
 	output  output
 	changed []string // what the current run does not follow
 
-	awaited bool            // the current run is ready when that is seen
-	ready   bool            // it is, or was
-	readied time.Time       // when
-	unready string          // why it is not yet
-	health  *process.Health // nil: nobody looks
+	awaited    bool                  // the current run is ready when that is seen
+	ready      bool                  // it is, or was
+	readied    time.Time             // when
+	unready    string                // why it is not yet
+	health     *process.Health       // nil: nobody looks
+	notified   process.NotifiedState // by the current run
+	statusText string
 
 	outputError string // why its output is not read; empty: it is
 
@@ -73,6 +75,7 @@ func (p *managed) look(all bool) *view {
 			v.outputError = r.OutputError()
 			v.awaited, v.ready, v.readied, v.health = r.Spec.Ready != "", r.Ready(), r.ReadyTime(), r.Health()
 			v.unready = r.ReadyError()
+			v.notified, v.statusText = r.Notified()
 			for _, waits := range p.kept.Changed {
 				v.changed = append(v.changed, waits.Field)
 			}
@@ -104,6 +107,7 @@ func (v *view) status() (status process.Status, ok bool) {
 	status.PID, status.LastRun, status.AlreadyRunning = v.pid, v.last, v.already
 	status.NextTime, status.MissedTime, status.WaitsForRestart = v.next.UTC(), v.missed.UTC(), v.changed
 	status.NextAttempt, status.Restarts = v.attempt.UTC(), v.tries
+	status.Notified, status.StatusText = v.notified, v.statusText
 	status.LogDropped = v.output.dropped()
 	if v.awaited {
 		status.Ready = &v.ready

@@ -83,6 +83,18 @@ func (o outcomes) write(w io.Writer, s style) error {
 	return nil
 }
 
+// said is what a run says of itself: "reloading, 3 of 5 files".
+func said(c process.Condition) string {
+	text := screen.Line(c.StatusText)
+	switch {
+	case c.Notified == "":
+		return text
+	case text == "":
+		return string(c.Notified)
+	}
+	return string(c.Notified) + ", " + text
+}
+
 // status shows all that is known of a process, a line each.
 func status(o process.Outcome) string {
 	s := o.Status
@@ -121,6 +133,7 @@ func status(o process.Outcome) string {
 		row("log dropped", Size(s.LogDropped)+" could not be written")
 	}
 	row("output", s.OutputError)
+	row("it says", said(s.Condition))
 	if s.PID != 0 {
 		row("pid", number(s.PID))
 	}

@@ -38,6 +38,7 @@ func running() process.Status {
 	s.Condition.Ready, s.ReadyTime, s.ReadyError = new(true), noon.Add(2*time.Second), "log \"listening\": no line matches"
 	s.Condition.Health = &process.Health{State: process.HealthUnhealthy, Failures: 7, Error: "http://127.0.0.1/health: status 503 \x1b[31m"}
 	s.LogDropped, s.OutputError = 4096, "since 2026-03-01T11:59:00Z output is dropped until it can be written: no space left on device"
+	s.Notified, s.StatusText = process.NotifiedReloading, "3 of 5 files \x1b[1m"
 	s.NextAttempt, s.Restarts = noon.Add(8*time.Second), 5
 	s.PID, s.NextTime, s.MissedTime = 4711, noon.Add(15*time.Hour), noon.Add(-9*time.Hour)
 	s.Run = process.Run{Number: 8, JobID: "e42", Start: noon.Add(123456 * time.Microsecond), Uptime: 61.5}

@@ -142,10 +142,13 @@ func (r *Receiver) Next() error {
 	return err
 }
 
-// Waits reports whether a datagram is there.
-func (r *Receiver) Waits() bool {
-	_, _, _, err := r.receive(nil, nil, unix.MSG_PEEK, false)
-	return err == nil
+// Waits reports whether a datagram is there. It never waits, for a Peek least of all.
+func (r *Receiver) Waits() (is bool) {
+	r.raw.Control(func(fd uintptr) { // Read would wait for the one that is under way
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		is = err == nil && n > 0
+	})
+	return is
 }
 
 // Close ends a Peek that waits.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -128,6 +129,12 @@ func TestPeekWaits(t *testing.T) {
 		t.Error(text)
 	}
 	go wait()
+	for range 100 { // most of them while it waits
+		if r.Waits() {
+			t.Error("something is there")
+		}
+		runtime.Gosched()
+	}
 	r.Close()
 	if text := <-got; text != os.ErrClosed.Error() {
 		t.Error(text)

@@ -57,6 +57,16 @@ func (c Cause) String() string                { return causeNames.text(c) }
 func (c Cause) MarshalText() ([]byte, error)  { return causeNames.marshal(c) }
 func (c *Cause) UnmarshalText(b []byte) error { return causeNames.unmarshal(c, b) }
 
+// NotifiedState is what a run says of itself by sd_notify, as long as it holds. Empty:
+// nothing out of the ordinary.
+type NotifiedState string
+
+// The states that a run says it is in.
+const (
+	NotifiedReloading NotifiedState = "reloading"
+	NotifiedStopping  NotifiedState = "stopping"
+)
+
 // Source says where a figure was read.
 type Source uint8
 

@@ -24,6 +24,11 @@ type Condition struct {
 	// now, and what follows; empty: it is. It is tried again.
 	OutputError string `json:"output_error,omitempty"`
 
+	// Notified is what the run that is under way says of itself by sd_notify, and
+	// StatusText its own words.
+	Notified   NotifiedState `json:"notified,omitempty"`
+	StatusText string        `json:"status_text,omitempty"`
+
 	NextTime   time.Time `json:"next_time,omitzero"`   // of the schedule
 	MissedTime time.Time `json:"missed_time,omitzero"` // of the schedule: the last at which no daemon ran, until the next run
 

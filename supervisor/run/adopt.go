@@ -28,9 +28,9 @@ type Found struct {
 // ReadOutput.
 func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 	held := found.Held
-	var output *os.File
+	var output, socket *os.File
 	if held != nil {
-		output = held.Output
+		output, socket = held.Output, held.Notify
 		if held.SpawnErr == nil && held.ID == (proc.ID{}) { // a former keeper started it
 			held = nil
 		}
@@ -71,7 +71,7 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 		h.Log.Printf("%v: %v", r.ID, err)
 	}
 	r.tells(eventMemory)()
-	r.held = output
+	r.held, r.says.held = output, socket
 	r.meter = NewMeter(h.Procfs, r.group, h.Clock.Now()-r.boot)
 	r.setDeadline()
 	r.tells(eventChanged)()
@@ -140,6 +140,9 @@ func (r *Run) takeUpAttrs() {
 		r.host.Log.Printf("%v: %v", r.ID, err)
 	}
 	r.machine.Ready = is || !r.machine.Awaited
+	if _, err := readAttr(r.group, attrNotify, &r.says.notifyAttr); err != nil {
+		r.host.Log.Printf("%v: %v", r.ID, err)
+	}
 	ending, err := readAttr(r.group, attrEnd, &r.note)
 	if err != nil {
 		r.host.Log.Printf("%v: %v", r.ID, err)
@@ -194,9 +197,10 @@ const (
 // ReadOutput begins to move the output of an adopted run. A worker that may still have to
 // give way must not: what it has moved of a run without a log would be lost with it.
 func (r *Run) ReadOutput() {
-	output := r.held
-	r.held = nil
+	output, socket := r.held, r.says.held
+	r.held, r.says.held = nil, nil
 	r.readOutput(output)
+	r.listenAgain(socket)
 }
 
 // readOutput goes on moving where the former worker stopped: from the end that the keeper

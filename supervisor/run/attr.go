@@ -20,6 +20,7 @@ const (
 	attrLeader   = "processmanager.leader"   // leaderAttr, when it was spawned
 	attrEnd      = "processmanager.end"      // endAttr, before the first signal
 	attrReady    = "processmanager.ready"    // readyAttr, of a run that was waited for
+	attrNotify   = "processmanager.notify"   // notifyAttr, of a run that has a socket
 	attrOutlived = "processmanager.outlived" // how many kills for lack of memory its leader has outlived
 )
 

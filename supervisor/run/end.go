@@ -194,7 +194,8 @@ func (r *Run) StuckError() error {
 
 // drain moves what is left of the output and finds out the result.
 func (r *Run) drain() {
-	for _, t := range []*timer{&r.phase, &r.limit, &r.again, &r.retry, &r.outlive} {
+	r.deaf()
+	for _, t := range []*timer{&r.says.watchdog, &r.phase, &r.limit, &r.again, &r.retry, &r.outlive} {
 		t.stop()
 	}
 	over := *r
@@ -228,6 +229,11 @@ func (r *Run) Release() {
 	h := r.host
 	if err := os.Remove(h.fifo(r.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		h.Log.Printf("%v: %v", r.ID, err)
+	}
+	if path := r.says.Path; path != "" {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			h.Log.Printf("%v: %v", r.ID, err)
+		}
 	}
 	if r.made {
 		if err := r.group.Remove(); err != nil {

@@ -520,6 +520,11 @@ func (g fakeGroup) Pids() (pids []int, err error) {
 	return pids, err
 }
 
+func (g fakeGroup) Holds(pid int) (in bool, err error) {
+	err = g.do("holds", func(m *machine) error { in = m.lives && pid == m.leader.PID || m.others[pid]; return nil })
+	return in, err
+}
+
 func (g fakeGroup) Events() (e cgroup.Events, err error) {
 	err = g.do("events", func(m *machine) error {
 		e = cgroup.Events{Populated: m.populated(), Frozen: m.frozen}

@@ -28,6 +28,7 @@ type Host struct {
 	Clock   Clock
 	Procfs  string   // "/proc"
 	FIFOs   string   // directory
+	Sockets *Sockets // at which runs say how they are
 	Environ []string // of the daemon; runs get a part of it
 	Log     *log.Logger
 	Admit   func(name string) error // says why no run can have a group of this name now; nil: it always can
@@ -43,6 +44,7 @@ type Group interface {
 	Remove() error
 	Dir() (*os.File, error)
 	Pids() ([]int, error)
+	Holds(pid int) (bool, error)
 	Events() (cgroup.Events, error)
 	Usage() (cgroup.Usage, error)
 	OOMKills() (uint64, error)
@@ -114,6 +116,7 @@ const (
 	PointPiped     Point = "piped"     // its FIFO is there
 	PointSpawned   Point = "spawned"   // its leader runs
 	PointRecorded  Point = "recorded"  // and stands on the group
+	PointHeard     Point = "heard"     // it has said something of itself
 	PointReady     Point = "ready"     // that it is ready stands on the group
 	PointNoted     Point = "noted"     // why it is being ended stands on the group
 	PointFrozen    Point = "frozen"    // the tree stands still

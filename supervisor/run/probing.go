@@ -81,6 +81,7 @@ func (r *Run) resumeProbes() {
 		r.awaitReady()
 	default:
 		r.lookAfter()
+		r.watch()
 	}
 }
 
@@ -275,17 +276,4 @@ func (r *Run) Health() *process.Health {
 		h.State = process.HealthHealthy
 	}
 	return h
-}
-
-// Notice is what a run has said about itself by sd_notify.
-type Notice struct{ Ready bool }
-
-// Notified is the event of a notice that a run has sent. Who it comes from was checked.
-func Notified(run uint64, n Notice) Event { return Event{Run: run, kind: eventNotice, notice: n} }
-
-func (r *Run) noticed(n Notice) []lifecycle.Event {
-	if n.Ready && r.probing.spec.Ready == string(process.ProbeNotify) {
-		return r.ready()
-	}
-	return nil
 }

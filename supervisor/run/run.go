@@ -48,6 +48,7 @@ type Run struct {
 	backoff time.Duration      // before that
 	outlive timer              // to see whether the leader outlives a kill for lack of memory
 	probing probing
+	says    sayings
 
 	made     bool     // the group is there
 	unwatch  func()   // nil: not watched
@@ -86,8 +87,8 @@ type Event struct {
 	gen  uint64 // of a timer
 	what lifecycle.RunEventKind
 
-	err    error  // of a probe
-	notice Notice // that the run has sent
+	err  error   // of a probe
+	said *saying // by the run, of itself
 }
 
 type kind uint8
@@ -104,7 +105,8 @@ const (
 	eventProbe                 // it is time for a probe, or what had to pass has passed
 	eventReadyLate             // it had its time to be ready
 	eventProbed                // a probe was answered
-	eventNotice                // the run says how it is
+	eventSaid                  // the run says how it is
+	eventUnfed                 // it has not fed its watchdog
 	eventDone                  // of work aside
 )
 
@@ -115,6 +117,7 @@ func Exited(run uint64, exit *proc.Exit) Event { return Event{Run: run, kind: ev
 func (h *Host) New(plan Plan, owner Owner) *Run {
 	r := &Run{Plan: plan, host: h, owner: owner, group: h.Group(Name(plan.ID)), ending: plan.Spec.Ending, codes: plan.Spec.Restarting}
 	r.phase, r.limit = r.newTimer(eventTimer), r.newTimer(eventDeadline)
+	r.says.watchdog = r.newTimer(eventUnfed)
 	r.again, r.retry, r.outlive = r.newTimer(eventAgain), r.newTimer(eventRetry), r.newTimer(eventOutlive)
 	r.probing = probing{spec: plan.Spec.Probing, next: r.newTimer(eventProbe), late: r.newTimer(eventReadyLate)}
 	r.machine.Awaited = plan.Spec.Ready != ""
@@ -202,6 +205,12 @@ func (r *Run) Handle(e Event) []lifecycle.Event {
 		if r.outlive.rings(e.gen) {
 			r.outlives()
 		}
+	case eventSaid:
+		return r.said(e.said)
+	case eventUnfed:
+		if r.says.watchdog.rings(e.gen) {
+			return r.unfed()
+		}
 	case eventRetry:
 		if r.retry.rings(e.gen) {
 			r.readOutput(nil)
@@ -216,8 +225,6 @@ func (r *Run) Handle(e Event) []lifecycle.Event {
 		}
 	case eventProbed:
 		return r.probed(e)
-	case eventNotice:
-		return r.noticed(e.notice)
 	case eventDeadline:
 		if r.limit.rings(e.gen) && r.machine.Phase == lifecycle.Running {
 			return r.step(lifecycle.RunEvent{Kind: lifecycle.End, Cause: process.CauseDeadline})
@@ -364,6 +371,7 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 		case lifecycle.TellReady:
 			tell(lifecycle.RunReady)
 			r.lookAfter()
+			r.watch()
 		case lifecycle.TellEnding:
 			tell(lifecycle.RunEnding)
 		case lifecycle.TellStuck:

@@ -24,6 +24,8 @@ type birth struct {
 	unwatch func()
 	forget  func()
 	pump    Pump
+	notify  notifyAttr
+	socket  *os.File // of notify; nil: none
 	leader  proc.ID
 	start   time.Time
 	boot    time.Duration
@@ -78,10 +80,16 @@ func (b *birth) spawn() error {
 		return err
 	}
 	h.at(PointPiped)
-	b.start, b.boot = time.Now(), h.Clock.Now()
 	c := h.command(b.Plan, b.Spec.Command)
 	c.Group, c.Output = dir, output
-	b.leader, err = h.Keeper.Spawn(context.Background(), b.ID, c, nil)
+	if b.Spec.Notifies() {
+		if err := b.makeSocket(c.Settings); err != nil {
+			return err
+		}
+		c.Env = append(c.Env, notifyEnviron(b.notify.Path, b.Spec.Probing)...)
+	}
+	b.start, b.boot = time.Now(), h.Clock.Now()
+	b.leader, err = h.Keeper.Spawn(context.Background(), b.ID, c, b.socket)
 	if errors.Is(err, keeper.ErrKeeperGone) {
 		select {} // this worker ends; whether the leader runs is for the next one to find out
 	}
@@ -98,11 +106,34 @@ func (b *birth) spawn() error {
 	return nil
 }
 
+// makeSocket makes the one at which the run says how it is, for its user.
+func (b *birth) makeSocket(s *proc.Settings) (err error) {
+	b.notify.UID = os.Geteuid()
+	if s != nil && s.User != nil {
+		b.notify.UID = int(*s.User)
+	}
+	if b.socket, err = b.host.Sockets.make(b.notify.UID); err != nil {
+		return err
+	}
+	b.notify.Path = b.socket.Name()
+	return setAttr(b.group, attrNotify, b.notify)
+}
+
 // take hands what was made over to the run.
 func (b *birth) take(r *Run) {
 	r.made, r.unwatch, r.forget, r.pump, r.leader, r.start, r.boot, r.meter = b.made, b.unwatch, b.forget, b.pump, b.leader, b.start, b.boot, b.meter
 	if b.err != nil {
 		r.failed, r.error = b.err, b.err.Error()
+	}
+	r.says.notifyAttr = b.notify
+	if b.socket != nil && b.err == nil {
+		if err := RetryPassing(func() error { return r.listen(b.socket) }); err != nil {
+			r.host.Log.Printf("%v: what it says by sd_notify is not heard: %v", r.ID, err)
+		}
+	}
+	if b.socket != nil { // the keeper has it
+		b.socket.Close()
+		b.socket = nil
 	}
 }
 

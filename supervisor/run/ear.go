@@ -1,0 +1,290 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/notify"
+	"github.com/freeflowuniverse/processmanager/supervisor/private"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Sockets are those at which runs say how they are. The zero value has no directory.
+type Sockets struct {
+	Dir string // mode 0711: a run's user must come through
+
+	mu   sync.Mutex
+	last uint64 // number given
+}
+
+// make makes the next one, for a user.
+func (s *Sockets) make(uid int) (socket *os.File, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	socket, number, err := notify.ListenIn(s.Dir, s.last+1, uid)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = s.makeDir(); err == nil {
+			socket, number, err = notify.ListenIn(s.Dir, s.last+1, uid)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.last = number
+	if err := s.passable(uid); err != nil {
+		os.Remove(socket.Name())
+		socket.Close()
+		return nil, err
+	}
+	return socket, nil
+}
+
+// again makes one anew that nobody holds any more.
+func (s *Sockets) again(path string, uid int) (socket *os.File, err error) {
+	if filepath.Dir(path) != s.Dir { // a daemon with another runtime directory has made it
+		return nil, fmt.Errorf("it is not in %s", s.Dir)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	socket, err = notify.ListenAnew(path, uid)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = s.makeDir(); err == nil {
+			socket, err = notify.ListenAnew(path, uid)
+		}
+	}
+	if err == nil {
+		err = s.passable(uid)
+	}
+	return socket, err
+}
+
+func (s *Sockets) makeDir() error {
+	if _, err := private.MakeDir(s.Dir); err != nil {
+		return err
+	}
+	return os.Chmod(s.Dir, 0o711)
+}
+
+// passable has another user come through to the sockets. The runtime directory is ours, so
+// that others may pass it: what is in it has modes of its own. What is above it is not.
+func (s *Sockets) passable(uid int) error {
+	if uid == os.Geteuid() {
+		return nil
+	}
+	for dir, depth := s.Dir, 0; ; dir, depth = filepath.Dir(dir), depth+1 {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		mode := info.Mode().Perm()
+		switch {
+		case mode&0o001 != 0 || mode&0o010 != 0 && depth > 1:
+		case depth <= 1:
+			if err := os.Chmod(dir, mode|0o011); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("its user cannot reach the socket %s/N through %s (mode %04o): chmod a+x %[2]s, or give another directory with -runtime", s.Dir, dir, mode)
+		}
+		if dir == "/" {
+			return nil
+		}
+	}
+}
+
+// Sweep removes the sockets in the directory but for those to keep.
+func (s *Sockets) Sweep(keep func(path string) bool) error {
+	entries, err := os.ReadDir(s.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if path := filepath.Join(s.Dir, e.Name()); e.Type() == fs.ModeSocket && !keep(path) {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	return err
+}
+
+// notifyEnviron tells a run where its socket is, and how often it must feed its watchdog.
+// There is no WATCHDOG_PID: the main process is a shell, and those that feed are its children.
+func notifyEnviron(path string, p process.Probing) []string {
+	env := []string{"NOTIFY_SOCKET=" + path}
+	if p.Watchdog > 0 {
+		env = append(env, "WATCHDOG_USEC="+strconv.FormatInt(p.Watchdog.Microseconds(), 10))
+	}
+	return env
+}
+
+// A run is heard so many times a second. What it sends beyond that waits in the socket, and
+// then it waits itself.
+const (
+	hearings     = 100
+	hearingsTime = time.Second
+)
+
+// ear listens at the socket of a run. Its goroutine hands one message at a time to the
+// owner's, and takes it out of the socket when that has dealt with it.
+type ear struct {
+	id       keeper.RunID
+	host     *Host
+	owner    Owner
+	group    Group
+	uid      int
+	receiver *notify.Receiver
+	stop     chan struct{}
+	once     sync.Once // closes it
+	told     map[string]bool
+}
+
+// listen begins to listen at a socket, which stays the caller's.
+func (r *Run) listen(socket *os.File) error {
+	receiver, err := notify.Open(socket)
+	if err != nil {
+		return err
+	}
+	r.says.ear = &ear{
+		id: r.ID, host: r.host, owner: r.owner, group: r.group, uid: r.says.UID, receiver: receiver,
+		stop: make(chan struct{}), told: map[string]bool{},
+	}
+	go r.says.ear.hear()
+	return nil
+}
+
+// deaf ends the listening.
+func (r *Run) deaf() {
+	if r.says.ear != nil {
+		r.says.ear.close()
+	}
+}
+
+// listenAgain listens to an adopted run, at the socket that the keeper holds. Where it holds
+// none, because it has not started the run, another takes its place: what was in the former
+// one is lost.
+func (r *Run) listenAgain(socket *os.File) {
+	if r.says.Path == "" {
+		if socket != nil {
+			socket.Close()
+		}
+		return
+	}
+	err, made := error(nil), socket == nil
+	if made {
+		err = RetryPassing(func() (err error) {
+			socket, err = r.host.Sockets.again(r.says.Path, r.says.UID)
+			return err
+		})
+	}
+	if err == nil {
+		err = RetryPassing(func() error { return r.listen(socket) })
+	}
+	if err == nil && made { // behind listen, which changes its mode for a moment
+		err = r.host.Keeper.Keep(r.ID, socket)
+	}
+	if err != nil {
+		r.host.Log.Printf("%v: what it says by sd_notify is not heard: %v", r.ID, err)
+	}
+	if socket != nil {
+		socket.Close()
+	}
+}
+
+func (e *ear) close() {
+	e.once.Do(func() {
+		close(e.stop)
+		e.receiver.Close()
+	})
+}
+
+// waits reports whether the run has sent something that was not taken yet.
+func (e *ear) waits() bool { return e.receiver.Waits() }
+
+// hear listens until close.
+func (e *ear) hear() {
+	buf := make([]byte, notify.MaxSize+1)
+	heard, since := 0, e.host.Clock.Now()
+	for {
+		data, from, err := e.receiver.Peek(buf)
+		switch {
+		case errors.Is(err, os.ErrClosed):
+			return
+		case err != nil && !errors.Is(err, notify.ErrTooLong):
+			e.say("read", "%v", err)
+		case !e.isOwn(from):
+			e.say("sender", "pid %d of user %d is none of its processes", from.PID, from.UID)
+		case err != nil:
+			e.say("length", "%v", err)
+		default:
+			if !e.pass(data) {
+				return
+			}
+		}
+		if err := e.receiver.Next(); err != nil && errors.Is(err, os.ErrClosed) {
+			return
+		}
+		if heard++; heard < hearings {
+			continue
+		}
+		pause := since + hearingsTime - e.host.Clock.Now()
+		if pause > 0 {
+			select {
+			case <-time.After(pause):
+			case <-e.stop:
+				return
+			}
+		}
+		heard, since = 0, e.host.Clock.Now()
+	}
+}
+
+// pass has the owner deal with a message, and is false when nobody does any more.
+func (e *ear) pass(data []byte) bool {
+	m, err := notify.Parse(data)
+	if err != nil {
+		e.say("form", "%v", err)
+		return true
+	}
+	dealt := make(chan struct{})
+	e.owner.Tell(Event{Run: e.id.Run, kind: eventSaid, said: &saying{m, dealt}})
+	select {
+	case <-dealt:
+		return true
+	case <-e.stop:
+		return false
+	}
+}
+
+// isOwn reports whether a process of the run's tree is the sender: by its group while it
+// lives, and by its user when it has ended.
+func (e *ear) isOwn(from notify.Sender) bool {
+	if from.PID == 0 { // outside our pid namespace
+		return false
+	}
+	own := false
+	err := RetryPassing(func() (err error) {
+		own, err = e.group.Holds(from.PID)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return from.UID == e.uid
+	}
+	return err == nil && own
+}
+
+// say writes to the log, once of each kind, that something was not heard.
+func (e *ear) say(kind, format string, args ...any) {
+	if !e.told[kind] {
+		e.told[kind] = true
+		e.host.Log.Printf("%v: a message by sd_notify is ignored, as others like it will be: %s", e.id, fmt.Sprintf(format, args...))
+	}
+}
