@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -34,29 +35,40 @@ func TestTheGateBoundsWhatBeginsSideBySide(t *testing.T) {
 				leaves = append(leaves, leave)
 			})
 		}
-		if len(order) != 3 {
-			t.Fatalf("%v are within, want 3", order)
+		in := func() []int {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(order)
 		}
-		leaves[0]()
-		leaves[0]()
-		if len(order) != 4 {
-			t.Fatalf("%v came in when one had left", order)
+		leave := func(i int) {
+			mu.Lock()
+			do := leaves[i]
+			mu.Unlock()
+			do()
+		}
+		if len(in()) != 3 {
+			t.Fatalf("%v are within, want 3", in())
+		}
+		leave(0)
+		leave(0)
+		if len(in()) != 4 {
+			t.Fatalf("%v came in when one had left", in())
 		}
 		time.Sleep(gateLimit + time.Millisecond)
 		synctest.Wait()
-		if len(order) != 7 {
-			t.Fatalf("%v came in when nobody had left for %v", order, gateLimit)
+		if len(in()) != 7 {
+			t.Fatalf("%v came in when nobody had left for %v", in(), gateLimit)
 		}
-		for i := 0; i < len(leaves); i++ { // each lets another one in
-			leaves[i]()
+		for i := 0; i < len(in()); i++ { // each lets another one in
+			leave(i)
 		}
-		for i, n := range order {
+		for i, n := range in() {
 			if n != i {
-				t.Fatalf("they came in as %v", order)
+				t.Fatalf("they came in as %v", in())
 			}
 		}
-		if len(order) != 10 || g.within != 0 {
-			t.Errorf("%v came in, %d are within", order, g.within)
+		if len(in()) != 10 || g.within != 0 {
+			t.Errorf("%v came in, %d are within", in(), g.within)
 		}
 	})
 }
