@@ -41,6 +41,9 @@ func (p *managed) attemptDue() {
 func (p *managed) begin(kind lifecycle.EventKind, leave func()) {
 	p.leaveGate()
 	p.slot = leave
+	if kind == lifecycle.Autostart {
+		p.startNeeds()
+	}
 	if p.handle(lifecycle.Event{Kind: kind}); !p.machine.Busy() {
 		p.leaveGate()
 	}

@@ -202,8 +202,9 @@ func (p *managed) save() {
 	}
 	t := &p.kept.Target
 	t.Up, t.Stopped, t.State = p.machine.Up, p.machine.Stopped, p.machine.Rest
+	t.Waiting = p.machine.Rest == process.Waiting && !p.machine.Busy()
 	switch p.machine.Rest {
-	case process.Scheduled:
+	case process.Scheduled, process.Waiting:
 		t.State = process.Stopped
 	case process.Backoff:
 		t.State = p.machine.Under

@@ -157,6 +157,9 @@ func (g *fakeGroup) end(exit proc.Exit) {
 	}
 }
 
+// endWith has everybody in the group end, the leader with a code.
+func (g *fakeGroup) endWith(code int) { g.end(proc.Exit{Code: code}) }
+
 func (g *fakeGroup) Make() error            { return nil }
 func (g *fakeGroup) Dir() (*os.File, error) { return os.Open(os.DevNull) }
 func (g *fakeGroup) Freeze() error          { return nil }

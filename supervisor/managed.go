@@ -41,6 +41,9 @@ type managed struct {
 	retry   func()    // takes back the call at that time; nil: there is none
 	slot    func()    // gives back what it takes up of the gate; nil: nothing
 
+	since map[string]uint64 // the last run of what it needs when that was asked to start: a later one counts
+	asked map[string]bool   // what it needs was asked to start, and has not done so yet
+
 	waiting  []request
 	startErr error // why the last start failed
 	disk     disk
@@ -57,6 +60,7 @@ func (s *Supervisor) newManaged(kept store.Process, times *schedule.Schedule, ou
 	p := &managed{
 		s: s, name: kept.Spec.Name, kept: kept, times: times, output: out,
 		runs: map[uint64]*run.Run{}, inbox: newInbox(), ended: make(chan struct{}),
+		since: map[string]uint64{}, asked: map[string]bool{},
 	}
 	p.machine = lifecycle.Process{Up: kept.Up, Stopped: kept.WasStopped(), Scheduled: times != nil, Rest: p.rest(), Last: kept.Target.Run,
 		Policy: kept.Spec.Restarting, Reason: kept.Reason}
@@ -68,6 +72,8 @@ func (s *Supervisor) newManaged(kept store.Process, times *schedule.Schedule, ou
 // rest is where the process is without a run.
 func (p *managed) rest() process.State {
 	switch {
+	case p.kept.Up && p.kept.Waiting && p.invalid == nil:
+		return process.Waiting
 	case p.kept.Up && !p.kept.Restarts.Next.IsZero() && p.invalid == nil:
 		return process.Backoff
 	case p.kept.Spec.Cron != "" && p.kept.Up && p.invalid == nil:
@@ -144,6 +150,7 @@ func (p *managed) handle(e lifecycle.Event) {
 	if e.Kind == lifecycle.RunEnded {
 		e.Lasted = p.over(e.Run)
 	}
+	e.Held = len(p.wants()) > 0
 	var actions []lifecycle.Action
 	p.machine, actions = p.machine.Step(e)
 	if p.startErr != former {
@@ -187,6 +194,8 @@ func (p *managed) carryOut(a lifecycle.Action) {
 	case lifecycle.GiveUp:
 		p.tell(process.Event{Kind: process.EventGaveUp, Restarts: p.machine.Attempts.Count, Error: p.machine.Reason})
 		p.disk.dirty = true
+	case lifecycle.Hold:
+		p.tell(process.Event{Kind: process.EventWaiting, Error: p.waitsText()})
 	case lifecycle.Spawn:
 		p.spawn(a.Run)
 	case lifecycle.EndRun:
@@ -260,6 +269,7 @@ func (p *managed) spawn(number uint64) {
 	t := &p.kept.Target
 	t.Run, t.JobID, t.Origin, t.Owed, t.Missed, t.Changed = number, p.nextJobID(), p.s.origin, false, time.Time{}, nil
 	p.jobID = ""
+	clear(p.since)
 	if err := p.reopenOutput(); err != nil {
 		p.s.log.Printf("process '%s': %v", p.name, err)
 	}

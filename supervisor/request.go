@@ -101,6 +101,7 @@ func (p *managed) wait(r request, kind lifecycle.EventKind) {
 			return
 		}
 		r.run = p.machine.Awaits(kind)
+		p.startNeeds()
 	}
 	p.waiting = append(p.waiting, r)
 	p.handle(lifecycle.Event{Kind: kind})
@@ -180,6 +181,7 @@ func (p *managed) redefine(spec process.Spec) error {
 	if err := p.s.ordering.put(p.name, spec.Ordering); err != nil {
 		return err
 	}
+	ordering := spec.Ordering != p.kept.Spec.Ordering
 	cron := spec.Cron != p.kept.Spec.Cron || p.invalid != nil // zone data may have been installed
 	event := process.Event{Kind: process.EventChanged}
 	for _, f := range differ {
@@ -203,6 +205,9 @@ func (p *managed) redefine(spec process.Spec) error {
 			kind = lifecycle.Rescheduled
 		}
 		p.handle(lifecycle.Event{Kind: kind})
+	}
+	if ordering {
+		p.checkNeeds()
 	}
 	return nil
 }
@@ -309,6 +314,8 @@ func (p *managed) failure(code process.Code) error {
 				return r.StuckError()
 			}
 		}
+	case process.CodeNeeds:
+		return p.waitsInVain()
 	case process.CodeNotFound:
 		return process.Errorf(code, "process '%s' is being deleted", p.name)
 	case process.CodeShuttingDown:

@@ -281,7 +281,10 @@ func (s *Supervisor) register(spec process.Spec, times *schedule.Schedule) (p *m
 	kept := store.Process{Definition: store.Definition{ID: strings.ToLower(rand.Text()), Spec: spec, Job: spec.JobID, Dir: s.dir}}
 	p = s.newManaged(kept, times, out)
 	s.names[spec.Name] = p
-	p.inbox.put(func() { p.tell(process.Event{Kind: process.EventDefined}) })
+	p.inbox.put(func() {
+		p.tell(process.Event{Kind: process.EventDefined})
+		s.tellDependents(p.name)
+	})
 	s.loops.Go(p.loop)
 	return p, true, nil
 }

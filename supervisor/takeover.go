@@ -147,12 +147,14 @@ func (p *managed) goOn() {
 	switch {
 	case !p.owed:
 		p.goOnWaiting()
+		p.checkNeeds()
 		return
 	case p.invalid != nil: // nothing of it is started
 		p.owed, p.jobID = false, ""
 		return
 	}
 	p.owed = false
+	p.startNeeds()
 	p.handle(lifecycle.Event{Kind: lifecycle.Owed})
 }
 

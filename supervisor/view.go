@@ -27,6 +27,9 @@ type view struct {
 	output  output
 	changed []string // what the current run does not follow
 
+	waitsFor []process.Awaited // in waiting
+	neededBy func() []string
+
 	awaited    bool                  // the current run is ready when that is seen
 	ready      bool                  // it is, or was
 	readied    time.Time             // when
@@ -46,7 +49,11 @@ func (p *managed) publish() {
 	if !p.machine.Busy() && p.disk.hung == nil && p.releasing() && p.view.Load() != nil {
 		return
 	}
-	p.view.Store(p.look(false))
+	now := p.look(false)
+	before := p.view.Swap(now)
+	if before != nil && (before.state != now.state || before.last != now.last) {
+		p.s.tellDependents(p.name)
+	}
 }
 
 // releasing reports whether a run is over and still has something.
@@ -65,7 +72,7 @@ func (p *managed) releasing() bool {
 // look is how things stand; all: with a run that is not born yet.
 func (p *managed) look(all bool) *view {
 	v := &view{spec: p.kept.Spec, state: p.machine.State(), next: p.next, missed: p.kept.Missed, last: p.kept.Last, attempt: p.attempt, tries: p.machine.Attempts.Count, reason: p.machine.Reason,
-		invalid: p.invalid, output: p.output}
+		invalid: p.invalid, output: p.output, neededBy: func() []string { return p.s.ordering.neededBy(p.name) }}
 	if v.spec.Dir == "" {
 		v.spec.Dir = p.kept.Dir
 	}
@@ -82,6 +89,9 @@ func (p *managed) look(all bool) *view {
 		}
 	} else if p.invalid != nil {
 		v.state = process.Failed
+	}
+	if v.state == process.Waiting {
+		v.waitsFor = p.wants()
 	}
 	if p.owed { // first of all
 		v.state = process.Starting
@@ -107,6 +117,7 @@ func (v *view) status() (status process.Status, ok bool) {
 	status.PID, status.LastRun, status.AlreadyRunning = v.pid, v.last, v.already
 	status.NextTime, status.MissedTime, status.WaitsForRestart = v.next.UTC(), v.missed.UTC(), v.changed
 	status.NextAttempt, status.Restarts = v.attempt.UTC(), v.tries
+	status.WaitsFor, status.NeededBy = v.waitsFor, v.neededBy()
 	status.Notified, status.StatusText = v.notified, v.statusText
 	status.LogDropped = v.output.dropped()
 	if v.awaited {

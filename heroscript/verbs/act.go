@@ -141,7 +141,11 @@ func stopped(o process.Outcome) string {
 	if s := o.Status; !s.State.AtRest() { // a start came behind the stop
 		return fmt.Sprintf("process '%s' was stopped, and is being started again", s.Name)
 	}
-	return fmt.Sprintf("process '%s' is %s, nobody is left", o.Name, o.Status.State)
+	text := fmt.Sprintf("process '%s' is %s, nobody is left", o.Name, o.Status.State)
+	if by := o.Status.NeededBy; len(by) > 0 {
+		text += "; it is needed by " + strings.Join(by, ", ")
+	}
+	return text
 }
 
 // deleted says what delete did.

@@ -36,9 +36,13 @@ func (l list) write(w io.Writer, st style) error {
 		if !s.NextTime.IsZero() { // also while a run goes on
 			waits, next = true, Time(s.NextTime)
 		}
+		result := orDash(cmp.Or(unwell(s), outcome(shown)))
+		if len(s.WaitsFor) > 0 {
+			result = firstLine("for "+names(s.WaitsFor), 30)
+		}
 		g.add(s.Name, state(s), number(shown.Number), number(s.PID),
 			optional(s.Pids, strconv.Itoa), optional(s.CPUPercent, percent), optional(shown.CPU, cpuTime), optional(s.Memory, Size),
-			uptime(shown), orDash(cmp.Or(unwell(s), outcome(shown))), next, firstLine(s.Command, 40))
+			uptime(shown), result, next, firstLine(s.Command, 40))
 		if advice := forkedAway(shown); advice != "" {
 			notes = append(notes, s.Name+": "+advice)
 		}
@@ -65,6 +69,6 @@ func (l list) split() (result, []error) {
 // listYields is what makes room in a narrow window. A command tells little more than
 // the name does; what stays is which process, in what state, and why.
 var listYields = []yield{
-	{"COMMAND", 12}, {"STATUS", 23}, {"CPU TIME", 0}, {"RUN", 0}, {"PIDS", 0}, {"PID", 0}, {"NAME", 24}, {"COMMAND", 0}, {"STATUS", 9},
+	{"COMMAND", 12}, {"RESULT", 13}, {"STATUS", 23}, {"CPU TIME", 0}, {"RUN", 0}, {"PIDS", 0}, {"PID", 0}, {"NAME", 24}, {"COMMAND", 0}, {"STATUS", 9},
 	{"NEXT", 0}, {"CPU%", 0}, {"UPTIME", 0}, {"MEMORY", 0}, {"NAME", 16}, {"RESULT", 0}, {"NAME", 6},
 }

@@ -106,6 +106,7 @@ func status(o process.Outcome) string {
 	}
 	row("name", s.Name)
 	row("status", state(s))
+	row("waits for", awaited(s.WaitsFor))
 	row("command", firstLine(s.Command, 200))
 	row("directory", s.Dir)
 	if s.Deadline > 0 {
@@ -118,6 +119,9 @@ func status(o process.Outcome) string {
 	if s.Autostart {
 		row("autostart", "with the daemon, unless it was stopped by request")
 	}
+	row("needs", strings.Join(strings.Split(s.Needs, ","), ", "))
+	row("after", strings.Join(strings.Split(s.After, ","), ", "))
+	row("needed by", strings.Join(s.NeededBy, ", "))
 	row("cron", s.Cron)
 	if !s.NextTime.IsZero() {
 		row("next run", Time(s.NextTime))
@@ -235,4 +239,22 @@ func outcome(r process.Run) string {
 		text += fmt.Sprintf(", SIG%s", r.Signal)
 	}
 	return text
+}
+
+// awaited says what a process waits for before it starts.
+func awaited(list []process.Awaited) string {
+	var texts []string
+	for _, a := range list {
+		texts = append(texts, a.String())
+	}
+	return strings.Join(texts, ", ")
+}
+
+// names are those of what a process waits for.
+func names(list []process.Awaited) string {
+	var texts []string
+	for _, a := range list {
+		texts = append(texts, a.Name)
+	}
+	return strings.Join(texts, ", ")
 }

@@ -46,6 +46,7 @@ func running() process.Status {
 	s.SetMemory(12<<20+1<<19, process.SourceProc)
 	s.MemoryPeak, s.MemoryPeakSource = new(uint64(64<<20)), process.SourceCgroup
 	s.IORead, s.IOWrite, s.IOSource = new(uint64(0)), new(uint64(4096)), process.SourceProc
+	s.NeededBy = []string{"proxy", "site"}
 	s.Pids, s.PidsSource = new(3), process.SourceCgroup
 	s.CPUPercent = new(99.95)
 	s.LastRun = new(failed().Run)
@@ -97,8 +98,15 @@ func unstarted() process.Status {
 	return s
 }
 
+// held does not have what it needs.
+func held() process.Status {
+	s := process.NewStatus(process.Spec{Name: "site", Command: "./site", Ordering: process.Ordering{Needs: "db,job.1:completed"}}, process.Waiting)
+	s.WaitsFor = []process.Awaited{{Name: "db", State: process.Starting}, {Name: "job.1", Completed: true, State: process.Failed, Error: "exit code 3"}}
+	return s
+}
+
 func all() []process.Status {
-	return []process.Status{scheduled(), fresh(), failed(), killed(), unstarted(), running()}
+	return []process.Status{scheduled(), fresh(), failed(), killed(), unstarted(), held(), running()}
 }
 
 // golden compares with a file of testdata; -update writes it.

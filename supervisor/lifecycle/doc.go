@@ -10,7 +10,8 @@
 // A [Process] decides what should run: its target (Up), what follows the end of a run
 // ([Then], and the restart policy), and which requests are answered when ([Goal]). It sees
 // each run only as starting, running, ending or stuck. Without a run it is at rest (stopped,
-// completed, failed), scheduled, or in backoff. It holds none or one run today.
+// completed, failed), scheduled, in backoff, or waiting for what it needs. It holds none or
+// one run today.
 //
 //	            at rest      scheduled  backoff          starting         running        ending           stuck
 //	start       starts *)    done       starts           waits with the   done           queued           refused
@@ -44,6 +45,11 @@
 // ways: until the leader is there, until the run is ready, until the run has ended. The last
 // two are about one run, the one under way or the next: [Process.Awaits] says which when the
 // request comes, and the answer names it.
+//
+// While something that it needs is not there (Held) each start, whoever asks for it, comes to
+// waiting in place of starting: a scheduled time and another attempt too. From there it starts
+// as soon as that is there. Meanwhile a stop stops it, a delete removes it, a scheduled time is
+// skipped, and who waits for its start is told when what is needed will not come by itself.
 //
 // Who joins an end waits for it, and gives it a cause if it has none. While a process is
 // being deleted a start is refused, and nothing but the end of its runs changes that. A

@@ -23,6 +23,7 @@ type world struct {
 	ready    time.Duration
 	readyFor RunEventKind  // that follows then: Readied or ReadyLate; 0: none
 	retry    time.Duration // when the next attempt is to come; 0: none is
+	held     bool          // something that the process needs is not there
 	waiting  []waiting
 	happened []string // the last things, for a failure
 	fault    string
@@ -73,6 +74,7 @@ func (w *world) note(format string, args ...any) {
 
 // feed gives an event to the process and carries out what it says.
 func (w *world) feed(e Event) {
+	e.Held = w.held
 	var actions []Action
 	e.Now, e.Random = w.now, w.random.Float64()
 	w.p, actions = w.p.Step(e)
@@ -87,6 +89,9 @@ func (w *world) feed(e Event) {
 		case Refuse:
 			w.waiting = w.waiting[:len(w.waiting)-1]
 		case Spawn:
+			if w.held {
+				w.fail("run %d begins without what it needs", a.Run)
+			}
 			w.spawn(a.Run)
 		case EndRun:
 			if w.tree == nil || w.tree.number != a.Run {
@@ -278,6 +283,11 @@ func (w *world) ask(k EventKind) {
 func (w *world) overdue() *waiting {
 	for i, r := range w.waiting {
 		bound := grace + killLimit + leaderLimit + killLimit + time.Second
+		switch {
+		case w.p.Rest == process.Waiting && !w.p.Busy() && r.goal != UntilStopped && r.goal != UntilRemoved: // for what it needs
+			w.waiting[i].since = w.now
+			continue
+		}
 		switch r.goal {
 		case UntilEnded: // a run may take its time
 			continue
@@ -332,6 +342,13 @@ func TestRandomLives(t *testing.T) {
 			case 5:
 				if w.random.IntN(40) == 0 {
 					w.feed(Event{Kind: Shutdown})
+				}
+			case 6:
+				w.held = w.random.IntN(3) == 0
+				e := Event{Kind: NeedsChanged, Lost: w.held && w.random.IntN(2) == 0}
+				w.feed(e)
+				if waits := w.p.Rest == process.Waiting && !w.p.Busy() && !w.p.Removing && !w.p.Closing; waits && (!w.held || e.Lost && slices.ContainsFunc(w.waiting, func(r waiting) bool { return r.goal == UntilStarted })) {
+					w.fail("it waits, held: %v, lost: %v", w.held, e.Lost)
 				}
 			default:
 				w.pass()

@@ -15,7 +15,8 @@ type Process struct {
 	Closing   bool          // the daemon ends
 	Removing  bool          // it is being forgotten
 	Removed   bool          // it is no more
-	Rest      process.State // where it is without a run: Scheduled, Backoff, Stopped, Completed or Failed
+	Held      bool          // something that it needs is not there
+	Rest      process.State // where it is without a run: Scheduled, Waiting, Backoff, Stopped, Completed or Failed
 	Under     process.State // where the last run has left it, in Backoff: Completed or Failed
 	Then      Then          // what follows when nothing of it runs any more
 	Runs      []Execution   // under way, oldest first: none or one
@@ -53,6 +54,8 @@ type Event struct {
 	Run     uint64        // of what happens to a run
 	Cause   process.Cause // of RunEnded
 	Success bool          // of RunEnded: the leader exited with a code that counts as success
+	Held    bool          // something that it needs is not there just now
+	Lost    bool          // of NeedsChanged: something of it will not come by itself
 
 	Now    time.Duration      // by a clock that never goes back
 	Lasted time.Duration      // of RunEnded: how long the run did; 0 if that is not known
@@ -77,6 +80,7 @@ const (
 	Repolicied                    // the definition has another restart policy
 	Retry                         // the time of the next attempt has come
 	Autostart                     // the daemon has started, and the process is to be up
+	NeedsChanged                  // what it needs may have come, or be lost
 	Owed                          // a former worker was about to start a run that never was
 	RunStarted                    // the leader of a run has been spawned
 	RunReady                      // a run is ready
@@ -111,6 +115,7 @@ const (
 	AwaitRetry               // wait for the next attempt
 	DropRetry                // there is none to wait for
 	GiveUp                   // that the policy gives up is told
+	Hold                     // that it waits for what it needs is told
 	Spawn                    // begin a run
 	EndRun                   // a run is to end
 	Remove                   // forget the process
@@ -147,7 +152,7 @@ func (p Process) Settled() bool { return !p.Busy() && !p.Removing }
 
 // Step is what e does to a process.
 func (p Process) Step(e Event) (Process, []Action) {
-	p.Runs = slices.Clone(p.Runs)
+	p.Runs, p.Held = slices.Clone(p.Runs), e.Held
 	switch e.Kind {
 	case Start:
 		return p.start()
@@ -184,6 +189,8 @@ func (p Process) Step(e Event) (Process, []Action) {
 		return p.autostart(e.Now)
 	case Owed:
 		return p.goOn()
+	case NeedsChanged:
+		return p.needsChanged(e.Lost)
 	case RunStarted:
 		if i := p.find(e.Run); i >= 0 && p.Runs[i].Phase == Starting {
 			p.Runs[i].Phase, p.Runs[i].Started = Running, true
@@ -217,7 +224,7 @@ func (p Process) rescheduled() (Process, []Action) {
 	if !p.Up || p.Removing || p.Closing || p.Then == ThenRemove {
 		return p, nil
 	}
-	if !p.Busy() && p.Rest != process.Backoff {
+	if !p.Busy() && p.Rest != process.Backoff && p.Rest != process.Waiting {
 		p.Rest = process.Scheduled
 	}
 	return p, []Action{{Do: Arm}}
@@ -288,19 +295,56 @@ func (p Process) armed() []Action {
 	return append([]Action{answer(UntilStarted)}, p.notStarted(process.CodeSuperseded)[1:]...)
 }
 
-// spawn begins the next run. Its number, and the target with it, are stored on the way.
+// spawn begins the next run, or waits for what that needs. Its number, and the target with
+// it, are stored on the way.
 func (p Process) spawn(first ...Action) (Process, []Action) {
 	p.Then = ThenRest
+	if p.Held {
+		p.Rest = process.Waiting
+		return p, append(first, Action{Do: Hold}, Action{Do: Save})
+	}
 	p.Last++
 	p.Runs = append(p.Runs, Execution{Number: p.Last})
 	return p, append(first, Action{Do: Spawn, Run: p.Last})
+}
+
+// leave gives up what the process waits for without a run.
+func (p *Process) leave() []Action {
+	actions := p.unawaited()
+	p.leaveBackoff()
+	return actions
+}
+
+// unawaited are the actions of a process that does not wait any more.
+func (p Process) unawaited() []Action {
+	switch p.Rest {
+	case process.Backoff:
+		return []Action{{Do: DropRetry}}
+	case process.Waiting:
+		return p.notStarted(process.CodeSuperseded)
+	}
+	return nil
+}
+
+// needsChanged begins the run that waited for what it needs, if that is there. Who waits for
+// what will not come by itself is told.
+func (p Process) needsChanged(lost bool) (Process, []Action) {
+	switch {
+	case p.Rest != process.Waiting, p.Busy(), p.Closing, p.Removing:
+		return p, nil
+	case p.Held && lost:
+		return p, p.notStarted(process.CodeNeeds)
+	case p.Held:
+		return p, nil
+	}
+	return p.spawn()
 }
 
 func (p Process) stop() (Process, []Action) {
 	switch {
 	case p.Then == ThenRemove:
 		return p, p.end(process.CauseStop) // what is stuck is killed again
-	case !p.Busy() && (p.Removing || p.Rest != process.Scheduled && p.Rest != process.Backoff):
+	case !p.Busy() && (p.Removing || p.Rest != process.Scheduled && p.Rest != process.Waiting && p.Rest != process.Backoff):
 		if !p.Up && p.Stopped {
 			return p, []Action{answer(UntilStopped)}
 		}
@@ -309,7 +353,7 @@ func (p Process) stop() (Process, []Action) {
 	}
 	p.Up, p.Stopped = false, true
 	if !p.Busy() {
-		drop := p.leaveBackoff()
+		drop := p.leave()
 		p.Rest = process.Stopped
 		return p, append(drop, Action{Do: Disarm}, Action{Do: Save}, answer(UntilStopped))
 	}
@@ -322,10 +366,7 @@ func (p Process) remove() (Process, []Action) {
 	case p.Removing:
 		return p, nil
 	case !p.Busy():
-		if p.Rest == process.Backoff {
-			return p.forget(Action{Do: DropRetry}, Action{Do: Disarm})
-		}
-		return p.forget(Action{Do: Disarm})
+		return p.forget(append(p.unawaited(), Action{Do: Disarm})...)
 	}
 	p.Then, p.Up = ThenRemove, false
 	return p, p.endForGood()

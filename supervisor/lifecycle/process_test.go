@@ -11,7 +11,7 @@ import (
 
 func (a Action) String() string {
 	text := [...]string{Answer: "", Refuse: "refuse", Save: "save", Arm: "arm", Disarm: "disarm", Spawn: "spawn", EndRun: "end", Remove: "remove",
-		AwaitRetry: "await", DropRetry: "drop", GiveUp: "give up"}[a.Do]
+		AwaitRetry: "await", DropRetry: "drop", GiveUp: "give up", Hold: "hold"}[a.Do]
 	switch {
 	case a.Do == Answer:
 		text = [...]string{UntilStarted: "started", UntilStopped: "stopped", UntilRemoved: "removed", UntilReady: "ready", UntilEnded: "ended"}[a.Goal]
@@ -84,6 +84,12 @@ var (
 	scheduledRun         = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}}
 	scheduledRunStarting = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7}}}
 )
+
+// held is an event that comes while something that the process needs is not there.
+func held(e Event) Event {
+	e.Held = true
+	return e
+}
 
 func TestProcess(t *testing.T) {
 	const told = "stopped!stuck, started!stuck, removed!stuck"
@@ -225,6 +231,16 @@ func TestProcess(t *testing.T) {
 		{"nor what is deleted meanwhile", resting, []Event{remove, autostart, owed}, process.Completed, "disarm, remove"},
 		{"stop of what was never started holds", never, []Event{stop, stop}, process.Stopped, "save, stopped, stopped"},
 		{"a run that a former worker owed", resting, []Event{owed}, process.Starting, "arm, spawn 7"},
+		{"a start is held back", resting, []Event{held(start)}, process.Waiting, "hold, save"},
+		{"and goes on with what it needs", resting, []Event{held(start), held(Event{Kind: NeedsChanged}), {Kind: NeedsChanged}}, process.Starting, "hold, save, spawn 7"},
+		{"who waits in vain is told", resting, []Event{held(start), held(Event{Kind: NeedsChanged, Lost: true})}, process.Waiting, "hold, save, started!needs"},
+		{"another attempt is held back", waits, []Event{held(due2)}, process.Waiting, "drop, arm, hold, save"},
+		{"a scheduled time is held back, and the next one skipped", onSchedule, []Event{held(due), held(due)}, process.Waiting, "arm, hold, save, arm"},
+		{"a restart is held back", running, []Event{restart, held(stopped)}, process.Waiting, "end 7 stop, save, stopped, arm, hold, save"},
+		{"stop while it waits", resting, []Event{held(start), held(stop), {Kind: NeedsChanged}}, process.Stopped, "hold, save, started!superseded, disarm, save, stopped"},
+		{"delete while it waits", resting, []Event{held(start), held(remove)}, process.Waiting, "hold, save, started!superseded, disarm, remove"},
+		{"start while it waits", resting, []Event{held(start), held(start)}, process.Waiting, "hold, save, hold, save"},
+		{"shutdown while it waits leaves it", resting, []Event{held(start), held(shutdown), {Kind: NeedsChanged}}, process.Waiting, "hold, save, disarm, started!shutting_down"},
 		{"the end of another run is nothing", running, []Event{{Kind: RunEnded, Run: 6}}, process.Running, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

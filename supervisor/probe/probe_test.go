@@ -81,7 +81,7 @@ func TestGet(t *testing.T) {
 		"HTTP/1.1 399\r\n\r\n":                                                                   "",
 		"HTTP/1.1 404 Not Found\r\n\r\n":                                                         "status 404 Not Found",
 		"HTTP/1.1 503 \x1b[31mgone\r\n\r\n":                                                      `status 503 \x1b[31mgone`,
-		"HTTP/1.1 503 " + strings.Repeat("long ", 500) + "\r\n\r\n":                             "status 503 long",
+		"HTTP/1.1 503 " + strings.Repeat("long ", 500) + "\r\n\r\n":                              "status 503 long",
 		"HTTP/1.1 600 x\r\n\r\n":                                                                 "status 600",
 		"HTTP/1.1 99 x\r\n\r\n":                                                                  "is not HTTP",
 		"HTTP/1.1 2000 x\r\n\r\n":                                                                "is not HTTP",

@@ -17,6 +17,7 @@ const (
 	CodeStart        Code = "start_failed"  // the run could not be started
 	CodeNotRunning   Code = "not_running"   // it has no run to act on
 	CodeNeeded       Code = "needed"        // others need it
+	CodeNeeds        Code = "needs"         // what it needs will not come by itself
 	CodeStuck        Code = "stuck"         // SIGKILL did not end the tree
 	CodeSuperseded   Code = "superseded"    // a later request took its place
 	CodeShuttingDown Code = "shutting_down" // the daemon is ending
@@ -65,6 +66,7 @@ var (
 	ErrStart        = &Error{CodeStart, "could not be started"}
 	ErrNotRunning   = &Error{CodeNotRunning, "not running"}
 	ErrNeeded       = &Error{CodeNeeded, "others need it"}
+	ErrNeeds        = &Error{CodeNeeds, "what it needs will not come"}
 	ErrStuck        = &Error{CodeStuck, "the tree could not be ended"}
 	ErrSuperseded   = &Error{CodeSuperseded, "superseded by a later request"}
 	ErrShuttingDown = &Error{CodeShuttingDown, "the daemon is shutting down"}

@@ -30,6 +30,7 @@ type EventKind string
 const (
 	EventDefined   EventKind = "defined"   // there is a new process
 	EventChanged   EventKind = "changed"   // its definition
+	EventWaiting   EventKind = "waiting"   // a run is to begin when what it needs is there
 	EventStarting  EventKind = "starting"  // a run has its number
 	EventStarted   EventKind = "started"   // its leader was spawned
 	EventReady     EventKind = "ready"     // a run is ready, that was waited for

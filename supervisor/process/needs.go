@@ -99,3 +99,23 @@ func cleanNames(text string) (string, error) {
 	names, err := parseNames(text)
 	return strings.Join(names, ","), err
 }
+
+// Awaited is another process that one waits for before it starts.
+type Awaited struct {
+	Name      string `json:"name"`
+	Completed bool   `json:"completed,omitempty"` // a job of it must succeed; otherwise it must be up and ready
+	State     State  `json:"status,omitempty"`    // 0: there is no such process
+	Error     string `json:"error,omitempty"`     // why it failed
+}
+
+// String is a wait for people.
+func (w Awaited) String() string {
+	text := w.Name + " (not defined)"
+	if w.State != 0 {
+		text = w.Name + " (" + w.State.String() + ")"
+	}
+	if w.Error != "" {
+		text = strings.TrimSuffix(text, ")") + ": " + w.Error + ")"
+	}
+	return text
+}

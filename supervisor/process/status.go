@@ -58,6 +58,9 @@ type Condition struct {
 	// WaitsForRestart are the fields that were changed and that the tree which runs does
 	// not follow yet.
 	WaitsForRestart []string `json:"waits_for_restart,omitempty"`
+
+	WaitsFor []Awaited `json:"waits_for,omitempty"` // of those that it needs, in waiting
+	NeededBy []string  `json:"needed_by,omitempty"` // who needs it
 }
 
 // Health is how a run is.

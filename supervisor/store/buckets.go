@@ -58,6 +58,9 @@ type Target struct {
 	// JobID is that of the run of this number.
 	Owed bool `json:"owed,omitempty"`
 
+	// Waiting says that the next run was to be started when what it needs is there.
+	Waiting bool `json:"waiting,omitempty"`
+
 	// Removed says that it was to be forgotten when that run had ended.
 	Removed bool `json:"removed,omitempty"`
 

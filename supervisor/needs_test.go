@@ -1,0 +1,161 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// until waits for something to be true of a process.
+func (w *world) until(t *testing.T, name string, is func(process.Status) bool) process.Status {
+	t.Helper()
+	limit := time.After(30 * time.Second)
+	for {
+		more := w.s.store.Told()
+		list, err := w.s.Show(t.Context(), process.Selection{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is(list[0].Status) {
+			return list[0].Status
+		}
+		select {
+		case <-more:
+		case <-time.After(10 * time.Millisecond): // it may be shown a moment after it was told
+		case <-limit:
+			t.Fatalf("%s is %v", name, list[0].Status.State)
+		}
+	}
+}
+
+func in(state process.State) func(process.Status) bool {
+	return func(s process.Status) bool { return s.State == state }
+}
+
+func newCalmWorld(t *testing.T) *world {
+	w := newWorld(t)
+	w.calm = true
+	t.Cleanup(func() {
+		w.s.loopsClosed()
+		w.s.closeParts()
+	})
+	return w
+}
+
+// atRest defines processes and starts none.
+func (w *world) atRest(t *testing.T, specs ...process.Spec) {
+	t.Helper()
+	for _, s := range specs {
+		if _, _, err := w.s.register(s, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// endRun has the run under way of a process end with a code.
+func (w *world) endRun(t *testing.T, name string, code int) {
+	t.Helper()
+	alive := w.alive(name)
+	if len(alive) != 1 {
+		t.Fatalf("%d runs of %s", len(alive), name)
+	}
+	alive[0].endWith(code)
+}
+
+func TestStartStartsWhatIsNeededFirst(t *testing.T) {
+	w := newCalmWorld(t)
+	w.atRest(t, spec("db"), behind("cache", "db"), behind("web", "cache,db"))
+	was := len(w.inOrder(process.EventStarting))
+	w.do(t, process.StartAgain{}, "web")
+	if got, want := w.inOrder(process.EventStarting)[was:], []string{"db", "cache", "web"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	list, _ := w.s.Do(t.Context(), process.Selection{"db"}, process.Stop{})
+	if s := list[0].Status; !slices.Equal(s.NeededBy, []string{"cache", "web"}) {
+		t.Errorf("a stop does not say who needs it: %v", s.NeededBy)
+	}
+	if s := w.until(t, "web", in(process.Running)); s.Number != 1 {
+		t.Errorf("stop of db has ended web: run %d", s.Number)
+	}
+}
+
+func TestAJobMustHaveSucceeded(t *testing.T) {
+	w := newCalmWorld(t)
+	w.atRest(t, spec("migrate"), behind("web", "migrate:completed"))
+	started := make(chan error, 1)
+	go func() {
+		list, err := w.s.Do(context.Background(), process.Selection{"web"}, process.StartAgain{})
+		started <- errors.Join(err, list[0].Err)
+	}()
+	w.until(t, "migrate", in(process.Running))
+	s := w.until(t, "web", in(process.Waiting))
+	if len(s.WaitsFor) != 1 || s.WaitsFor[0].Name != "migrate" || !s.WaitsFor[0].Completed || s.Number != 0 && s.PID != 0 {
+		t.Errorf("it waits for %v", s.WaitsFor)
+	}
+	w.endRun(t, "migrate", 3)
+	select {
+	case err := <-started:
+		if !errors.Is(err, process.ErrNeeds) || !strings.Contains(err.Error(), "migrate (failed: exit code 3)") {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("nobody was told")
+	}
+	w.until(t, "web", in(process.Waiting)) // it goes on
+	w.do(t, process.StartAgain{}, "migrate")
+	w.endRun(t, "migrate", 0)
+	w.until(t, "web", in(process.Running))
+	w.do(t, process.Stop{}, "web")
+	w.do(t, process.StartAgain{}, "web") // it has succeeded, and is not done again
+	if s := w.until(t, "migrate", in(process.Completed)); s.Number != 2 {
+		t.Errorf("the job was done again: run %d", s.Number)
+	}
+}
+
+func TestWhatWaitsCanBeStoppedDeletedAndChanged(t *testing.T) {
+	w := newCalmWorld(t)
+	w.atRest(t, spec("db"), spec("job"), behind("a", "job:completed"), behind("b", "job:completed"), behind("c", "job:completed"))
+	answers := make(chan error, 3)
+	start := func(name string) {
+		list, err := w.s.Do(context.Background(), process.Selection{name}, process.StartAgain{})
+		answers <- errors.Join(err, list[0].Err)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		go start(name)
+		w.until(t, name, in(process.Waiting))
+	}
+	w.do(t, process.Stop{}, "a")
+	if err := <-answers; !errors.Is(err, process.ErrSuperseded) {
+		t.Errorf("a start that was stopped: %v", err)
+	}
+	if s := w.until(t, "a", in(process.Stopped)); len(s.WaitsFor) > 0 {
+		t.Errorf("a waits for %v", s.WaitsFor)
+	}
+	w.do(t, process.Delete{}, "b")
+	if err := <-answers; !errors.Is(err, process.ErrSuperseded) {
+		t.Errorf("a start that was deleted: %v", err)
+	}
+	w.do(t, process.Set{Settings: []process.Setting{{Field: "needs", Value: ""}}}, "c")
+	if err := <-answers; err != nil {
+		t.Errorf("a start that needs nothing any more: %v", err)
+	}
+	w.until(t, "c", in(process.Running))
+}
+
+// What is started by itself waits, and starts nobody whom somebody has stopped.
+func TestARunThatEndedBeforeDoesNotCount(t *testing.T) {
+	w := newCalmWorld(t)
+	w.atRest(t, spec("db"), behind("web", "db"))
+	w.do(t, process.StartAgain{}, "db")
+	w.endRun(t, "db", 0)
+	w.until(t, "db", in(process.Completed))
+	w.do(t, process.StartAgain{}, "web")
+	if s := w.until(t, "db", in(process.Running)); s.Number != 2 {
+		t.Errorf("web was started behind run %d of db, which had ended", s.Number)
+	}
+}
