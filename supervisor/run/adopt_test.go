@@ -16,6 +16,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/notify"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -441,7 +442,7 @@ func randomLife(t *testing.T, m *machine, r *rand.Rand, life uint64) {
 		switch r.IntN(13) {
 		case 12:
 			note("the run says that it is ready")
-			w.Tell(Notified(w.id.Run, Notice{Ready: true}))
+			w.Tell(w.saying(notify.Message{Ready: true}))
 		case 0:
 			note("end")
 			w.end([]process.Cause{process.CauseStop, process.CauseShutdown}[r.IntN(2)])

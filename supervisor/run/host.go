@@ -28,7 +28,7 @@ type Host struct {
 	Clock   Clock
 	Procfs  string   // "/proc"
 	FIFOs   string   // directory
-	Sockets *Sockets // at which runs say how they are
+	Sockets *Sockets // at which runs say how they are; nil: there are none
 	Environ []string // of the daemon; runs get a part of it
 	Log     *log.Logger
 	Admit   func(name string) error // says why no run can have a group of this name now; nil: it always can

@@ -12,6 +12,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
+	"github.com/freeflowuniverse/processmanager/supervisor/notify"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -164,8 +165,8 @@ func TestDelayLogAndNotify(t *testing.T) {
 		m.probing = process.Probing{Ready: "notify"}
 		w := m.newWorker(t).begin(process.Ending{})
 		w.pass(5 * time.Second)
-		w.Tell(Notified(w.id.Run, Notice{Ready: true}))
-		w.Tell(Notified(w.id.Run, Notice{Ready: true})) // again, after a reload say
+		w.Tell(w.saying(notify.Message{Ready: true}))
+		w.Tell(w.saying(notify.Message{Ready: true})) // again, after a reload say
 		synctest.Wait()
 		w.hears("started ready")
 	})
@@ -173,7 +174,7 @@ func TestDelayLogAndNotify(t *testing.T) {
 		m.probing = process.Probing{Ready: "tcp:a:1"}
 		m.wellFrom(m.Now() + time.Hour)
 		w := m.newWorker(t).begin(process.Ending{})
-		w.Tell(Notified(w.id.Run, Notice{Ready: true}))
+		w.Tell(w.saying(notify.Message{Ready: true}))
 		synctest.Wait()
 		w.hears("started")
 	})

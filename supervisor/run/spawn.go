@@ -82,7 +82,7 @@ func (b *birth) spawn() error {
 	h.at(PointPiped)
 	c := h.command(b.Plan, b.Spec.Command)
 	c.Group, c.Output = dir, output
-	if b.Spec.Notifies() {
+	if b.Spec.Notifies() && h.Sockets != nil {
 		if err := b.makeSocket(c.Settings); err != nil {
 			return err
 		}
