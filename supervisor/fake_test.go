@@ -293,6 +293,15 @@ func keptOf(spec process.Spec) store.Process {
 // stored are the names of what is in the store.
 func (w *world) stored(t *testing.T) (names []string) {
 	t.Helper()
+	for _, p := range w.reopened(t).Processes {
+		names = append(names, p.Spec.Name)
+	}
+	return names
+}
+
+// reopened is what is in the store when it is opened again.
+func (w *world) reopened(t *testing.T) store.Contents {
+	t.Helper()
 	if err := w.s.store.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -301,8 +310,5 @@ func (w *world) stored(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	w.s.store = again
-	for _, p := range contents.Processes {
-		names = append(names, p.Spec.Name)
-	}
-	return names
+	return contents
 }

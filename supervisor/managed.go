@@ -21,17 +21,18 @@ import (
 // managed is one process under management. One goroutine, its loop, owns every field but
 // the inbox and the view; others put things into the inbox and read views.
 type managed struct {
-	s       *Supervisor
-	name    string
-	kept    store.Process // what is to be on disk
-	stored  bool          // the store has it
-	unread  bool          // what the store has of it cannot be read, and stays there as it is
-	invalid error         // why the definition cannot be carried out; nil: it can
-	machine lifecycle.Process
-	runs    map[uint64]*run.Run // under way
-	output  output
-	owed    bool   // the former worker was about to start a run
-	jobID   string // of that run
+	s        *Supervisor
+	name     string
+	kept     store.Process // what is to be on disk
+	stored   bool          // the store has it
+	unread   bool          // what the store has of it cannot be read, and stays there as it is
+	invalid  error         // why the definition cannot be carried out; nil: it can
+	machine  lifecycle.Process
+	runs     map[uint64]*run.Run // under way
+	output   output
+	owed     bool   // the former worker was about to start a run
+	settling bool   // that a run of the former worker never was is not on disk yet
+	jobID    string // of that run
 
 	times *schedule.Schedule // nil: none
 	next  time.Time          // of the schedule; zero: none

@@ -119,7 +119,7 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 	}
 	id := keeper.RunID{Name: name, Run: kept.Target.Run}
 	switch {
-	case id.Run > 0 && (kept.Last == nil || kept.Last.Number < id.Run):
+	case id.Run > kept.Never && (kept.Last == nil || kept.Last.Number < id.Run):
 		if p.adopt(id, groups[id], holds[id]) {
 			delete(groups, id)
 			delete(holds, id)
@@ -195,6 +195,7 @@ func (p *managed) lose() {
 		reason = "machine restarted"
 	case was.Keeper == is.Keeper:
 		p.owed, p.jobID = p.kept.Up, p.kept.Target.JobID
+		p.neverWas()
 		return
 	}
 	lost := process.Run{Number: p.kept.Target.Run, JobID: p.kept.Target.JobID, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
@@ -217,6 +218,18 @@ func (p *managed) lose() {
 				p.carryOut(a)
 			}
 		}
+	})
+}
+
+// neverWas has it noted that the last run never was: when this keeper has died as well nobody
+// could tell any more, and would call it lost. Until that is on disk nobody is told that the
+// process is at rest.
+func (p *managed) neverWas() {
+	p.kept.Never = p.kept.Target.Run
+	p.settling = !p.owed
+	p.inbox.put(func() {
+		p.disk.dirty = true
+		p.afterSave(func(error) { p.settling = false })
 	})
 }
 

@@ -93,8 +93,11 @@ func (p *managed) look(all bool) *view {
 	if v.state == process.Waiting {
 		v.waitsFor = p.wants()
 	}
-	if p.owed { // first of all
+	switch {
+	case p.owed: // first of all
 		v.state = process.Starting
+	case p.settling && v.state.AtRest():
+		v.state = process.Stopping
 	}
 	return v
 }

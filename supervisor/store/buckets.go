@@ -54,6 +54,9 @@ type Target struct {
 	Run   uint64        `json:"run"`             // the last number that was given out
 	JobID string        `json:"job_id,omitempty"`
 
+	// Never is the number of a run that never was, though its number was given out.
+	Never uint64 `json:"never_was,omitempty"`
+
 	// Owed says that the next run, with JobID, was to be started at once; otherwise
 	// JobID is that of the run of this number.
 	Owed bool `json:"owed,omitempty"`

@@ -1,0 +1,36 @@
+package supervisor
+
+import (
+	"testing"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/store"
+)
+
+// A number that was given out for a run that never was is that of none, also when the keeper
+// that knew so has died too: stopped is stopped.
+func TestARunThatNeverWasIsNotLostLater(t *testing.T) {
+	w := newWorld(t)
+	defer func() { w.s.closeParts() }()
+	w.s.origin = store.Origin{Boot: "boot", Keeper: "1:1"}
+	kept := keptOf(spec("web"))
+	kept.Target = store.Target{State: process.Stopped, Stopped: true, Run: 1, Origin: w.s.origin}
+	w.s.resume(kept, nil, nil, nil, nil)
+	p := w.s.names["web"]
+	p.disk.definition = true // as a worker before had put it there
+	p.publish()
+	if got := p.view.Load().state; got != process.Stopping {
+		t.Errorf("before anything is on disk it is shown as %v", got)
+	}
+	p.turnsUntil(t, func() bool { return len(p.disk.writes) == 0 && !p.settling })
+	p.publish()
+	if v := p.view.Load(); v.state != process.Stopped || v.last != nil {
+		t.Errorf("it is %v, and its last run %v", v.state, v.last)
+	}
+	contents := w.reopened(t)
+	w.s.origin.Keeper = "2:2"
+	w.s.resume(contents.Processes[0], nil, nil, nil, nil)
+	if v := w.s.names["web"].view.Load(); v.state != process.Stopped || v.last != nil {
+		t.Errorf("after the death of the keeper it is %v, and its last run %v", v.state, v.last)
+	}
+}
