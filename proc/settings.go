@@ -97,11 +97,11 @@ func (s *Settings) Permitted() error {
 	if s.Nice != nil && !capable(unix.CAP_SYS_NICE) && !mayRenice(*s.Nice) {
 		return refuse(StepNice, unix.EACCES)
 	}
-	if s.Group != nil && int(*s.Group) != os.Getegid() && !capable(unix.CAP_SETGID) {
-		return refuse(StepGroup, unix.EPERM)
-	}
 	if s.User != nil && int(*s.User) != os.Geteuid() && !capable(unix.CAP_SETUID) {
 		return refuse(StepUser, unix.EPERM)
+	}
+	if s.Group != nil && int(*s.Group) != os.Getegid() && !capable(unix.CAP_SETGID) {
+		return refuse(StepGroup, unix.EPERM)
 	}
 	if s.Groups != nil && !capable(unix.CAP_SETGID) {
 		return refuse(StepGroups, unix.EPERM)

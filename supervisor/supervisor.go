@@ -37,6 +37,7 @@ type Config struct {
 	Held    []keeper.Held         // runs that the keeper knows of from a former worker
 	Ending  bool                  // Close follows at once, to finish a shutdown
 	Proc    string                // "/proc"
+	Etc     string                // "/etc": users and groups
 	Dir     string                // working directory of processes that are registered now
 	Environ []string              // of the daemon; runs get a part of it
 	Doctor  func() process.Report // examines the host
@@ -138,7 +139,7 @@ func Open(c Config) (*Supervisor, error) {
 		WatchMemory: func(g run.Group, changed func()) (unwatch func(), err error) {
 			return s.watch.AddMemory(g.(cgroup.Group), changed)
 		},
-		Keeper: c.Keeper, Clock: s.clock, Procfs: c.Proc, FIFOs: s.fifoDir(), Sockets: &run.Sockets{Dir: socketDir(c.Runtime)}, Environ: c.Environ, Log: c.Log, Reached: c.Reached,
+		Keeper: c.Keeper, Clock: s.clock, Procfs: c.Proc, Etc: c.Etc, FIFOs: s.fifoDir(), Sockets: &run.Sockets{Dir: socketDir(c.Runtime)}, Environ: c.Environ, Log: c.Log, Reached: c.Reached,
 		Admit: s.admit, Ask: probe.NewTurns().Ask,
 	}
 	var contents store.Contents

@@ -72,6 +72,9 @@ func helpOne(t io.Writer, command string) error {
 	case v.Takes("name"):
 		fmt.Fprint(t, " [NAME…]")
 	}
+	if v.Takes("command") {
+		fmt.Fprint(t, " [-- PROGRAM ARGUMENT…]")
+	}
 	fmt.Fprintf(t, "\n\n%s\n\n", v.Help)
 	for _, p := range v.AllParams() {
 		name := "-" + p.Name

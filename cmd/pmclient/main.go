@@ -220,15 +220,24 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 	for _, p := range v.AllParams() {
 		f.Var(&param{Param: p, to: &a}, p.Name, p.Help)
 	}
+	args, command, given := args, []string(nil), false
+	if v.Takes("command") {
+		args, command, given = cutWords(f, args)
+	}
 	words, err := parseWords(f, joinWait(v, args))
 	if err != nil {
 		return a, err
+	}
+	if given {
+		if err := addCommand(&a, v.Short(), command); err != nil {
+			return a, err
+		}
 	}
 	if len(words) > 0 && !v.Takes("name") {
 		return a, usageOf(v.Short(), "%s takes no name, %s was given", v.Short(), process.Printable(words[0]))
 	}
 	if _, command := a.Get("command"); command && len(words) > 1 {
-		return a, usageOf(v.Short(), "%s with a command takes one name: after %s, %s was given; several words make one value in quotes",
+		return a, usageOf(v.Short(), "%s with a command takes one name: after %s, %s was given; several words make one value in quotes, or stand behind --",
 			v.Short(), process.Printable(words[0]), process.Printable(words[1]))
 	}
 	if len(words) > 0 {
@@ -265,6 +274,12 @@ type param struct {
 func (p *param) String() string   { return "" }
 func (p *param) IsBoolFlag() bool { return p.IsFlag() || p.Alone != "" }
 func (p *param) Set(value string) error {
+	for i := range p.to.Params {
+		if given := &p.to.Params[i]; p.Lines && given.Key == p.Name {
+			given.Value += "\n" + value
+			return nil
+		}
+	}
 	if p.Alone != "" && value == "true" {
 		value = p.Alone
 	}

@@ -274,7 +274,7 @@ func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
 		"list -nonsense":                    "flag provided but not defined: -nonsense; 'pmclient help list' shows the usage",
 		"doctor web":                        `doctor takes no name, "web" was given; 'pmclient help doctor' shows the usage`,
 		"stop":                              "stop needs the name of a process; 'pmclient help stop' shows the usage",
-		"start a -command sleep 5":          `start with a command takes one name: after "a", "5" was given; several words make one value in quotes; 'pmclient help start' shows the usage`,
+		"start a -command sleep 5":          `start with a command takes one name: after "a", "5" was given; several words make one value in quotes, or stand behind --; 'pmclient help start' shows the usage`,
 		"start -name a -name b":             "parameter name is given twice; 'pmclient help start' shows the usage",
 		"start a -log":                      "process.start without a command starts a process that is there, and takes no other parameter: give command:COMMAND, or the name alone; 'pmclient help start' shows the usage",
 		"start a -command b -log=maybe":     `log: "maybe" is neither true nor false (or yes/no, y/n, 1/0, on/off); 'pmclient help start' shows the usage`,

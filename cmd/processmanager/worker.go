@@ -220,6 +220,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*superv
 		Held:    greeting.Held,
 		Ending:  greeting.Shutdown,
 		Proc:    "/proc",
+		Etc:     "/etc",
 		Dir:     h.Dir,
 		Environ: os.Environ(),
 		Upgrade: func(ctx context.Context, number uint64) (process.Upgrade, error) {

@@ -20,6 +20,7 @@ type Param struct {
 	Help     string
 	Alone    string // what it stands for without a value; empty: it has one, or is a flag
 	Required bool
+	Lines    bool               // the value is a text of lines, which may be given one by one
 	Most     int                // bytes of the value; 0: maxValue
 	old      string             // another name of it, which scripts of earlier programs use
 	set      func(string) error // reads the value

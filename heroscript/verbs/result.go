@@ -109,6 +109,7 @@ func status(o process.Outcome) string {
 	row("waits for", awaited(s.WaitsFor))
 	row("command", firstLine(s.Command, 200))
 	row("directory", s.Dir)
+	environmentRows(row, s.Spec)
 	if s.Deadline > 0 {
 		row("deadline", Seconds(s.Deadline.Seconds())+" from the start of a run")
 	}
@@ -160,6 +161,16 @@ func status(o process.Outcome) string {
 	var b strings.Builder
 	g.write(&b)
 	return b.String()
+}
+
+// environmentRows show what a run gets beside its command and its directory.
+func environmentRows(row func(name, value string), s process.Spec) {
+	for i := range process.Fields {
+		f := &process.Fields[i]
+		if f.Group == process.GroupRun && f.Name != "command" && f.Name != "dir" {
+			row(strings.ReplaceAll(f.Name, "_", " "), f.Shown(s))
+		}
+	}
 }
 
 // keptLog is where the output is kept, with the limits that were asked for.

@@ -28,6 +28,8 @@ var noon = time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
 func running() process.Status {
 	s := process.NewStatus(process.Spec{
 		Name: "web", Command: "exec ./web \\\n  -port 80", Dir: "/srv", Logging: process.Logging{Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 22, LogBlock: true}, Ending: process.Ending{Deadline: 90*time.Second + 1, StopSignal: 2, StopTimeout: new(1500 * time.Millisecond)},
+		Environment: process.Environment{Env: "A=a secret\nB=another", EnvFile: "-/etc/web.env", User: "www-data", Group: "33", Umask: "0027", Nice: -5,
+			OOMScoreAdj: 500, NoNewPrivileges: true, Rlimits: rlimits(), Stdin: "file:/srv/input"},
 		Schedule: process.Schedule{Cron: "0 3 * * *"},
 		Restarting: process.Restarting{Restart: process.RestartOnFailure, RestartDelay: 2 * time.Second, RestartMaxDelay: 90 * time.Second,
 			RestartLimit: 5, RestartWindow: 10 * time.Minute, SuccessCodes: "0,143", Autostart: true},
@@ -52,6 +54,14 @@ func running() process.Status {
 	s.LastRun = new(failed().Run)
 	s.LastRun.Number = 7
 	return s
+}
+
+// rlimits has one of each.
+func rlimits() (all process.Rlimits) {
+	for i := range all {
+		all[i] = fmt.Sprintf("%d:unlimited", i)
+	}
+	return all
 }
 
 // failed is at rest, and has an end to tell of.

@@ -18,7 +18,7 @@ func fieldParams(set func(f *process.Field, value string) error) (params []Param
 		if f.Default != "" {
 			help += " (default " + f.Default + ")"
 		}
-		params = append(params, Param{Name: f.Name, Value: f.Value, Help: help, Most: ownBound, set: func(v string) error { return set(f, v) }})
+		params = append(params, Param{Name: f.Name, Value: f.Value, Help: help, Lines: f.Lines, Most: ownBound, set: func(v string) error { return set(f, v) }})
 	}
 	return params
 }

@@ -21,11 +21,15 @@ type Field struct {
 	Choices []string // the only values of a text; or of a bool that is no flag: for false, for true
 	Live    bool     // a change acts on a tree that runs
 	Always  bool     // JSON has it in any case
+	Lines   bool     // a text of lines, which may be given one by one
 	Help    string   // one line
 
 	in    func(*Spec) any                   // points to the field
 	clean func(text string) (string, error) // of a text: as it is kept; nil: as it was given
 	check func(value any) error
+	least int // of a number that may be negative
+
+	hidden bool // lines NAME=VALUE of which the names alone are shown
 }
 
 // Group says what a field belongs to.
@@ -44,13 +48,14 @@ const (
 
 // Fields is the table: all fields of a spec but its name and job id, which are not
 // part of what is compared and changed.
-var Fields = []Field{
+var Fields = slices.Concat([]Field{
 	{Name: "command", JSON: "command", Group: GroupRun, Value: "COMMAND", Always: true,
 		Help: "run by /bin/sh -c; may span lines",
 		in:   func(s *Spec) any { return &s.Command }, check: func(v any) error { return ValidateCommand(v.(string)) }},
 	{Name: "dir", JSON: "dir", Group: GroupRun, Value: "DIRECTORY",
 		Help: "working directory; without it, that of the daemon when the process was defined",
 		in:   func(s *Spec) any { return &s.Dir }, check: func(v any) error { return validateDir(v.(string)) }},
+}, environmentFields(), []Field{
 	{Name: "cron", JSON: "cron", Group: GroupSchedule, Value: "SCHEDULE", Live: true,
 		Help: "run at these times: five fields, @every 10s, @daily …",
 		in:   func(s *Spec) any { return &s.Cron }}, // package schedule says what it may be
@@ -132,7 +137,7 @@ var Fields = []Field{
 	{Name: "log_full", JSON: "log_full", Group: GroupLog, Value: "WHAT", Default: "drop", Choices: []string{"drop", "block"}, Live: true,
 		Help: "on a full disk: drop (and count) what is written, or block the writers",
 		in:   func(s *Spec) any { return &s.LogBlock }},
-}
+})
 
 // FieldNamed finds a field by its name.
 func FieldNamed(name string) *Field {
@@ -170,7 +175,7 @@ func (f *Field) Set(s *Spec, text string) (err error) {
 	case *int64:
 		*v, err = ParseSize(text)
 	case *int:
-		*v, err = parseCount(text)
+		*v, err = parseCount(text, f.least)
 	case *Signal:
 		*v, err = ParseSignal(text)
 	default:
@@ -235,6 +240,21 @@ func (f *Field) Text(s Spec) string {
 		}
 	}
 	return ""
+}
+
+// Shown is the field as it may be shown to anybody: of variables, the names alone.
+func (f *Field) Shown(s Spec) string {
+	if f.hidden {
+		return strings.Join(variables(f.Text(s)), ", ")
+	}
+	return f.Text(s)
+}
+
+// hide leaves of the field of s what may be shown.
+func (f *Field) hide(s *Spec) {
+	if v, ok := f.in(s).(*string); ok && f.hidden {
+		*v = strings.Join(variables(*v), "\n")
+	}
 }
 
 // Differs reports whether two specs mean something else by the field. What is given as
@@ -329,12 +349,15 @@ func ParseBool(text string) (bool, error) {
 	return false, fmt.Errorf("%s is neither true nor false (or yes/no, y/n, 1/0, on/off)", Printable(text))
 }
 
-func parseCount(text string) (int, error) {
+func parseCount(text string, least int) (int, error) {
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > math.MaxInt32 {
-		return 0, fmt.Errorf("%s is not a number: 1 or more", Printable(text))
+	switch {
+	case err == nil && least <= n && n <= math.MaxInt32:
+		return n, nil
+	case least < 0:
+		return 0, fmt.Errorf("%s is not a number: %d or more", Printable(text), least)
 	}
-	return n, nil
+	return 0, fmt.Errorf("%s is not a number: 1 or more", Printable(text))
 }
 
 func enoughBytes(n, least int64) error {

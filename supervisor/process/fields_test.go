@@ -2,6 +2,7 @@ package process
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 func full() Spec {
 	return Spec{
 		Name: "web", Command: "echo 'a' > \"b\" && c", Dir: "/srv",
+		Environment: Environment{Env: "A=1\nB=x=y ", EnvFile: "-/etc/web.env", User: "www-data", Group: "33", Umask: "0027", Nice: -5,
+			OOMScoreAdj: -1000, NoNewPrivileges: true, Rlimits: allRlimits(), Stdin: "file:/srv/input"},
 		Schedule: Schedule{Cron: "@daily"},
 		Restarting: Restarting{Restart: RestartOnFailure, RestartDelay: 2 * time.Second, RestartMaxDelay: 90 * time.Second,
 			RestartLimit: 5, RestartWindow: 10 * time.Minute, SuccessCodes: "0,143", Autostart: true},
@@ -21,6 +24,14 @@ func full() Spec {
 		Ending:   Ending{Deadline: 1500 * time.Millisecond, StopSignal: 2, StopTimeout: new(time.Duration)},
 		Logging:  Logging{Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 30, LogBlock: true},
 	}
+}
+
+// allRlimits has a limit of each resource.
+func allRlimits() (all Rlimits) {
+	for i := range all {
+		all[i] = fmt.Sprintf("%d:unlimited", i)
+	}
+	return all
 }
 
 // Every field of Spec but its name and job id has one row, with a name of its own, and
@@ -54,8 +65,14 @@ func TestTheTableHasEveryField(t *testing.T) {
 		}
 	}
 	count := 0
-	for _, group := range []any{Schedule{}, Probing{}, Restarting{}, Ordering{}, Ending{}, Logging{}} {
-		count += reflect.TypeOf(group).NumField()
+	for _, group := range []any{Environment{}, Schedule{}, Probing{}, Restarting{}, Ordering{}, Ending{}, Logging{}} {
+		for i := range reflect.TypeOf(group).NumField() {
+			if field := reflect.TypeOf(group).Field(i).Type; field.Kind() == reflect.Array {
+				count += field.Len()
+			} else {
+				count++
+			}
+		}
 	}
 	if count += 2; count != len(Fields) { // Command, Dir
 		t.Errorf("%d rows for %d fields", len(Fields), count)
@@ -87,8 +104,13 @@ func TestFieldsAreReadBack(t *testing.T) {
 
 func TestJSONHasUnitsAndTheNamesThatClientsRead(t *testing.T) {
 	data, err := full().MarshalJSON()
-	want := `{"name":"web","command":"echo 'a' > \"b\" && c","dir":"/srv","cron":"@daily","ready_probe":"log:up","ready_timeout_seconds":61,"health_probe":"tcp:[::1]:80","health_period_seconds":1,"health_timeout_seconds":2,"health_failures":5,"health_action":"none","watchdog_seconds":30,` +
-		`"needs":"db,migrate:completed","after":"cache",` +
+	want := `{"name":"web","command":"echo 'a' > \"b\" && c","dir":"/srv","env":"A=1\nB=x=y ","env_file":"-/etc/web.env","user":"www-data","group":"33",` +
+		`"umask":"0027","nice":-5,"oom_score_adj":-1000,"no_new_privileges":true,"stdin":"file:/srv/input",` +
+		`"rlimit_as":"0:unlimited","rlimit_core":"1:unlimited","rlimit_cpu":"2:unlimited","rlimit_data":"3:unlimited",` +
+		`"rlimit_fsize":"4:unlimited","rlimit_locks":"5:unlimited","rlimit_memlock":"6:unlimited","rlimit_msgqueue":"7:unlimited",` +
+		`"rlimit_nice":"8:unlimited","rlimit_nofile":"9:unlimited","rlimit_nproc":"10:unlimited","rlimit_rss":"11:unlimited",` +
+		`"rlimit_rtprio":"12:unlimited","rlimit_rttime":"13:unlimited","rlimit_sigpending":"14:unlimited","rlimit_stack":"15:unlimited","cron":"@daily",` +
+		`"ready_probe":"log:up","ready_timeout_seconds":61,"health_probe":"tcp:[::1]:80","health_period_seconds":1,"health_timeout_seconds":2,"health_failures":5,"health_action":"none","watchdog_seconds":30,"needs":"db,migrate:completed","after":"cache",` +
 		`"restart":"on-failure","restart_delay_seconds":2,"restart_max_delay_seconds":90,"restart_limit":5,"restart_window_seconds":600,"success_codes":"0,143","autostart":true,` +
 		`"deadline_seconds":1.5,"stop_signal":"INT",` +
 		`"stop_timeout_seconds":0,"log_enabled":true,"log_max_size":1048576,"log_max_files":3,"log_max_age":3600,"log_max_total":1073741824,"log_full":"block"}`
@@ -113,6 +135,9 @@ func TestStatusIsOneJSONObject(t *testing.T) {
 		if strings.Count(string(data), part) != 1 {
 			t.Errorf("%s is not there once: %s", part, data)
 		}
+	}
+	if strings.Contains(string(data), "x=y") || !strings.Contains(string(data), `"env":["A","B"]`) {
+		t.Errorf("it shows what a variable holds, or not its name: %s", data)
 	}
 	var back Status
 	if err := json.Unmarshal(data, &back); err != nil || !reflect.DeepEqual(back, s) {
@@ -157,6 +182,21 @@ func TestSetSaysWhatIsWrong(t *testing.T) {
 		"restart_window":    {"x", "-1"},
 		"success_codes":     {"256", "-1", "0 143", "0;143", ",", "0,", "TERM", "99999999999999999999", strings.Repeat("0,", 2000) + "0"},
 		"autostart":         {"maybe", "2"},
+		"env":               {"A", "A=1\nB", "=1", "1A=1", "A B=1", "A-B=1", "A=1\nA=2", "A=\x00", "A=\xff", "PROCESSMANAGER_RUN=7", "\xff=1", "A=" + strings.Repeat("x", MaxEnv)},
+		"env_file":          {"etc/x", "-", "--/x", "/x\x00", "-x"},
+		"user":              {"a b", "a:b", "-1", "4294967295", "99999999999999999999", "a\n", "\xff", "a/b", strings.Repeat("u", MaxAccount+1), " "},
+		"group":             {"a,b", "+7", "4294967295"},
+		"umask":             {"8", "1000", "0o27", "-1", "00022", "rwx", "0x1"},
+		"nice":              {"-21", "20", "x", "1.5", "99999999999999999999"},
+		"oom_score_adj":     {"-1001", "1001", "-", "-9223372036854775809"},
+		"no_new_privileges": {"maybe"},
+		"stdin":             {"file:", "file:x", "/x", "Null", "file:/a\x00"},
+		"rlimit_nofile":     {"x", "-1", "1:", ":1", "1:2:3", "2:1", "unlimited:1", "1K", "1.5", "99999999999999999999", "Unlimited", " 1", "+1"},
+		"rlimit_as":         {"x", "-1", "1X", "2M:1M", "9223372036854775808"},
+		"rlimit_cpu":        {"1.5", "x", "-1s", "101y"},
+		"rlimit_rttime":     {"0.0000001", "x"},
+		"rlimit_nice":       {"41", "-1"},
+		"rlimit_rtprio":     {"100", "1:100"},
 	} {
 		f := FieldNamed(name)
 		if f == nil {
@@ -179,4 +219,76 @@ func TestSetSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: empty is not its default: %v", Fields[i].Name, err)
 		}
 	}
+}
+
+// What means the same is kept the same way, so that it is no difference.
+func TestTextsOfTheEnvironmentAreKeptInOneWay(t *testing.T) {
+	for _, c := range []struct{ field, given, kept string }{
+		{"env", "B=2\n\n  A= 1 \n\tC=\n", "A= 1 \nB=2\nC="},
+		{"env", "A=b=c", "A=b=c"},
+		{"umask", "27", "0027"},
+		{"umask", "0", "0000"},
+		{"rlimit_nofile", "1024:1024", "1024"},
+		{"rlimit_nofile", "0010:infinity", "10:unlimited"},
+		{"rlimit_nofile", "unlimited", "unlimited"},
+		{"rlimit_nofile", "0", "0"},
+		{"rlimit_as", "64K:1M", "65536:1048576"},
+		{"rlimit_cpu", "10m:1h", "600:3600"},
+		{"rlimit_rttime", "200ms:1.5", "0.2:1.5"},
+		{"rlimit_nice", "40", "40"},
+	} {
+		var s Spec
+		f := FieldNamed(c.field)
+		if err := f.Set(&s, c.given); err != nil || f.Text(s) != c.kept {
+			t.Errorf("%s: %q is kept as %q, %v", c.field, c.given, f.Text(s), err)
+		}
+	}
+}
+
+func TestLimitsAreInTheUnitOfSetrlimit(t *testing.T) {
+	var s Spec
+	for name, text := range map[string]string{"rlimit_core": "0", "rlimit_cpu": "10m:unlimited", "rlimit_rttime": "0.5", "rlimit_stack": "8M", "rlimit_nofile": "10:20"} {
+		if err := FieldNamed(name).Set(&s, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []Rlimit{{"core", 0, 0}, {"cpu", 600, Unlimited}, {"nofile", 10, 20}, {"rttime", 500000, 500000}, {"stack", 8 << 20, 8 << 20}}
+	if got := s.Limits(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Neither an error nor a status tells what a variable holds.
+func TestWhatAVariableHoldsIsNotTold(t *testing.T) {
+	for _, text := range []string{"hunter2", "A=1\nhunter2", "A=hunter2\nA=hunter2", "A=hunter2\x00", "A=hunter2\xff", "hunter2 =x", "PROCESSMANAGER_NAME=hunter2", "A=" + strings.Repeat("hunter2", MaxEnv)} {
+		err := FieldNamed("env").Set(&Spec{}, text)
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%.20q: %v", text, err)
+		}
+	}
+	s := NewStatus(Spec{Name: "a", Command: "true", Environment: Environment{Env: "A=hunter2\nB=hunter2"}}, Running)
+	if text := fmt.Sprintf("%+v", s); strings.Contains(text, "hunter2") || s.Env != "A\nB" {
+		t.Errorf("%s", text)
+	}
+	if got := FieldNamed("env").Shown(Spec{Environment: Environment{Env: "A=hunter2\nB=hunter2"}}); got != "A, B" {
+		t.Errorf("%q", got)
+	}
+}
+
+func FuzzEnvironment(f *testing.F) {
+	f.Add("A=1\n B=2", "10:20", "027")
+	f.Fuzz(func(t *testing.T, env, limit, umask string) {
+		for name, text := range map[string]string{"env": env, "rlimit_as": limit, "rlimit_cpu": limit, "rlimit_nofile": limit, "umask": umask} {
+			var s, again Spec
+			f := FieldNamed(name)
+			if f.Set(&s, text) != nil {
+				continue
+			}
+			if err := f.Set(&again, f.Text(s)); err != nil || again != s {
+				t.Errorf("%s: %q is kept as %q, and that as %q, %v", name, text, f.Text(s), f.Text(again), err)
+			}
+			s.Limits()
+			s.Mask()
+		}
+	})
 }

@@ -5,20 +5,41 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // MarshalJSON writes the fields by their names in the table, in its order: times as
 // seconds, sizes as bytes, the others as text. The default is left out, but where
-// clients always find the field.
-func (s Spec) MarshalJSON() ([]byte, error) {
+// clients always find the field. It holds all there is, for whoever keeps it; a [Status]
+// is for showing.
+func (s Spec) MarshalJSON() ([]byte, error) { return s.marshal((*Field).json), nil }
+
+// marshal writes each field as value has it.
+func (s Spec) marshal(value func(*Field, Spec) []byte) []byte {
 	b := append([]byte(`{"name":`), quoted(s.Name)...)
 	for i := range Fields {
 		if f := &Fields[i]; f.Always || f.Text(s) != "" {
-			b = append(append(append(append(b, ','), quoted(f.JSON)...), ':'), f.json(s)...)
+			b = append(append(append(append(b, ','), quoted(f.JSON)...), ':'), value(f, s)...)
 		}
 	}
-	return append(b, '}'), nil
+	return append(b, '}')
+}
+
+// shownJSON is the field of s as a value that may be shown to anybody: of variables, an
+// array of the names.
+func (f *Field) shownJSON(s Spec) []byte {
+	if !f.hidden {
+		return f.json(s)
+	}
+	b := []byte{'['}
+	for i, name := range variables(f.Text(s)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, quoted(name)...)
+	}
+	return append(b, ']')
 }
 
 // UnmarshalJSON reads what MarshalJSON writes. Other names are ignored.
@@ -61,13 +82,20 @@ func (f *Field) json(s Spec) []byte {
 // whoever needs it to be valid asks Validate.
 func (f *Field) setJSON(s *Spec, raw json.RawMessage) error {
 	text := string(raw)
-	if raw[0] == '"' {
+	switch raw[0] {
+	case '"':
 		if err := json.Unmarshal(raw, &text); err != nil {
 			return err
 		}
+	case '[':
+		var lines []string
+		if err := json.Unmarshal(raw, &lines); err != nil {
+			return err
+		}
+		text = strings.Join(lines, "\n")
 	}
 	lenient := *f
-	lenient.check = nil
+	lenient.check, lenient.clean = nil, nil
 	return lenient.Set(s, text)
 }
 

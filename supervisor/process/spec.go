@@ -37,6 +37,7 @@ type Spec struct {
 	Command string // run by /bin/sh -c, byte for byte
 	Dir     string // working directory; empty: the daemon's own when the process is defined
 	JobID   string // recorded on the runs that it starts; in JSON it belongs to a run
+	Environment
 	Schedule
 	Restarting
 	Probing

@@ -115,8 +115,12 @@ func (r *RunRecord) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &recorded{Run: &r.Run})
 }
 
-// NewStatus is the part of a status that comes from the spec.
+// NewStatus is the part of a status that comes from the spec. A status is shown: of
+// variables it has the names alone.
 func NewStatus(s Spec, state State) Status {
+	for i := range Fields {
+		Fields[i].hide(&s)
+	}
 	job := s.JobID
 	s.JobID, s.StopSignal, s.StopTimeout = "", s.EndSignal(), new(s.Grace())
 	return Status{Spec: s, Condition: Condition{State: state}, Run: Run{JobID: job}}
@@ -142,10 +146,7 @@ type facts struct {
 
 // MarshalJSON writes one object: the spec's fields, then the others.
 func (s Status) MarshalJSON() ([]byte, error) {
-	spec, err := s.Spec.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
+	spec := s.Spec.marshal((*Field).shownJSON)
 	rest, err := json.Marshal(facts{int64(math.Ceil(s.Spec.Deadline.Seconds())), &s.Condition, &s.Run})
 	if err != nil {
 		return nil, err

@@ -90,6 +90,13 @@ func (h *Host) Probe(ctx context.Context, p Plan, command string) (err error) {
 
 // help has the keeper start the command and waits for its end. exit is empty for a success.
 func (h *Host) help(ctx context.Context, p Plan, group Group, command string) (words, exit string, err error) {
+	c, err := h.command(p, command)
+	if err != nil {
+		return "", "", err
+	}
+	if c.Settings != nil {
+		c.Settings.Input = "" // that is the run's
+	}
 	dir, err := group.Dir()
 	if err != nil {
 		return "", "", err
@@ -100,10 +107,13 @@ func (h *Host) help(ctx context.Context, p Plan, group Group, command string) (w
 		return "", "", err
 	}
 	defer reader.Close()
+	if err := giveTo(c.Settings, writer); err != nil {
+		writer.Close()
+		return "", "", err
+	}
 	heard := make(chan string, 1)
 	go func() { heard <- lastWords(reader) }()
 
-	c := h.command(p, command)
 	c.Group, c.Output = dir, writer
 	unlimited, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()

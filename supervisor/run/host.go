@@ -27,6 +27,7 @@ type Host struct {
 	Keeper  Keeper
 	Clock   Clock
 	Procfs  string   // "/proc"
+	Etc     string   // "/etc": its passwd and group
 	FIFOs   string   // directory
 	Sockets *Sockets // at which runs say how they are; nil: there are none
 	Environ []string // of the daemon; runs get a part of it

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +50,10 @@ func (b *birth) spawn() error {
 			return err
 		}
 	}
+	c, err := h.command(b.Plan, b.Spec.Command)
+	if err != nil {
+		return err
+	}
 	if err := b.group.Make(); err != nil {
 		return err
 	}
@@ -60,7 +63,6 @@ func (b *birth) spawn() error {
 		return err
 	}
 	h.at(PointMarked)
-	var err error
 	if b.unwatch, err = h.Watch(b.group, b.changed); err != nil {
 		return err
 	}
@@ -75,18 +77,20 @@ func (b *birth) spawn() error {
 		return err
 	}
 	defer output.Close()
+	if err := giveTo(c.Settings, output); err != nil {
+		return err
+	}
 	b.Output.Begin(b.ID.Run)
 	if b.pump, err = moveFrom(b.Plan, output); err != nil {
 		return err
 	}
 	h.at(PointPiped)
-	c := h.command(b.Plan, b.Spec.Command)
 	c.Group, c.Output = dir, output
 	if b.Spec.Notifies() && h.Sockets != nil {
 		if err := b.makeSocket(c.Settings); err != nil {
 			return err
 		}
-		c.Env = append(c.Env, notifyEnviron(b.notify.Path, b.Spec.Probing)...)
+		c.Env = mergeEnv(c.Env, notifyEnviron(b.notify.Path, b.Spec.Probing))
 	}
 	b.start, b.boot = time.Now(), h.Clock.Now()
 	b.leader, err = h.Keeper.Spawn(context.Background(), b.ID, c, b.socket)
@@ -135,24 +139,6 @@ func (b *birth) take(r *Run) {
 		b.socket.Close()
 		b.socket = nil
 	}
-}
-
-// command is what the shell is to run as the run does, or as what belongs to it.
-func (h *Host) command(p Plan, command string) proc.Command {
-	return proc.Command{
-		Argv: []string{"/bin/sh", "-c", command},
-		Env:  proc.Environment(h.Environ, p.environ()...),
-		Dir:  p.Spec.Dir,
-	}
-}
-
-// environ tells a run which it is.
-func (p *Plan) environ() []string {
-	env := []string{"PROCESSMANAGER_NAME=" + p.ID.Name, "PROCESSMANAGER_RUN=" + strconv.FormatUint(p.ID.Run, 10)}
-	if p.JobID != "" {
-		env = append(env, "PROCESSMANAGER_JOBID="+p.JobID)
-	}
-	return env
 }
 
 // moveFrom begins to move what comes out of a FIFO.

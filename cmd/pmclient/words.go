@@ -1,0 +1,75 @@
+package main
+
+import (
+	"flag"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/freeflowuniverse/processmanager/heroscript"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// cutWords takes a command as words off the arguments: what stands behind the first --
+// that is no flag's value.
+func cutWords(f *flag.FlagSet, args []string) (before, command []string, given bool) {
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			return args[:i], args[i+1:], true
+		}
+		name := strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-")
+		if known := f.Lookup(name); name != arg && known != nil {
+			if flag, ok := known.Value.(interface{ IsBoolFlag() bool }); !ok || !flag.IsBoolFlag() {
+				i++ // its value, whatever it is
+			}
+		}
+	}
+	return args, nil, false
+}
+
+// addCommand gives an action a command that was given as words.
+func addCommand(a *heroscript.Action, verb string, words []string) error {
+	if _, twice := a.Get("command"); twice {
+		return usageOf(verb, "the command is given twice: as -command, and behind --")
+	}
+	if len(words) == 0 || words[0] == "" {
+		return usageOf(verb, "a command is missing behind --: a program and its arguments")
+	}
+	for i, w := range words {
+		if !utf8.ValidString(w) {
+			return usageOf(verb, "word %d of the command, %s, is not UTF-8: put the command in a file and run that", i+1, process.Printable(w))
+		}
+	}
+	a.Params = append(a.Params, heroscript.Param{Key: "command", Value: commandOf(words)})
+	return nil
+}
+
+// commandOf is a command for the shell that executes a program with exactly these words.
+// The program takes the shell's place, so that it is the main process.
+func commandOf(words []string) string {
+	var b strings.Builder
+	b.WriteString("exec")
+	if strings.HasPrefix(words[0], "-") {
+		b.WriteString(" --") // it is no option of exec
+	}
+	for i, w := range words {
+		b.WriteByte(' ')
+		if isPlain(w) && !(i == 0 && strings.Contains(w, "=")) {
+			b.WriteString(w)
+		} else {
+			b.WriteString("'" + strings.ReplaceAll(w, "'", `'\''`) + "'")
+		}
+	}
+	return b.String()
+}
+
+// isPlain reports whether a word means itself to every shell without quotes.
+func isPlain(word string) bool {
+	for i := 0; i < len(word); i++ {
+		c := word[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("_@%+=:,./-", c) >= 0) {
+			return false
+		}
+	}
+	return word != ""
+}
