@@ -61,9 +61,31 @@ var kinds = []kind{
 	{name: "drip", script: text(`i=0; trap 'say lines $R $i; say exit $R 7; exit 7' TERM
 		while :; do for k in 1 2 3 4 5; do echo line $R $((i+1)); i=$((i+1)); done; sleep 0.1; done`),
 		spec: func(r *rand.Rand, s *process.Spec) { s.Log = true }},
+	{name: "crashes", ends: true, script: func(r *rand.Rand) string {
+		code := 1 + r.IntN(125)
+		return fmt.Sprintf("sleep %.3f; say exit $R %d; exit %d", r.Float64(), code, code)
+	}, spec: comesBack(process.RestartOnFailure)},
+	{name: "crashes and recovers", ends: true, script: text(`C=$((R % 4)); say exit $R $C; exit $C`), spec: comesBack(process.RestartOnFailure)},
+	{name: "always comes back", ends: true, script: text(`C=$((R % 2)); say exit $R $C; exit $C`), spec: comesBack(process.RestartAlways)},
+	{name: "kills itself and comes back", ends: true, script: func(r *rand.Rand) string {
+		signal := []int{1, 9, 10, 14, 15}[r.IntN(5)]
+		return fmt.Sprintf("sleep %.3f; say signal $R %d; kill -%d $$", r.Float64(), signal, signal)
+	}, spec: comesBack(process.RestartOnFailure)},
+	{name: "serves until its deadline", script: text("exec sleep 1000"), spec: func(r *rand.Rand, s *process.Spec) {
+		comesBack(process.RestartOnFailure)(r, s)
+		s.Deadline = milliseconds(r, 100, 2000)
+	}},
+	{name: "serves", script: text("exec sleep 1000"), spec: comesBack(process.RestartAlways)},
 	{name: "burns", ends: true, script: func(r *rand.Rand) string {
 		return fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); done; times >"$S.cpu.$R"; say exit $R 0; exit 0`, r.IntN(300_000/slowdown))
 	}},
+}
+
+// comesBack is for services, whose delays stay short.
+func comesBack(policy process.RestartPolicy) func(*rand.Rand, *process.Spec) {
+	return func(r *rand.Rand, s *process.Spec) {
+		s.Restart, s.RestartMaxDelay = policy, milliseconds(r, 1000, 3000)
+	}
 }
 
 func text(s string) func(*rand.Rand) string { return func(*rand.Rand) string { return s } }

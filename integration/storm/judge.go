@@ -34,6 +34,9 @@ func (p *player) judge(s process.Status) error {
 	if err == nil && s.State.AtRest() && s.LastRun != nil {
 		err = judgeRest(s.State, *s.LastRun)
 	}
+	if err == nil && p.spec.Restart != "" {
+		err = p.judgeRestarts(s, told)
+	}
 	if err == nil && s.State == process.Running && !p.kind.ends && p.spec.Deadline == 0 {
 		err = p.judgeAlive(s, told)
 	}
@@ -51,7 +54,7 @@ func (p *player) judge(s process.Status) error {
 
 func (p *player) judgeDefinition(s process.Status) error {
 	if s.Name != p.name || s.Command != p.spec.Command || s.Log != p.spec.Log || s.Cron != p.spec.Cron ||
-		s.Deadline != p.spec.Deadline || s.Grace() != p.spec.Grace() {
+		s.Deadline != p.spec.Deadline || s.Restart != p.spec.Restart || s.Grace() != p.spec.Grace() {
 		return fmt.Errorf("it is not what was asked for: %+v", p.spec)
 	}
 	return nil
@@ -78,6 +81,46 @@ func (p *player) judgeNumbers(s process.Status, told story) error {
 		}
 	}
 	return nil
+}
+
+// judgeRestarts is for what comes back by itself: it does, not too soon, and each time is
+// counted.
+func (p *player) judgeRestarts(s process.Status, told story) error {
+	if last := s.LastRun; last != nil && s.State == process.Failed && !p.wasAsked(last.Number) {
+		return fmt.Errorf("it is at rest after a run that ended by %v, and must come back", last.Cause)
+	}
+	if last := s.LastRun; last != nil && s.State == process.Completed && (p.spec.Restart == process.RestartAlways || show(last.ExitCode) != 0) {
+		return fmt.Errorf("it has completed, and must come back")
+	}
+	if s.State == process.Backoff && (s.NextAttempt.IsZero() || time.Until(s.NextAttempt) > p.spec.LongestDelay()) {
+		return fmt.Errorf("the next attempt comes at %v", s.NextAttempt)
+	}
+	if p.base == 0 || p.storm.hard() || p.over {
+		return nil
+	}
+	newest := newestRun(s)
+	most := int(newest - p.base)
+	if s.State == process.Starting { // that one is not shown yet
+		most++
+	}
+	least := 0 // a number that was given out may not have been used
+	for run, f := range told.runs {
+		if run > p.base && run <= newest && f.leader != 0 {
+			least++
+		}
+	}
+	if s.Restarts < least || s.Restarts > most {
+		return fmt.Errorf("it counts %d restarts since run %d, there were %d to %d", s.Restarts, p.base, least, most)
+	}
+	if last := s.LastRun; last != nil && s.Number > p.base && s.Number == last.Number+1 && !s.Start.IsZero() && s.Start.Sub(last.End) < time.Second-20*time.Millisecond {
+		return fmt.Errorf("run %d began %v after the end of the one before", s.Number, s.Start.Sub(last.End))
+	}
+	return nil
+}
+
+// wasAsked reports whether a run may have been asked to end.
+func (p *player) wasAsked(run uint64) bool {
+	return slices.ContainsFunc(p.asked, func(s span) bool { return s.from <= run && run <= s.to })
 }
 
 // judgeAlive is for a tree that lives until it is asked to end.
@@ -155,7 +198,7 @@ func (p *player) judgeEnded(r process.Run, told story) error {
 	if f == nil {
 		f = &facts{lines: -1}
 	}
-	asked := slices.ContainsFunc(p.asked, func(s span) bool { return s.from <= r.Number && r.Number <= s.to })
+	asked := p.wasAsked(r.Number)
 	from := r.Start
 	if from.IsZero() {
 		from = p.born

@@ -34,6 +34,7 @@ type player struct {
 	halted  bool   // stop was answered, nothing was asked since
 	leaving bool   // delete was asked for
 	over    bool   // the daemon is ending
+	base    uint64 // the run that was asked for last; those behind it came by themselves; 0: not known
 
 	requests map[string]int // by what became of them
 	slowest  time.Duration
@@ -202,7 +203,7 @@ func (p *player) create() error {
 	p.life++
 	p.file = fmt.Sprintf("%s/told/%s.%d", p.storm.dir, p.name, p.life)
 	p.kind, p.spec = invent(p.random, p.name, p.file)
-	p.newest, p.asked, p.halted, p.leaving, p.born = 0, nil, false, false, time.Now()
+	p.newest, p.asked, p.halted, p.leaving, p.born, p.base = 0, nil, false, false, time.Now(), 0
 	for {
 		var s process.Status
 		o, err := p.do("start "+p.kind.name, func(ctx context.Context, pm *client.Client) (err error) {
@@ -211,7 +212,7 @@ func (p *player) create() error {
 		})
 		switch {
 		case o == answered:
-			p.exists = true
+			p.exists, p.base = true, s.Number
 			return p.judge(s)
 		case o == refused:
 			return p.fail("start: %w", err)
@@ -250,7 +251,7 @@ func (p *player) change(what string, ends bool, request func(context.Context, *c
 	if ends {
 		p.asked = append(p.asked, span{p.newest, ^uint64(0)})
 	}
-	p.halted = false
+	p.halted, p.base = false, 0
 	o, err = p.do(what, func(ctx context.Context, pm *client.Client) (err error) {
 		s, err = request(ctx, pm)
 		return err
@@ -266,6 +267,9 @@ func (p *player) change(what string, ends bool, request func(context.Context, *c
 		if s, gone, err = p.settled(); err != nil || gone {
 			return o, s, gone, err
 		}
+	}
+	if o == answered && (what == "restart" || what == "start by name") && !s.AlreadyRunning {
+		p.base = s.Number
 	}
 	if ends { // runs that come later were not asked
 		p.asked[len(p.asked)-1].to = newestRun(s)
@@ -394,7 +398,7 @@ func (p *player) await() error {
 		if err := p.judge(s); err != nil {
 			return err
 		}
-		if s.State.AtRest() || p.spec.Cron != "" && newestRun(s) > before {
+		if s.State.AtRest() || (p.spec.Cron != "" || p.spec.Restart != "") && newestRun(s) > before {
 			return nil
 		}
 	}
