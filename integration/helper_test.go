@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,6 +90,22 @@ func TestProbeEndsWithTheRun(t *testing.T) {
 	eventually(t, "the probe is ended", func() bool { return !running(probe) })
 	d.noProbeGroups()
 	d.nobodyLeft("web", 1)
+}
+
+// The daemon's own end waits for the ends of probes: else their groups would be left.
+func TestProbesEndWithTheDaemon(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	for i := range 20 {
+		d.start(probed(fmt.Sprint("web", i), "exec sleep 1000", fmt.Sprintf("echo $$ > %s/probe%d; sleep 1000", d.dir, i)))
+	}
+	d.pidFrom("probe7")
+	if code := d.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if left, _ := filepath.Glob(d.cgroup + "/*/"); len(left) > 0 {
+		t.Errorf("groups are left: %q", left)
+	}
 }
 
 // A probe whose worker is dead is nobody's: the next worker ends it, without a word, and asks

@@ -398,6 +398,7 @@ func (s *Supervisor) Close() error {
 	s.mu.Unlock()
 	s.endAll(all)
 	s.loops.Wait()
+	s.host.AwaitProbes() // their groups are below the one that is removed
 	closed := make(chan error, 1)
 	go func() { closed <- s.closeParts() }()
 	select {

@@ -88,6 +88,20 @@ func (h *Host) Probe(ctx context.Context, p Plan, command string) (err error) {
 	return err
 }
 
+// AwaitProbes waits until no probe is under way, when no run is any more. Those that SIGKILL
+// does not end are not waited for.
+func (h *Host) AwaitProbes() {
+	ended := make(chan struct{})
+	go func() {
+		h.probes.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(killLimit):
+	}
+}
+
 // help has the keeper start the command and waits for its end. exit is empty for a success.
 func (h *Host) help(ctx context.Context, p Plan, group Group, command string) (words, exit string, err error) {
 	c, err := h.command(p, command)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,8 @@ type Host struct {
 
 	// Ask asks a probe once, see [probe.Turns].
 	Ask func(ctx context.Context, p process.Probe, limit time.Duration, exec func(context.Context, string) error) error
+
+	probes sync.WaitGroup // under way
 }
 
 // Group is a cgroup. [cgroup.Group] is one.

@@ -117,7 +117,7 @@ func (r *Run) probe(work func(ctx context.Context) error) {
 	b.cancel = cancel
 	b.gen++
 	e, owner := Event{Run: r.ID.Run, kind: eventProbed, gen: b.gen}, r.owner
-	go func() {
+	r.host.probes.Go(func() {
 		defer cancel()
 		defer border.Catch(func(fault *border.Panic) {
 			e.err = fault
@@ -127,7 +127,7 @@ func (r *Run) probe(work func(ctx context.Context) error) {
 		if ctx.Err() == nil {
 			owner.Tell(e)
 		}
-	}()
+	})
 }
 
 // probeDue is for the time of the next probe, or for one that had to pass.
