@@ -37,7 +37,7 @@ var mayImport = map[string]string{
 		"supervisor/store supervisor/keeper supervisor/logs supervisor/run supervisor/files supervisor/order supervisor/probe supervisor/schedule",
 	"supervisor/order":     "",
 	"supervisor/probe":     "supervisor/process telnet/screen",
-	"supervisor/run":       "cgroup proc telnet/screen supervisor/border supervisor/keeper supervisor/lifecycle supervisor/notify supervisor/private supervisor/probe supervisor/process golang.org/x/sys",
+	"supervisor/run":       "cgroup proc telnet/screen supervisor/border supervisor/files supervisor/keeper supervisor/lifecycle supervisor/notify supervisor/private supervisor/probe supervisor/process golang.org/x/sys",
 	"supervisor/notify":    "telnet/screen golang.org/x/sys",
 	"supervisor/lifecycle": "supervisor/process",
 	"supervisor/store":     "proc supervisor/files supervisor/private supervisor/process go.etcd.io/bbolt golang.org/x/sys",

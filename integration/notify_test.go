@@ -252,6 +252,37 @@ func TestSocketIsMadeAgainWhenTheKeeperDied(t *testing.T) {
 	d.stop("web")
 }
 
+// A run knows no other socket than the one that it was given. What others delete is made
+// again in its place, with all that was sent before.
+func TestSocketThatIsDeletedIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(d *daemon) error{
+		"socket":            func(d *daemon) error { return os.Remove(d.state + "/run/n/1") },
+		"its directory":     func(d *daemon) error { return os.RemoveAll(d.state + "/run/n") },
+		"runtime directory": func(d *daemon) error { return os.RemoveAll(d.state + "/run") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := startDaemon(t, setup{})
+			d.start(notifying("web", "STATUS=waits", "await:"+d.dir+"/go", `READY=1\nSTATUS=up`, "stay"))
+			d.says("web", "", "waits")
+			if err := remove(d); err != nil {
+				t.Fatal(err)
+			}
+			if !d.log.await(0, "was not there any more: it was made again", d.ended) {
+				t.Fatal(d.log.since(0))
+			}
+			eventually(t, "the socket is there", func() bool { return !gone(d.state + "/run/n/1") })
+			d.hangUp()
+			unix.Kill(d.worker(), unix.SIGKILL) // the keeper holds the new one
+			d.touch("go")
+			d.isIn("web", process.Running)
+			d.says("web", "", "up")
+			d.stop("web")
+		})
+	}
+}
+
 // Processes of the same user that are not of the run's tree, and root outside, are not heard.
 func TestOnlyTheRunsOwnTreeIsHeard(t *testing.T) {
 	t.Parallel()

@@ -208,6 +208,9 @@ func (s *Supervisor) closeParts() (err error) {
 	if s.mover != nil {
 		s.mover.Close()
 	}
+	if s.host != nil && s.host.Sockets != nil {
+		s.host.Sockets.Close()
+	}
 	if s.clock != nil {
 		s.clock.Close()
 	}

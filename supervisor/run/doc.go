@@ -36,6 +36,18 @@
 // its leader, and, before the first signal is sent, why it is being ended, what is to follow,
 // and what is known of the leader's exit. They are kept up as that changes.
 //
+// # What a run says of itself
+//
+// A run that asks for it has a socket (sd_notify, see package notify). Its ear looks at a
+// message, sees whether a process of the tree has sent it, and hands it to the owner's
+// goroutine; when that has dealt with it, and it stands on the group, the ear takes it out of
+// the socket, which the keeper holds. A worker that dies in between leaves it to the next.
+//
+// # Helpers
+//
+// A command that probes a run is not a run: it has a group beside the run's, and the keeper
+// clones it and forgets it. The next worker ends what it finds in such a group.
+//
 // # Ending a tree
 //
 // It is frozen (at most 100 ms), every process in it is sent the stop signal, it is thawed;
@@ -61,8 +73,10 @@
 //
 // run.go takes events and carries out actions, spawn.go brings a run about, end.go ends its
 // tree, result.go says how it went, adopt.go takes over one that goes on, orphan.go watches a
-// leader that the keeper does not know, oom.go tells whom the kernel ended for lack of
-// memory, attr.go has the attributes, fifo.go the FIFOs, meter.go the figures.
+// leader that the keeper does not know, probing.go finds out whether a run is ready and how it
+// is, helper.go runs a probe's command, ear.go and said.go take what a run says of itself,
+// oom.go tells whom the kernel ended for lack of memory, attr.go has the attributes, fifo.go
+// the FIFOs, meter.go the figures.
 //
 // The tests make up a machine (fake_test.go): one group, a keeper and a clock, in which each
 // step can fail, take long, meet a fault, or be the last of a worker.

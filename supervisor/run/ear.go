@@ -4,24 +4,34 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/files"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/notify"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
-// Sockets are those at which runs say how they are. The zero value has no directory.
+// Sockets are those at which runs say how they are.
 type Sockets struct {
 	Dir string // mode 0711: a run's user must come through
 
-	mu   sync.Mutex
-	last uint64 // number given
+	mu     sync.Mutex
+	last   uint64 // number given
+	guard  *files.Guard
+	ears   map[*ear]struct{} // whose sockets are guarded
+	closed chan struct{}
+	wait   sync.WaitGroup
 }
 
 // make makes the next one, for a user.
@@ -63,6 +73,59 @@ func (s *Sockets) again(path string, uid int) (socket *os.File, err error) {
 		err = s.passable(uid)
 	}
 	return socket, err
+}
+
+// follow has an ear told when its socket may have lost its name: others can delete it, and
+// the run knows no other.
+func (s *Sockets) follow(e *ear) {
+	s.mu.Lock()
+	if s.guard == nil {
+		guard, closed := files.NewGuard(), make(chan struct{})
+		s.guard, s.ears, s.closed = guard, map[*ear]struct{}{}, closed
+		s.wait.Go(func() {
+			for {
+				select {
+				case <-guard.Touched():
+					s.look()
+				case <-closed:
+					return
+				}
+			}
+		})
+	}
+	s.ears[e] = struct{}{}
+	s.guard.Follow(e.path)
+	s.mu.Unlock()
+	e.look() // what happened before
+}
+
+// Close ends the guard, if there is one, when no run is any more.
+func (s *Sockets) Close() {
+	s.mu.Lock()
+	guard, closed := s.guard, s.closed
+	s.guard = nil
+	s.mu.Unlock()
+	if guard != nil {
+		close(closed)
+		s.wait.Wait()
+		guard.Close()
+	}
+}
+
+func (s *Sockets) unfollow(e *ear) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ears, e)
+}
+
+// look tells the ears whose sockets have lost their names.
+func (s *Sockets) look() {
+	s.mu.Lock()
+	all := slices.Collect(maps.Keys(s.ears))
+	s.mu.Unlock()
+	for _, e := range all {
+		e.look()
+	}
 }
 
 func (s *Sockets) makeDir() error {
@@ -141,6 +204,8 @@ type ear struct {
 	owner    Owner
 	group    Group
 	uid      int
+	path     string
+	file     fileID // at path
 	receiver *notify.Receiver
 	stop     chan struct{}
 	once     sync.Once // closes it
@@ -153,30 +218,50 @@ func (r *Run) listen(socket *os.File) error {
 	if err != nil {
 		return err
 	}
-	r.says.ear = &ear{
+	e := &ear{
 		id: r.ID, host: r.host, owner: r.owner, group: r.group, uid: r.says.UID, receiver: receiver,
-		stop: make(chan struct{}), told: map[string]bool{},
+		path: r.says.Path, file: fileAt(r.says.Path), stop: make(chan struct{}), told: map[string]bool{},
 	}
-	go r.says.ear.hear()
+	if r.says.ear != nil { // there may be something in its socket
+		r.says.former = append(r.says.former, r.says.ear)
+	}
+	r.says.ear = e
+	r.host.Sockets.follow(e)
+	go e.hear()
 	return nil
 }
 
 // deaf ends the listening.
 func (r *Run) deaf() {
-	if r.says.ear != nil {
-		r.says.ear.close()
+	for _, e := range append(r.says.former, r.says.ear) {
+		if e != nil {
+			r.host.Sockets.unfollow(e)
+			e.close()
+		}
+	}
+}
+
+// unnamed is when the socket may have lost its name.
+func (r *Run) unnamed() {
+	e := r.says.ear
+	if e == nil || e.isNamed() || r.machine.Phase >= lifecycle.Draining {
+		return
+	}
+	if r.listenAgain(nil) {
+		r.host.Sockets.unfollow(e)
+		r.host.Log.Printf("%v: its notify socket %s was not there any more: it was made again", r.ID, e.path)
 	}
 }
 
 // listenAgain listens to an adopted run, at the socket that the keeper holds. Where it holds
 // none, because it has not started the run, another takes its place: what was in the former
 // one is lost.
-func (r *Run) listenAgain(socket *os.File) {
+func (r *Run) listenAgain(socket *os.File) (done bool) {
 	if r.says.Path == "" {
 		if socket != nil {
 			socket.Close()
 		}
-		return
+		return false
 	}
 	err, made := error(nil), socket == nil
 	if made {
@@ -196,6 +281,28 @@ func (r *Run) listenAgain(socket *os.File) {
 	}
 	if socket != nil {
 		socket.Close()
+	}
+	return err == nil
+}
+
+// fileID tells a file from others that have been in its place; zero: there is none.
+type fileID struct{ dev, ino uint64 }
+
+func fileAt(path string) fileID {
+	var st unix.Stat_t
+	if unix.Lstat(path, &st) != nil {
+		return fileID{}
+	}
+	return fileID{st.Dev, st.Ino}
+}
+
+// isNamed reports whether the socket is where the run looks for it.
+func (e *ear) isNamed() bool { return e.file != fileID{} && e.file == fileAt(e.path) }
+
+// look tells the owner when the socket has lost its name.
+func (e *ear) look() {
+	if !e.isNamed() {
+		e.owner.Tell(Event{Run: e.id.Run, kind: eventUnnamed})
 	}
 }
 

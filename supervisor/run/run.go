@@ -106,6 +106,7 @@ const (
 	eventReadyLate             // it had its time to be ready
 	eventProbed                // a probe was answered
 	eventSaid                  // the run says how it is
+	eventUnnamed               // its notify socket may have lost its name
 	eventUnfed                 // it has not fed its watchdog
 	eventDone                  // of work aside
 )
@@ -207,6 +208,8 @@ func (r *Run) Handle(e Event) []lifecycle.Event {
 		}
 	case eventSaid:
 		return r.said(e.said)
+	case eventUnnamed:
+		r.unnamed()
 	case eventUnfed:
 		if r.says.watchdog.rings(e.gen) {
 			return r.unfed()

@@ -18,6 +18,7 @@ import (
 type sayings struct {
 	notifyAttr
 	ear      *ear     // nil: nobody listens
+	former   []*ear   // at sockets that have lost their name
 	held     *os.File // the socket of an adopted run that nobody listens at yet; nil: the keeper held none
 	watchdog timer    // of the time in which it must be fed
 	due      time.Duration
