@@ -48,7 +48,7 @@ func TestExitCodesAndCausesAreExact(t *testing.T) {
 	}
 }
 
-func same(a, b *int) bool {
+func same[T comparable](a, b *T) bool {
 	return a == nil && b == nil || a != nil && b != nil && *a == *b
 }
 

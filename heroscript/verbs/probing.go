@@ -39,7 +39,7 @@ func healthRow(s *process.Status) string {
 	switch {
 	case h == nil:
 		return text
-	case h.State == process.HealthUnknown:
+	case h.State == process.HealthUnknown && h.Failures == 0:
 		return text + "; not asked yet"
 	}
 	text += "; " + string(h.State)

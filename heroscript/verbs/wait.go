@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // waiting is the parameter for how far a start has to come before it is answered.
@@ -47,5 +48,12 @@ func readied(o process.Outcome) string {
 // ranOut says how the run went that was waited for.
 func ranOut(o process.Outcome) string {
 	r := o.Status.Ended()
-	return fmt.Sprintf("process '%s': run %d ended: %s", o.Name, r.Number, outcome(r))
+	text := fmt.Sprintf("process '%s': run %d ended: %s", o.Name, r.Number, outcome(r))
+	if r.Error != "" {
+		text += ": " + screen.Line(r.Error)
+	}
+	if advice := forkedAway(r); advice != "" {
+		text += "; " + advice
+	}
+	return text
 }

@@ -75,7 +75,7 @@ type HealthState string
 
 // The states.
 const (
-	HealthUnknown   HealthState = "unknown" // nobody has looked yet
+	HealthUnknown   HealthState = "unknown" // no probe has succeeded yet
 	HealthHealthy   HealthState = "healthy" // or it has not failed often enough
 	HealthUnhealthy HealthState = "unhealthy"
 )

@@ -31,7 +31,7 @@ type probing struct {
 	words  string          // of the last probe, if that failed
 	failed int             // one behind the other
 	unwell bool            // as it was told last
-	asked  bool            // how it is, at least once
+	well   bool            // it was, when it was asked: at least once
 	since  readyAttr       // when it was ready; zero: it is not, or it was not waited for
 }
 
@@ -192,10 +192,9 @@ func (r *Run) readyLate() []lifecycle.Event {
 // health takes what a probe of a run gave that is ready.
 func (r *Run) health(err error) []lifecycle.Event {
 	b := &r.probing
-	b.asked = true
 	b.next.set(probe.Next(r.ID.Name, b.spec.Period(), r.host.Clock.Now()), 0)
 	if err == nil {
-		b.failed, b.words = 0, ""
+		b.well, b.failed, b.words = true, 0, ""
 		if b.unwell {
 			b.unwell = false
 			return r.tell(lifecycle.RunHealthy)
@@ -246,7 +245,7 @@ func (r *Run) changeProbing(p process.Probing) {
 	}
 	r.probing.spec = p
 	if r.machine.Phase == lifecycle.Running && r.machine.Ready {
-		r.probing.unwell, r.probing.asked = false, false
+		r.probing.unwell, r.probing.well = false, false
 		r.lookAfter()
 	}
 }
@@ -272,7 +271,7 @@ func (r *Run) Health() *process.Health {
 	switch {
 	case b.unwell:
 		h.State = process.HealthUnhealthy
-	case b.asked:
+	case b.well:
 		h.State = process.HealthHealthy
 	}
 	return h

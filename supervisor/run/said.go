@@ -118,7 +118,7 @@ func (r *Run) fed() []lifecycle.Event {
 		return nil
 	}
 	if b.spec.Health == "" {
-		b.asked = true
+		b.well = true
 	}
 	if !r.says.starved {
 		return nil
