@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"slices"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
@@ -77,14 +78,17 @@ func (s *Supervisor) TookOver() {
 	s.store.Begin()
 	s.finishDeletes()
 	s.mu.Lock()
-	for _, p := range s.names {
+	all := slices.Collect(maps.Values(s.names))
+	s.mu.Unlock()
+	for _, p := range all {
 		for _, r := range p.runs {
 			r.ReadOutput()
 		}
-		p.publish()
+		p.publish() // looks at those that it needs
+	}
+	for _, p := range all {
 		s.loops.Go(p.loop)
 	}
-	s.mu.Unlock()
 	s.boot(s.toStart, s.former)
 	s.endStrays()
 	if err := os.Remove(s.tailsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
