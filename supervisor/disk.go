@@ -24,9 +24,11 @@ type disk struct {
 	// What is to be written with the next change.
 	dirty      bool
 	definition bool            // too
+	number     bool            // of a run that is about to begin
 	unkept     []*run.Run      // that are over, with their results
 	lost       []process.Run   // results of runs that nobody saw
-	events     []process.Event // that tell of it
+	untold     []process.Event // that were written and did not come to disk
+	events     []process.Event // that tell of it, behind those
 
 	writes  []*write // under way, the oldest first
 	numbers uint64   // of writes; they count from 1
@@ -44,6 +46,7 @@ type write struct {
 	runs       []*run.Run // whose results it has
 	lost       []process.Run
 	definition bool
+	begins     bool // it has the number of a run that is about to begin
 	events     []process.Event
 	err        error
 	landed     bool // it has come back
@@ -133,8 +136,7 @@ func (p *managed) hang() {
 // endTurn puts on disk and shows others what the loop has changed in what it took from the
 // inbox.
 func (p *managed) endTurn() {
-	for p.save(); p.disk.dirty; p.save() {
-	}
+	p.save()
 	p.publish()
 	if p.disk.hung != nil && p.onDisk() {
 		p.answerAll(p.disk.hung)
@@ -181,21 +183,34 @@ func (p *managed) tell(e process.Event) {
 	p.disk.events = append(p.disk.events, e)
 }
 
-// save begins to put on disk what was changed, in one transaction. It is called when the
-// loop has done what it took from the inbox.
+// save begins to put on disk what was changed. It is called when the loop has done what it
+// took from the inbox. Nothing is written behind the number of a run before that is on disk:
+// should it not come there, nothing that rests on it may.
 func (p *managed) save() {
-	d := &p.disk
-	if !d.dirty {
-		p.saveEvents()
-		return
+	for p.disk.dirty && !p.disk.numbering() {
+		p.saveChange()
 	}
+	if !p.disk.dirty && !p.disk.numbering() {
+		p.saveEvents()
+	}
+}
+
+// numbering reports whether the number of a run is on its way to the disk, or has not come
+// there and is still to be taken back.
+func (d *disk) numbering() bool {
+	return slices.ContainsFunc(d.writes, func(w *write) bool { return w.begins && (!w.landed || w.err != nil) })
+}
+
+// saveChange begins to put on disk what was changed, in one transaction.
+func (p *managed) saveChange() {
+	d := &p.disk
 	d.dirty = false
 	if d.closed {
 		return
 	}
 	if p.unread && !p.kept.Removed { // what the store has stays as it is
 		w := &write{number: p.nextWrite(), runs: d.unkept}
-		d.events, d.unkept = nil, nil
+		d.untold, d.events, d.unkept, d.number = nil, nil, nil, false
 		d.writes = append(d.writes, w)
 		p.back(w, nil)
 		return
@@ -210,10 +225,13 @@ func (p *managed) save() {
 		t.State = p.machine.Under
 	}
 	t.Restarts, t.Reason = p.attempts(), p.machine.Reason
+	if t.Owed = p.owed; p.owed {
+		t.JobID = p.jobID
+	}
 	if p.invalid == nil { // what was missed is told when the schedule can be read again
 		t.Next = p.next.UTC()
 	}
-	w := &write{number: p.nextWrite(), runs: d.unkept, lost: d.lost, definition: d.definition || !p.stored, events: d.events}
+	w := &write{number: p.nextWrite(), runs: d.unkept, lost: d.lost, definition: d.definition || !p.stored, begins: d.number, events: slices.Concat(d.untold, d.events)}
 	target, definition := p.kept.Target, p.kept.Definition
 	c := store.Change{Name: p.name, Target: &target, Runs: slices.Clone(w.lost), Events: w.events}
 	if w.definition {
@@ -222,7 +240,7 @@ func (p *managed) save() {
 	for _, r := range w.runs {
 		c.Runs = append(c.Runs, r.Result())
 	}
-	d.unkept, d.lost, d.events, d.definition = nil, nil, nil, false
+	d.unkept, d.lost, d.untold, d.events, d.definition, d.number = nil, nil, nil, nil, false, false
 	d.writes = append(d.writes, w)
 	if d.under++; d.under == 1 {
 		p.watchDisk()
@@ -257,10 +275,11 @@ func (p *managed) saveEvents() {
 // maxUntold bounds the events that wait for a disk that takes none.
 const maxUntold = 1000
 
-// keepEvents has events written with the next change, in their order.
+// keepEvents has events that did not come to disk written with the next change. Writes come
+// back in their order.
 func (p *managed) keepEvents(events []process.Event) {
-	all := append(events, p.disk.events...)
-	p.disk.events = all[max(0, len(all)-maxUntold):]
+	all := append(p.disk.untold, events...)
+	p.disk.untold = all[max(0, len(all)-maxUntold):]
 }
 
 // back takes note of a write that has come back. What the runs had whose results are on
@@ -350,6 +369,7 @@ func (p *managed) tryAgain() {
 		p.inbox.put(func() {
 			p.disk.retry = nil
 			p.disk.dirty = true
+			p.startOwed()
 		})
 	})
 }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -290,6 +291,23 @@ func keptOf(spec process.Spec) store.Process {
 	return store.Process{Definition: store.Definition{ID: "id", Spec: spec}}
 }
 
+// spoil has the store take nothing more, as on a full disk, until it is mended.
+func (w *world) spoil(t *testing.T) {
+	t.Helper()
+	path := store.In(w.dir)
+	if err := errors.Join(os.WriteFile(path+".other", nil, 0o600), os.Link(path, path+".away"), os.Rename(path+".other", path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) mend(t *testing.T) {
+	t.Helper()
+	path := store.In(w.dir)
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // stored are the names of what is in the store.
 func (w *world) stored(t *testing.T) (names []string) {
 	t.Helper()
@@ -310,5 +328,6 @@ func (w *world) reopened(t *testing.T) store.Contents {
 		t.Fatal(err)
 	}
 	w.s.store = again
+	w.s.store.Begin()
 	return contents
 }

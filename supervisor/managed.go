@@ -30,7 +30,7 @@ type managed struct {
 	machine  lifecycle.Process
 	runs     map[uint64]*run.Run // under way
 	output   output
-	owed     bool   // the former worker was about to start a run
+	owed     bool   // a run is to be started for which nobody waits: the former worker was about to
 	settling bool   // that a run of the former worker never was is not on disk yet
 	jobID    string // of that run
 
@@ -47,6 +47,7 @@ type managed struct {
 
 	waiting  []request
 	startErr error // why the last start failed
+	unstored error // why the last that was asked for is as if it had not been; nil: it is not so
 	disk     disk
 	faults   []time.Duration               // when there were faults of ours lately, by the clock
 	broken   *border.Panic                 // the last of too many: nobody knows its state any more
@@ -152,6 +153,10 @@ func (p *managed) handle(e lifecycle.Event) {
 		e.Lasted = p.over(e.Run)
 	}
 	e.Held = len(p.wants()) > 0
+	p.dropStart(e.Kind)
+	if (e.Kind == lifecycle.Close || e.Kind == lifecycle.Shutdown) && p.disk.retry != nil { // the last chance
+		p.disk.dirty = true
+	}
 	var actions []lifecycle.Action
 	p.machine, actions = p.machine.Step(e)
 	if p.startErr != former {
@@ -267,22 +272,25 @@ func (p *managed) Aside(work func() run.Event) {
 
 // spawn begins a run when its number is on disk.
 func (p *managed) spawn(number uint64) {
+	was := before{p.kept.Target, p.owed, p.jobID}
 	t := &p.kept.Target
-	t.Run, t.JobID, t.Origin, t.Owed, t.Missed, t.Changed = number, p.nextJobID(), p.s.origin, false, time.Time{}, nil
-	p.jobID = ""
+	t.Run, t.JobID, t.Origin, t.Missed, t.Changed = number, p.nextJobID(), p.s.origin, time.Time{}, nil
+	p.owed, p.jobID, p.unstored = false, "", nil
 	clear(p.since)
 	if err := p.reopenOutput(); err != nil {
 		p.s.log.Printf("process '%s': %v", p.name, err)
 	}
 	r := p.s.host.New(run.Plan{ID: keeper.RunID{Name: p.name, Run: number}, JobID: t.JobID, Spec: p.kept.NextSpec(), Output: p.output}, p)
 	p.runs[number] = r
-	p.disk.dirty = true
+	p.disk.dirty, p.disk.number = true, true
 	p.tell(process.Event{Kind: process.EventStarting, Run: number, JobID: t.JobID, Restarts: p.machine.Attempts.Count})
 	p.afterSave(func(err error) {
 		switch {
 		case p.runs[number] != r:
-		case cmp.Or(err, p.invalid) != nil:
-			p.startErr = cmp.Or(err, p.invalid)
+		case err != nil:
+			p.takeBack(r, was, err)
+		case p.invalid != nil:
+			p.startErr = p.invalid
 			p.told(r.Cancel(p.startErr))
 		default:
 			p.s.at(PointNumbered)

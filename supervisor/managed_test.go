@@ -149,8 +149,7 @@ func (p *managed) turnsUntil(t *testing.T, done func() bool) {
 			continue
 		}
 		do() // without what follows at the end of a turn
-		for p.save(); p.disk.dirty; p.save() {
-		}
+		p.save()
 	}
 }
 
@@ -228,6 +227,7 @@ func TestWhatCouldNotBeStoredIsNotThere(t *testing.T) {
 	w := newWorld(t)
 	defer w.s.closeParts()
 	p := w.byHand(t, "a")
+	p.machine.Scheduled = true // no number is on its way
 	failed := errors.New("the disk is full")
 	start, set := asked(process.StartAgain{}), asked(process.Set{Settings: []process.Setting{{Field: "log", Value: "true"}}})
 	p.receive(start)
@@ -292,10 +292,37 @@ func TestEventsThatCouldNotBeStoredWaitForTheNextTry(t *testing.T) {
 	p.save()
 	p.turnsUntil(t, func() bool { return p.disk.unsaved != nil })
 	p.save()
-	if len(p.disk.events) != 1 || p.disk.retry == nil {
-		t.Errorf("%d events wait, retry %v", len(p.disk.events), p.disk.retry != nil)
+	if len(p.disk.untold) != 1 || p.disk.retry == nil {
+		t.Errorf("%d events wait, retry %v", len(p.disk.untold), p.disk.retry != nil)
 	}
 	p.disk.stop()
+}
+
+// They are told in their order, also when several writes were on their way.
+func TestEventsThatCouldNotBeStoredStayInOrder(t *testing.T) {
+	w := newWorld(t)
+	defer w.s.closeParts()
+	p := w.byHand(t, "a")
+	p.stored = true
+	w.spoil(t)
+	for run := range uint64(3) {
+		p.tell(process.Event{Kind: process.EventEnded, Run: run + 1})
+		p.disk.dirty = true
+		p.save()
+	}
+	p.turnsUntil(t, func() bool { return len(p.disk.writes) == 0 })
+	p.tell(process.Event{Kind: process.EventEnded, Run: 4})
+	w.mend(t)
+	p.retried(t)
+	all := w.events()
+	for i, e := range all {
+		if e.Run != uint64(i+1) {
+			t.Errorf("event %d is of run %d", i+1, e.Run)
+		}
+	}
+	if len(all) != 4 {
+		t.Errorf("%d are told", len(all))
+	}
 }
 
 // Who asks of a process that is left alone because of a fault is told so, also when he had
@@ -381,8 +408,7 @@ func TestADeleteThatCouldNotBeStoredIsTakenBack(t *testing.T) {
 	if a := <-gone.answer; a.err != failed {
 		t.Errorf("delete: %v", a.err)
 	}
-	for p.save(); p.disk.dirty; p.save() {
-	}
+	p.save()
 	p.turnsUntil(t, func() bool { return len(p.disk.writes) == 0 })
 	p.disk.stop()
 	if err := w.s.store.Close(); err != nil {

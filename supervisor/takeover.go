@@ -144,18 +144,11 @@ func (p *managed) goOn() {
 		}
 		r.Resume()
 	}
-	switch {
-	case !p.owed:
+	if !p.owed {
 		p.goOnWaiting()
 		p.checkNeeds()
-		return
-	case p.invalid != nil: // nothing of it is started
-		p.owed, p.jobID = false, ""
-		return
 	}
-	p.owed = false
-	p.startNeeds()
-	p.handle(lifecycle.Event{Kind: lifecycle.Owed})
+	p.startOwed()
 }
 
 // adopt makes a run that is under way the process's current one. It reports false when
@@ -174,10 +167,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 	if r.Ends() {
 		phase = lifecycle.Stopping
 		p.machine.Then, p.jobID = r.Followed()
-		switch p.machine.Then { // the target may not have come to disk
-		case lifecycle.ThenStart:
-			p.machine.Up, p.machine.Stopped = true, false
-		case lifecycle.ThenStop, lifecycle.ThenRemove:
+		if then := p.machine.Then; then == lifecycle.ThenStop || then == lifecycle.ThenRemove { // it may not have come to disk
 			p.machine.Up, p.machine.Stopped = false, true
 		}
 	}

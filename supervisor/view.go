@@ -11,21 +11,22 @@ import (
 
 // view is what others see of a process. It is never changed once published.
 type view struct {
-	spec    process.Spec // with the working directory that holds
-	state   process.State
-	pid     int
-	next    time.Time
-	attempt time.Time // in backoff
-	reason  string    // why its restart policy has given up
-	tries   int       // restarts
-	missed  time.Time
-	run     process.Run   // the current one; Number 0: none
-	boot    time.Duration // when it started, by proc.BootTime
-	last    *process.Run
-	invalid error      // see managed
-	meter   *run.Meter // of the current run
-	output  output
-	changed []string // what the current run does not follow
+	spec     process.Spec // with the working directory that holds
+	state    process.State
+	pid      int
+	next     time.Time
+	attempt  time.Time // in backoff
+	reason   string    // why its restart policy has given up
+	tries    int       // restarts
+	missed   time.Time
+	run      process.Run   // the current one; Number 0: none
+	boot     time.Duration // when it started, by proc.BootTime
+	last     *process.Run
+	invalid  error // see managed
+	unstored error
+	meter    *run.Meter // of the current run
+	output   output
+	changed  []string // what the current run does not follow
 
 	waitsFor []process.Awaited // in waiting
 	neededBy func() []string
@@ -72,7 +73,7 @@ func (p *managed) releasing() bool {
 // look is how things stand; all: with a run that is not born yet.
 func (p *managed) look(all bool) *view {
 	v := &view{spec: p.kept.Spec, state: p.machine.State(), next: p.next, missed: p.kept.Missed, last: p.kept.Last, attempt: p.attempt, tries: p.machine.Attempts.Count, reason: p.machine.Reason,
-		invalid: p.invalid, output: p.output, neededBy: func() []string { return p.s.ordering.neededBy(p.name) }}
+		invalid: p.invalid, unstored: p.unstored, output: p.output, neededBy: func() []string { return p.s.ordering.neededBy(p.name) }}
 	if v.spec.Dir == "" {
 		v.spec.Dir = p.kept.Dir
 	}
@@ -87,7 +88,7 @@ func (p *managed) look(all bool) *view {
 				v.changed = append(v.changed, waits.Field)
 			}
 		}
-	} else if p.invalid != nil {
+	} else if p.invalid != nil || p.unstored != nil && v.state.AtRest() {
 		v.state = process.Failed
 	}
 	if v.state == process.Waiting {
@@ -142,8 +143,11 @@ func (v *view) status() (status process.Status, ok bool) {
 	if v.reason != "" && v.run.Number == 0 {
 		status.Error = strings.TrimSuffix(v.reason+": "+status.Error, ": ")
 	}
-	if v.invalid != nil && v.state.AtRest() {
+	switch {
+	case v.invalid != nil && v.state.AtRest():
 		status.Error = v.invalid.Error()
+	case v.unstored != nil:
+		status.Error = v.unstored.Error()
 	}
 	if v.meter == nil {
 		return status, true

@@ -31,10 +31,10 @@ func (p *player) judge(s process.Status) error {
 	if err == nil && s.LastRun != nil {
 		err = p.judgeEnded(*s.LastRun, told)
 	}
-	if err == nil && s.State.AtRest() && s.LastRun != nil {
+	if err == nil && s.State.AtRest() && s.LastRun != nil && !(p.unstored && saysUnstored(s)) {
 		err = judgeRest(s.State, *s.LastRun)
 	}
-	if err == nil && p.spec.Restart != "" {
+	if err == nil && p.spec.Restart != "" && !(p.unstored && saysUnstored(s)) {
 		err = p.judgeRestarts(s, told)
 	}
 	if err == nil && s.State == process.Running && !p.kind.ends && p.spec.Deadline == 0 {
@@ -48,6 +48,9 @@ func (p *player) judge(s process.Status) error {
 		return p.fail("%w\nthe daemon says %s", err, said)
 	}
 	p.newest = max(p.newest, newestRun(s))
+	if s.LastRun != nil && s.LastRun.Cause == process.CauseStart {
+		p.refused = s.LastRun.Number
+	}
 	p.lived = s.State == process.Running && !p.kind.ends && p.spec.Deadline == 0
 	return nil
 }
@@ -62,16 +65,17 @@ func (p *player) judgeDefinition(s process.Status) error {
 
 func (p *player) judgeNumbers(s process.Status, told story) error {
 	newest := newestRun(s)
-	// The run was refused, and could not be stored; one that takes its number now tells of
-	// itself before the status does.
-	if newest < p.newest && p.storm.hard() && (told.runs[p.newest] == nil || s.State == process.Starting) {
-		p.newest = newest
+	if newest < p.newest && p.newest == p.refused && p.storm.hard() && told.runs[p.newest] == nil {
+		p.newest = newest // it could not be started, and that could not be stored
 	}
 	if newest < p.newest {
 		return fmt.Errorf("run %d was known, and now run %d is the newest", p.newest, newest)
 	}
 	if p.halted && (newest != p.newest || !s.State.AtRest()) {
 		return fmt.Errorf("it was stopped at run %d, and is %v at run %d", p.newest, s.State, newest)
+	}
+	if p.resting && newest != p.newest {
+		return fmt.Errorf("a start behind run %d could not be stored, and it is %v at run %d", p.newest, s.State, newest)
 	}
 	if s.State.AtRest() && p.spec.Cron == "" {
 		for run := range told.runs {
@@ -279,6 +283,12 @@ func judgeRest(at process.State, r process.Run) error {
 		return fmt.Errorf("it is %v after a run that ended by %v", at, r.Cause)
 	}
 	return nil
+}
+
+// saysUnstored reports whether a process is shown as one whose start could not be stored.
+// Only a worker that has told so shows it; the next one shows how the last run ended.
+func saysUnstored(s process.Status) bool {
+	return s.State == process.Failed && s.LastRun != nil && strings.Contains(s.Error, unstoredText) && s.Error != s.LastRun.Error
 }
 
 // judgeLog wants each line of each run once and in order. What is being written may

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
@@ -29,12 +30,16 @@ type player struct {
 	file    string // what its trees tell
 	born    time.Time
 	newest  uint64 // run that the daemon has told of
+	refused uint64 // run that could not be started
 	lived   bool   // it was running, and would not end by itself
 	asked   []span // runs that were asked to end
 	halted  bool   // stop was answered, nothing was asked since
 	leaving bool   // delete was asked for
 	over    bool   // the daemon is ending
 	base    uint64 // the run that was asked for last; those behind it came by themselves; 0: not known
+
+	unstored bool // a start could not be stored, nothing was asked since
+	resting  bool // and it was at rest then: nothing may make up for it
 
 	requests map[string]int // by what became of them
 	slowest  time.Duration
@@ -110,6 +115,7 @@ type outcome int
 const (
 	answered outcome = iota
 	lost             // it may have been carried out
+	unstored         // it could not be put on disk: a run may have been ended for it, none was begun
 	refused
 )
 
@@ -146,7 +152,10 @@ func (p *player) do(what string, request func(context.Context, *client.Client) e
 			p.count(string(refusal.Code))
 			p.storm.journal.notef("%s %s: %v", p.name, what, refusal)
 			p.pause(p.ctx)
-			return lost, nil // a part of it may have been done
+			if refusal.Code == process.CodeStore && strings.Contains(refusal.Message, unstoredText) {
+				return unstored, nil
+			}
+			return lost, nil // a part of it may have been done; on a disk that hangs it will be
 		case errors.As(err, &refusal):
 			p.count(string(refusal.Code))
 			p.storm.journal.notef("%s %s: %s", p.name, what, refusal.Code)
@@ -203,7 +212,8 @@ func (p *player) create() error {
 	p.life++
 	p.file = fmt.Sprintf("%s/told/%s.%d", p.storm.dir, p.name, p.life)
 	p.kind, p.spec = invent(p.random, p.name, p.file)
-	p.newest, p.asked, p.halted, p.leaving, p.born, p.base = 0, nil, false, false, time.Now(), 0
+	p.newest, p.asked, p.refused, p.leaving, p.born, p.base = 0, nil, 0, false, time.Now(), 0
+	p.halted, p.unstored, p.resting = false, false, false
 	for {
 		var s process.Status
 		o, err := p.do("start "+p.kind.name, func(ctx context.Context, pm *client.Client) (err error) {
@@ -251,7 +261,7 @@ func (p *player) change(what string, ends bool, request func(context.Context, *c
 	if ends {
 		p.asked = append(p.asked, span{p.newest, ^uint64(0)})
 	}
-	p.halted, p.base = false, 0
+	p.halted, p.unstored, p.resting, p.base = false, false, false, 0
 	o, err = p.do(what, func(ctx context.Context, pm *client.Client) (err error) {
 		s, err = request(ctx, pm)
 		return err
@@ -263,7 +273,7 @@ func (p *player) change(what string, ends bool, request func(context.Context, *c
 		return o, s, false, p.fail("%s: %w", what, err)
 	case err != nil:
 		return o, s, false, err
-	case o == lost || what == "delete":
+	case o == lost || o == unstored || what == "delete":
 		if s, gone, err = p.settled(); err != nil || gone {
 			return o, s, gone, err
 		}
@@ -271,11 +281,18 @@ func (p *player) change(what string, ends bool, request func(context.Context, *c
 	if o == answered && (what == "restart" || what == "start by name") && !s.AlreadyRunning {
 		p.base = s.Number
 	}
+	p.unstored = o == unstored && (what == "restart" || what == "start by name")
 	if ends { // runs that come later were not asked
 		p.asked[len(p.asked)-1].to = newestRun(s)
 	}
-	return o, s, false, p.judge(s)
+	err = p.judge(s)
+	p.resting = p.unstored && p.spec.Cron == "" && s.State.AtRest()
+	return o, s, false, err
 }
+
+// unstoredText is said of what could not be put on disk, and is not done later either if it
+// was a start.
+const unstoredText = "could not be stored"
 
 func (p *player) stop() error {
 	before := p.newest
@@ -314,7 +331,7 @@ func (p *player) restart() error {
 	if o == answered && p.spec.Cron == "" && newestRun(s) <= before {
 		return p.fail("restart was answered, run %d is still the newest", before)
 	}
-	if lived && s.State.AtRest() && newestRun(s) == before && p.storm.killer.sawAll(began, time.Now()) {
+	if lived && o != unstored && s.State.AtRest() && newestRun(s) == before && p.storm.killer.sawAll(began, time.Now()) {
 		return p.fail("restart has ended run %d and started none", before)
 	}
 	return nil

@@ -38,6 +38,8 @@
 //	run stuck   –            –          –                tells all        tells all      tells all        –
 //	run ended   –            –          –                by its outcome   by its         what was queued  by its outcome
 //	                                                                      outcome
+//	run         –            –          –                as before it     –              as before it     as before it
+//	unstored
 //
 //	*) with a schedule it becomes scheduled; if it is to be up
 //
@@ -66,6 +68,13 @@
 // lasted as long as that. When a limit is reached the policy gives up ([Process.Reason]). A
 // process with a schedule is tried until its next time comes. Whoever asks for a start, and a
 // scheduled time, has the count begin anew.
+//
+// # Runs that never were
+//
+// A start makes the target up when its run begins, and the run's number goes to disk first. If
+// that cannot be, the run never was: its number is given again, and all is as before the start,
+// which is what the next worker finds. Who asked is told so. An attempt of a policy comes once
+// more after its delay, and a schedule goes on with its next time.
 //
 // # The machine of a run
 //

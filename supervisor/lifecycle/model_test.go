@@ -25,6 +25,8 @@ type world struct {
 	retry    time.Duration // when the next attempt is to come; 0: none is
 	held     bool          // something that the process needs is not there
 	waiting  []waiting
+	last     uint64   // number that came to disk
+	up       bool     // the target that did, of a process without a schedule
 	happened []string // the last things, for a failure
 	fault    string
 }
@@ -33,6 +35,7 @@ type world struct {
 type tree struct {
 	number    uint64
 	spawnAt   time.Duration // its leader is born, or not
+	unstored  bool          // its number cannot be put on disk: it never will be
 	spawns    bool
 	exitAt    time.Duration // the leader ends by itself, if nothing ends it before; 0: never
 	emptyAt   time.Duration // so long after the leader the group is empty
@@ -79,6 +82,9 @@ func (w *world) feed(e Event) {
 	e.Now, e.Random = w.now, w.random.Float64()
 	w.p, actions = w.p.Step(e)
 	w.note("event %+v: %s; state %v", e, show(actions), w.p.State())
+	if w.p.Rest == process.Waiting && !w.p.Busy() { // that is on disk, too
+		w.up = w.p.Up
+	}
 	if len(w.p.Runs) > 1 {
 		w.fail("two runs")
 	}
@@ -121,11 +127,14 @@ func (w *world) spawn(number uint64) {
 		w.fail("run %d begins while run %d goes on", number, w.tree.number)
 		return
 	}
+	if number != w.last+1 {
+		w.fail("run %d begins, and %d was the last", number, w.last)
+	}
 	chance := func(n int) bool { return w.random.IntN(n) == 0 }
 	between := func(a, b time.Duration) time.Duration { return a + time.Duration(w.random.Int64N(int64(b-a))) }
 	w.run, w.readyFor = Run{Awaited: chance(2)}, 0
 	w.tree = &tree{
-		number: number, spawnAt: w.now + between(1, 20*time.Millisecond), spawns: !chance(8),
+		number: number, spawnAt: w.now + between(1, 20*time.Millisecond), spawns: !chance(8), unstored: chance(8),
 		stays: chance(3), deaf: chance(4), away: chance(6), immune: chance(12), emptyAt: between(0, 10*time.Millisecond),
 	}
 	if !chance(3) {
@@ -218,6 +227,15 @@ func (w *world) pass() {
 	add := func(at time.Duration, do func()) { things = append(things, thing{max(at, w.now), do}) }
 	if !w.run.Born && w.run.Phase < Draining {
 		add(t.spawnAt, func() {
+			if t.unstored {
+				w.tree, w.timerFor = nil, 0
+				w.feed(Event{Kind: RunUnstored, Run: t.number})
+				if w.p.Up != w.up && !w.p.Scheduled {
+					w.fail("up is %v after a start that never was", w.p.Up)
+				}
+				return
+			}
+			w.last, w.up = t.number, w.p.Up
 			if !t.spawns {
 				w.feedRun(RunEvent{Kind: SpawnFailed})
 				return
@@ -276,6 +294,7 @@ func (w *world) ask(k EventKind) {
 	}
 	w.waiting = append(w.waiting, r)
 	w.feed(Event{Kind: k})
+	w.up = w.up && w.p.Up // a stop holds
 }
 
 // overdue is a request that has waited longer than it may: for the end of one run, with

@@ -21,6 +21,7 @@ type Process struct {
 	Then      Then          // what follows when nothing of it runs any more
 	Runs      []Execution   // under way, oldest first: none or one
 	Last      uint64        // the highest number that a run was given
+	Before    *Process      // what it was before the last run began, as far as unstored needs that; nil: none has
 
 	Policy   process.Restarting
 	Attempts Attempts
@@ -89,6 +90,7 @@ const (
 	RunEnding                     // a run is ending, whatever the reason
 	RunStuck                      // a run cannot be ended
 	RunEnded                      // of a run nobody is left
+	RunUnstored                   // the number of a run could not be put on disk: it never was
 	Forgotten                     // what Remove asked for is done
 	NotForgotten                  // or could not be done
 )
@@ -152,13 +154,21 @@ func (p Process) Settled() bool { return !p.Busy() && !p.Removing }
 
 // Step is what e does to a process.
 func (p Process) Step(e Event) (Process, []Action) {
+	next, actions := p.step(e)
+	if next.Last > p.Last {
+		next.Before = p.before(next)
+	}
+	return next, actions
+}
+
+func (p Process) step(e Event) (Process, []Action) {
 	p.Runs, p.Held = slices.Clone(p.Runs), e.Held
 	switch e.Kind {
 	case Start:
 		return p.start()
 	case Restart:
 		if p.Busy() && !p.ending() {
-			p.Then, p.Up, p.Stopped = ThenStart, true, false
+			p.Then = ThenStart
 			return p, append(p.end(process.CauseStop), Action{Do: Save})
 		}
 		return p.start()
@@ -209,6 +219,8 @@ func (p Process) Step(e Event) (Process, []Action) {
 		return p.stuck(e.Run)
 	case RunEnded:
 		return p.ended(e)
+	case RunUnstored:
+		return p.unstored(e)
 	case Forgotten:
 		p.Removing, p.Removed = false, true
 		return p, []Action{answer(UntilRemoved)}
@@ -257,9 +269,9 @@ func (p Process) start() (Process, []Action) {
 	case p.isStuck():
 		return p, []Action{{Do: Refuse, Code: process.CodeStuck}}
 	case p.ending():
-		p.Then, p.Up, p.Stopped = ThenStart, true, false
+		p.Then = ThenStart
 		if p.Scheduled {
-			p.Then = ThenRest
+			p.Then, p.Up, p.Stopped = ThenRest, true, false
 		}
 		return p, []Action{{Do: Save}}
 	case slices.ContainsFunc(p.Runs, func(r Execution) bool { return r.Phase == Starting }):
@@ -298,7 +310,7 @@ func (p Process) armed() []Action {
 // spawn begins the next run, or waits for what that needs. Its number, and the target with
 // it, are stored on the way.
 func (p Process) spawn(first ...Action) (Process, []Action) {
-	p.Then = ThenRest
+	p.Up, p.Stopped, p.Then = true, false, ThenRest
 	if p.Held {
 		p.Rest = process.Waiting
 		return p, append(first, Action{Do: Hold}, Action{Do: Save})

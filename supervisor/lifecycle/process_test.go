@@ -56,13 +56,14 @@ var (
 	begun, stuck          = Event{Kind: RunStarted, Run: 7}, Event{Kind: RunStuck, Run: 7}
 	ready                 = Event{Kind: RunReady, Run: 7}
 	ending                = Event{Kind: RunEnding, Run: 7}
+	unstored              = Event{Kind: RunUnstored, Run: 7, Now: time.Minute}
 	good                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseExit, Success: true}
 	bad                   = Event{Kind: RunEnded, Run: 7, Cause: process.CauseExit}
 	stopped               = Event{Kind: RunEnded, Run: 7, Cause: process.CauseStop}
 	shut                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseShutdown}
 	late                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseDeadline}
 	failed                = Event{Kind: RunEnded, Run: 7, Cause: process.CauseStart}
-	everything            = []Event{start, stop, restart, remove, shutdown, due, begun, ready, stuck, good, bad, stopped, shut, late, failed, due2, autostart, owed,
+	everything            = []Event{start, stop, restart, remove, shutdown, due, begun, ready, stuck, good, bad, stopped, shut, late, failed, unstored, due2, autostart, owed,
 		{Kind: Repolicied}, {Kind: Repolicied, Policy: always}, {Kind: Rescheduled}, {Kind: Unscheduled}}
 	due2                 = Event{Kind: Retry, Now: time.Minute}
 	autostart            = Event{Kind: Autostart, Now: time.Minute}
@@ -241,6 +242,33 @@ func TestProcess(t *testing.T) {
 		{"delete while it waits", resting, []Event{held(start), held(remove)}, process.Waiting, "hold, save, started!superseded, disarm, remove"},
 		{"start while it waits", resting, []Event{held(start), held(start)}, process.Waiting, "hold, save, hold, save"},
 		{"shutdown while it waits leaves it", resting, []Event{held(start), held(shutdown), {Kind: NeedsChanged}}, process.Waiting, "hold, save, disarm, started!shutting_down"},
+		{"a start whose number is not on disk never was", resting, []Event{start, unstored}, process.Completed,
+			"spawn 7, started!store, stopped, disarm"},
+		{"its number is given again", resting, []Event{start, unstored, start}, process.Starting,
+			"spawn 7, started!store, stopped, disarm, spawn 7"},
+		{"of a restart the end is left", Process{Rest: process.Stopped, Up: true, Last: 6, Runs: []Execution{{Number: 6, Phase: Running}}},
+			[]Event{restart, {Kind: RunEnded, Run: 6, Cause: process.CauseStop}, unstored}, process.Stopped,
+			"end 6 stop, save, stopped, arm, spawn 7, started!store, stopped"},
+		{"a time that started nothing waits for the next", onSchedule, []Event{due, unstored}, process.Scheduled,
+			"arm, spawn 7, started!store, stopped, arm, started"},
+		{"a stop meanwhile holds", resting, []Event{start, stop, unstored}, process.Completed,
+			"spawn 7, end 7 stop, disarm, started!superseded, save, started!store, stopped, disarm"},
+		{"of a schedule too", onSchedule, []Event{due, stop, unstored}, process.Stopped,
+			"arm, spawn 7, end 7 stop, disarm, started!superseded, save, started!store, stopped, disarm"},
+		{"but not one that was started again", onSchedule, []Event{due, stop, start, unstored}, process.Scheduled,
+			"arm, spawn 7, end 7 stop, disarm, started!superseded, save, save, stopped, arm, started"},
+		{"a restart meanwhile is not tried", resting, []Event{start, restart, unstored}, process.Completed,
+			"spawn 7, end 7 stop, save, started!store, stopped, disarm"},
+		{"a delete meanwhile is done", resting, []Event{start, remove, unstored, {Kind: Forgotten}}, process.Completed,
+			"spawn 7, end 7 stop, disarm, started!superseded, save, started!store, stopped, disarm, remove, removed"},
+		{"an attempt comes again", waits, []Event{due2, {Kind: RunUnstored, Run: 8, Now: time.Minute}}, process.Backoff,
+			"drop, arm, spawn 8, started!store, stopped, await"},
+		{"what was held back goes on waiting", resting, []Event{held(start), {Kind: NeedsChanged}, unstored, {Kind: NeedsChanged}}, process.Starting,
+			"hold, save, spawn 7, spawn 7"},
+		{"and a stop meanwhile ends that", resting, []Event{held(start), {Kind: NeedsChanged}, stop, unstored}, process.Stopped,
+			"hold, save, spawn 7, end 7 stop, disarm, started!superseded, save, started!store, stopped, disarm"},
+		{"a stop meanwhile ends the attempts", waits, []Event{due2, stop, {Kind: RunUnstored, Run: 8, Now: time.Minute}}, process.Stopped,
+			"drop, arm, spawn 8, end 8 stop, disarm, started!superseded, save, started!store, stopped, disarm"},
 		{"the end of another run is nothing", running, []Event{{Kind: RunEnded, Run: 6}}, process.Running, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -256,6 +284,64 @@ func TestProcess(t *testing.T) {
 				t.Errorf("is %v after: %s\nwant %v after: %s", p.State(), do, test.state, test.do)
 			}
 		})
+	}
+}
+
+// The target is what it was before a start that never was; a queued start makes it up only
+// when its run begins.
+func TestAStartThatNeverWasLeavesTheTarget(t *testing.T) {
+	up := running
+	up.Last, up.Runs = 6, []Execution{{Number: 6, Phase: Running}}
+	over := Event{Kind: RunEnded, Run: 6, Cause: process.CauseStop}
+	for _, test := range []struct {
+		from   Process
+		events []Event
+		up     bool
+	}{
+		{resting, []Event{start}, true},
+		{resting, []Event{start, unstored}, false},
+		{up, []Event{restart, over, unstored}, true},
+		{up, []Event{stop, start}, false},
+		{up, []Event{stop, start, over}, true},
+		{up, []Event{stop, start, over, unstored}, false},
+		{up, []Event{restart, over, stop, unstored}, false},
+		{onSchedule, []Event{due, unstored}, true},
+		{onSchedule, []Event{due, stop, unstored}, false},
+		{onSchedule, []Event{due, stop, start, unstored}, true},
+		{resting, []Event{owed, unstored}, false},
+		{resting, []Event{owed, unstored, owed}, true},
+	} {
+		p := test.from
+		for _, e := range test.events {
+			p, _ = p.Step(e)
+		}
+		if p.Up != test.up || p.Stopped == test.up {
+			t.Errorf("%+v after %+v: up is %v, stopped %v", test.from, test.events, p.Up, p.Stopped)
+		}
+	}
+}
+
+// An attempt that never was does not count, and comes again after its delay, not at once.
+// One that is still to come stays where it is.
+func TestAnAttemptThatNeverWasComesAgain(t *testing.T) {
+	const delay = 4 * time.Second
+	was := Attempts{Count: 3, Row: 2, Next: time.Minute, Delay: delay}
+	from := Process{Rest: process.Backoff, Under: process.Failed, Up: true, Last: 6, Policy: always, Attempts: was}
+	for _, test := range []struct {
+		kind EventKind
+		now  time.Duration
+		next time.Duration
+	}{
+		{Retry, time.Minute, time.Minute + time.Second + delay},
+		{Start, time.Minute - 10*time.Second, time.Minute},
+	} {
+		p, _ := from.Step(Event{Kind: test.kind, Now: test.now})
+		p, _ = p.Step(Event{Kind: RunUnstored, Run: 7, Now: test.now + time.Second})
+		want := was
+		want.Next = test.next
+		if fmt.Sprint(p.Attempts) != fmt.Sprint(want) || p.Rest != process.Backoff || p.Last != 6 {
+			t.Errorf("%+v\nwant %+v", p, want)
+		}
 	}
 }
 
@@ -286,6 +372,7 @@ func TestWhoWaitsForOneRun(t *testing.T) {
 		{"nobody waits for the time of a schedule", offSchedule, []Event{start}, 7, "ready!superseded, ended 7!superseded"},
 		{"not even behind an end", scheduledRun, []Event{stop, start, stopped}, 0, never + ", ended 7, " + never},
 		{"a schedule that is taken before a start has armed it", scheduledRun, []Event{stop, start, {Kind: Unscheduled}}, 0, never + ", " + never},
+		{"a run that never was", resting, []Event{start, unstored}, 7, "ready!store, ended!store"},
 		{"ready is told once", unready, []Event{ready, ready}, 0, "ready 7"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -192,12 +192,18 @@ func (r *Run) StuckError() error {
 		r.ID.Name, who, killLimit, why)
 }
 
-// drain moves what is left of the output and finds out the result.
-func (r *Run) drain() {
+// Discard has nothing come of a run any more by itself: of one that has not begun and will
+// not, nothing is left then.
+func (r *Run) Discard() {
 	r.deaf()
 	for _, t := range []*timer{&r.says.watchdog, &r.phase, &r.limit, &r.again, &r.retry, &r.outlive} {
 		t.stop()
 	}
+}
+
+// drain moves what is left of the output and finds out the result.
+func (r *Run) drain() {
+	r.Discard()
 	over := *r
 	end := r.host.Clock.Now()
 	faulty := new(atomic.Bool)

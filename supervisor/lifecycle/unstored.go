@@ -1,0 +1,65 @@
+package lifecycle
+
+import (
+	"slices"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// before is what a process is without the run that it begins in next: what is on disk, or
+// was to come there without it.
+func (p Process) before(next Process) *Process {
+	was := Process{Up: p.Up, Stopped: p.Stopped, Rest: p.Rest, Attempts: p.Attempts, Reason: p.Reason}
+	if p.Rest != process.Backoff { // the run before may have ended just now
+		was.Rest = next.Rest
+	}
+	return &was
+}
+
+// unstored takes a run back whose number is not on disk, and the start that led to it: the
+// next worker would know of neither. A stop that came meanwhile holds.
+func (p Process) unstored(e Event) (Process, []Action) {
+	i := p.find(e.Run)
+	if i < 0 || p.Before == nil {
+		return p, nil
+	}
+	next, was := p.Then, *p.Before
+	if p.Up && was.Rest == process.Waiting && p.Runs[i].Phase == Starting && !p.Scheduled { // who waits goes on waiting
+		p.Runs, p.Last, p.Before = slices.Delete(p.Runs, i, i+1), p.Last-1, nil
+		return p, nil
+	}
+	actions := []Action{fail(UntilReady, process.CodeStore), fail(UntilEnded, process.CodeStore)}
+	if p.Runs[i].Phase == Starting || next != ThenRest { // else who waits for a start waits for the schedule to be armed
+		actions = append(actions, fail(UntilStarted, process.CodeStore))
+	}
+	actions = append(actions, answer(UntilStopped))
+	p.Runs = slices.Delete(p.Runs, i, i+1)
+	p.Last, p.Then, p.Before = p.Last-1, ThenRest, nil
+	p.Up, p.Stopped = p.Up && was.Up, p.Stopped || was.Stopped
+	p.Attempts, p.Reason = was.Attempts, was.Reason
+	switch {
+	case next == ThenRemove:
+		return p.forget(append(actions, Action{Do: Disarm})...)
+	case !p.Up:
+		if !was.Rest.AtRest() {
+			p.Rest = process.Stopped
+		}
+		p.Attempts.Next, p.Attempts.Delay = 0, 0
+		return p, append(actions, Action{Do: Disarm})
+	case was.Rest == process.Backoff:
+		p.Rest = process.Backoff
+		if p.Attempts.Next <= e.Now { // not at once: nothing has changed
+			p.Attempts.Delay = max(p.Attempts.Delay, process.MinRestartDelay)
+			p.Attempts.Next = e.Now + p.Attempts.Delay
+		}
+		actions = append(actions, Action{Do: AwaitRetry})
+	case p.Scheduled:
+		p.Rest = process.Scheduled
+	case was.Rest == process.Waiting:
+		p.Rest = process.Stopped
+	}
+	if p.Scheduled {
+		actions = append(append(actions, Action{Do: Arm}), p.armed()...)
+	}
+	return p, actions
+}
