@@ -20,7 +20,7 @@ func state(want process.State) func(process.Status) bool {
 func TestStartWaitsUntilWhatIsNeededIsReady(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.mustClient("start", "db", "-command", "until [ -e go ]; do sleep 0.02; done; echo up; echo $(date +%s%N) >db.ready; exec sleep 1000", "-ready", "log:up", "-log", "-dir", d.dir)
+	d.mustClient("start", "db", "-command", "until [ -e go ]; do sleep 0.02; done; date +%s%N >db.ready; echo up; exec sleep 1000", "-ready", "log:up", "-log", "-dir", d.dir)
 	answer := make(chan result, 1)
 	go func() {
 		answer <- d.pmclient("start", "web", "-command", "date +%s%N >web.started; exec sleep 1000", "-needs", "db", "-dir", d.dir)
