@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -21,6 +22,7 @@ func init() { roles["notify"] = playService }
 // playService is a service that speaks to its manager, a datagram for each argument. Others:
 //
 //	await:FILE    wait until there is one
+//	make:FILE     make it
 //	barrier:FILE  make it when the manager has dealt with all before
 //	to:PATH       send to another socket from now on
 //	every:TIME    send WATCHDOG=1 so often, until the end
@@ -56,6 +58,8 @@ func playService(args []string) {
 			send("BARRIER=1", ends[1])
 			unix.Close(ends[1])
 			unix.Read(ends[0], make([]byte, 1)) // until nobody has the other end
+			os.WriteFile(value, nil, 0o600)
+		case "make":
 			os.WriteFile(value, nil, 0o600)
 		case "to":
 			to = value
@@ -172,11 +176,11 @@ func TestReadyIsNotLostWithTheWorker(t *testing.T) {
 	t.Run("sent while it stands still", func(t *testing.T) {
 		t.Parallel()
 		d := startDaemon(t, setup{})
-		d.start(notifying("web", "await:"+d.dir+"/go", `READY=1\nSTATUS=here`, "barrier:"+d.dir+"/dealt", "stay"))
+		d.start(notifying("web", "await:"+d.dir+"/go", `READY=1\nSTATUS=here`, "make:"+d.dir+"/sent", "barrier:"+d.dir+"/dealt", "stay"))
 		worker := d.worker()
 		unix.Kill(worker, unix.SIGSTOP)
 		d.touch("go")
-		time.Sleep(50 * time.Millisecond) // for the sending; that it was not dealt with is seen below
+		eventually(t, "it is sent", func() bool { return !gone(d.dir + "/sent") })
 		if !gone(d.dir + "/dealt") {
 			t.Error("the barrier was passed while nobody could deal with it")
 		}
@@ -212,7 +216,7 @@ func TestReadyIsNotLostWithTheWorker(t *testing.T) {
 // too: so does the socket.
 func TestSocketOutlivesWorkers(t *testing.T) {
 	t.Parallel()
-	d := startDaemon(t, setup{})
+	d, replace := ownProgram(t, setup{})
 	d.start(notifying("web", `READY=1\nSTATUS=one`, "await:"+d.dir+"/go", `RELOADING=1\nSTATUS=two`, "stay"))
 	d.says("web", "", "one")
 	for range 2 {
@@ -224,6 +228,10 @@ func TestSocketOutlivesWorkers(t *testing.T) {
 			t.Errorf("%v", s.State)
 		}
 	}
+	replace(otherProgram(t))
+	d.hangUp()
+	d.upgraded()
+	d.says("web", "", "one")
 	d.touch("go")
 	d.says("web", process.NotifiedReloading, "two")
 	d.stop("web")
@@ -387,6 +395,62 @@ func TestFloodOfMessagesIsBounded(t *testing.T) {
 		t.Errorf("the worker uses %.0f%% of a core", 100*share)
 	}
 	d.stop("flood")
+}
+
+// A run of another user has a socket that is that user's, also after the keeper's death.
+func TestRunOfAnotherUserIsHeard(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("it takes root to become another user")
+	}
+	const nobody = 65534
+	open, err := os.MkdirTemp("", "pm-open-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(open) })
+	program, err := os.ReadFile(programs.self)
+	if err = errors.Join(err, os.Chmod(open, 0o755), os.WriteFile(open+"/speaker", program, 0o755), os.Chmod(open+"/speaker", 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	d := newDaemon(t, setup{})
+	d.launch()
+	spec := notifying("web", `READY=1\nSTATUS=first`, "await:"+open+"/go", "STATUS=second", "stay")
+	spec.Command = strings.Replace(spec.Command, programs.self, open+"/speaker", 1)
+	spec.Environment.User, spec.Dir = strconv.Itoa(nobody), "/"
+	spec.Health, spec.HealthPeriod = fmt.Sprintf("exec:test $(id -u) = %d && ! test $NOTIFY_SOCKET", nobody), 100*time.Millisecond
+	_, err = d.client().Start(d.context(), spec)
+	if err == nil || !strings.Contains(err.Error(), "cannot reach the socket") || !strings.Contains(err.Error(), "chmod a+x "+d.state) {
+		t.Errorf("in a directory that it cannot pass: %v", err)
+	}
+	d.end(syscall.SIGTERM)
+
+	runtime := open + "/run"
+	d.launch("-runtime", runtime)
+	if s := d.start(spec); s.State != process.Running && s.State != process.Starting {
+		t.Errorf("%v", s.State)
+	}
+	check := func(status string) {
+		t.Helper()
+		if s := d.says("web", "", status); s.State != process.Running {
+			t.Errorf("%v", s.State)
+		}
+		info, err := os.Stat(runtime + "/n/1")
+		if err != nil || info.Sys().(*syscall.Stat_t).Uid != nobody || info.Mode().Perm() != 0o600 {
+			t.Fatalf("%+v, %v", info, err)
+		}
+	}
+	check("first")
+	d.await("web", "healthy", func(s process.Status) bool { return s.Health != nil && s.Health.State == process.HealthHealthy })
+	d.hangUp()
+	unix.Kill(d.keeper(), unix.SIGKILL)
+	d.wait()
+	d.launch("-runtime", runtime)
+	if err := os.WriteFile(open+"/go", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	check("second")
+	d.stop("web")
 }
 
 func TestNotifySocketThatCannotBeIsSaid(t *testing.T) {

@@ -117,6 +117,12 @@ type Sender struct {
 	UID int
 }
 
+// Wait waits for a datagram; after Close it returns os.ErrClosed.
+func (r *Receiver) Wait() error {
+	_, _, _, err := r.receive(nil, nil, unix.MSG_PEEK, true)
+	return err
+}
+
 // Peek waits for a datagram, reads it into buf, and leaves it where it is. Of one that does
 // not fit the beginning comes with ErrTooLong. After Close it returns os.ErrClosed.
 func (r *Receiver) Peek(buf []byte) (data []byte, from Sender, err error) {

@@ -318,27 +318,8 @@ func (e *ear) waits() bool { return e.receiver.Waits() }
 
 // hear listens until close.
 func (e *ear) hear() {
-	buf := make([]byte, notify.MaxSize+1)
 	heard, since := 0, e.host.Clock.Now()
-	for {
-		data, from, err := e.receiver.Peek(buf)
-		switch {
-		case errors.Is(err, os.ErrClosed):
-			return
-		case err != nil && !errors.Is(err, notify.ErrTooLong):
-			e.say("read", "%v", err)
-		case !e.isOwn(from):
-			e.say("sender", "pid %d of user %d is none of its processes", from.PID, from.UID)
-		case err != nil:
-			e.say("length", "%v", err)
-		default:
-			if !e.pass(data) {
-				return
-			}
-		}
-		if err := e.receiver.Next(); err != nil && errors.Is(err, os.ErrClosed) {
-			return
-		}
+	for e.hearOne() {
 		if heard++; heard < hearings {
 			continue
 		}
@@ -352,6 +333,34 @@ func (e *ear) hear() {
 		}
 		heard, since = 0, e.host.Clock.Now()
 	}
+}
+
+// messages are buffers for those that are being dealt with. Most runs are silent mostly.
+var messages = sync.Pool{New: func() any { return new([notify.MaxSize + 1]byte) }}
+
+// hearOne waits for a message and deals with it. It is false after close.
+func (e *ear) hearOne() bool {
+	if errors.Is(e.receiver.Wait(), os.ErrClosed) {
+		return false
+	}
+	buf := messages.Get().(*[notify.MaxSize + 1]byte)
+	defer messages.Put(buf)
+	data, from, err := e.receiver.Peek(buf[:])
+	switch {
+	case errors.Is(err, os.ErrClosed):
+		return false
+	case err != nil && !errors.Is(err, notify.ErrTooLong):
+		e.say("read", "%v", err)
+	case !e.isOwn(from):
+		e.say("sender", "pid %d of user %d is none of its processes", from.PID, from.UID)
+	case err != nil:
+		e.say("length", "%v", err)
+	default:
+		if !e.pass(data) {
+			return false
+		}
+	}
+	return !errors.Is(e.receiver.Next(), os.ErrClosed)
 }
 
 // pass has the owner deal with a message, and is false when nobody does any more.
