@@ -2,6 +2,7 @@ package run
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"reflect"
@@ -42,7 +43,11 @@ func (h *Host) settings(spec *process.Spec) (s *proc.Settings, who *account, err
 		s.OOMScoreAdj = &spec.OOMScoreAdj
 	}
 	for _, l := range spec.Limits() {
-		s.Limits = append(s.Limits, h.possible(proc.Rlimit(l)))
+		possible, err := h.possible(proc.Rlimit(l))
+		if err != nil {
+			return nil, nil, err
+		}
+		s.Limits = append(s.Limits, possible)
 	}
 	if who, err = h.identity(spec, s); err != nil {
 		return nil, nil, err
@@ -90,15 +95,22 @@ func (h *Host) identity(spec *process.Spec, s *proc.Settings) (who *account, err
 	return &a, nil
 }
 
-// possible is a limit that the kernel can take: of open files there is always one.
-func (h *Host) possible(l proc.Rlimit) proc.Rlimit {
-	if l.Resource == "nofile" && l.Hard == proc.Unlimited {
-		data, _ := os.ReadFile(h.Procfs + "/sys/fs/nr_open")
-		if most, err := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 64); err == nil {
-			l.Soft, l.Hard = min(l.Soft, most), most
-		}
+// possible is a limit that the kernel can take: of open files there is always one, and
+// whoever asks for more is told that something is not permitted.
+func (h *Host) possible(l proc.Rlimit) (proc.Rlimit, error) {
+	if l.Resource != "nofile" {
+		return l, nil
 	}
-	return l
+	data, _ := os.ReadFile(h.Procfs + "/sys/fs/nr_open")
+	most, err := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 64)
+	switch {
+	case err != nil:
+	case l.Hard == proc.Unlimited:
+		l.Soft, l.Hard = min(l.Soft, most), most
+	case l.Hard > most:
+		return l, &proc.SpawnError{Step: proc.StepLimit + "nofile", Err: fmt.Errorf("%d is above fs.nr_open, which is %d", l.Hard, most)}
+	}
+	return l, nil
 }
 
 // environ is the environment of a run: a part of the daemon's, with what belongs to the

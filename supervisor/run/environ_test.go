@@ -267,14 +267,19 @@ func TestUnlimitedOpenFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := &Host{Procfs: dir}
-	if l := h.possible(proc.Rlimit{Resource: "nofile", Soft: 5, Hard: proc.Unlimited}); l.Soft != 5 || l.Hard != 1048576 {
-		t.Errorf("%+v", l)
+	const all = proc.Unlimited
+	for _, c := range []struct{ given, want proc.Rlimit }{
+		{proc.Rlimit{Resource: "nofile", Soft: 5, Hard: all}, proc.Rlimit{Resource: "nofile", Soft: 5, Hard: 1048576}},
+		{proc.Rlimit{Resource: "nofile", Soft: all, Hard: all}, proc.Rlimit{Resource: "nofile", Soft: 1048576, Hard: 1048576}},
+		{proc.Rlimit{Resource: "nofile", Soft: 5, Hard: 1048576}, proc.Rlimit{Resource: "nofile", Soft: 5, Hard: 1048576}},
+		{proc.Rlimit{Resource: "core", Soft: 5, Hard: all}, proc.Rlimit{Resource: "core", Soft: 5, Hard: all}},
+	} {
+		if got, err := h.possible(c.given); got != c.want || err != nil {
+			t.Errorf("%+v: %+v, %v", c.given, got, err)
+		}
 	}
-	if l := h.possible(proc.Rlimit{Resource: "nofile", Soft: proc.Unlimited, Hard: proc.Unlimited}); l.Soft != 1048576 || l.Hard != 1048576 {
-		t.Errorf("%+v", l)
-	}
-	if l := h.possible(proc.Rlimit{Resource: "core", Soft: 5, Hard: proc.Unlimited}); l.Hard != proc.Unlimited {
-		t.Errorf("%+v", l)
+	if _, err := h.possible(proc.Rlimit{Resource: "nofile", Soft: 5, Hard: 1048577}); fmt.Sprint(err) != "rlimit_nofile: 1048577 is above fs.nr_open, which is 1048576" {
+		t.Error(err)
 	}
 }
 
