@@ -34,7 +34,7 @@ var mayImport = map[string]string{
 	"telnet/lineedit":  "heroscript supervisor/border telnet telnet/screen golang.org/x/term",
 
 	"supervisor": "cgroup proc telnet/screen supervisor/border supervisor/clock supervisor/private supervisor/process supervisor/lifecycle " +
-		"supervisor/store supervisor/keeper supervisor/logs supervisor/run supervisor/files supervisor/order supervisor/probe supervisor/schedule",
+		"supervisor/store supervisor/keeper supervisor/logs supervisor/run supervisor/files supervisor/order supervisor/probe supervisor/schedule supervisor/definitions",
 	"supervisor/order":     "",
 	"supervisor/probe":     "supervisor/process telnet/screen",
 	"supervisor/run":       "cgroup proc telnet/screen supervisor/border supervisor/files supervisor/keeper supervisor/lifecycle supervisor/notify supervisor/private supervisor/probe supervisor/process golang.org/x/sys",
@@ -48,6 +48,8 @@ var mayImport = map[string]string{
 	"supervisor/files":     "golang.org/x/sys",
 	"supervisor/keeper":    "proc golang.org/x/sys",
 	"supervisor/client":    "heroscript heroscript/verbs supervisor/private supervisor/process telnet telnet/screen",
+
+	"supervisor/definitions": "heroscript heroscript/verbs supervisor/private supervisor/process",
 
 	"cmd/pmclient":       anything,
 	"cmd/processmanager": anything,

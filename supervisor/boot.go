@@ -19,8 +19,8 @@ import (
 // while hundreds come up.
 const bootPace = 100 * time.Millisecond
 
-// toBoot are the processes to start with the daemon, in their order. former is what the store
-// has of the last daemon's start, alive whether a tree lives.
+// toBoot are the processes that may have to be started with the daemon, in their order.
+// former is what the store has of the last daemon's start, alive whether a tree lives.
 func (s *Supervisor) toBoot(former store.Daemon, alive bool) (list []*managed) {
 	var names []string
 	sameBoot := former.Boot == s.origin.Boot
@@ -30,7 +30,7 @@ func (s *Supervisor) toBoot(former store.Daemon, alive bool) (list []*managed) {
 	}
 	for name, p := range s.names {
 		done := !begins && (p.kept.Origin == former.Origin || p.kept.Origin == s.origin)
-		if !done && p.comesUp() {
+		if !done {
 			names = append(names, name)
 		}
 	}
@@ -43,10 +43,11 @@ func (s *Supervisor) toBoot(former store.Daemon, alive bool) (list []*managed) {
 // startOrder is the order in which processes are started together.
 func (s *Supervisor) startOrder(names []string) []string { return s.ordering.graph().Sort(names) }
 
-// comesUp reports whether a process is to be started with the daemon.
+// comesUp reports whether a process is to be started with the daemon. What it is to be has
+// been read from its file by then, and somebody may have started it.
 func (p *managed) comesUp() bool {
 	switch m := p.machine; {
-	case p.invalid != nil, p.owed, m.Busy(), m.Rest == process.Scheduled:
+	case p.kept.Origin == p.s.origin, p.invalid != nil, p.owed, m.Busy(), m.Rest == process.Scheduled:
 		return false
 	case m.Rest == process.Backoff: // within a boot it waits on
 		return p.kept.Origin.Boot != p.s.origin.Boot
@@ -61,7 +62,7 @@ func (p *managed) comesUp() bool {
 	}
 }
 
-// boot starts what toBoot has found, side by side within bounds.
+// boot starts those of toBoot that come up, side by side within bounds.
 func (s *Supervisor) boot(list []*managed, former store.Daemon) {
 	begun := store.Daemon{Origin: s.origin, Done: len(list) == 0}
 	// One that goes on with what another has begun leaves what is kept of that as it is: by it
@@ -81,7 +82,11 @@ func (s *Supervisor) boot(list []*managed, former store.Daemon) {
 			from := s.clock.Now()
 			paced := func() { s.clock.At(from+bootPace, leave) }
 			begins := p.inbox.put(func() {
-				p.begin(lifecycle.Autostart, paced)
+				if p.comesUp() {
+					p.begin(lifecycle.Autostart, paced)
+				} else {
+					leave()
+				}
 				p.inbox.put(done) // behind the write that has its number
 			})
 			if !begins {

@@ -47,6 +47,13 @@ func (g *gate) enter(do func(leave func())) {
 	g.admit(do)
 }
 
+// wait returns when there is room.
+func (g *gate) wait() (leave func()) {
+	entered := make(chan func(), 1)
+	g.enter(func(leave func()) { entered <- leave })
+	return <-entered
+}
+
 func (g *gate) admit(do func(leave func())) {
 	leave := sync.OnceFunc(g.next)
 	stop := g.at(g.now()+gateLimit, leave)

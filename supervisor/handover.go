@@ -89,8 +89,8 @@ func (s *Supervisor) TookOver() {
 	for _, p := range all {
 		s.loops.Go(p.loop)
 	}
-	s.boot(s.toStart, s.former)
 	s.endStrays()
+	s.loops.Go(s.begin)
 	if err := os.Remove(s.tailsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Print(err)
 	}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"maps"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -28,7 +29,7 @@ func (s *Supervisor) StartSpec(ctx context.Context, spec process.Spec, how proce
 	} else {
 		spec.JobID = "" // it is that of the next run alone
 	}
-	p, isNew, err := s.register(spec, times)
+	p, isNew, err := s.register(spec, times, "")
 	if err != nil {
 		return process.Status{}, err
 	}
@@ -51,7 +52,11 @@ func (s *Supervisor) Do(ctx context.Context, of process.Selection, op process.Op
 	}
 	return s.each(of, 0, by, func(p *managed, o *process.Outcome) {
 		o.Status, o.Err = p.ask(ctx, request{op: op})
-		if _, deleted := op.(process.Delete); deleted || o.Err != nil {
+		_, deleted := op.(process.Delete)
+		if source := o.Status.Source; deleted && o.Err == nil && filepath.IsAbs(source) {
+			o.Source = source
+		}
+		if deleted || o.Err != nil {
 			o.Status = process.Status{}
 		}
 	})

@@ -51,7 +51,7 @@ func newCalmWorld(t *testing.T) *world {
 func (w *world) atRest(t *testing.T, specs ...process.Spec) {
 	t.Helper()
 	for _, s := range specs {
-		if _, _, err := w.s.register(s, nil); err != nil {
+		if _, _, err := w.s.register(s, nil, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

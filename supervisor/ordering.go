@@ -28,25 +28,44 @@ func newOrdering() *ordering {
 func (o *ordering) put(name string, by process.Ordering) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if err := o.check(map[string]process.Ordering{name: by}); err != nil {
+	if _, err := o.check(map[string]process.Ordering{name: by}); err != nil {
 		return err
 	}
 	o.set(name, by)
 	return nil
 }
 
-// checkAll says why definitions that come together cannot be; nil: they can.
-func (o *ordering) checkAll(specs []process.Spec) error {
+// checkAll says why definitions that come together cannot be, and which; nil: they can.
+func (o *ordering) checkAll(specs []process.Spec) (of string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	changes := map[string]process.Ordering{}
-	for _, s := range specs {
-		changes[s.Name] = s.Ordering
-	}
-	return o.check(changes)
+	return o.check(orderings(specs))
 }
 
-func (o *ordering) check(changes map[string]process.Ordering) error {
+// putAll is put for several that come together.
+func (o *ordering) putAll(specs []process.Spec) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	changes := orderings(specs)
+	if _, err := o.check(changes); err != nil {
+		return err
+	}
+	for name, by := range changes {
+		o.set(name, by)
+	}
+	return nil
+}
+
+func orderings(specs []process.Spec) map[string]process.Ordering {
+	all := make(map[string]process.Ordering, len(specs))
+	for _, s := range specs {
+		all[s.Name] = s.Ordering
+	}
+	return all
+}
+
+// check gives the process whose ordering cannot be, too.
+func (o *ordering) check(changes map[string]process.Ordering) (of string, err error) {
 	names := slices.Sorted(maps.Keys(changes))
 	graph := o.before
 	for _, name := range names {
@@ -57,17 +76,17 @@ func (o *ordering) check(changes map[string]process.Ordering) error {
 		for _, need := range by.AllNeeds() {
 			_, comes := changes[need.Name]
 			if _, there := o.of[need.Name]; !comes && (!there || o.leaving[need.Name]) {
-				return process.Errorf(process.CodeInvalid, "needs: process '%s' needs '%s', and there is no process of that name: define that first, or both in one file", name, need.Name)
+				return name, process.Errorf(process.CodeInvalid, "needs: process '%s' needs '%s', and there is no process of that name: define that first, or both in one file", name, need.Name)
 			}
 		}
 		graph = graph.With(name, by.Before())
 	}
 	for _, name := range names {
 		if path := graph.Cycle(name); path != nil {
-			return process.Errorf(process.CodeInvalid, "needs: a cycle, in which each comes behind the next: %s", strings.Join(path, " -> "))
+			return name, process.Errorf(process.CodeInvalid, "needs: a cycle, in which each comes behind the next: %s", strings.Join(path, " -> "))
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // restore is for a process that was defined before; nothing is checked.

@@ -56,6 +56,17 @@ type newDefinition struct {
 	jobID string // of the run that it starts
 }
 
+// defineOnly is the operation of a definition that starts nothing.
+type defineOnly struct{ process.Operation }
+
+// toApply is the operation of a definition that stands in a file.
+type toApply struct {
+	process.Operation
+	source  string // the file
+	start   bool   // it is new: start it if it starts by itself
+	restart bool   // if what runs does not follow it
+}
+
 // receive begins what a request asks for.
 func (p *managed) receive(r request) {
 	if n := len(p.machine.Runs); n > 0 {
@@ -64,6 +75,10 @@ func (p *managed) receive(r request) {
 	switch op := r.op.(type) {
 	case newDefinition:
 		p.define(r, op)
+	case defineOnly:
+		p.defineOnly(r)
+	case toApply:
+		p.apply(r, op)
 	case process.StartAgain:
 		r.goal, r.jobID = goalOf(op.Wait), op.JobID
 		p.wait(r, lifecycle.Start)
@@ -136,6 +151,56 @@ func (p *managed) define(r request, op newDefinition) {
 		}
 		p.wait(r, lifecycle.Restart)
 	}
+}
+
+// defineOnly is a definition that starts nothing. Where the process has the same one there
+// is nothing to do.
+func (p *managed) defineOnly(r request) {
+	err := p.final()
+	if differ := process.Differences(p.kept.Spec, *r.spec); err == nil && len(differ) > 0 {
+		err = process.Errorf(process.CodeExists, "there is a process '%s' with another definition (%s): change that with process.set (pmclient set), or keep it in a file and apply that (pmclient apply -f FILE)",
+			p.name, process.FieldNames(differ))
+	}
+	p.disk.dirty = p.disk.dirty || err == nil && !p.stored
+	p.answer(r, err)
+}
+
+// apply makes the process what its file says.
+func (p *managed) apply(r request, op toApply) {
+	err := p.final()
+	if err == nil {
+		err = p.redefine(*r.spec)
+	}
+	if err != nil {
+		p.answer(r, err)
+		return
+	}
+	if p.kept.Source != op.source {
+		p.kept.Source = op.source
+		p.disk.definition, p.disk.dirty = true, true
+		p.tell(process.Event{Kind: process.EventChanged, Fields: []string{"source"}})
+	}
+	p.disk.dirty = p.disk.dirty || !p.stored
+	switch state := p.machine.State(); {
+	case p.startsByFile(op.start):
+		r.goal = lifecycle.UntilStarted
+		p.wait(r, lifecycle.Start)
+	case op.restart && len(p.kept.Changed) > 0 && (state == process.Starting || state == process.Running):
+		r.goal = lifecycle.UntilStarted
+		p.wait(r, lifecycle.Restart)
+	default:
+		p.answer(r, nil)
+	}
+}
+
+// startsByFile reports whether the process is started, or its schedule armed, because it
+// stands in a file: one that is new, or that has a schedule and was never to be up. One
+// that somebody has stopped stays so.
+func (p *managed) startsByFile(isNew bool) bool {
+	if p.times != nil {
+		return !p.machine.Up && !p.machine.Stopped
+	}
+	return isNew && p.kept.Spec.Autostart
 }
 
 // set changes fields of the definition. What a running tree can follow it follows at once.

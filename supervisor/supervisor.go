@@ -38,6 +38,7 @@ type Config struct {
 	Ending  bool                  // Close follows at once, to finish a shutdown
 	Proc    string                // "/proc"
 	Etc     string                // "/etc": users and groups
+	Folder  string                // of definitions that are loaded at a start; empty: none
 	Dir     string                // working directory of processes that are registered now
 	Environ []string              // of the daemon; runs get a part of it
 	Doctor  func() process.Report // examines the host
@@ -71,6 +72,9 @@ type Supervisor struct {
 	host  *run.Host
 	gate  *gate
 
+	definitions string        // the folder
+	applying    chan struct{} // holds one while definitions are applied
+
 	origin  store.Origin  // of the runs that are started now
 	closing chan struct{} // closed when the daemon ends
 	loops   sync.WaitGroup
@@ -94,6 +98,7 @@ func Open(c Config) (*Supervisor, error) {
 	s := &Supervisor{
 		state: c.State, runtime: c.Runtime, groups: c.Groups, keeper: c.Keeper, proc: c.Proc,
 		dir: c.Dir, environ: c.Environ, doctor: c.Doctor, upgrade: c.Upgrade, log: c.Log, reached: c.Reached,
+		definitions: c.Folder, applying: make(chan struct{}, 1),
 		tails:    &tails{limit: tailTotal},
 		closing:  make(chan struct{}),
 		names:    map[string]*managed{},
@@ -265,7 +270,7 @@ func judge(spec *process.Spec) (times *schedule.Schedule, err error) {
 }
 
 // register gives the name to a new process, or gives the one that has it.
-func (s *Supervisor) register(spec process.Spec, times *schedule.Schedule) (p *managed, is bool, err error) {
+func (s *Supervisor) register(spec process.Spec, times *schedule.Schedule, source string) (p *managed, is bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isClosing() {
@@ -282,7 +287,7 @@ func (s *Supervisor) register(spec process.Spec, times *schedule.Schedule) (p *m
 		s.ordering.forget(spec.Name)
 		return nil, false, err
 	}
-	kept := store.Process{Definition: store.Definition{ID: strings.ToLower(rand.Text()), Spec: spec, Job: spec.JobID, Dir: s.dir}}
+	kept := store.Process{Definition: store.Definition{ID: strings.ToLower(rand.Text()), Spec: spec, Job: spec.JobID, Dir: s.dir, Source: source}}
 	p = s.newManaged(kept, times, out)
 	s.names[spec.Name] = p
 	p.inbox.put(func() {
@@ -370,6 +375,7 @@ func (s *Supervisor) storeAnswers() bool {
 // Doctor examines the host, and says which definitions cannot be carried out.
 func (s *Supervisor) Doctor(ctx context.Context) (process.Report, error) {
 	report := s.doctor()
+	report.Findings = append(report.Findings, s.examineDefinitions()...)
 	for _, name := range s.Names() {
 		p, err := s.lookup(name)
 		if err != nil {

@@ -1,17 +1,20 @@
 package supervisor
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/run"
+	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
 
 // view is what others see of a process. It is never changed once published.
 type view struct {
 	spec     process.Spec // with the working directory that holds
+	defined  store.Definition
 	state    process.State
 	pid      int
 	next     time.Time
@@ -26,7 +29,7 @@ type view struct {
 	unstored error
 	meter    *run.Meter // of the current run
 	output   output
-	changed  []string // what the current run does not follow
+	changed  []process.Setting // what the current run does not follow, with what it is for it
 
 	waitsFor []process.Awaited // in waiting
 	neededBy func() []string
@@ -72,7 +75,7 @@ func (p *managed) releasing() bool {
 
 // look is how things stand; all: with a run that is not born yet.
 func (p *managed) look(all bool) *view {
-	v := &view{spec: p.kept.Spec, state: p.machine.State(), next: p.next, missed: p.kept.Missed, last: p.kept.Last, attempt: p.attempt, tries: p.machine.Attempts.Count, reason: p.machine.Reason,
+	v := &view{spec: p.kept.Spec, defined: p.kept.Definition, state: p.machine.State(), next: p.next, missed: p.kept.Missed, last: p.kept.Last, attempt: p.attempt, tries: p.machine.Attempts.Count, reason: p.machine.Reason,
 		invalid: p.invalid, unstored: p.unstored, output: p.output, neededBy: func() []string { return p.s.ordering.neededBy(p.name) }}
 	if v.spec.Dir == "" {
 		v.spec.Dir = p.kept.Dir
@@ -84,9 +87,7 @@ func (p *managed) look(all bool) *view {
 			v.awaited, v.ready, v.readied, v.health = r.Spec.Ready != "", r.Ready(), r.ReadyTime(), r.Health()
 			v.unready = r.ReadyError()
 			v.notified, v.statusText = r.Notified()
-			for _, waits := range p.kept.Changed {
-				v.changed = append(v.changed, waits.Field)
-			}
+			v.changed = p.kept.Changed
 		}
 	} else if p.invalid != nil || p.unstored != nil && v.state.AtRest() {
 		v.state = process.Failed
@@ -115,14 +116,23 @@ func (s *Supervisor) statusOf(p *managed) process.Status {
 	}
 }
 
+// waits are the fields that the current run does not follow.
+func (v *view) waits() (fields []string) {
+	for _, waits := range v.changed {
+		fields = append(fields, waits.Field)
+	}
+	return fields
+}
+
 // status is false when the figures of the current run could not be read.
 func (v *view) status() (status process.Status, ok bool) {
 	status = process.NewStatus(v.spec, v.state)
 	status.PID, status.LastRun, status.AlreadyRunning = v.pid, v.last, v.already
-	status.NextTime, status.MissedTime, status.WaitsForRestart = v.next.UTC(), v.missed.UTC(), v.changed
+	status.NextTime, status.MissedTime, status.WaitsForRestart = v.next.UTC(), v.missed.UTC(), v.waits()
 	status.NextAttempt, status.Restarts = v.attempt.UTC(), v.tries
 	status.WaitsFor, status.NeededBy = v.waitsFor, v.neededBy()
 	status.Notified, status.StatusText = v.notified, v.statusText
+	status.Source = cmp.Or(v.defined.Source, process.SourceCommand)
 	status.LogDropped = v.output.dropped()
 	if v.awaited {
 		status.Ready = &v.ready

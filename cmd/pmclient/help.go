@@ -76,7 +76,11 @@ func helpOne(t io.Writer, command string) error {
 		fmt.Fprint(t, " [-- PROGRAM ARGUMENT…]")
 	}
 	fmt.Fprintf(t, "\n\n%s\n\n", v.Help)
-	for _, p := range v.AllParams() {
+	params := v.AllParams()
+	if v.Name == applyVerb {
+		params = append([]verbs.Param{{Name: fileFlag, Value: "PATH", Help: fileHelp}}, applyParams(v)...)
+	}
+	for _, p := range params {
 		name := "-" + p.Name
 		if short := shortFlag(v, p); short != "" {
 			name = "-" + short + ", " + name

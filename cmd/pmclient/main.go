@@ -128,6 +128,8 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout *outpu
 		err = runScript(ctx, conn, args, stdin, stdout)
 	case "log", "logs", logVerb:
 		err = logsCommand(ctx, conn, args, stdout)
+	case "apply", applyVerb:
+		err = applyCommand(ctx, conn, args, stdin, stdout)
 	case "shell":
 		err = shell(ctx, conn, args, stdin, stdout)
 	default:
@@ -149,6 +151,11 @@ func runVerb(ctx context.Context, conn connection, command string, args []string
 	if err != nil {
 		return err
 	}
+	return carryOut(ctx, conn, verb, action, stdout)
+}
+
+// carryOut has the daemon carry out an action, and tells what came of it.
+func carryOut(ctx context.Context, conn connection, verb *verbs.Verb, action heroscript.Action, stdout *output) error {
 	c, err := conn.dial(ctx)
 	if err != nil {
 		if waitsForEnd(action) {

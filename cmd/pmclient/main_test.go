@@ -30,6 +30,8 @@ type known struct {
 	logErr error
 	state  process.State // 0: running
 	ended  process.Run   // how the run went that was waited for
+
+	applied []process.Applied
 }
 
 func (k *known) do(name, format string, args ...any) (process.Status, error) {
@@ -84,6 +86,20 @@ func (k *known) Do(_ context.Context, of process.Selection, op process.Operation
 		list = append(list, o)
 	}
 	return list, err
+}
+
+func (k *known) Define(_ context.Context, spec process.Spec) (process.Status, error) {
+	return k.do(spec.Name, "define %s %q", spec.Name, spec.Command)
+}
+
+func (k *known) Apply(_ context.Context, a process.Application) ([]process.Applied, error) {
+	_, err := k.do("web", "apply %q %q %v %v %v", a.Path, a.Files, a.Prune, a.DryRun, a.Restart)
+	return k.applied, err
+}
+
+func (k *known) Export(_ context.Context, of process.Selection) ([]process.Exported, error) {
+	_, err := k.do("web", "export %s", of)
+	return []process.Exported{{Name: "web", Text: "!!process.define name:web command:'\x1b'\n"}}, err
 }
 
 func (k *known) Show(_ context.Context, of process.Selection) (list []process.Outcome, err error) {
@@ -482,7 +498,11 @@ func TestHelp(t *testing.T) {
 		if code != exitDone || !strings.HasPrefix(stdout, "usage: pmclient "+v.Short()) {
 			t.Errorf("%s: code %d, %s", v.Short(), code, stdout)
 		}
-		for _, p := range v.AllParams() {
+		params := v.AllParams()
+		if v.Name == applyVerb {
+			params = append(applyParams(&v), verbs.Param{Name: "f"})
+		}
+		for _, p := range params {
 			if !strings.Contains(stdout, " -"+p.Name+" ") {
 				t.Errorf("%s: -%s is missing in\n%s", v.Short(), p.Name, stdout)
 			}

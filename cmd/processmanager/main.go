@@ -223,6 +223,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.Socket, "socket", "", "Unix `PATH` to listen on (default: pm.sock in the runtime directory)")
 	f.StringVar(&o.Runtime, "runtime", "", "runtime `DIR`ectory, gone after a restart of the machine")
 	f.StringVar(&o.State, "state", "", "state `DIR`ectory: definitions, logs; another one is another instance")
+	f.StringVar(&o.Definitions, "definitions", "", "`DIR`ectory of *.hero files with definitions, which are loaded at the start")
 	f.StringVar(&o.Cgroup, "cgroup", "", "cgroup `DIR`ectory to work below: one below the mount of cgroup v2, or its path from there, such as /pm (default: the daemon's own group)")
 	f.Func("secret", "the `SECRET` that clients must send; others can see it for a moment: prefer -secret-file", client.SecretFlag(&o.secret))
 	f.StringVar(&o.secretFile, "secret-file", "", "`FILE` whose first line is the secret")

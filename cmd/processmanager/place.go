@@ -32,6 +32,8 @@ type places struct {
 	State   string // directory of the store and the logs
 	Cgroup  string // the delegated root
 	Listen  string // HOST:PORT for telnet clients; empty: none
+
+	Definitions string // folder of files that are loaded at a start
 }
 
 // place is the daemon's hold on its places: what it has locked, made and bound.
@@ -65,7 +67,10 @@ func (p *places) defaults() error {
 	if p.Socket == "" {
 		p.Socket = client.SocketIn(p.Runtime)
 	}
-	for _, path := range []*string{&p.State, &p.Runtime, &p.Socket} {
+	if p.Definitions == "" {
+		p.Definitions = definitionsDir(p.State)
+	}
+	for _, path := range []*string{&p.State, &p.Runtime, &p.Socket, &p.Definitions} {
 		abs, err := filepath.Abs(*path)
 		if err == nil {
 			err = checkText(abs)
@@ -95,6 +100,21 @@ func stateDir(uid int) string {
 		return dir + "/processmanager"
 	}
 	return os.Getenv("HOME") + "/.local/state/processmanager"
+}
+
+// definitionsDir is the folder of definitions that belongs to a state directory. That of
+// another instance is in it.
+func definitionsDir(state string) string {
+	uid := os.Geteuid()
+	switch dir := os.Getenv("XDG_CONFIG_HOME"); {
+	case state != stateDir(uid):
+		return filepath.Join(state, "definitions")
+	case uid == 0:
+		return "/etc/processmanager"
+	case dir != "":
+		return dir + "/processmanager"
+	}
+	return os.Getenv("HOME") + "/.config/processmanager"
 }
 
 // openPlace takes hold of everything, or says who else has it.

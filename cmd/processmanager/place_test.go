@@ -23,22 +23,25 @@ import (
 func TestDefaultPlaces(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", "/run/user/me")
 	t.Setenv("XDG_STATE_HOME", "/home/me/state")
-	run, state := "/run/user/me/processmanager", "/home/me/state/processmanager"
+	t.Setenv("XDG_CONFIG_HOME", "/home/me/config")
+	run, state, folder := "/run/user/me/processmanager", "/home/me/state/processmanager", "/home/me/config/processmanager"
 	if os.Geteuid() == 0 {
-		run, state = "/run/processmanager", "/var/lib/processmanager"
+		run, state, folder = "/run/processmanager", "/var/lib/processmanager", "/etc/processmanager"
 	}
 	cwd, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ given, want places }{
-		{places{}, places{Socket: run + "/pm.sock", Runtime: run, State: state, Cgroup: ""}},
-		{places{Socket: "/s"}, places{Socket: "/s", Runtime: run, State: state, Cgroup: ""}},
-		{places{Runtime: "/r"}, places{Socket: "/r/pm.sock", Runtime: "/r", State: state, Cgroup: ""}},
-		{places{State: "/st"}, places{Socket: "/st/run/pm.sock", Runtime: "/st/run", State: "/st", Cgroup: ""}},
-		{places{State: "/st", Runtime: "/r"}, places{Socket: "/r/pm.sock", Runtime: "/r", State: "/st", Cgroup: ""}},
-		{places{State: "st", Socket: "s"}, places{Socket: cwd + "/s", Runtime: cwd + "/st/run", State: cwd + "/st", Cgroup: ""}},
-		{places{Cgroup: "a/b"}, places{Socket: run + "/pm.sock", Runtime: run, State: state, Cgroup: "a/b"}},
+		{places{}, places{Socket: run + "/pm.sock", Runtime: run, State: state, Definitions: folder}},
+		{places{Socket: "/s"}, places{Socket: "/s", Runtime: run, State: state, Definitions: folder}},
+		{places{Runtime: "/r"}, places{Socket: "/r/pm.sock", Runtime: "/r", State: state, Definitions: folder}},
+		{places{State: "/st"}, places{Socket: "/st/run/pm.sock", Runtime: "/st/run", State: "/st", Definitions: "/st/definitions"}},
+		{places{State: "/st", Runtime: "/r"}, places{Socket: "/r/pm.sock", Runtime: "/r", State: "/st", Definitions: "/st/definitions"}},
+		{places{State: "st", Socket: "s"}, places{Socket: cwd + "/s", Runtime: cwd + "/st/run", State: cwd + "/st", Definitions: cwd + "/st/definitions"}},
+		{places{State: "/st", Definitions: "d"}, places{Socket: "/st/run/pm.sock", Runtime: "/st/run", State: "/st", Definitions: cwd + "/d"}},
+		{places{State: state}, places{Socket: state + "/run/pm.sock", Runtime: state + "/run", State: state, Definitions: folder}},
+		{places{Cgroup: "a/b"}, places{Socket: run + "/pm.sock", Runtime: run, State: state, Cgroup: "a/b", Definitions: folder}},
 	} {
 		got := c.given
 		if err := got.defaults(); err != nil || got != c.want {

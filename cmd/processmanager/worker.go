@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,6 +39,9 @@ type hello struct {
 	Idle   time.Duration // as telnet.Server has it
 	Keeper takeover
 }
+
+// definitions is the folder of definitions. A keeper of a former version does not know it.
+func (h *hello) definitions() string { return cmp.Or(h.Definitions, definitionsDir(h.State)) }
 
 func (p *place) hello() ([]byte, error) {
 	dir, err := os.Getwd()
@@ -221,6 +225,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*superv
 		Ending:  greeting.Shutdown,
 		Proc:    "/proc",
 		Etc:     "/etc",
+		Folder:  h.definitions(),
 		Dir:     h.Dir,
 		Environ: os.Environ(),
 		Upgrade: func(ctx context.Context, number uint64) (process.Upgrade, error) {

@@ -149,7 +149,13 @@ func stopped(o process.Outcome) string {
 }
 
 // deleted says what delete did.
-func deleted(o process.Outcome) string { return fmt.Sprintf("process '%s' deleted", o.Name) }
+func deleted(o process.Outcome) string {
+	text := fmt.Sprintf("process '%s' deleted", o.Name)
+	if o.Source != "" {
+		text += fmt.Sprintf("; %s defines it: it comes back when that is loaded again, unless it is taken out there", o.Source)
+	}
+	return text
+}
 
 // signalled says whom a signal was sent to.
 func signalled(o process.Outcome, op process.SendSignal) string {

@@ -92,7 +92,7 @@ func TestNothingInAScriptCostsMuchMemory(t *testing.T) {
 		}
 	}
 	for _, asked := range m.asked {
-		if asked != "show " { // with comments and lines
+		if asked != "show " && !strings.HasPrefix(asked, `apply "-" `) { // with comments and lines; a text of which the manager judges
 			t.Errorf("carried out: %.200q", asked)
 		}
 	}

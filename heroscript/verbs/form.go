@@ -89,10 +89,12 @@ func (f *form) all() []Param {
 var ignored = Param{Name: "id", Value: "NUMBER", set: func(string) error { return nil }}
 
 // param finds a parameter by its name; nil: there is none.
-func (f *form) param(name string) *Param {
-	for _, p := range f.all() {
-		if p.Name == name || p.old == name && name != "" {
-			return &p
+func (f *form) param(name string) *Param { return paramNamed(f.all(), name) }
+
+func paramNamed(all []Param, name string) *Param {
+	for i := range all {
+		if p := &all[i]; p.Name == name || p.old == name && name != "" {
+			return p
 		}
 	}
 	if name == ignored.Name {
@@ -111,9 +113,9 @@ func (f *form) names() (names []string) {
 // read reads an action's parameters into a new form of the verb.
 func (v *Verb) read(a heroscript.Action) (*form, error) {
 	f := v.form(time.Now())
-	seen := map[string]heroscript.Pos{}
+	all, seen := f.all(), map[string]heroscript.Pos{}
 	for _, given := range a.Params {
-		p := f.param(given.Key)
+		p := paramNamed(all, given.Key)
 		if p == nil {
 			return f, at(given.Pos, "%s has no parameter %s%s", v.Name, process.Printable(given.Key), DidYouMean(given.Key, f.names()))
 		}

@@ -11,6 +11,7 @@ import (
 // a client. Errors are [process.Error] values where the caller can tell them apart.
 type Manager interface {
 	Actor
+	Definer
 	Viewer
 	Historian
 	Host
@@ -29,6 +30,23 @@ type Actor interface {
 	// answers when all are done. The error is of the selection; what could not be done
 	// stands in the outcomes, which are in the order of the selection.
 	Do(ctx context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error)
+}
+
+// Definer keeps definitions.
+type Definer interface {
+	// Define defines a process and starts nothing. Where there is a process of that name
+	// with the same definition it does nothing; with another definition it is an error.
+	Define(ctx context.Context, spec process.Spec) (process.Status, error)
+
+	// Apply makes definitions hold, as a difference to what there is: what is as it is to
+	// be is not touched. It answers when what it starts is spawned. The error is of the
+	// definitions, and says where in which file; then nothing was changed. What could not
+	// be done about one process stands in its row. Rows are in the order of names.
+	Apply(ctx context.Context, a process.Application) ([]process.Applied, error)
+
+	// Export gives the definitions of what is selected, or all, by name. The error is of
+	// the selection.
+	Export(ctx context.Context, of process.Selection) ([]process.Exported, error)
 }
 
 // Viewer tells how things stand.

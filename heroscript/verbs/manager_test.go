@@ -21,6 +21,13 @@ type recorder struct {
 	events []process.Event
 	output []byte
 	report process.Report
+
+	source string // of what is deleted
+
+	application process.Application // that was asked for
+	applied     []process.Applied
+	exported    []process.Exported
+
 	err    error
 	logErr error // of a log, behind output
 }
@@ -55,6 +62,23 @@ func (r *recorder) StartSpec(_ context.Context, spec process.Spec, how process.H
 	return r.status, r.err
 }
 
+func (r *recorder) Define(_ context.Context, spec process.Spec) (process.Status, error) {
+	r.spec = spec
+	r.note("define %s", settings(spec))
+	return r.status, r.err
+}
+
+func (r *recorder) Apply(_ context.Context, a process.Application) ([]process.Applied, error) {
+	r.application = a
+	r.note("apply %q %q prune:%v dry:%v restart:%v", a.Path, a.Files, a.Prune, a.DryRun, a.Restart)
+	return r.applied, r.err
+}
+
+func (r *recorder) Export(_ context.Context, of process.Selection) ([]process.Exported, error) {
+	r.note("export %v", of)
+	return r.exported, r.err
+}
+
 // outcomes are one for each plain name, and for a pattern one for all that there are.
 func (r *recorder) outcomes(of process.Selection) (list []process.Outcome, err error) {
 	var known []string
@@ -82,7 +106,7 @@ func (r *recorder) Do(_ context.Context, of process.Selection, op process.Operat
 	list, err := r.outcomes(of)
 	if _, ok := op.(process.Delete); ok {
 		for i := range list {
-			list[i].Status = process.Status{}
+			list[i].Status, list[i].Source = process.Status{}, r.source
 		}
 	}
 	return list, err

@@ -107,6 +107,14 @@ func status(o process.Outcome) string {
 	row("name", s.Name)
 	row("status", state(s))
 	row("waits for", awaited(s.WaitsFor))
+	switch s.Source {
+	case process.SourceCommand:
+		row("defined by", "a command")
+	case StandardInput:
+		row("defined by", "standard input of apply")
+	default:
+		row("defined by", s.Source)
+	}
 	row("command", firstLine(s.Command, 200))
 	row("directory", s.Dir)
 	environmentRows(row, s.Spec)

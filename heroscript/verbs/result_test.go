@@ -39,6 +39,7 @@ func running() process.Status {
 	}, process.Running)
 	s.Condition.Ready, s.ReadyTime, s.ReadyError = new(true), noon.Add(2*time.Second), "log \"listening\": no line matches"
 	s.Condition.Health = &process.Health{State: process.HealthUnhealthy, Failures: 7, Error: "http://127.0.0.1/health: status 503 \x1b[31m"}
+	s.Source = "/etc/processmanager/web.hero"
 	s.LogDropped, s.OutputError = 4096, "since 2026-03-01T11:59:00Z output is dropped until it can be written: no space left on device"
 	s.Notified, s.StatusText = process.NotifiedReloading, "3 of 5 files \x1b[1m"
 	s.NextAttempt, s.Restarts = noon.Add(8*time.Second), 5
@@ -170,6 +171,9 @@ func TestJSONIsTheContract(t *testing.T) {
 	there.AlreadyRunning, there.Signalled, there.WaitsForRestart = true, 3, []string{"command", "log"}
 	golden(t, "start.json", indented(t, answer(t, &recorder{status: there}, "!!process.start name:web format:json")))
 	if got := answer(t, m, "!!process.delete name:web format:json"); got != `{"name":"web","deleted":true}`+"\n" {
+		t.Errorf("got %s", got)
+	}
+	if got := answer(t, &recorder{source: "/etc/web.hero"}, "!!process.delete name:web format:json"); got != `{"name":"web","deleted":true,"source":"/etc/web.hero"}`+"\n" {
 		t.Errorf("got %s", got)
 	}
 	if got := answer(t, &recorder{}, "!!process.list format:json"); got != "[]\n" {

@@ -76,16 +76,8 @@ func startForm(time.Time) *form {
 
 // StartAction is the action that asks for a process with this spec.
 func StartAction(spec process.Spec, how process.How) heroscript.Action {
-	a := NewAction("process.start", "name", spec.Name)
-	for i := range process.Fields {
-		f := &process.Fields[i]
-		if v := f.Text(spec); v != "" {
-			a.Params = append(a.Params, heroscript.Param{Key: f.Name, Value: v})
-		}
-	}
-	if spec.JobID != "" {
-		a.Params = append(a.Params, heroscript.Param{Key: "jobid", Value: spec.JobID})
-	}
+	a := DefineAction(spec)
+	a.Name = "start"
 	if how.Replace {
 		a.Params = append(a.Params, heroscript.Param{Key: "replace", Value: "true"})
 	}

@@ -35,6 +35,9 @@ var table []Verb
 func init() { // the forms refer to the table for their hints
 	table = []Verb{
 		{"process.start", "Define a process and start it, or start the one that has the name.", startForm},
+		{defineVerb, "Define a process and start nothing.", defineForm},
+		{applyVerb, "Make definitions hold that stand in files, as a difference to what there is.", applyForm},
+		{"process.export", "Write definitions as heroscript, with all that is secret in them.", exportForm},
 		{"process.list", "List all processes, by name.", listForm},
 		{"process.status", "Show a process and what it uses.", statusForm},
 		{"process.stop", "End the whole tree; answers when nobody is left.", stopForm},

@@ -276,6 +276,28 @@ func (c *Client) StartSpec(ctx context.Context, spec process.Spec, how process.H
 	return s, err
 }
 
+// Define defines a process and starts nothing. See verbs.Definer.
+func (c *Client) Define(ctx context.Context, spec process.Spec) (s process.Status, err error) {
+	err = c.change(ctx, verbs.DefineAction(spec), &s)
+	return s, err
+}
+
+// Apply makes definitions hold that stand in files. See verbs.Definer. What is sent at
+// once has a bound, telnet.MaxPending; what the daemon reads itself has none.
+func (c *Client) Apply(ctx context.Context, a process.Application) (rows []process.Applied, err error) {
+	err = c.change(ctx, verbs.ApplyAction(a), &rows)
+	if errors.Is(err, process.ErrTooLong) {
+		err = fmt.Errorf("%w: apply its files one by one, or put them into the daemon's own folder", err)
+	}
+	return rows, err
+}
+
+// Export gives the definitions of what is selected, or all, as heroscript.
+func (c *Client) Export(ctx context.Context, of process.Selection) (all []process.Exported, err error) {
+	err = c.read(ctx, verbs.ExportAction(of), &all)
+	return all, err
+}
+
 // Do carries out an operation on each process that is selected, side by side. See
 // verbs.Actor.
 func (c *Client) Do(ctx context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error) {

@@ -30,6 +30,8 @@ type memory struct {
 	hold   chan struct{} // Stop waits for it, if not nil
 	held   chan struct{} // Stop has begun
 	err    error         // of every Status
+
+	applied process.Application // the last one
 }
 
 func newMemory() *memory {
@@ -57,6 +59,33 @@ func (m *memory) StartSpec(_ context.Context, spec process.Spec, how process.How
 	s.PID, s.Number = 42, 1
 	m.all[spec.Name] = s
 	return s, nil
+}
+
+func (m *memory) Define(_ context.Context, spec process.Spec) (process.Status, error) {
+	defer m.called("define")()
+	m.all[spec.Name] = process.NewStatus(spec, process.Stopped)
+	return m.all[spec.Name], nil
+}
+
+func (m *memory) Apply(_ context.Context, a process.Application) ([]process.Applied, error) {
+	defer m.called("apply")()
+	m.applied = a
+	return []process.Applied{
+		{Name: "a", Action: process.ApplyNew, Source: a.Path, State: process.Running, Run: 1, PID: 7},
+		{Name: "b", Action: process.ApplyChanged, Fields: []string{"dir"}, Err: process.Errorf(process.CodeStore, "no disk")},
+	}, nil
+}
+
+func (m *memory) Export(_ context.Context, of process.Selection) (all []process.Exported, err error) {
+	defer m.called("export")()
+	for _, name := range of {
+		if _, ok := m.all[name]; ok {
+			all = append(all, process.Exported{Name: name, Text: "!!process.define name:" + name + "\n"})
+		} else {
+			all = append(all, process.Exported{Name: name, Err: process.NotFound(name)})
+		}
+	}
+	return all, nil
 }
 
 func (m *memory) stop(name string) (process.Status, error) {

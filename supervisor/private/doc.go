@@ -18,6 +18,7 @@
 //	CheckUpTo             a group, up to the mount of cgroup v2
 //	CheckBelow, MakeBelow a directory that is directly below one that was checked
 //	OpenFile              a file there, as ReadFile; links are not followed
+//	ReadGiven             a file there that the user has written, and others may read
 //	ReadSecret            a file that was given, wherever it is
 //
 // What was found wrong is an [*Error], which says what mends it.

@@ -133,6 +133,32 @@ func ReadFile(path string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
+// ReadGiven is what is in a file of this user that is directly below a private directory,
+// and that nobody else can write to. It is left as it is, so others may read it. A link is
+// not followed. One that has more than most bytes is an [*Error].
+func ReadGiven(path string, most int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, &Error{path, "is a link", "links are not followed there; move the file itself to that place"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil {
+		err = checkOwn(path, info, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = &Error{path, fmt.Sprintf("has more than %d bytes", most), "divide it"}
+	}
+	return data, err
+}
+
 // maxSecret is more than any secret has.
 const maxSecret = 64 << 10
 

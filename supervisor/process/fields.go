@@ -259,7 +259,9 @@ func (f *Field) hide(s *Spec) {
 
 // Differs reports whether two specs mean something else by the field. What is given as
 // the default means the same as what is not given.
-func (f *Field) Differs(a, b Spec) bool { return f.effective(a) != f.effective(b) }
+func (f *Field) Differs(a, b Spec) bool {
+	return f.Text(a) != f.Text(b) && f.effective(a) != f.effective(b)
+}
 
 func (f *Field) effective(s Spec) string {
 	if text := f.Text(s); text != "" {

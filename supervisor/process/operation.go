@@ -86,6 +86,7 @@ func (s Spec) With(settings []Setting) (Spec, error) {
 type Outcome struct {
 	Name   string
 	Status Status // empty where the process was deleted
+	Source string // of one that was deleted: the file that has defined it; empty: none
 	Err    error
 }
 
@@ -93,6 +94,7 @@ type Outcome struct {
 type deleted struct {
 	Name    string `json:"name"`
 	Deleted bool   `json:"deleted"`
+	Source  string `json:"source,omitempty"`
 }
 
 // Failure is the JSON form of an error.
@@ -118,7 +120,7 @@ func (o Outcome) MarshalJSON() ([]byte, error) {
 	case o.Err != nil:
 		return json.Marshal(failureOf(o.Name, o.Err))
 	case o.Status.Name == "":
-		return json.Marshal(deleted{o.Name, true})
+		return json.Marshal(deleted{o.Name, true, o.Source})
 	}
 	return o.Status.MarshalJSON()
 }
@@ -127,7 +129,8 @@ func (o Outcome) MarshalJSON() ([]byte, error) {
 func (o *Outcome) UnmarshalJSON(data []byte) error {
 	var is struct {
 		Failure
-		Deleted bool `json:"deleted"`
+		Deleted bool   `json:"deleted"`
+		Source  string `json:"source"`
 	}
 	if err := json.Unmarshal(data, &is); err != nil {
 		return err
@@ -138,6 +141,8 @@ func (o *Outcome) UnmarshalJSON(data []byte) error {
 		o.Err = is.Err()
 	case !is.Deleted:
 		return o.Status.UnmarshalJSON(data)
+	default:
+		o.Source = is.Source
 	}
 	return nil
 }

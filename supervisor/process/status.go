@@ -18,6 +18,8 @@ type Condition struct {
 	State State `json:"status"`
 	PID   int   `json:"pid"` // of the leader; 0 without one
 
+	Source string `json:"source,omitempty"` // who has defined it: the path of a file, or SourceCommand
+
 	LogDropped uint64 `json:"log_dropped_bytes,omitempty"` // that could not be written, since the daemon's start
 
 	// OutputError is, of a run under way, why its output is not read or not kept just

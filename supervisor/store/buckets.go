@@ -45,6 +45,9 @@ type Definition struct {
 	Spec process.Spec `json:"spec"`
 	Job  string       `json:"job,omitempty"` // the job id of the spec
 	Dir  string       `json:"dir"`           // working directory of a spec without one
+
+	// Source is the path of the file that has defined it; empty: a command has.
+	Source string `json:"source,omitempty"`
 }
 
 // Target is what the user wants of a process, and how far that has come.
