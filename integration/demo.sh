@@ -11,7 +11,7 @@ set -eu
 
 bin=$(cd "${1:?the directory of the two programs is missing}" && pwd)
 dir=$(mktemp -d)
-tree=tree-$$ late=late-$$ tick=tick-$$ # the processes, by names that nobody else has
+tree=tree-$$ late=late-$$ tick=tick-$$ web=web-$$ # the processes, by names that nobody else has
 daemon=
 
 say()  { printf '\n%s\n' "--- $*"; }
@@ -155,15 +155,30 @@ wait_for 'it has run twice' ran_twice
 pm logs "$tick"
 pm list
 
+say 'A crash comes back'
+pm start -name "$web" -command 'exec sleep 600' -restart on-failure
+crashed=$(json "$web" pid)
+echo "\$ kill -KILL $crashed"
+kill -s KILL "$crashed"
+wait_for 'the next attempt is announced' is "$web" status backoff
+pm status "$web"
+wait_for 'it runs again' is "$web" status running
+pm status "$web"
+is "$web" restarts 1 || die 'the restart is not counted'
+again=$(json "$web" pid)
+[ "$again" != "$crashed" ] && alive "PROCESSMANAGER_NAME=$web" 1 || die 'nothing of it runs'
+ok "it was killed as pid $crashed, and runs as pid $again, started by itself after a second"
+
 say 'The end'
 pm stop "$tree"
 pm stop "$tick"
-for name in "$tree" "$late" "$tick"; do
+pm stop "$web"
+for name in "$tree" "$late" "$tick" "$web"; do
 	alive "PROCESSMANAGER_NAME=$name" 0 || die "somebody of $name is alive"
 done
 [ ! -d "$group" ] || die "the group $group is still there"
 ok 'no process of theirs is in /proc, and the group of the tree is gone'
-for name in "$tree" "$late" "$tick"; do pm delete "$name"; done
+for name in "$tree" "$late" "$tick" "$web"; do pm delete "$name"; done
 rest=$(quiet_pm list -format json)
 [ "$rest" = '[]' ] || die "the list is not empty: $rest"
 echo "\$ kill -TERM $daemon"

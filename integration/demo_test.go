@@ -17,6 +17,7 @@ func TestTheDemoFailsWhereSomethingIsNotSo(t *testing.T) {
 		want string
 	}{
 		"no stop":     {`*" stop tree-"*) exit ;;`, "somebody of tree-"},
+		"no restart":  {`*" -restart on-failure") set -- "$1" "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$9" ;;`, "the next attempt is announced: not so after 10 s"},
 		"no deadline": {`*" -deadline 1") set -- "$1" "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$9" ;;`, "the deadline ends it: not so after 10 s"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,7 +14,7 @@ func state(s process.Status) string {
 		return text
 	}
 	if left := time.Until(s.NextAttempt); left > 0 {
-		text += ", next attempt in " + Seconds((left + time.Second - 1).Truncate(time.Second).Seconds())
+		text += ", next attempt in " + Seconds(max(left.Round(time.Second), time.Second).Seconds())
 	} else {
 		text += ", next attempt now"
 	}
