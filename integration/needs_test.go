@@ -139,3 +139,34 @@ func TestTheEndComesInTheReverseOrder(t *testing.T) {
 	}
 	check("the daemon's end")
 }
+
+// The order of a script does not matter for what its processes need, and a name that is
+// nowhere is refused when the whole script is read.
+func TestAScriptMayNeedWhatComesLater(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	script := d.dir + "/services.hero"
+	write := func(text string) {
+		if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`!!process.start name:'web' command:'exec sleep 1000' needs:'cache,job:completed'
+!!process.start name:'job' command:'true' jobid:'j1'
+!!process.start name:'cache' command:'exec sleep 1000' needs:'db'
+!!process.start name:'db' command:'exec sleep 1000'
+`)
+	d.mustClient("run", script)
+	for _, name := range []string{"web", "cache", "db"} {
+		if s := d.status(name); s.State != process.Running || s.Number != 1 {
+			t.Errorf("%s is %v, run %d", name, s.State, s.Number)
+		}
+	}
+	write("!!process.start name:'one' command:'true'\n!!process.start name:'two' command:'true' needs:'one,nowhere'\n")
+	if r := d.pmclient("run", script); r.code != 1 || !strings.Contains(r.stderr, "line 2, column 1: needs: there is no process 'nowhere'") || !strings.Contains(r.stderr, "nothing was carried out") {
+		t.Errorf("%d %s", r.code, r.stderr)
+	}
+	if r := d.pmclient("status", "one"); r.code != 4 {
+		t.Errorf("something was carried out: %d %s", r.code, r.stdout)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -12,7 +13,8 @@ import (
 // RunScript carries out every action of a script, one after another, and writes
 // the answers to w, for a window of width columns. Nothing is carried out when the script does not parse or an
 // action could not be: the error says line and column. It stops at the first
-// action that fails; the error says its line.
+// action that fails; the error says its line. What an action needs that is defined further
+// down is defined first.
 func RunScript(ctx context.Context, m Manager, text string, w io.Writer, width int) error {
 	script, err := heroscript.Parse(text)
 	if err != nil {
@@ -22,6 +24,9 @@ func RunScript(ctx context.Context, m Manager, text string, w io.Writer, width i
 		if err := Check(a); err != nil {
 			return fmt.Errorf("%w; nothing was carried out", err)
 		}
+	}
+	if err := defineNeeds(ctx, m, script); err != nil {
+		return fmt.Errorf("%w; nothing was carried out", err)
 	}
 	for i, a := range script {
 		answer := Run(ctx, m, a)
@@ -51,4 +56,94 @@ func (a Answer) firstFailure() error {
 		}
 	}
 	return nil
+}
+
+// scripted is a definition in a script.
+type scripted struct {
+	heroscript.Action // that defines it, and starts nothing
+	at                int
+	name              string
+	needs             []process.Need
+}
+
+// defineNeeds defines what stands further down in a script than another one that needs it.
+func defineNeeds(ctx context.Context, m Manager, script []heroscript.Action) error {
+	all := definitionsIn(script)
+	there := func(name string) bool {
+		known, err := m.Show(ctx, process.Selection{name})
+		return err == nil && len(known) == 1 && known[0].Err == nil
+	}
+	for _, d := range all {
+		for _, need := range d.needs {
+			if !slices.ContainsFunc(all, func(other scripted) bool { return other.name == need.Name }) && !there(need.Name) {
+				return at(d.Pos, "needs: there is no process '%s', neither in the daemon nor in the script", need.Name)
+			}
+		}
+	}
+	for _, d := range neededLater(all) {
+		if there(d.name) {
+			continue // as it is it will do, until its turn
+		}
+		if err := Run(ctx, m, d.Action).Err; err != nil {
+			return fmt.Errorf("line %d: %s: %w", d.Pos.Line, d.Verb(), err)
+		}
+	}
+	return nil
+}
+
+// definitionsIn are the definitions of a script, of each name the first.
+func definitionsIn(script []heroscript.Action) (all []scripted) {
+	seen := map[string]bool{}
+	for i, a := range script {
+		if spec, define, ok := definitionIn(a); ok && !seen[spec.Name] {
+			seen[spec.Name] = true
+			all = append(all, scripted{define, i, spec.Name, spec.AllNeeds()})
+		}
+	}
+	return all
+}
+
+// neededLater are the definitions that must come first, each behind those that it needs.
+func neededLater(all []scripted) (list []scripted) {
+	defined := map[string]scripted{}
+	for _, d := range all {
+		defined[d.name] = d
+	}
+	seen := map[string]bool{}
+	var visit func(name string, at int)
+	visit = func(name string, at int) {
+		d, ok := defined[name]
+		if !ok || d.at <= at || seen[name] {
+			return
+		}
+		seen[name] = true
+		for _, need := range d.needs {
+			visit(need.Name, at)
+		}
+		list = append(list, d)
+	}
+	for _, d := range all {
+		for _, need := range d.needs {
+			visit(need.Name, d.at)
+		}
+	}
+	return list
+}
+
+// definitionIn is the definition that an action of process.define or process.start holds, and
+// the action that defines it and starts nothing.
+func definitionIn(a heroscript.Action) (spec process.Spec, define heroscript.Action, ok bool) {
+	v, _ := Lookup(a.Verb())
+	if _, command := a.Get("command"); v == nil || v.Name != "process.start" && v.Name != defineVerb || !command {
+		return spec, define, false
+	}
+	define = heroscript.Action{Actor: "process", Name: "define", Pos: a.Pos}
+	whole, _ := Lookup(defineVerb)
+	for _, p := range a.Params {
+		if whole.Takes(p.Key) {
+			define.Params = append(define.Params, p)
+		}
+	}
+	spec, err := ReadDefinition(define)
+	return spec, define, err == nil
 }
