@@ -475,3 +475,37 @@ func TestManyStartsWithSettings(t *testing.T) {
 		}
 	}
 }
+
+// A probe's command is run as the run is: by its user, with its environment and limits.
+func TestAProbeIsRunAsItsRunIs(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can start somebody else's processes")
+	}
+	d := startDaemon(t, setup{})
+	probe := `test "$(id -u)" = 65534 && test "$A" = 1 && test "$(ulimit -n)" = 77 && test "$(umask)" = 0027 && echo said >/dev/stderr`
+	d.mustClient("start", "x", "-command", "exec sleep 1000", "-user", "nobody", "-dir", "/", "-env", "A=1", "-rlimit_nofile", "77", "-umask", "027",
+		"-ready", "exec:"+probe, "-ready_timeout", "20", "-wait", "ready")
+	if s := d.status("x"); s.State != process.Running {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Nobody reads in /proc what variables the client was given, however long it waits.
+func TestVariablesAreNotSeenInTheArguments(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	cmd := exec.Command(programs.client, "-socket", d.socket, "-secret", theSecret, "start", "x", "-env", "TOKEN=hunter2", "-command", "exec sleep 1000", "-wait")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it runs", func() bool {
+		all := d.list()
+		return len(all) == 1 && all[0].State == process.Running
+	})
+	if line := cmdline(cmd.Process.Pid); strings.Contains(line, "hunter2") || !strings.Contains(line, "-wait") {
+		t.Errorf("%q", line)
+	}
+	d.stop("x")
+	cmd.Wait()
+}

@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// HideSecret overwrites the value of the flag -secret in the argument list that
-// others can read in /proc, and gives args a copy in its place.
+// HideSecret overwrites the values of the flags -secret and -env in the argument list
+// that others can read in /proc, and gives args copies in their place.
 //
 // The elements of args must be those of os.Args, whose bytes Go leaves where the
 // kernel put them: any other string may lie in read-only memory, and the program
@@ -19,7 +19,7 @@ func HideSecret(args []string) {
 	for i, arg := range args {
 		name, _, inOne := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		switch {
-		case !strings.HasPrefix(arg, "-") || name != "secret":
+		case !strings.HasPrefix(arg, "-") || name != "secret" && name != "env":
 		case inOne:
 			args[i] = clearArg(arg)
 		case i+1 < len(args):

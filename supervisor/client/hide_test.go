@@ -16,6 +16,8 @@ func TestTheSecretIsNotSeenInTheArguments(t *testing.T) {
 		{"-secret-file hush", "-secret-file hush"},
 		{"-secret-file=hush", "-secret-file=hush"},
 		{"-secret", "-secret"},
+		{"start web -env A=hush -env B=hush", "start web -env \x20\x20\x20\x20\x20\x20 -env \x20\x20\x20\x20\x20\x20"},
+		{"start web --env=A=hush -env_file hushed", "start web              -env_file hushed"},
 		{"secret hush", "secret hush"},
 		{"-secret=a -secret=b", "                  "},
 	} {

@@ -75,7 +75,8 @@
 // tree, result.go says how it went, adopt.go takes over one that goes on, orphan.go watches a
 // leader that the keeper does not know, probing.go finds out whether a run is ready and how it
 // is, helper.go runs a probe's command, ear.go and said.go take what a run says of itself,
-// oom.go tells whom the kernel ended for lack of memory, attr.go has the attributes, fifo.go
+// environ.go says what a run gets beside its command, with the users and groups of account.go
+// and the files of variables of envfile.go, oom.go tells whom the kernel ended for lack of memory, attr.go has the attributes, fifo.go
 // the FIFOs, meter.go the figures.
 //
 // The tests make up a machine (fake_test.go): one group, a keeper and a clock, in which each

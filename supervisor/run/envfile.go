@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,6 +16,31 @@ import (
 // maxEnvFile is how much of a file of variables is read: more than a program can be given
 // is of no use.
 const maxEnvFile = 1 << 20
+
+// envFileTime is how long a file of variables may take: a file system may hang.
+const envFileTime = 10 * time.Second
+
+// readEnvFileWithin is readEnvFile that gives up. Nothing can end a read that hangs; its
+// goroutine ends with it.
+func readEnvFileWithin(path string, limit time.Duration) ([]string, error) {
+	type result struct {
+		all []string
+		err error
+	}
+	read := make(chan result, 1)
+	go func() {
+		all, err := readEnvFile(path)
+		read <- result{all, err}
+	}()
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case r := <-read:
+		return r.all, r.err
+	case <-late.C:
+		return nil, unix.ETIMEDOUT
+	}
+}
 
 // readEnvFile gives the variables of a file. What a device or a FIFO holds may have no
 // end, and may make the daemon wait.
