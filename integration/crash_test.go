@@ -180,6 +180,22 @@ var crashes = map[string]func(d crashing, name string, p supervisor.Point){
 		d.nobodyLeft(name, 1)
 		d.once(name, 2)
 	},
+	"come back": func(d crashing, name string, p supervisor.Point) {
+		spec := deaf(name, `[ "$PROCESSMANAGER_RUN" -gt 1 ] && wait; until [ -e enough.$PROCESSMANAGER_NAME ]; do sleep 0.01; done; exit 7`)
+		spec.Restart = process.RestartOnFailure
+		d.start(spec)
+		d.said(name, "up")
+		d.arm(p)
+		if err := os.WriteFile(d.dir+"/enough."+name, nil, 0o600); err != nil {
+			d.t.Fatal(err)
+		}
+		s := d.await(name, "running again", func(s process.Status) bool { return s.State == process.Running && s.Number >= 2 })
+		if s.Restarts != 1 || s.LastRun == nil || s.LastRun.Number != 1 || s.LastRun.Cause != process.CauseExit || !same(s.LastRun.ExitCode, new(7)) {
+			d.t.Errorf("%d restarts, %+v", s.Restarts, s.LastRun)
+		}
+		d.nobodyLeft(name, 1)
+		d.once(name, 2)
+	},
 	"delete": func(d crashing, name string, p supervisor.Point) {
 		d.start(deaf(name, "wait"))
 		d.said(name, "up")
