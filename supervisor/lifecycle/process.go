@@ -284,7 +284,7 @@ func (p Process) start() (Process, []Action) {
 			}
 		}
 		return p, actions
-	case p.Rest == process.Scheduled:
+	case p.Rest == process.Scheduled, p.Rest == process.Waiting && p.Scheduled:
 		return p, p.armed()
 	}
 	p.Up, p.Stopped = true, false

@@ -240,6 +240,7 @@ func TestProcess(t *testing.T) {
 		{"a restart is held back", running, []Event{restart, held(stopped)}, process.Waiting, "end 7 stop, save, stopped, arm, hold, save"},
 		{"stop while it waits", resting, []Event{held(start), held(stop), {Kind: NeedsChanged}}, process.Stopped, "hold, save, started!superseded, disarm, save, stopped"},
 		{"delete while it waits", resting, []Event{held(start), held(remove)}, process.Waiting, "hold, save, started!superseded, disarm, remove"},
+		{"start of a scheduled one that waits leaves it", onSchedule, []Event{held(due), held(start), {Kind: NeedsChanged}}, process.Starting, "arm, hold, save, started, spawn 7"},
 		{"start while it waits", resting, []Event{held(start), held(start)}, process.Waiting, "hold, save, hold, save"},
 		{"shutdown while it waits leaves it", resting, []Event{held(start), held(shutdown), {Kind: NeedsChanged}}, process.Waiting, "hold, save, disarm, started!shutting_down"},
 		{"a start whose number is not on disk never was", resting, []Event{start, unstored}, process.Completed,
