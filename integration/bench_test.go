@@ -383,3 +383,25 @@ func BenchmarkClient(b *testing.B) {
 		beside(b, bare, "ms more than /bin/true", func(turn float64) float64 { return (turn - bare) / 1e6 }, limit)
 	})
 }
+
+// BenchmarkApply is pmclient apply as a whole process: a folder of 1,000 definitions that
+// all run, of which one is changed each time.
+func BenchmarkApply(b *testing.B) {
+	d := startDaemon(b, setup{})
+	folder := d.thousand(1)
+	d.mustClient("apply", "-f", folder)
+	awaitQuiet(b, d)
+	n := 1
+	for b.Loop() {
+		b.StopTimer()
+		n++
+		d.thousand(n)
+		b.StartTimer()
+		if out := d.mustClient("apply", "-f", folder); out != "NAME  WHAT     WHY\nn007  changed  deadline\n1 changed, 999 unchanged\n" {
+			b.Fatal(out)
+		}
+	}
+	if b.N > 1 {
+		promised(b, "ms for 1,000 definitions, one changed", perOp(b)/1e6, 300)
+	}
+}

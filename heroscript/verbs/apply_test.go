@@ -3,6 +3,7 @@ package verbs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -117,7 +118,15 @@ func TestDeleteSaysThatAFileDefinesIt(t *testing.T) {
 	}
 }
 
-func TestReadDefinitionTakesNothingElse(t *testing.T) {
+func TestReadDefinitionsTakesNothingElse(t *testing.T) {
+	several, err := heroscript.Parse("!!process.define name:a command:x log cron:@daily jobid:j\n!!process.define name:b command:y\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs, err := ReadDefinitions(several)
+	if b := (process.Spec{Name: "b", Command: "y"}); err != nil || len(specs) != 2 || specs[1] != b || specs[0].JobID != "j" {
+		t.Errorf("nothing of one may be in the next: %+v, %v", specs, err)
+	}
 	for text, want := range map[string]string{
 		"!!process.start name:a command:b":                      `line 1, column 1: "!!process.start" does not belong here: a file of definitions holds !!process.define alone`,
 		"!!process.define name:a command:b jobid:j":             "",
@@ -129,10 +138,10 @@ func TestReadDefinitionTakesNothingElse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		spec, err := ReadDefinition(script[0])
-		got := spec.JobID
-		if err != nil {
-			got = err.Error()
+		specs, err := ReadDefinitions(script)
+		got := fmt.Sprint(err)
+		if err == nil {
+			got = specs[0].JobID
 		}
 		if got != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", text, got, want)

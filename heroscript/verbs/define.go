@@ -42,15 +42,23 @@ func definition(spec *process.Spec) *form {
 	return f
 }
 
-// ReadDefinition is the definition that an action of process.define stands for. The error
-// says line and column.
-func ReadDefinition(a heroscript.Action) (spec process.Spec, err error) {
-	if a.Verb() != defineVerb {
-		return spec, at(a.Pos, "%s does not belong here: a file of definitions holds !!%s alone", process.Printable("!!"+a.Verb()), defineVerb)
+// ReadDefinitions are the definitions that a script holds, which is nothing but actions of
+// process.define. The error says line and column.
+func ReadDefinitions(script heroscript.Script) (specs []process.Spec, err error) {
+	var spec process.Spec
+	f := definition(&spec) // one for all: there may be a thousand
+	all := f.all()
+	for _, a := range script {
+		if a.Verb() != defineVerb {
+			return nil, at(a.Pos, "%s does not belong here: a file of definitions holds !!%s alone", process.Printable("!!"+a.Verb()), defineVerb)
+		}
+		spec, f.jobID = process.Spec{}, ""
+		if err := f.read(defineVerb, a, all); err != nil {
+			return nil, err
+		}
+		specs = append(specs, spec)
 	}
-	v := Verb{Name: defineVerb, form: func(time.Time) *form { return definition(&spec) }}
-	_, err = v.read(a)
-	return spec, err
+	return specs, nil
 }
 
 // DefineAction is the action that asks for a process with this definition, and does not

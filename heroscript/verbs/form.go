@@ -113,50 +113,55 @@ func (f *form) names() (names []string) {
 // read reads an action's parameters into a new form of the verb.
 func (v *Verb) read(a heroscript.Action) (*form, error) {
 	f := v.form(time.Now())
-	all, seen := f.all(), map[string]heroscript.Pos{}
+	return f, f.read(v.Name, a, f.all())
+}
+
+// read reads an action of a verb, whose parameters are all.
+func (f *form) read(verb string, a heroscript.Action, all []Param) error {
+	seen := map[string]heroscript.Pos{}
 	for _, given := range a.Params {
 		p := paramNamed(all, given.Key)
 		if p == nil {
-			return f, at(given.Pos, "%s has no parameter %s%s", v.Name, process.Printable(given.Key), DidYouMean(given.Key, f.names()))
+			return at(given.Pos, "%s has no parameter %s%s", verb, process.Printable(given.Key), DidYouMean(given.Key, f.names()))
 		}
 		if first, twice := seen[p.Name]; twice {
 			where := ""
 			if first != (heroscript.Pos{}) {
 				where = ", first at " + first.String()
 			}
-			return f, at(given.Pos, "parameter %s is given twice%s", p.Name, where)
+			return at(given.Pos, "parameter %s is given twice%s", p.Name, where)
 		}
 		seen[p.Name] = given.Pos
 		if given.Flag && !p.IsFlag() && p.Alone == "" {
-			return f, at(given.Pos, "parameter %s needs a value: %s:%s", p.Name, p.Name, p.Value)
+			return at(given.Pos, "parameter %s needs a value: %s:%s", p.Name, p.Name, p.Value)
 		}
 		if n := len(given.Value); n > p.most() {
-			return f, at(given.ValuePos, "%s: has %d bytes, at most %d", p.Name, n, p.most())
+			return at(given.ValuePos, "%s: has %d bytes, at most %d", p.Name, n, p.most())
 		}
 		if err := p.set(given.Value); err != nil {
 			text := strings.TrimPrefix(err.Error(), p.Name+": ")
-			return f, at(given.ValuePos, "%s: %s", p.Name, text)
+			return at(given.ValuePos, "%s: %s", p.Name, text)
 		}
 		if !utf8.ValidString(given.Value) || strings.IndexByte(given.Value, 0) >= 0 { // of a flag: no script holds it
-			return f, at(given.ValuePos, "%s: %s is not UTF-8 without NUL", p.Name, process.Printable(given.Value))
+			return at(given.ValuePos, "%s: %s is not UTF-8 without NUL", p.Name, process.Printable(given.Value))
 		}
 	}
 	for _, p := range f.params {
 		if _, ok := seen[p.Name]; p.Required && !ok {
-			return f, at(a.Pos, "%s needs the parameter %s:%s", v.Name, p.Name, p.Value)
+			return at(a.Pos, "%s needs the parameter %s:%s", verb, p.Name, p.Value)
 		}
 	}
 	if f.check == nil {
-		return f, nil
+		return nil
 	}
 	if err := f.check(); err != nil {
 		pos := a.Pos
 		if about, _, ok := strings.Cut(err.Error(), ": "); ok && seen[about] != (heroscript.Pos{}) {
 			pos = seen[about]
 		}
-		return f, at(pos, "%v", err)
+		return at(pos, "%v", err)
 	}
-	return f, nil
+	return nil
 }
 
 func at(pos heroscript.Pos, format string, args ...any) error {

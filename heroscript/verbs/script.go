@@ -144,6 +144,9 @@ func definitionIn(a heroscript.Action) (spec process.Spec, define heroscript.Act
 			define.Params = append(define.Params, p)
 		}
 	}
-	spec, err := ReadDefinition(define)
-	return spec, define, err == nil
+	specs, err := ReadDefinitions(heroscript.Script{define})
+	if err != nil {
+		return spec, define, false
+	}
+	return specs[0], define, true
 }

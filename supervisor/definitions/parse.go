@@ -37,12 +37,12 @@ func Parse(files []process.File) (all []Definition, err error) {
 		if err != nil {
 			return nil, process.Errorf(process.CodeSyntax, "%s: %v", SourceName(f.Path), err)
 		}
-		for _, a := range script {
-			spec, err := verbs.ReadDefinition(a)
-			if err != nil {
-				return nil, process.Errorf(process.CodeInvalid, "%s: %v", SourceName(f.Path), err)
-			}
-			d := Definition{spec, f.Path, a.Pos}
+		specs, err := verbs.ReadDefinitions(script)
+		if err != nil {
+			return nil, process.Errorf(process.CodeInvalid, "%s: %v", SourceName(f.Path), err)
+		}
+		for i, spec := range specs {
+			d := Definition{spec, f.Path, script[i].Pos}
 			if first, twice := seen[spec.Name]; twice {
 				return nil, d.Errorf(process.CodeInvalid, "process '%s' is defined already at %s: %v: take one of them out", spec.Name, SourceName(first.Path), first.Pos)
 			}

@@ -207,8 +207,11 @@ func (f *Field) reset(at any) {
 }
 
 // Text is what Set reads back; empty for the default.
-func (f *Field) Text(s Spec) string {
-	switch v := f.in(&s).(type) {
+func (f *Field) Text(s Spec) string { return f.text(&s) }
+
+// text is Text without a copy, which costs more than the rest where all fields are read.
+func (f *Field) text(s *Spec) string {
+	switch v := f.in(s).(type) {
 	case *string:
 		return *v
 	case *bool:
@@ -245,9 +248,9 @@ func (f *Field) Text(s Spec) string {
 // Shown is the field as it may be shown to anybody: of variables, the names alone.
 func (f *Field) Shown(s Spec) string {
 	if f.hidden {
-		return strings.Join(variables(f.Text(s)), ", ")
+		return strings.Join(variables(f.text(&s)), ", ")
 	}
-	return f.Text(s)
+	return f.text(&s)
 }
 
 // hide leaves of the field of s what may be shown.
@@ -259,17 +262,19 @@ func (f *Field) hide(s *Spec) {
 
 // Differs reports whether two specs mean something else by the field. What is given as
 // the default means the same as what is not given.
-func (f *Field) Differs(a, b Spec) bool {
-	return f.Text(a) != f.Text(b) && f.effective(a) != f.effective(b)
+func (f *Field) Differs(a, b Spec) bool { return f.differs(&a, &b) }
+
+func (f *Field) differs(a, b *Spec) bool {
+	return f.text(a) != f.text(b) && f.effective(a) != f.effective(b)
 }
 
-func (f *Field) effective(s Spec) string {
-	if text := f.Text(s); text != "" {
+func (f *Field) effective(s *Spec) string {
+	if text := f.text(s); text != "" {
 		return text
 	}
 	var held Spec
 	if f.Default != "" && f.Set(&held, f.Default) == nil {
-		return f.Text(held)
+		return f.text(&held)
 	}
 	return ""
 }
@@ -299,7 +304,7 @@ func (f *Field) validate(s *Spec) error {
 			}
 		}
 	}
-	if f.check == nil || f.Text(*s) == "" && f.Name != "command" {
+	if f.check == nil || f.text(s) == "" && f.Name != "command" {
 		return nil
 	}
 	switch v := f.in(s).(type) {
@@ -318,7 +323,7 @@ func (f *Field) validate(s *Spec) error {
 // Differences are the fields that a and b do not mean the same by.
 func Differences(a, b Spec) (fields []*Field) {
 	for i := range Fields {
-		if f := &Fields[i]; f.Differs(a, b) {
+		if f := &Fields[i]; f.differs(&a, &b) {
 			fields = append(fields, f)
 		}
 	}

@@ -16,11 +16,11 @@ import (
 func (s Spec) MarshalJSON() ([]byte, error) { return s.marshal((*Field).json), nil }
 
 // marshal writes each field as value has it.
-func (s Spec) marshal(value func(*Field, Spec) []byte) []byte {
+func (s Spec) marshal(value func(*Field, *Spec) []byte) []byte {
 	b := append([]byte(`{"name":`), quoted(s.Name)...)
 	for i := range Fields {
-		if f := &Fields[i]; f.Always || f.Text(s) != "" {
-			b = append(append(append(append(b, ','), quoted(f.JSON)...), ':'), value(f, s)...)
+		if f := &Fields[i]; f.Always || f.text(&s) != "" {
+			b = append(append(append(append(b, ','), quoted(f.JSON)...), ':'), value(f, &s)...)
 		}
 	}
 	return append(b, '}')
@@ -28,12 +28,12 @@ func (s Spec) marshal(value func(*Field, Spec) []byte) []byte {
 
 // shownJSON is the field of s as a value that may be shown to anybody: of variables, an
 // array of the names.
-func (f *Field) shownJSON(s Spec) []byte {
+func (f *Field) shownJSON(s *Spec) []byte {
 	if !f.hidden {
 		return f.json(s)
 	}
 	b := []byte{'['}
-	for i, name := range variables(f.Text(s)) {
+	for i, name := range variables(f.text(s)) {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -65,9 +65,9 @@ func (s *Spec) UnmarshalJSON(data []byte) error {
 }
 
 // json is the field of s as a value.
-func (f *Field) json(s Spec) []byte {
-	text := f.Text(s)
-	switch f.in(&s).(type) {
+func (f *Field) json(s *Spec) []byte {
+	text := f.text(s)
+	switch f.in(s).(type) {
 	case *bool:
 		if f.Choices == nil {
 			return strconv.AppendBool(nil, text == "true")
