@@ -20,22 +20,22 @@ const maxEnvFile = 1 << 20
 // envFileTime is how long a file of variables may take: a file system may hang.
 const envFileTime = 10 * time.Second
 
-// readEnvFileWithin is readEnvFile that gives up. Nothing can end a read that hangs; its
-// goroutine ends with it.
-func readEnvFileWithin(path string, limit time.Duration) ([]string, error) {
+// within gives up on what takes longer, with ETIMEDOUT. Nothing can end a read that hangs:
+// its goroutine ends with it.
+func within(limit time.Duration, read func() ([]string, error)) ([]string, error) {
 	type result struct {
 		all []string
 		err error
 	}
-	read := make(chan result, 1)
+	done := make(chan result, 1)
 	go func() {
-		all, err := readEnvFile(path)
-		read <- result{all, err}
+		all, err := read()
+		done <- result{all, err}
 	}()
 	late := time.NewTimer(limit)
 	defer late.Stop()
 	select {
-	case r := <-read:
+	case r := <-done:
 		return r.all, r.err
 	case <-late.C:
 		return nil, unix.ETIMEDOUT

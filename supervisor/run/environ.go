@@ -125,7 +125,8 @@ func (h *Host) environ(p *Plan, who *account) ([]string, error) {
 	if spec := p.Spec.EnvFile; spec != "" {
 		path, optional := strings.CutPrefix(spec, "-")
 		var err error
-		if file, err = readEnvFileWithin(path, envFileTime); optional && errors.Is(err, fs.ErrNotExist) {
+		file, err = within(envFileTime, func() ([]string, error) { return readEnvFile(path) })
+		if optional && errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
 		if err != nil {

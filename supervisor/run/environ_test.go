@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -255,6 +257,22 @@ func TestEnvFilesThatCannotBeRead(t *testing.T) {
 			t.Errorf("%s: %v, want %s", path, err, want)
 		}
 	}
+}
+
+// A file on a disk that hangs is a start that fails.
+func TestAFileOfVariablesThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		began := time.Now()
+		_, err := within(envFileTime, func() ([]string, error) { <-hang; return nil, nil })
+		if took := time.Since(began); err != unix.ETIMEDOUT || took != envFileTime {
+			t.Errorf("%v after %v", err, took)
+		}
+		close(hang)
+		if all, err := within(envFileTime, func() ([]string, error) { return []string{"A=1"}, nil }); len(all) != 1 || err != nil {
+			t.Errorf("%q, %v", all, err)
+		}
+	})
 }
 
 // All open files there can be is a number that the kernel has.
