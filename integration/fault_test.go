@@ -50,6 +50,15 @@ var faulty = map[string]func(d crashing, name string){
 		_, err = d.client().Restart(d.context(), name, "")
 		d.answered("restart", err)
 	},
+	"come back": func(d crashing, name string) {
+		spec := deaf(name, `[ "$PROCESSMANAGER_RUN" -gt 1 ] && exec sleep 1000; exit 3`)
+		spec.Restart = process.RestartOnFailure
+		if _, err := d.client().Start(d.context(), spec); err != nil { // then nothing follows
+			d.answered("start", err)
+			return
+		}
+		d.await(name, "up again", func(s process.Status) bool { return s.State == process.Running && s.Number > 1 })
+	},
 	"delete": func(d crashing, name string) {
 		_, err := d.client().Start(d.context(), process.Spec{Name: name, Command: "exec sleep 1000", Logging: process.Logging{Log: true}})
 		d.answered("start", err)

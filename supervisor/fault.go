@@ -63,12 +63,18 @@ func (p *managed) recover() {
 		p.told(told)
 	}
 	if !m.Busy() {
-		m.Then, m.Rest = lifecycle.ThenRest, p.rest()
-		if m.Rest == process.Scheduled {
+		m.Then = lifecycle.ThenRest
+		if m.Rest == process.Backoff && !m.Closing { // its last run is over, and that another follows may not be noted yet
+			p.awaitAttempt()
+			p.disk.dirty = true
+		} else {
+			m.Rest = p.rest()
+			p.resumeAttempts()
+			p.goOnWaiting()
+		}
+		if m.Rest == process.Scheduled || m.Rest == process.Backoff && m.Scheduled {
 			p.arm()
 		}
-		p.resumeAttempts()
-		p.goOnWaiting()
 		if p.kept.Removed { // it was being forgotten
 			p.handle(lifecycle.Event{Kind: lifecycle.Delete})
 		}

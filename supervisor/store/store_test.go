@@ -55,7 +55,8 @@ func testProcess(name string) Process {
 				Ending: process.Ending{StopSignal: 2, StopTimeout: new(2 * time.Second)},
 			},
 		},
-		Target: Target{Up: true, Run: 7, State: process.Failed, JobID: "j", Origin: Origin{Boot: "b", Keeper: "1:2"}, Next: time.Unix(9, 5).UTC()},
+		Target: Target{Up: true, Run: 7, State: process.Failed, JobID: "j", Origin: Origin{Boot: "b", Keeper: "1:2"}, Next: time.Unix(9, 5).UTC(),
+			Stopped: true, Reason: "the limit", Restarts: Restarts{Count: 5, Row: 3, Times: []time.Time{time.Unix(7, 0).UTC(), time.Unix(8, 0).UTC()}, Next: time.Unix(9, 0).UTC(), Boot: time.Hour, Delay: 8 * time.Second}},
 		Last:   &process.Run{Number: 6, Cause: process.CauseSignal, Signal: 11, Start: time.Unix(1, 0).UTC(), End: time.Now().UTC(), Usage: process.Usage{CPU: new(int64(5))}},
 	}
 }
@@ -99,6 +100,26 @@ func TestStoreGivesBackWhatWasPut(t *testing.T) {
 
 // A process that was deleted may be there still, because the disk was full. Who takes its
 // name has no part in its history.
+// Whose start was the last is kept beside the processes, and says nothing of them.
+func TestTheStartOfADaemonIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "processes.db")
+	s, c := open(t, path)
+	if c.Daemon != (Daemon{}) {
+		t.Errorf("a new store knows of %+v", c.Daemon)
+	}
+	put1(t, s, testProcess("a"))
+	for _, d := range []Daemon{{Origin{"b", "1:2"}, false}, {Origin{"b", "1:2"}, true}, {Origin{"c", "3:4"}, true}} {
+		if err := write(s, Change{Daemon: &d}); err != nil {
+			t.Fatal(err)
+		}
+		shut(t, s)
+		if s, c = open(t, path); c.Daemon != d || len(c.Processes) != 1 || len(c.Unreadable) != 0 {
+			t.Errorf("got %+v, want %+v", c, d)
+		}
+	}
+	shut(t, s)
+}
+
 func TestAnotherProcessOfANameHasNoRunsOfTheFormer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "processes.db")
 	s, _ := open(t, path)
