@@ -309,9 +309,7 @@ func TestTreesOfNoProcessAreEnded(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	for _, name := range groups {
-		if !gone(filepath.Join(d.runs(), name)) {
-			t.Errorf("the group %s is still there", name)
-		}
+		eventually(t, "the group "+name+" is gone", func() bool { return gone(filepath.Join(d.runs(), name)) }) // it is ready before
 		eventually(t, "it says what it did with "+name, func() bool {
 			return strings.Contains(d.log.since(0), name+" belonged to no process")
 		})
