@@ -138,7 +138,7 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 // goOn is the first that the loop of a process does that was taken over.
 func (p *managed) goOn() {
 	for _, r := range p.runs {
-		if !p.unread {
+		if !p.unread && r.Born() {
 			p.tellStarted(r) // the former worker may have died before it could
 			p.tellReady(r)
 		}
@@ -171,7 +171,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 			p.machine.Up, p.machine.Stopped = false, true
 		}
 	}
-	p.machine.Runs = []lifecycle.Execution{{Number: id.Run, Phase: phase, Started: true, Ready: r.Ready()}}
+	p.machine.Runs = []lifecycle.Execution{{Number: id.Run, Phase: phase, Started: r.Born(), Ready: r.Ready()}}
 	return true
 }
 

@@ -48,9 +48,6 @@ func (p *player) judge(s process.Status) error {
 		return p.fail("%w\nthe daemon says %s", err, said)
 	}
 	p.newest = max(p.newest, newestRun(s))
-	if s.LastRun != nil && s.LastRun.Cause == process.CauseStart {
-		p.refused = s.LastRun.Number
-	}
 	p.lived = s.State == process.Running && !p.kind.ends && p.spec.Deadline == 0
 	return nil
 }
@@ -65,9 +62,6 @@ func (p *player) judgeDefinition(s process.Status) error {
 
 func (p *player) judgeNumbers(s process.Status, told story) error {
 	newest := newestRun(s)
-	if newest < p.newest && p.newest == p.refused && p.storm.hard() && told.runs[p.newest] == nil {
-		p.newest = newest // it could not be started, and that could not be stored
-	}
 	if newest < p.newest {
 		return fmt.Errorf("run %d was known, and now run %d is the newest", p.newest, newest)
 	}

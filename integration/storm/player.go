@@ -30,7 +30,6 @@ type player struct {
 	file    string // what its trees tell
 	born    time.Time
 	newest  uint64 // run that the daemon has told of
-	refused uint64 // run that could not be started
 	lived   bool   // it was running, and would not end by itself
 	asked   []span // runs that were asked to end
 	halted  bool   // stop was answered, nothing was asked since
@@ -212,7 +211,7 @@ func (p *player) create() error {
 	p.life++
 	p.file = fmt.Sprintf("%s/told/%s.%d", p.storm.dir, p.name, p.life)
 	p.kind, p.spec = invent(p.random, p.name, p.file)
-	p.newest, p.asked, p.refused, p.leaving, p.born, p.base = 0, nil, 0, false, time.Now(), 0
+	p.newest, p.asked, p.leaving, p.born, p.base = 0, nil, false, time.Now(), 0
 	p.halted, p.unstored, p.resting = false, false, false
 	for {
 		var s process.Status

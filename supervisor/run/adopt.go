@@ -22,7 +22,8 @@ type Found struct {
 // when there is none: it was never started.
 //
 // A run existed if the keeper holds its start or exit, or its group names a leader, or
-// somebody is in its group; where that is not known, there may be somebody.
+// somebody is in its group; where that is not known, there may be somebody. One that could
+// not be started was, too, if its group says so.
 //
 // What has happened since comes through owner.Tell. Its output is not read before
 // ReadOutput.
@@ -46,7 +47,7 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 		nobody, _ = IsEmpty(found.Group)
 	}
 	if held != nil && held.SpawnErr != nil || held == nil && !known && nobody {
-		return nil
+		return h.adoptUnborn(plan, found.Group, output, socket, owner)
 	}
 	r := h.New(plan, owner)
 	if found.Group != nil { // otherwise somebody removed it; the keeper knows how the leader ended
@@ -83,6 +84,26 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 	case held.Exit != nil:
 		owner.Tell(Exited(r.ID.Run, held.Exit))
 	}
+	return r
+}
+
+// adoptUnborn takes over a run without a leader whose end could not be recorded; nil: it
+// never was.
+func (h *Host) adoptUnborn(plan Plan, group Group, output, socket *os.File, owner Owner) *Run {
+	if group == nil {
+		return nil
+	}
+	r := h.New(plan, owner)
+	r.group, r.made = group, true
+	if r.takeUpAttrs(); r.note.Over == 0 {
+		return nil
+	}
+	r.held, r.says.held = output, socket
+	var err error
+	if r.note.Cause == process.CauseStart {
+		err = errors.New(r.note.Error)
+	}
+	owner.Tell(r.notSpawned(err))
 	return r
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +141,59 @@ func TestAdoptionOfWhatNeverWas(t *testing.T) {
 			}
 			if c.name == "an exit, and no group" {
 				w.is("ending ended", process.CauseExit, "exit code 5")
+			}
+		})
+	}
+}
+
+// That a run could not be started, or was ended before, was told: it is so for the next
+// worker too, though it could not be recorded.
+func TestAdoptionOfWhatHadNoLeader(t *testing.T) {
+	for _, c := range []struct {
+		cause process.Cause
+		error string
+		held  bool
+	}{
+		{process.CauseStart, unix.ENOSPC.Error(), false},
+		{process.CauseStart, unix.ENOSPC.Error(), true},
+		{process.CauseStop, "it was ended before it was started", false},
+	} {
+		bubble(t, func(t *testing.T, m *machine) {
+			w := m.newWorker(t)
+			m.spawnErr = unix.ENOSPC
+			m.fail = func(op string) error {
+				if op == "remove" { // its result is not on disk
+					m.mu.Lock()
+					w.die()
+					m.mu.Unlock()
+					runtime.Goexit()
+				}
+				return nil
+			}
+			if c.cause == process.CauseStop {
+				w.do(func() {
+					w.run = w.host.New(w.plan(process.Ending{}), w)
+					w.hear(w.run.End(c.cause))
+					w.run.Begin()
+				})
+			} else {
+				w.begin(process.Ending{})
+			}
+			if !w.dead.Load() || w.run.Result().Cause != c.cause {
+				t.Fatalf("it lives, after %+v", w.run.Result())
+			}
+			was := w.run.Result()
+			m.relent()
+			if !c.held {
+				m.held = nil
+			}
+			time.Sleep(time.Minute)
+			w = m.adopt(t, process.Ending{})
+			if w.run == nil {
+				t.Fatal("it is not adopted")
+			}
+			if r := w.run.Result(); r.Cause != c.cause || r.Error != c.error || !r.End.Equal(was.End) || !r.Start.IsZero() || (w.run.Failed() != nil) != (c.cause == process.CauseStart) {
+				t.Errorf("was %+v\nis %+v, %v", was, r, w.run.Failed())
 			}
 		})
 	}

@@ -90,13 +90,20 @@ func (r *Run) noteEnd() {
 	r.host.at(PointNoted)
 }
 
-// noteOver records when the run that was being ended was over: should the store not take
-// it, the next worker knows.
+// noteOver records when the run that was being ended, or never had a leader, was over:
+// should the store not take it, the next worker knows.
 func (r *Run) noteOver() {
-	if r.note.Boot == 0 { // it ended by itself: with its leader
+	if r.note.Boot == 0 && r.machine.Born { // it ended by itself: with its leader
 		return
 	}
+	if !r.machine.Born {
+		if !r.made { // it was ended before it was begun
+			r.made = r.group.Make() == nil
+		}
+		r.note.Cause, r.note.Error = r.machine.Cause, r.error
+	}
 	r.note.Over = cmp.Or(r.note.Over, r.host.Clock.Now())
+	r.note.Boot = cmp.Or(r.note.Boot, r.note.Over)
 	r.putNote()
 }
 
