@@ -81,7 +81,7 @@ func (p *managed) look(all bool) *view {
 		v.spec.Dir = p.kept.Dir
 	}
 	if n := len(p.machine.Runs); n > 0 {
-		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil && (all || r.Born()) { // the next worker will know of it
+		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil && (all || r.Known()) {
 			v.state, v.run, v.boot, v.meter, v.pid = r.State(), r.Describe(), r.Boot(), r.Meter(), r.PID()
 			v.outputError = r.OutputError()
 			v.awaited, v.ready, v.readied, v.health = r.Spec.Ready != "", r.Ready(), r.ReadyTime(), r.Health()

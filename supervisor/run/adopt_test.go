@@ -189,8 +189,8 @@ func TestAdoptionOfWhatHadNoLeader(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 			w = m.adopt(t, process.Ending{})
-			if w.run == nil {
-				t.Fatal("it is not adopted")
+			if w.run == nil || !w.run.Known() {
+				t.Fatalf("it is not adopted: %+v", w.run)
 			}
 			if r := w.run.Result(); r.Cause != c.cause || r.Error != c.error || !r.End.Equal(was.End) || !r.Start.IsZero() || (w.run.Failed() != nil) != (c.cause == process.CauseStart) {
 				t.Errorf("was %+v\nis %+v, %v", was, r, w.run.Failed())

@@ -402,6 +402,10 @@ func (r *Run) Born() bool { return r.machine.Born }
 // Ready reports whether it is ready, or was.
 func (r *Run) Ready() bool { return r.machine.Ready }
 
+// Known reports whether the next worker will know of it: its leader was spawned, or the one
+// before has noted how it ended.
+func (r *Run) Known() bool { return r.machine.Born || r.note.Over != 0 }
+
 // State is how the run is shown.
 func (r *Run) State() process.State { return r.machine.State() }
 
