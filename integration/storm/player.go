@@ -330,7 +330,8 @@ func (p *player) restart() error {
 	if o == answered && p.spec.Cron == "" && newestRun(s) <= before {
 		return p.fail("restart was answered, run %d is still the newest", before)
 	}
-	if lived && o != unstored && s.State.AtRest() && newestRun(s) == before && p.storm.killer.sawAll(began, time.Now()) {
+	started := o == answered || o == lost && p.storm.options.disk != "fills" // there the lost answer may be that it could not be stored
+	if lived && started && s.State.AtRest() && newestRun(s) == before && p.storm.killer.sawAll(began, time.Now()) {
 		return p.fail("restart has ended run %d and started none", before)
 	}
 	return nil
