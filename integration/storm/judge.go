@@ -87,7 +87,7 @@ func (p *player) judgeRestarts(s process.Status, told story) error {
 	if last := s.LastRun; last != nil && s.State == process.Failed && !p.wasAsked(last.Number) {
 		return fmt.Errorf("it is at rest after a run that ended by %v, and must come back", last.Cause)
 	}
-	if last := s.LastRun; last != nil && s.State == process.Completed && (p.spec.Restart == process.RestartAlways || show(last.ExitCode) != 0) {
+	if last := s.LastRun; last != nil && s.State == process.Completed && !p.wasAsked(last.Number) && (p.spec.Restart == process.RestartAlways || show(last.ExitCode) != 0) {
 		return fmt.Errorf("it has completed, and must come back")
 	}
 	if s.State == process.Backoff && (s.NextAttempt.IsZero() || time.Until(s.NextAttempt) > p.spec.LongestDelay()) {

@@ -66,6 +66,10 @@ func (p *player) play(timed, ctx context.Context) {
 			}
 			return
 		}
+		if p.storm.options.files > 0 && p.pm != nil { // there are fewer seats than those who want one
+			p.pm.Close()
+			p.pm = nil
+		}
 	}
 }
 
