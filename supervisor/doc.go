@@ -38,10 +38,11 @@
 //
 // # Implementation
 //
-// supervisor.go opens and closes, manager.go has what verbs ask for. managed.go is the loop
-// of a process, request.go what is asked of it, disk.go what it waits for on disk, alarm.go
-// its schedule, attempt.go its restarts, boot.go what comes up with the daemon, gate.go how
-// much of that at once, view.go what others see, fault.go what becomes of a panic. takeover.go is
-// what a new worker does with what the one before has left, stray.go with what is nobody's.
-// output.go and tail.go say where output is kept.
+// supervisor.go opens and closes, manager.go has what verbs ask for. managed.go is the
+// loop of a process, request.go what is asked of it, disk.go what it waits for on disk,
+// unstored.go what becomes of a run whose number does not come there, alarm.go its
+// schedule, attempt.go its restarts, boot.go what comes up with the daemon, gate.go how
+// much of that at once, view.go what others see, fault.go what becomes of a panic.
+// takeover.go is what a new worker does with what the one before has left, stray.go with
+// what is nobody's. output.go and tail.go say where output is kept.
 package supervisor
