@@ -85,6 +85,9 @@ func (w *world) feed(e Event) {
 	if w.p.Rest == process.Waiting && !w.p.Busy() { // that is on disk, too
 		w.up = w.p.Up
 	}
+	if w.p.Rest == process.Scheduled && !w.p.Busy() && !(w.p.Up && w.p.Scheduled) {
+		w.fail("it waits for a time, and is not to be up, or has no schedule: %+v", w.p)
+	}
 	if len(w.p.Runs) > 1 {
 		w.fail("two runs")
 	}

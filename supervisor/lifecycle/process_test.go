@@ -262,6 +262,8 @@ func TestProcess(t *testing.T) {
 			"spawn 7, end 7 stop, save, started!store, stopped, disarm"},
 		{"a delete meanwhile is done", resting, []Event{start, remove, unstored, {Kind: Forgotten}}, process.Completed,
 			"spawn 7, end 7 stop, disarm, started!superseded, save, started!store, stopped, disarm, remove, removed"},
+		{"and one that fails leaves it stopped", onSchedule, []Event{due, remove, unstored, {Kind: NotForgotten}, due}, process.Stopped,
+			"arm, spawn 7, end 7 stop, disarm, started!superseded, save, started!store, stopped, disarm, remove, removed!store, arm"},
 		{"an attempt comes again", waits, []Event{due2, {Kind: RunUnstored, Run: 8, Now: time.Minute}}, process.Backoff,
 			"drop, arm, spawn 8, started!store, stopped, await"},
 		{"what was held back goes on waiting", resting, []Event{held(start), {Kind: NeedsChanged}, unstored, {Kind: NeedsChanged}}, process.Starting,

@@ -38,14 +38,15 @@ func (p Process) unstored(e Event) (Process, []Action) {
 	p.Up, p.Stopped = p.Up && was.Up, p.Stopped || was.Stopped
 	p.Attempts, p.Reason = was.Attempts, was.Reason
 	switch {
-	case next == ThenRemove:
-		return p.forget(append(actions, Action{Do: Disarm})...)
 	case !p.Up:
 		if !was.Rest.AtRest() {
 			p.Rest = process.Stopped
 		}
 		p.Attempts.Next, p.Attempts.Delay = 0, 0
-		return p, append(actions, Action{Do: Disarm})
+		if actions = append(actions, Action{Do: Disarm}); next == ThenRemove {
+			return p.forget(actions...)
+		}
+		return p, actions
 	case was.Rest == process.Backoff:
 		p.Rest = process.Backoff
 		if p.Attempts.Next <= e.Now { // not at once: nothing has changed
