@@ -1,7 +1,6 @@
 package heroscript
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -66,16 +65,4 @@ type SyntaxError struct {
 // "line 3, column 9: quote opened here is never closed".
 func (e *SyntaxError) Error() string {
 	return e.Pos.String() + ": " + e.Msg
-}
-
-// ParseBool reads a yes/no value: true, yes, y, 1, on or false, no, n, 0, off,
-// in any case.
-func ParseBool(value string) (bool, error) {
-	switch strings.ToLower(value) {
-	case "true", "yes", "y", "1", "on":
-		return true, nil
-	case "false", "no", "n", "0", "off":
-		return false, nil
-	}
-	return false, errors.New("expected true or false (or yes/no, y/n, 1/0, on/off)")
 }

@@ -166,22 +166,6 @@ func TestLargeValueArrivesAsWritten(t *testing.T) {
 	}
 }
 
-func TestParseBool(t *testing.T) {
-	for value, want := range map[string]bool{
-		"true": true, "yes": true, "y": true, "1": true, "on": true, "TRUE": true, "On": true,
-		"false": false, "no": false, "n": false, "0": false, "off": false, "No": false,
-	} {
-		if got, err := ParseBool(value); err != nil || got != want {
-			t.Errorf("ParseBool(%q) = %v, %v", value, got, err)
-		}
-	}
-	for _, value := range []string{"", " ", "2", "maybe", "true "} {
-		if _, err := ParseBool(value); err == nil {
-			t.Errorf("ParseBool(%q) took it", value)
-		}
-	}
-}
-
 func BenchmarkParseLargeValue(b *testing.B) {
 	text := Format(Script{{Name: "x", Params: []Param{{Key: "command", Value: hardScript()}}}})
 	b.SetBytes(int64(len(text)))

@@ -13,13 +13,13 @@
 // there nobody can rename what belongs to somebody else. Links on the way must belong
 // to this user or to root.
 //
-//	CheckDir, MakeDir     a directory, by its whole path
-//	CheckParent           the directory of a socket: it may be /tmp itself
-//	CheckUpTo             a group, up to the mount of cgroup v2
-//	CheckBelow, MakeBelow a directory that is directly below one that was checked
-//	OpenFile              a file there, as ReadFile; links are not followed
-//	ReadGiven             a file there that the user has written, and others may read
-//	ReadSecret            a file that was given, wherever it is
+//	CheckDir, MakeDir  a directory, by its whole path
+//	CheckParent        the directory of a socket: it may be /tmp itself
+//	CheckUpTo          a group, up to the mount of cgroup v2
+//	CheckBelow         a directory that is directly below one that was checked
+//	OpenFile           a file there, as ReadFile; links are not followed
+//	ReadGiven          a file there that the user has written, and others may read
+//	ReadSecret         a file that was given, wherever it is
 //
 // What was found wrong is an [*Error], which says what mends it.
 //

@@ -87,14 +87,6 @@ func CheckBelow(path string) error {
 	return checkOwn(path, info, fs.ModeDir)
 }
 
-// MakeBelow is CheckBelow for a directory that is made if it is missing.
-func MakeBelow(path string) error {
-	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return CheckBelow(path)
-}
-
 // OpenFile opens, or makes with mode 0600, a file of this user that is directly below
 // a private directory. A link is not followed, and nothing is truncated before it is
 // known whose the file is. Whoever could read it can no more.

@@ -131,3 +131,19 @@ func TestPrintableIsCutBetweenCharacters(t *testing.T) {
 		t.Errorf("a pattern is refused with %.200q", err)
 	}
 }
+
+func TestParseBool(t *testing.T) {
+	for value, want := range map[string]bool{
+		"true": true, "yes": true, "y": true, "1": true, "on": true, "TRUE": true, "On": true,
+		"false": false, "no": false, "n": false, "0": false, "off": false, "No": false,
+	} {
+		if got, err := ParseBool(value); err != nil || got != want {
+			t.Errorf("ParseBool(%q) = %v, %v", value, got, err)
+		}
+	}
+	for _, value := range []string{"", " ", "2", "maybe", "true "} {
+		if _, err := ParseBool(value); err == nil {
+			t.Errorf("ParseBool(%q) took it", value)
+		}
+	}
+}

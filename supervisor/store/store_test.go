@@ -57,7 +57,7 @@ func testProcess(name string) Process {
 		},
 		Target: Target{Up: true, Run: 7, State: process.Failed, JobID: "j", Origin: Origin{Boot: "b", Keeper: "1:2"}, Next: time.Unix(9, 5).UTC(),
 			Stopped: true, Reason: "the limit", Restarts: Restarts{Count: 5, Row: 3, Times: []time.Time{time.Unix(7, 0).UTC(), time.Unix(8, 0).UTC()}, Next: time.Unix(9, 0).UTC(), Boot: time.Hour, Delay: 8 * time.Second}},
-		Last:   &process.Run{Number: 6, Cause: process.CauseSignal, Signal: 11, Start: time.Unix(1, 0).UTC(), End: time.Now().UTC(), Usage: process.Usage{CPU: new(int64(5))}},
+		Last: &process.Run{Number: 6, Cause: process.CauseSignal, Signal: 11, Start: time.Unix(1, 0).UTC(), End: time.Now().UTC(), Usage: process.Usage{CPU: new(int64(5))}},
 	}
 }
 
@@ -98,8 +98,6 @@ func TestStoreGivesBackWhatWasPut(t *testing.T) {
 	}
 }
 
-// A process that was deleted may be there still, because the disk was full. Who takes its
-// name has no part in its history.
 // Whose start was the last is kept beside the processes, and says nothing of them.
 func TestTheStartOfADaemonIsKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "processes.db")
@@ -120,6 +118,8 @@ func TestTheStartOfADaemonIsKept(t *testing.T) {
 	shut(t, s)
 }
 
+// A process that was deleted may be there still, because the disk was full. Who takes its
+// name has no part in its history.
 func TestAnotherProcessOfANameHasNoRunsOfTheFormer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "processes.db")
 	s, _ := open(t, path)
