@@ -13,32 +13,37 @@
 // completed, failed), scheduled, in backoff, or waiting for what it needs. It holds none or
 // one run today.
 //
-//	            at rest      scheduled  backoff          starting         running        ending           stuck
-//	start       starts *)    done       starts           waits with the   done           queued           refused
-//	                                                     first one
-//	stop        done         stopped    stopped          ends             ends           drops a queued   kills again
-//	                                                                                     start; joins
-//	restart     = start      done       starts           ends, then       ends, then     queued           refused
-//	                                                     starts           starts
-//	delete      removes      removes    removes          ends, removes    ends, removes  joins, removes   kills again, removes
-//	schedule    arms *)      arms anew  arms             arms             arms           arms             arms
+//	             at rest    scheduled  waiting  backoff           starting        running        ending           stuck
+//	start        starts *)  done       starts   starts            waits with the  done           queued           refused
+//	                                                              first one
+//	stop         done       stopped    stopped  stopped           ends            ends           drops a queued   kills again
+//	                                                                                             start; joins
+//	restart      = start    done       starts   starts            ends, then      ends, then     queued           refused
+//	                                                              starts          starts
+//	delete       removes    removes    removes  removes           ends, removes   ends, removes  joins, removes   kills again,
+//	                                                                                                              removes
+//	schedule     arms *)    arms anew  arms     arms              arms            arms           arms             arms
 //	is changed
-//	policy      –            –          waits anew, or   –                –              –                –
-//	is changed                          rests
-//	due         –            starts     starts           skips            skips          skips            skips
-//	retry       –            –          starts           –                –              –                –
-//	autostart   starts *)    –          starts           –                –              –                –
-//	close       –            –          –                –                –              drops a queued   –
-//	                                                                                     start
-//	shutdown    –            –          –                ends             ends           drops a queued   –
-//	                                                                                     start
-//	run started –            –          –                answers start    –              –                –
-//	run ready   –            –          –                running          –              –                –
-//	run ending  –            –          –                ending           ending         –                –
-//	run stuck   –            –          –                tells all        tells all      tells all        –
-//	run ended   –            –          –                by its outcome   by its         what was queued  by its outcome
-//	                                                                      outcome
-//	run         –            –          –                as before it     –              as before it     as before it
+//	policy       –          –          –        waits anew, or    –               –              –                –
+//	is changed                                  rests
+//	due          –          starts     skips    starts            skips           skips          skips            skips
+//	retry        –          –          –        starts, if it is  –               –              –                –
+//	                                            time
+//	autostart    starts *)  –          starts   starts            –               –              –                –
+//	owed         starts     starts     starts   starts            –               –              –                –
+//	needs        –          –          starts   –                 –               –              –                –
+//	changed
+//	close        –          –          –        –                 –               –              drops a queued   –
+//	                                                                                             start
+//	shutdown     –          –          –        –                 ends            ends           drops a queued   –
+//	                                                                                             start
+//	run started                                                   answers start   –              –                –
+//	run ready                                                     running         –              –                –
+//	run ending                                                    ending          ending         –                –
+//	run stuck                                                     tells all       tells all      tells all        –
+//	run ended                                                     by its outcome  by its         what was queued  by its outcome
+//	                                                                              outcome
+//	run                                                           as before it    –              as before it     as before it
 //	unstored
 //
 //	*) with a schedule it becomes scheduled; if it is to be up
@@ -48,10 +53,11 @@
 // two are about one run, the one under way or the next: [Process.Awaits] says which when the
 // request comes, and the answer names it.
 //
-// While something that it needs is not there (Held) each start, whoever asks for it, comes to
-// waiting in place of starting: a scheduled time and another attempt too. From there it starts
-// as soon as that is there. Meanwhile a stop stops it, a delete removes it, a scheduled time is
-// skipped, and who waits for its start is told when what is needed will not come by itself.
+// While something that it needs is not there (Held) every "starts" of the table, whoever asks
+// for it, comes to waiting: also that of waiting itself. What is needed may come (needs
+// changed), or be lost: then who waits for the start is told. A scheduled time that waits goes
+// on waiting when somebody asks for a start: that is done. Owed is a start that a former worker
+// was about to make.
 //
 // Who joins an end waits for it, and gives it a cause if it has none. While a process is
 // being deleted a start is refused, and nothing but the end of its runs changes that. A

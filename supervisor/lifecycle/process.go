@@ -194,6 +194,9 @@ func (p Process) step(e Event) (Process, []Action) {
 	case Repolicied:
 		return p.repolicied(e)
 	case Retry:
+		if e.Now < p.Attempts.Next { // one that was in line when a start took its place: another delay runs now
+			return p, nil
+		}
 		return p.retry(e.Now)
 	case Autostart:
 		return p.autostart(e.Now)

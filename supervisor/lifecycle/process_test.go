@@ -108,6 +108,7 @@ func TestProcess(t *testing.T) {
 		{"restart at rest starts", resting, []Event{restart}, process.Starting, "spawn 7"},
 		{"delete at rest", resting, []Event{remove}, process.Completed, "disarm, remove"},
 		{"a time that comes at rest starts nothing", offSchedule, []Event{due}, process.Stopped, "arm"},
+		{"an attempt before its time starts nothing", waits, []Event{{Kind: Retry, Now: time.Minute - 1}}, process.Backoff, ""},
 
 		{"start of a scheduled one is done", onSchedule, []Event{start}, process.Scheduled, "started"},
 		{"restart of a scheduled one is done", onSchedule, []Event{restart}, process.Scheduled, "started"},
