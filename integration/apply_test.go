@@ -662,3 +662,70 @@ func TestApplyOfAThousandDefinitions(t *testing.T) {
 	}
 	t.Log(best)
 }
+
+// What needs what may be said in any order, and turned round: it counts when all is read.
+func TestApplyOfWhatNeedsEachOther(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	path := d.defines("a.hero", define("web", sleeps, "autostart", "needs:db")+define("db", sleeps, "autostart", "needs:disk")+define("disk", sleeps))
+	d.applied("db:new disk:new web:new", "-f", path)
+	pids := map[string]int{}
+	for _, name := range []string{"disk", "db", "web"} {
+		s := d.status(name) // what is needed is started too
+		if pids[name] = s.PID; s.State != process.Running {
+			t.Errorf("%+v", s)
+		}
+	}
+	if disk, db, web := d.status("disk").Start, d.status("db").Start, d.status("web").Start; disk.After(db) || db.After(web) {
+		t.Errorf("disk at %v, db at %v, web at %v", disk, db, web)
+	}
+	d.defines("a.hero", define("disk", sleeps, "needs:db")+define("db", sleeps, "autostart", "needs:web")+define("web", sleeps, "autostart"))
+	for name, row := range d.apply("-f", path) {
+		if row.Action != process.ApplyChanged || row.Err != nil || d.status(name).PID != pids[name] {
+			t.Errorf("%+v", row)
+		}
+	}
+	d.defines("a.hero", define("disk", sleeps, "needs:db")+define("db", sleeps, "needs:web")+define("web", sleeps, "needs:disk"))
+	if r := d.pmclient("apply", "-f", path); r.code != 1 || !strings.Contains(r.stderr, "a.hero: line ") || !strings.Contains(r.stderr, "cycle") {
+		t.Errorf("%+v", r)
+	}
+	d.defines("a.hero", "// nothing any more\n")
+	d.applied("db:deleted disk:deleted web:deleted", "-f", path, "-prune")
+	if names := d.names(); names != "" {
+		t.Error(names)
+	}
+	// Who deletes what needs nobody else goes first.
+	var order []string
+	for _, e := range d.events(process.EventQuery{}) {
+		if e.Kind == process.EventDeleted {
+			order = append(order, e.Name)
+		}
+	}
+	if !slices.Equal(order, []string{"disk", "db", "web"}) {
+		t.Errorf("deleted in this order: %v", order)
+	}
+}
+
+// Values of variables are kept and given back by export alone.
+func TestVariablesOfAFileAreShownByExportAlone(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	path := d.defines("a.hero", define("x", "echo $A; "+sleeps, "autostart", "env:'A=hunter2\nB=hunter2'"))
+	said := d.mustClient("apply", "-f", path) + d.mustClient("apply", "-f", path, "-format", "json")
+	d.said("x", "hunter2")
+	d.defines("a.hero", define("x", "echo $A; "+sleeps, "autostart", "env:'A=hunter3\nB=hunter2'"))
+	said += d.mustClient("apply", "-f", path, "-dry-run") + d.mustClient("apply", "-f", path) + d.mustClient("apply", "-f", path, "-format", "json", "-dry-run")
+	said += d.pmclient("define", "x", "-command", "true").stderr + d.mustClient("events") + d.mustClient("events", "-format", "json") + d.mustClient("status", "x", "-format", "json")
+	d.defines("a.hero", define("x", "true", "env:'A=hunter3\nhunter2'"))
+	said += d.pmclient("apply", "-f", path).stderr
+	if strings.Contains(said, "hunter") || !strings.Contains(said, "env") {
+		t.Error(said)
+	}
+	if out := d.mustClient("export", "x"); !strings.Contains(out, "env:'A=hunter3\nB=hunter2'") {
+		t.Error(out)
+	}
+	if s := d.apply("-f", d.defines("b.hero", d.mustClient("export")), "-restart")["x"]; s.Action != process.ApplyRestarted {
+		t.Errorf("%+v", s)
+	}
+	d.said("x", "hunter3")
+}

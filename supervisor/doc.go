@@ -36,10 +36,17 @@
 // taken up by that clock within a boot, and by the wall clock after another: it is never
 // longer than it was to be.
 //
+// # Definitions in files
+//
+// What files define is judged as a whole, compared to what there is, and then carried out
+// by the loops, a transaction each. The daemon's own folder is loaded once for a daemon, not
+// by a worker that follows another: what was there before is made what the files say, then
+// what is to be up comes up, then what is new is defined, and started.
+//
 // # Implementation
 //
-// supervisor.go opens and closes, manager.go has what verbs ask for. managed.go is the
-// loop of a process, request.go what is asked of it, disk.go what it waits for on disk,
+// supervisor.go opens and closes, manager.go has what verbs ask for, apply.go what files
+// do. managed.go is the loop of a process, request.go what is asked of it, disk.go what it waits for on disk,
 // unstored.go what becomes of a run whose number does not come there, alarm.go its
 // schedule, attempt.go its restarts, boot.go what comes up with the daemon, gate.go how
 // much of that at once, view.go what others see, fault.go what becomes of a panic.

@@ -177,6 +177,38 @@ func TestFilesAreNeitherLinksNorOfOthers(t *testing.T) {
 	}
 }
 
+// What a user has written and the daemon only reads stays as it is.
+func TestWhatIsGivenIsOursAndLeftAsItIs(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(dir+"/given", []byte("text"), 0o644)
+	os.Chmod(dir+"/given", 0o644)
+	if data, err := ReadGiven(dir+"/given", 4); string(data) != "text" || err != nil {
+		t.Errorf("%q, %v", data, err)
+	}
+	if info, err := os.Stat(dir + "/given"); err != nil || info.Mode() != 0o644 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	_, err := ReadGiven(dir+"/given", 3)
+	refused(t, "a long one", err, "has more than 3 bytes")
+	if _, err := ReadGiven(dir+"/none", 3); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	os.Symlink("given", dir+"/link")
+	_, err = ReadGiven(dir+"/link", 4)
+	refused(t, "a link", err, "is a link")
+	syscall.Mkfifo(dir+"/fifo", 0o600)
+	_, err = ReadGiven(dir+"/fifo", 4)
+	refused(t, "a FIFO", err, "is no file")
+	os.Chmod(dir+"/given", 0o664)
+	_, err = ReadGiven(dir+"/given", 4)
+	refused(t, "others write it", err, "chmod go-w "+dir+"/given")
+	asRoot(t)
+	os.Chmod(dir+"/given", 0o644)
+	os.Chown(dir+"/given", nobody, nobody)
+	_, err = ReadGiven(dir+"/given", 4)
+	refused(t, "one of another", err, "belongs to user nobody")
+}
+
 func TestASecretIsWhatOnlyThisUserOrRootCanHaveWritten(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(dir+"/secret", []byte("hush\r\nmore\n"), 0o600)
