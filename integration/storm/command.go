@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -15,6 +16,7 @@ type kind struct {
 	leaves bool // others behind when the leader ends
 	script func(r *rand.Rand) string
 	spec   func(r *rand.Rand, s *process.Spec)
+	probes func(file string, s *process.Spec) // that look into what it tells; nil: there are none
 }
 
 // preamble tells that a run has started. $S is the file for what only the tree knows;
@@ -76,9 +78,32 @@ var kinds = []kind{
 		s.Deadline = milliseconds(r, 100, 2000)
 	}},
 	{name: "serves", script: text("exec sleep 1000"), spec: comesBack(process.RestartAlways)},
+	{name: "becomes ready", script: func(r *rand.Rand) string {
+		return fmt.Sprintf("sleep %.3f; say ready $R 1; exec sleep 1000", r.Float64())
+	}, spec: comesBack(process.RestartAlways), probes: func(file string, s *process.Spec) { s.Ready = asks("ready", file) }},
+	{name: "becomes ready by its log", script: func(r *rand.Rand) string {
+		return fmt.Sprintf("echo line $R 1; sleep %.3f; echo line $R 2; say ready $R 1; echo line $R 3; say lines $R 3; exec sleep 1000", r.Float64())
+	}, spec: func(r *rand.Rand, s *process.Spec) { s.Log, s.Ready = true, "log:^line [0-9]+ 3$" }},
+	{name: "is never ready", ends: true, script: text("exec sleep 1000"), spec: func(r *rand.Rand, s *process.Spec) {
+		comesBack(process.RestartOnFailure)(r, s)
+		s.Ready, s.ReadyTimeout = "exec:exit 1", milliseconds(r, 100, 1500)
+	}},
+	{name: "falls ill", ends: true, script: func(r *rand.Rand) string {
+		return fmt.Sprintf("say ready $R 1; sleep %.3f; say sick $R 1; exec sleep 1000", 2*r.Float64())
+	}, spec: func(r *rand.Rand, s *process.Spec) {
+		comesBack(process.RestartOnFailure)(r, s)
+		s.HealthPeriod, s.HealthTimeout, s.HealthFailures = milliseconds(r, 300, 1000), time.Minute, 1+r.IntN(2)
+	}, probes: func(file string, s *process.Spec) {
+		s.Ready, s.Health = asks("ready", file), "exec:! "+strings.TrimPrefix(asks("sick", file), "exec:")
+	}},
 	{name: "burns", ends: true, script: func(r *rand.Rand) string {
 		return fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); done; times >"$S.cpu.$R"; say exit $R 0; exit 0`, r.IntN(300_000/slowdown))
 	}},
+}
+
+// asks is a probe that finds out whether a run has told something.
+func asks(what, file string) string {
+	return fmt.Sprintf(`exec:grep -q "^%s $PROCESSMANAGER_RUN " '%s'`, what, file)
 }
 
 // comesBack is for services, whose delays stay short.
@@ -100,6 +125,9 @@ func invent(r *rand.Rand, name, file string) (kind, process.Spec) {
 	s := process.Spec{Name: name, Command: fmt.Sprintf("# %s\nS='%s'; %s%s", k.name, file, preamble, k.script(r))}
 	if k.spec != nil {
 		k.spec(r, &s)
+	}
+	if k.probes != nil {
+		k.probes(file, &s)
 	}
 	return k, s
 }

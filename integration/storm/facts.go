@@ -15,12 +15,16 @@ import (
 //	exit RUN CODE    just before the leader exits
 //	signal RUN N     just before the leader sends itself a signal
 //	lines RUN COUNT  how many lines it has written
+//	ready RUN 1      from now on its probe says that it is ready
+//	sick RUN 1       from now on its probe says that it is not well
 type facts struct {
 	leader   int
 	children []int
 	exit     *int
 	signal   int
 	lines    int // -1: not told
+	ready    bool
+	sick     bool
 }
 
 // story is what all runs of one process have told.
@@ -62,6 +66,10 @@ func readStory(file string) (story, error) {
 			f.signal = n
 		case "lines":
 			f.lines = n
+		case "ready":
+			f.ready = true
+		case "sick":
+			f.sick = true
 		}
 	}
 	return s, nil

@@ -40,6 +40,9 @@ func (p *player) judge(s process.Status) error {
 	if err == nil && s.State == process.Running && !p.kind.ends && p.spec.Deadline == 0 {
 		err = p.judgeAlive(s, told)
 	}
+	if f := told.runs[s.Number]; err == nil && s.State == process.Running && p.spec.Ready != "" && (f == nil || !f.ready || s.ReadyTime.Before(s.Start)) {
+		err = fmt.Errorf("run %d is ready, and its tree has not told so: %+v", s.Number, f)
+	}
 	if err == nil && p.spec.Log && !p.leaving && p.storm.options.disk != "fills" {
 		err = p.judgeLog(s)
 	}
@@ -54,7 +57,7 @@ func (p *player) judge(s process.Status) error {
 
 func (p *player) judgeDefinition(s process.Status) error {
 	if s.Name != p.name || s.Command != p.spec.Command || s.Log != p.spec.Log || s.Cron != p.spec.Cron ||
-		s.Deadline != p.spec.Deadline || s.Restart != p.spec.Restart || s.Grace() != p.spec.Grace() {
+		s.Deadline != p.spec.Deadline || s.Restart != p.spec.Restart || s.Probing != p.spec.Probing || s.Grace() != p.spec.Grace() {
 		return fmt.Errorf("it is not what was asked for: %+v", p.spec)
 	}
 	return nil
@@ -233,8 +236,17 @@ func (p *player) judgeEnded(r process.Run, told story) error {
 			return bad("the deadline is %v, and it lasted %v", p.spec.Deadline, r.End.Sub(r.Start))
 		}
 	case process.CauseStart:
-		if !p.storm.hard() || f.leader != 0 {
+		switch late := p.spec.Ready != "" && started; {
+		case late && !p.storm.hard() && (f.ready || p.spec.ReadyTimeout == 0):
+			return bad("it was ready")
+		case late && r.End.Sub(r.Start) < p.spec.ReadyLimit():
+			return bad("it has %v to be ready, and lasted %v", p.spec.ReadyLimit(), r.End.Sub(r.Start))
+		case !late && (!p.storm.hard() || f.leader != 0):
 			return bad("there is nothing in its way")
+		}
+	case process.CauseUnhealthy:
+		if p.spec.Health == "" || !f.sick && !p.storm.hard() {
+			return bad("nothing says that it is not well")
 		}
 	case process.CauseShutdown:
 		if !p.over {

@@ -13,7 +13,11 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	lives "github.com/freeflowuniverse/processmanager/supervisor/run"
 )
+
+// points are where a worker is made to die between two steps.
+var points = append(slices.Clone(supervisor.Points), lives.PointReady)
 
 // longestAnswer is what no worker may take: it leaves room for a machine that does
 // something else for a while. What they are held to is options.median.
@@ -56,7 +60,7 @@ func (k *killer) play(timed, ctx context.Context) {
 		}
 	}
 	if k.storm.duration >= time.Hour && k.kills.worker > 0 {
-		for _, p := range supervisor.Points {
+		for _, p := range points {
 			if k.points[p] == 0 {
 				k.storm.journal.failf("in all this time no worker has died at the point %q", p)
 			}
@@ -103,7 +107,7 @@ func (k *killer) killWorker(ctx context.Context) error {
 		return err
 	}
 	if k.random.IntN(3) == 0 {
-		p := supervisor.Points[k.random.IntN(len(supervisor.Points))]
+		p := points[k.random.IntN(len(points))]
 		if reached, err := k.killAt(ctx, p); reached || err != nil {
 			return err
 		}
@@ -263,7 +267,7 @@ func (k *killer) figures() string {
 	for _, n := range k.points {
 		died += n
 	}
-	text += fmt.Sprintf("%d of the workers died at %d of the %d points between two steps;\n", died, len(k.points), len(supervisor.Points))
+	text += fmt.Sprintf("%d of the workers died at %d of the %d points between two steps;\n", died, len(k.points), len(points))
 	if n := len(k.answers); n > 0 {
 		slices.Sort(k.answers)
 		at := func(percent int) time.Duration {
