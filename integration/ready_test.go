@@ -456,3 +456,40 @@ func TestProbesAreSet(t *testing.T) {
 		}
 	}
 }
+
+// Whoever dies while runs are asked how they are, that is no run's failure.
+func TestADeadWorkerOrKeeperIsNoFailureOfAProbe(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	address := freeAddress(t)
+	d.touch("go")
+	const count = 12
+	for i := range count {
+		d.start(process.Spec{Name: fmt.Sprintf("exec%d", i), Command: "exec sleep 600",
+			Probing: process.Probing{Health: "exec:sleep 0.05", HealthPeriod: 100 * time.Millisecond, HealthTimeout: time.Minute, HealthFailures: 1}})
+	}
+	d.start(process.Spec{Name: "tcp", Command: roleCommand("server", "tcp", address),
+		Probing: process.Probing{Ready: "tcp:" + address, Health: "tcp:" + address, HealthPeriod: 100 * time.Millisecond, HealthTimeout: time.Minute, HealthFailures: 1}})
+	for i := range 12 {
+		time.Sleep(time.Duration(100+37*i%100) * time.Millisecond)
+		switch i % 3 {
+		case 0:
+			d.killWorker()
+		case 1:
+			d.crash()
+			d.launch()
+		case 2: // the worker ends by itself
+			if err := d.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			d.wait()
+			d.hangUp()
+			d.launch()
+		}
+	}
+	for _, s := range d.list() {
+		if s.State != process.Running && s.State != process.Starting || s.Number != 1 {
+			t.Errorf("%s is %v in run %d: %s", s.Name, s.State, s.Number, s.Error)
+		}
+	}
+}
