@@ -11,6 +11,8 @@
 //	            proxy asked, and no more than 64 KiB are read
 //	exec        the caller's function runs a command; it exits 0
 //
+// A [NotAsked] is neither: for want of descriptors, say.
+//
 // notify, log and delay are not asked: what they wait for comes by itself.
 //
 // # Side by side

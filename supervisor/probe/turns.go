@@ -28,6 +28,8 @@ func NewTurns() *Turns {
 // Ask asks once, when its turn comes, and has limit for the answer. Exec runs a command until
 // its context ends; nil of it is an exit code of 0, and it returns soon after that end. When
 // ctx ends the answer is of no interest any more.
+//
+// Errors: *NotAsked.
 func (t *Turns) Ask(ctx context.Context, p process.Probe, limit time.Duration, exec func(ctx context.Context, command string) error) error {
 	turn := t.connections
 	if p.Kind == process.ProbeExec {
@@ -48,7 +50,11 @@ func (t *Turns) Ask(ctx context.Context, p process.Probe, limit time.Duration, e
 	case ctx.Err() == nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)):
 		err = fmt.Errorf("no answer within %v", limit)
 	}
-	return errors.New(words(p, err))
+	failed := errors.New(words(p, err))
+	if _, not := errors.AsType[*NotAsked](err); not || short(err) {
+		return &NotAsked{failed}
+	}
+	return failed
 }
 
 func ask(ctx context.Context, p process.Probe, exec func(context.Context, string) error) error {

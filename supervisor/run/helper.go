@@ -13,7 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/probe"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
@@ -45,19 +47,19 @@ func (h *Host) Probe(ctx context.Context, p Plan, command string) (err error) {
 	name := Name(p.ID) + helperProbe
 	if h.Admit != nil { // that of a former worker may not be gone yet
 		if err := h.Admit(name); err != nil {
-			return err
+			return &probe.NotAsked{Err: err}
 		}
 	}
 	group := h.Group(name)
 	err = group.Make()
 	if errors.Is(err, fs.ErrExist) { // SIGKILL did not end the one before in time
 		if group.Remove() != nil {
-			return errors.New("the one before has not ended yet: SIGKILL does not end it")
+			return &probe.NotAsked{Err: errors.New("the one before has not ended yet: SIGKILL does not end it")}
 		}
 		err = group.Make()
 	}
 	if err != nil {
-		return err
+		return &probe.NotAsked{Err: err}
 	}
 	words, exit, helpErr := h.help(ctx, p, group, command)
 	limit := killLimit
@@ -73,10 +75,12 @@ func (h *Host) Probe(ctx context.Context, p Plan, command string) (err error) {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			err = ctx.Err()
 		}
+	case proc.Passing(helpErr):
+		return &probe.NotAsked{Err: helpErr}
 	case helpErr != nil:
 		return helpErr
-	case removed != nil:
-		return removed
+	case removed != nil && exit == "":
+		return &probe.NotAsked{Err: removed}
 	case exit == "":
 		return nil
 	default:

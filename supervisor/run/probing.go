@@ -3,6 +3,7 @@ package run
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -201,8 +202,11 @@ func (r *Run) health(err error) []lifecycle.Event {
 		}
 		return nil
 	}
-	b.failed++
 	b.words = err.Error()
+	if _, not := errors.AsType[*probe.NotAsked](err); not { // that is not its fault
+		return nil
+	}
+	b.failed++
 	if b.failed < b.spec.Failures() {
 		return nil
 	}
