@@ -222,6 +222,7 @@ func (r *Run) drain() {
 		if over.orphan != nil {
 			over.orphan.close()
 		}
+		over.awaitProbe()
 		result := over.summary(end)
 		over.host.at(PointDrained)
 		done = true

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
@@ -28,6 +29,7 @@ type probing struct {
 	late   timer           // of the time in which it must be ready
 	gen    uint64          // of the probe under way
 	cancel func()          // ends it; nil: there is none
+	ended  chan struct{}   // closed when it has ended; nil: there was none
 	pause  time.Duration   // before the next try
 	words  string          // of the last probe, if that failed
 	failed int             // one behind the other
@@ -115,10 +117,12 @@ func (r *Run) probe(work func(ctx context.Context) error) {
 	b := &r.probing
 	r.dropProbe()
 	ctx, cancel := context.WithCancel(context.Background())
-	b.cancel = cancel
+	ended := make(chan struct{})
+	b.cancel, b.ended = cancel, ended
 	b.gen++
 	e, owner := Event{Run: r.ID.Run, kind: eventProbed, gen: b.gen}, r.owner
 	r.host.probes.Go(func() {
+		defer close(ended)
 		defer cancel()
 		defer border.Catch(func(fault *border.Panic) {
 			e.err = fault
@@ -129,6 +133,28 @@ func (r *Run) probe(work func(ctx context.Context) error) {
 			owner.Tell(e)
 		}
 	})
+}
+
+// endLimit is how long the end of a run waits for that of its probe.
+const endLimit = time.Second
+
+// awaitProbe waits until the command of a probe is gone that was under way when the run began
+// to end, with its group; that of a former worker too. Who is told that a run is over finds
+// nothing of it any more.
+func (r *Run) awaitProbe() {
+	b := &r.probing
+	if !strings.HasPrefix(b.spec.Ready, "exec:") && !strings.HasPrefix(b.spec.Health, "exec:") {
+		return
+	}
+	if b.ended != nil {
+		select {
+		case <-b.ended:
+		case <-time.After(endLimit):
+		}
+	}
+	if r.host.Admit != nil {
+		r.host.Admit(Name(r.ID) + helperProbe) // what is in the way stays there, and is told of
+	}
 }
 
 // probeDue is for the time of the next probe, or for one that had to pass.
