@@ -161,6 +161,7 @@ func (r *Run) takeUpAttrs() {
 		r.host.Log.Printf("%v: %v", r.ID, err)
 	}
 	r.machine.Ready = is || !r.machine.Awaited
+	r.takeUpHealth()
 	if _, err := readAttr(r.group, attrNotify, &r.says.notifyAttr); err != nil {
 		r.host.Log.Printf("%v: %v", r.ID, err)
 	}

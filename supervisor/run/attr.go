@@ -21,6 +21,7 @@ const (
 	attrEnd      = "processmanager.end"      // endAttr, before the first signal
 	attrReady    = "processmanager.ready"    // readyAttr, of a run that was waited for
 	attrNotify   = "processmanager.notify"   // notifyAttr, of a run that has a socket
+	attrHealth   = "processmanager.health"   // healthAttr, of a run whose probes have failed
 	attrOutlived = "processmanager.outlived" // how many kills for lack of memory its leader has outlived
 )
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type probing struct {
 	failed int             // one behind the other
 	unwell bool            // as it was told last
 	well   bool            // it was, when it was asked: at least once
+	noted  healthAttr      // what stands on the group
 	since  readyAttr       // when it was ready; zero: it is not, or it was not waited for
 }
 
@@ -42,6 +44,42 @@ type probing struct {
 type readyAttr struct {
 	Time time.Time
 	Boot time.Duration
+}
+
+// healthAttr is what was found out about a run that is not well, or may not be: the next
+// worker counts on.
+type healthAttr struct {
+	Failed int
+	Unwell bool
+	Words  string
+}
+
+// putHealth puts what is known of a run's health on its group, if that has changed.
+func (r *Run) putHealth() {
+	b := &r.probing
+	now := healthAttr{b.failed, b.unwell, b.words}
+	if b.failed == 0 {
+		now.Words = ""
+	}
+	if now == b.noted {
+		return
+	}
+	if err := RetryPassing(func() error { return setAttr(r.group, attrHealth, now) }); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			r.host.Log.Printf("%v: %v", r.ID, err)
+		}
+		return
+	}
+	b.noted = now
+}
+
+// takeUpHealth takes up what a former worker has found out.
+func (r *Run) takeUpHealth() {
+	b := &r.probing
+	if _, err := readAttr(r.group, attrHealth, &b.noted); err != nil {
+		r.host.Log.Printf("%v: %v", r.ID, err)
+	}
+	b.failed, b.unwell, b.words = b.noted.Failed, b.noted.Unwell, b.noted.Words
 }
 
 // awaitReady begins to find out whether the run is ready. A former worker may have begun
@@ -65,11 +103,10 @@ func (r *Run) awaitReady() {
 	}
 }
 
-// lookAfter begins to find out how a run is that is ready.
+// lookAfter begins to find out how a run is that is ready, or goes on.
 func (r *Run) lookAfter() {
 	b := &r.probing
 	r.stopProbes()
-	b.failed, b.words = 0, ""
 	if b.spec.Health != "" {
 		b.next.set(probe.Next(r.ID.Name, b.spec.Period(), r.host.Clock.Now()), 0)
 	}
@@ -199,6 +236,7 @@ func (r *Run) ready() []lifecycle.Event {
 		return nil
 	}
 	r.stopProbes()
+	r.probing.words = ""
 	r.probing.since = readyAttr{time.Now(), r.host.Clock.Now()}
 	if err := RetryPassing(func() error { return setAttr(r.group, attrReady, r.probing.since) }); err != nil {
 		r.host.Log.Printf("%v: %v", r.ID, err)
@@ -220,6 +258,7 @@ func (r *Run) readyLate() []lifecycle.Event {
 func (r *Run) health(err error) []lifecycle.Event {
 	b := &r.probing
 	b.next.set(probe.Next(r.ID.Name, b.spec.Period(), r.host.Clock.Now()), 0)
+	defer r.putHealth()
 	if err == nil {
 		b.well, b.failed, b.words = true, 0, ""
 		if b.unwell {
@@ -275,7 +314,8 @@ func (r *Run) changeProbing(p process.Probing) {
 	}
 	r.probing.spec = p
 	if r.machine.Phase == lifecycle.Running && r.machine.Ready {
-		r.probing.unwell, r.probing.well = false, false
+		r.probing.unwell, r.probing.well, r.probing.failed, r.probing.words = false, false, 0, ""
+		r.putHealth()
 		r.lookAfter()
 	}
 }

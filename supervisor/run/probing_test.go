@@ -13,6 +13,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/notify"
+	"github.com/freeflowuniverse/processmanager/supervisor/probe"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -365,6 +366,47 @@ func TestHealth(t *testing.T) {
 		if len(m.probes) != 1 {
 			t.Errorf("probes at %v", m.probes)
 		}
+	})
+}
+
+// Failures are counted on by the next worker, and that a run is unhealthy is told once.
+func TestHealthOutlivesTheWorker(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machine) {
+		m.probing = process.Probing{Health: "tcp:a:1", HealthFailures: 5}
+		m.wellFrom(m.Now() + time.Hour)
+		w := m.newWorker(t).begin(process.Ending{})
+		for i := range 4 {
+			w.pass(10 * time.Second)
+			if h := w.run.Health(); h == nil || h.Failures != i+1 || h.Error != errRefused.Error() {
+				t.Errorf("after %d failures: %+v", i+1, h)
+			}
+			w.kill9()
+			w = m.adopt(t, process.Ending{})
+		}
+		w.pass(10*time.Second + aWhile)
+		w.hears("unhealthy ending ended")
+		w.is("ending ended", process.CauseUnhealthy, errRefused.Error())
+	})
+	bubble(t, func(t *testing.T, m *machine) {
+		m.probing = process.Probing{Health: "tcp:a:1", HealthFailures: 1, HealthAction: process.HealthNone}
+		m.wellFrom(m.Now() + 25*time.Second)
+		w := m.newWorker(t).begin(process.Ending{})
+		w.pass(10 * time.Second)
+		w.hears("started ready unhealthy")
+		w.kill9()
+		w = m.adopt(t, process.Ending{})
+		if h := w.run.Health(); h == nil || h.State != process.HealthUnhealthy || h.Failures != 1 {
+			t.Errorf("%+v", h)
+		}
+		w.pass(20 * time.Second)
+		w.hears("healthy")
+	})
+	bubble(t, func(t *testing.T, m *machine) { // what could not be asked has not failed
+		m.probing = process.Probing{Health: "tcp:a:1", HealthFailures: 1}
+		m.answer = func(context.Context, process.Probe) error { return &probe.NotAsked{Err: errRefused} }
+		w := m.newWorker(t).begin(process.Ending{})
+		w.pass(time.Hour)
+		w.hears("started ready")
 	})
 }
 
