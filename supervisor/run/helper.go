@@ -68,7 +68,7 @@ func (h *Host) Probe(ctx context.Context, p Plan, command string) (err error) {
 	}
 	removed := endHelper(group, limit)
 	switch {
-	case helpErr == keeper.ErrKeeperGone:
+	case errors.Is(helpErr, keeper.ErrKeeperGone):
 		select {} // this worker ends, and nothing comes of what it does not know
 	case ctx.Err() != nil:
 		err = errors.New("it took too long")
