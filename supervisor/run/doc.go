@@ -30,6 +30,15 @@
 // [Run.Resume] goes on with an end that one has begun. Each [Point] is a moment at which a
 // worker may have died.
 //
+// # Ready and healthy
+//
+// With a probe of its readiness a run is Starting until that says yes: then it is noted on
+// the group, RunReady is told, and it is asked again and again how it is, if it is to be.
+// What is not ready in time ends with the cause start, what is not well with unhealthy;
+// both with the probe's last words, which stand on the group as well. Probes work beside the
+// goroutine of the process, end when the run begins to, and none is counted as failed that
+// could not be asked.
+//
 // # What stands on the group
 //
 // The attributes of a group live and die with it, so they are never stale: whose run it is,
