@@ -146,7 +146,7 @@ func (k *keeperProcess) checkStorm(runs int) {
 	for lines := bufio.NewScanner(strings.NewReader(read(t, k.dir+"/ends"))); lines.Scan(); {
 		var e ExitEvent
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			t.Fatal(err)
+			continue // half a line: its run was not dropped, and has another one
 		}
 		if was, ok := ends[e.Run]; ok && was != e.Exit {
 			t.Errorf("%v ended by %v and by %v", e.Run, was, e.Exit)

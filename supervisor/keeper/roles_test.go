@@ -452,6 +452,7 @@ func storm(link *Link, hello Hello, b behaviour) {
 	if err != nil {
 		panic(err)
 	}
+	ends.Write([]byte{'\n'}) // a worker that was killed may have left half a line
 	known := make(map[RunID]bool)
 	for lines := bufio.NewScanner(ends); lines.Scan(); {
 		var e ExitEvent
