@@ -452,7 +452,6 @@ func storm(link *Link, hello Hello, b behaviour) {
 	if err != nil {
 		panic(err)
 	}
-	ends.Write([]byte{'\n'}) // a worker that was killed may have left half a line
 	known := make(map[RunID]bool)
 	for lines := bufio.NewScanner(ends); lines.Scan(); {
 		var e ExitEvent
@@ -460,6 +459,7 @@ func storm(link *Link, hello Hello, b behaviour) {
 			known[e.Run] = true
 		}
 	}
+	ends.Write([]byte{'\n'}) // a worker that was killed may have left half a line
 	end := func(e ExitEvent) {
 		line, _ := json.Marshal(e)
 		ends.Write(append(line, '\n'))
