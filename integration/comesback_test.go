@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -536,4 +538,70 @@ func TestAScheduledJobIsTriedUntilItsNextTime(t *testing.T) {
 	d.await("job", "scheduled", func(s process.Status) bool {
 		return s.State == process.Scheduled && s.LastRun != nil && same(s.LastRun.ExitCode, new(0)) && s.NextAttempt.IsZero()
 	})
+}
+
+// A boot with many processes starts so many side by side, in their order, and answers
+// meanwhile.
+func TestABootStartsSoManySideBySide(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	const count = 120
+	name := func(i int) string { return fmt.Sprintf("p%03d", i) }
+	for i := range count {
+		spec := process.Spec{Name: name(i), Command: "exec sleep 1000", Restarting: process.Restarting{Autostart: true}}
+		if i > 0 {
+			spec.After = name(i - 1)
+		}
+		d.start(spec)
+	}
+	d.end(unix.SIGTERM)
+	d.launch()
+	began := time.Now()
+	d.list()
+	if took := time.Since(began); took > patience/4 {
+		t.Errorf("a list took %v", took)
+	}
+	eventually(t, "all run", func() bool {
+		for _, s := range d.list() {
+			if s.State != process.Running {
+				return false
+			}
+		}
+		return true
+	})
+	type moment struct {
+		at    time.Time
+		begin int
+	}
+	var all []moment
+	var order []string
+	eventually(t, "all have been told", func() bool {
+		all, order = nil, nil
+		for _, e := range d.events(process.EventQuery{}) {
+			switch {
+			case e.Run != 2:
+			case e.Kind == process.EventStarting:
+				order = append(order, e.Name)
+				all = append(all, moment{e.Time, 1})
+			case e.Kind == process.EventStarted:
+				all = append(all, moment{e.Time, -1})
+			}
+		}
+		return len(all) == 2*count
+	})
+	slices.SortStableFunc(all, func(a, b moment) int { return a.at.Compare(b.at) })
+	within, most := 0, 0
+	for _, m := range all {
+		within += m.begin
+		most = max(most, within)
+	}
+	room := 4 * runtime.NumCPU()
+	if most > room {
+		t.Errorf("%d began side by side, want at most %d", most, room)
+	}
+	for i := range count {
+		if at := slices.Index(order, name(i)); at > i+room || at < i-room {
+			t.Fatalf("%s came as number %d", name(i), at)
+		}
+	}
 }
