@@ -169,4 +169,15 @@ func TestAScriptMayNeedWhatComesLater(t *testing.T) {
 	if r := d.pmclient("status", "one"); r.code != 4 {
 		t.Errorf("something was carried out: %d %s", r.code, r.stdout)
 	}
+	write(`!!process.define name:'one' command:'true' needs:'two,three'
+!!process.define name:'two' command:'true'
+!!process.define name:'three' command:'true' after:'four'
+!!process.define name:'four' command:'true' needs:'one'
+`)
+	if r := d.pmclient("run", script); r.code != 1 || !strings.Contains(r.stderr, "line 1, column 1: needs: a cycle, in which each comes behind the next: one -> three -> four -> one; nothing was carried out") {
+		t.Errorf("%d %s", r.code, r.stderr)
+	}
+	if r := d.pmclient("status", "two"); r.code != 4 {
+		t.Errorf("something was carried out: %d %s", r.code, r.stdout)
+	}
 }

@@ -56,6 +56,8 @@ func waitFor(need process.Need, v *view) process.Awaited {
 		w.Error = v.invalid.Error()
 	case v.state == process.Failed && v.last != nil:
 		w.Error = v.last.Error
+	case v.state == process.Waiting:
+		w.Error = v.vain
 	}
 	return w
 }
@@ -63,11 +65,24 @@ func waitFor(need process.Need, v *view) process.Awaited {
 // hopeless are those that will not come by themselves.
 func (p *managed) hopeless() (list []process.Awaited) {
 	for _, w := range p.wants() {
-		if (w.State == 0 || w.State.AtRest()) && !p.asked[w.Name] {
+		waitsInVain := w.State == process.Waiting && w.Error != ""
+		if (w.State == 0 || w.State.AtRest() || waitsInVain) && !p.asked[w.Name] {
 			list = append(list, w)
 		}
 	}
 	return list
+}
+
+// vain is what keeps the process waiting: the first that will not come by itself, however
+// many wait in between. Empty: all may come.
+func (p *managed) vain() string {
+	for _, w := range p.hopeless() {
+		if w.State == process.Waiting {
+			return w.Error
+		}
+		return "for " + w.String()
+	}
+	return ""
 }
 
 // startNeeds has what the process needs started: somebody wants it now.
@@ -78,7 +93,7 @@ func (p *managed) startNeeds() {
 			continue
 		}
 		v := other.view.Load()
-		if !v.state.AtRest() || need.Completed && v.succeeded() {
+		if !v.state.AtRest() && v.vain == "" || need.Completed && v.succeeded() {
 			continue
 		}
 		if v.last != nil && !need.Completed {

@@ -117,6 +117,42 @@ func TestAJobMustHaveSucceeded(t *testing.T) {
 	}
 }
 
+// Who waits for one that waits in vain is told so as well, however long the chain, and a
+// start starts anew what is at its end.
+func TestWhoWaitsForOneThatWaitsInVainIsTold(t *testing.T) {
+	w := newCalmWorld(t)
+	w.atRest(t, spec("db"), behind("cache", "db:completed"), behind("web", "cache"), behind("front", "web"))
+	start := func() <-chan error {
+		started := make(chan error, 1)
+		go func() {
+			list, err := w.s.Do(context.Background(), process.Selection{"front"}, process.StartAgain{})
+			started <- errors.Join(err, list[0].Err)
+		}()
+		return started
+	}
+	for run := uint64(1); run <= 3; run++ {
+		started := start()
+		w.until(t, "db", func(s process.Status) bool { return s.State == process.Running && s.Number == run })
+		w.endRun(t, "db", 3)
+		select {
+		case err := <-started:
+			if !errors.Is(err, process.ErrNeeds) || !strings.Contains(err.Error(), "web (waiting: for db (failed: exit code 3))") {
+				t.Errorf("got %v", err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("nobody was told")
+		}
+	}
+	s := w.until(t, "front", in(process.Waiting))
+	if len(s.WaitsFor) != 1 || s.WaitsFor[0].Error != "for db (failed: exit code 3)" {
+		t.Errorf("it waits for %v", s.WaitsFor)
+	}
+	w.do(t, process.StartAgain{}, "db")
+	w.until(t, "front", func(s process.Status) bool { return len(s.WaitsFor) == 1 && s.WaitsFor[0].Error == "" })
+	w.endRun(t, "db", 0)
+	w.until(t, "front", in(process.Running))
+}
+
 func TestWhatWaitsCanBeStoppedDeletedAndChanged(t *testing.T) {
 	w := newCalmWorld(t)
 	w.atRest(t, spec("db"), spec("job"), behind("a", "job:completed"), behind("b", "job:completed"), behind("c", "job:completed"))

@@ -311,6 +311,9 @@ func (p *managed) settle(g lifecycle.Goal, run uint64, code process.Code) {
 		p.s.ordering.stay(p.name)
 	}
 	err := p.failure(code)
+	if code == process.CodeSuperseded && g == lifecycle.UntilReady && p.machine.Busy() {
+		err = process.Errorf(code, "process '%s' was not ready: a later request took its place", p.name)
+	}
 	var kept []request
 	for _, r := range p.waiting {
 		if r.goal == g && (run == 0 || run == r.run) {

@@ -32,6 +32,7 @@ type view struct {
 	changed  []process.Setting // what the current run does not follow, with what it is for it
 
 	waitsFor []process.Awaited // in waiting
+	vain     string            // in waiting: see managed.vain
 	neededBy func() []string
 
 	awaited    bool                  // the current run is ready when that is seen
@@ -55,7 +56,7 @@ func (p *managed) publish() {
 	}
 	now := p.look(false)
 	before := p.view.Swap(now)
-	if before != nil && (before.state != now.state || before.last != now.last) {
+	if before != nil && (before.state != now.state || before.last != now.last || before.vain != now.vain) {
 		p.s.tellDependents(p.name)
 	}
 }
@@ -93,7 +94,7 @@ func (p *managed) look(all bool) *view {
 		v.state = process.Failed
 	}
 	if v.state == process.Waiting {
-		v.waitsFor = p.wants()
+		v.waitsFor, v.vain = p.wants(), p.vain()
 	}
 	switch {
 	case p.owed: // first of all

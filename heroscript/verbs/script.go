@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -64,6 +65,7 @@ type scripted struct {
 	at                int
 	name              string
 	needs             []process.Need
+	before            []string // all that come before it, by needs and after
 }
 
 // defineNeeds defines what stands further down in a script than another one that needs it.
@@ -79,6 +81,10 @@ func defineNeeds(ctx context.Context, m Manager, script []heroscript.Action) err
 				return at(d.Pos, "needs: there is no process '%s', neither in the daemon nor in the script", need.Name)
 			}
 		}
+	}
+	if path := cycleIn(all); path != nil && !slices.ContainsFunc(path, there) {
+		i := slices.IndexFunc(all, func(d scripted) bool { return d.name == path[0] })
+		return at(all[i].Pos, "needs: a cycle, in which each comes behind the next: %s", strings.Join(path, " -> "))
 	}
 	for _, d := range neededLater(all) {
 		if there(d.name) {
@@ -97,10 +103,42 @@ func definitionsIn(script []heroscript.Action) (all []scripted) {
 	for i, a := range script {
 		if spec, define, ok := definitionIn(a); ok && !seen[spec.Name] {
 			seen[spec.Name] = true
-			all = append(all, scripted{define, i, spec.Name, spec.AllNeeds()})
+			all = append(all, scripted{define, i, spec.Name, spec.AllNeeds(), spec.Before()})
 		}
 	}
 	return all
+}
+
+// cycleIn is a way from one definition back to itself, with its name at both ends; nil: there
+// is none.
+func cycleIn(all []scripted) (path []string) {
+	before := map[string][]string{}
+	for _, d := range all {
+		before[d.name] = d.before
+	}
+	done := map[string]bool{}
+	var visit func(name string) bool
+	visit = func(name string) bool {
+		if i := slices.Index(path, name); i >= 0 {
+			path = append(path[i:], name)
+			return true
+		}
+		if done[name] {
+			return false
+		}
+		path = append(path, name)
+		if slices.ContainsFunc(before[name], visit) {
+			return true
+		}
+		path, done[name] = path[:len(path)-1], true
+		return false
+	}
+	for _, d := range all {
+		if visit(d.name) {
+			return path
+		}
+	}
+	return nil
 }
 
 // neededLater are the definitions that must come first, each behind those that it needs.

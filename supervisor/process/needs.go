@@ -34,13 +34,18 @@ func (n Need) String() string {
 // ParseNeeds reads names with commas or blanks between them; a name with :completed behind
 // it is a job that must have succeeded.
 func ParseNeeds(text string) (needs []Need, err error) {
+	return parseNeeds(text, "db, or db:completed, with commas between several")
+}
+
+// parseNeeds is ParseNeeds; takes says what may be given.
+func parseNeeds(text, takes string) (needs []Need, err error) {
 	for _, one := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' }) {
 		n := Need{Name: one}
 		if name, completed := strings.CutSuffix(one, completedMark); completed {
 			n = Need{name, true}
 		}
 		if err := ValidateName(n.Name); err != nil {
-			return nil, fmt.Errorf("%s is no name of a process: db, or db:completed, with commas between several", Printable(one))
+			return nil, fmt.Errorf("%s is no name of a process: %s", Printable(one), takes)
 		}
 		if slices.ContainsFunc(needs, func(other Need) bool { return other.Name == n.Name }) {
 			return nil, fmt.Errorf("%s is there twice", n.Name)
@@ -55,7 +60,7 @@ func ParseNeeds(text string) (needs []Need, err error) {
 
 // parseNames reads names with commas or blanks between them.
 func parseNames(text string) (names []string, err error) {
-	needs, err := ParseNeeds(text)
+	needs, err := parseNeeds(text, "db, with commas between several")
 	for _, n := range needs {
 		if n.Completed {
 			return nil, fmt.Errorf("%s: a name is enough: what comes first is waited for as it is started", n)

@@ -38,7 +38,14 @@ func TestNeedsThatCannotBe(t *testing.T) {
 		}
 	}
 	s := Spec{Name: "web", Command: "true", Ordering: Ordering{After: "web"}}
-	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "itself") {
+	if err := s.Validate(); err == nil || !strings.HasPrefix(err.Error(), "after: web cannot come before itself") {
 		t.Errorf("got %v", err)
+	}
+	s.Ordering = Ordering{Needs: "web"}
+	if err := s.Validate(); err == nil || !strings.HasPrefix(err.Error(), "needs: web cannot come before itself") {
+		t.Errorf("got %v", err)
+	}
+	if err := FieldNamed("after").Set(&s, "-x"); err == nil || strings.Contains(err.Error(), "completed") {
+		t.Errorf("after is said to take what it does not: %v", err)
 	}
 }

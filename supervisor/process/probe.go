@@ -49,14 +49,20 @@ func (p Probe) String() string {
 	return string(p.Kind) + " " + p.Target
 }
 
-// probeForms are what a probe may be, for messages.
-const probeForms = "notify, log:REGEXP, tcp:HOST:PORT, unix:PATH, http:URL, exec:COMMAND, delay:TIME"
+// What a probe may be, for messages: that of readiness, and that of health.
+const (
+	readyForms  = "notify, log:REGEXP, tcp:HOST:PORT, unix:PATH, http:URL, exec:COMMAND, delay:TIME"
+	healthForms = "tcp:HOST:PORT, unix:PATH, http:URL, exec:COMMAND"
+)
 
 // maxSocketPath is how long the path of a Unix socket may be: sun_path with its NUL has 108.
 const maxSocketPath = 107
 
 // ParseProbe reads a probe.
-func ParseProbe(text string) (Probe, error) {
+func ParseProbe(text string) (Probe, error) { return parseProbe(text, readyForms) }
+
+// parseProbe is ParseProbe where forms are what may be given.
+func parseProbe(text, forms string) (Probe, error) {
 	kind, rest, colon := strings.Cut(text, ":")
 	p := Probe{Kind: ProbeKind(kind), Target: rest}
 	switch p.Kind {
@@ -67,10 +73,10 @@ func ParseProbe(text string) (Probe, error) {
 		return p, nil
 	case ProbeLog, ProbeTCP, ProbeUnix, ProbeHTTP, ProbeExec, ProbeDelay:
 		if rest == "" {
-			return p, fmt.Errorf("%s needs something behind it: %s", kind, probeForms)
+			return p, fmt.Errorf("%s needs something behind it: %s", kind, forms)
 		}
 	default:
-		return p, fmt.Errorf("%s is none of %s", Printable(text), probeForms)
+		return p, fmt.Errorf("%s is none of %s", Printable(text), forms)
 	}
 	var err error
 	switch p.Kind {

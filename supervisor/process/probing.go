@@ -3,6 +3,7 @@ package process
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -66,19 +67,18 @@ func cleanReady(text string) (string, error) {
 
 // cleanHealth is the probe of a run's health as it is kept.
 func cleanHealth(text string) (string, error) {
-	p, err := ParseProbe(text)
-	if err != nil {
-		return text, err
-	}
-	switch p.Kind {
+	kind, _, _ := strings.Cut(text, ":")
+	switch ProbeKind(kind) {
 	case ProbeNotify:
 		return text, fmt.Errorf("notify says when a run is ready; that it is alive it says to watchdog: give watchdog:30s")
 	case ProbeLog, ProbeDelay:
-		return text, fmt.Errorf("%s tells something once, and how a run is must be asked again and again: tcp:HOST:PORT, unix:PATH, http:URL or exec:COMMAND", p.Kind)
-	case ProbeHTTP:
+		return text, fmt.Errorf("%s tells something once, and how a run is must be asked again and again: %s", kind, healthForms)
+	}
+	p, err := parseProbe(text, healthForms)
+	if err == nil && p.Kind == ProbeHTTP {
 		text = p.Target
 	}
-	return text, nil
+	return text, err
 }
 
 // validateProbing reports what in s cannot be together.

@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,10 +99,12 @@ func (s *Spec) Validate() error {
 			return named(Fields[i].Name, err)
 		}
 	}
-	for _, name := range s.Before() {
-		if name == s.Name {
-			return Errorf(CodeInvalid, "needs: %s cannot come before itself", name)
+	if s.Name != "" && slices.Contains(s.Before(), s.Name) {
+		field := "after"
+		if slices.ContainsFunc(s.AllNeeds(), func(n Need) bool { return n.Name == s.Name }) {
+			field = "needs"
 		}
+		return Errorf(CodeInvalid, "%s: %s cannot come before itself", field, s.Name)
 	}
 	if err := s.Restarting.validate(); err != nil {
 		return err
