@@ -41,7 +41,17 @@ func applyCommand(ctx context.Context, conn connection, args []string, stdin io.
 	action := verbs.NewAction(applyVerb)
 	f := quietFlags("apply")
 	conn.register(f)
-	path := f.String(fileFlag, "", fileHelp)
+	path := new(string)
+	f.Func(fileFlag, fileHelp, func(given string) error {
+		switch {
+		case given == "":
+			return errors.New("a file, a folder or - is expected; leave -" + fileFlag + " away for the daemon's own folder")
+		case *path != "":
+			return errors.New("it is given twice: put the files into one folder")
+		}
+		*path = given
+		return nil
+	})
 	for _, p := range applyParams(verb) {
 		flag := p.Name
 		p.Name = strings.ReplaceAll(flag, "-", "_")
@@ -77,7 +87,7 @@ func applyCommand(ctx context.Context, conn connection, args []string, stdin io.
 func readDefinitions(ctx context.Context, path string, stdin io.Reader) (a process.Application, err error) {
 	a.Path = path
 	if path == verbs.StandardInput {
-		text, err := readUntil(ctx, func() ([]byte, error) { return io.ReadAll(stdin) })
+		text, err := readUntil(ctx, func() ([]byte, error) { return readFile(stdin, "standard input") })
 		a.Files = []process.File{{Path: path, Text: string(text)}}
 		return a, err
 	}
@@ -86,7 +96,8 @@ func readDefinitions(ctx context.Context, path string, stdin io.Reader) (a proce
 	}
 	info, err := os.Stat(a.Path)
 	paths := []string{a.Path}
-	if err == nil && info.IsDir() {
+	folder := err == nil && info.IsDir()
+	if folder {
 		paths, err = definitions.Paths(a.Path)
 	}
 	for _, one := range paths {
@@ -94,7 +105,7 @@ func readDefinitions(ctx context.Context, path string, stdin io.Reader) (a proce
 			break
 		}
 		var text []byte
-		text, err = readUntil(ctx, func() ([]byte, error) { return os.ReadFile(one) })
+		text, err = readUntil(ctx, func() ([]byte, error) { return openFile(one, folder) })
 		a.Files = append(a.Files, process.File{Path: one, Text: string(text)})
 	}
 	var failed *fs.PathError
@@ -102,4 +113,27 @@ func readDefinitions(ctx context.Context, path string, stdin io.Reader) (a proce
 		return a, usageError{err}
 	}
 	return a, err
+}
+
+// openFile reads a file. What stands in a folder must be a regular one: a FIFO there would be
+// waited for.
+func openFile(path string, regular bool) ([]byte, error) {
+	if info, err := os.Stat(path); regular && err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: it is no regular file", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return readFile(file, path)
+}
+
+// readFile reads what may have no end.
+func readFile(r io.Reader, name string) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, definitions.MaxFile+1))
+	if len(text) > definitions.MaxFile {
+		return nil, fmt.Errorf("%s: it has more than %d KiB, and a file of definitions holds no more", name, definitions.MaxFile>>10)
+	}
+	return text, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/telnet"
+	"golang.org/x/sys/unix"
 )
 
 const one, two = "!!process.define name:one command:true\n", "!!process.define name:two command:'echo \\'2\\''"
@@ -57,6 +59,19 @@ func TestApplyOfAFaultyFile(t *testing.T) {
 	if err := os.WriteFile(dir+"/big.hero", []byte("!!process.define name:a command:true\n"+strings.Repeat("// x\n", telnet.MaxPending/5)), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	for _, sub := range []string{"many", "fifo", "link"} {
+		if err := os.Mkdir(dir+"/"+sub, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"a", "b"} {
+		if err := os.WriteFile(dir+"/many/"+name+".hero", []byte("!!process.define name:"+name+" command:true\n"+strings.Repeat("// x\n", telnet.MaxPending/10)), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(unix.Mkfifo(dir+"/fifo/a.hero", 0o600), os.Symlink("/dev/zero", dir+"/link/a.hero")); err != nil {
+		t.Fatal(err)
+	}
 	for args, want := range map[string]struct {
 		code int
 		text string
@@ -67,7 +82,13 @@ func TestApplyOfAFaultyFile(t *testing.T) {
 		"apply x":                {exitUsage, "behind -f"},
 		"apply -f DIR/a.hero -x": {exitUsage, "pmclient help apply"},
 		"apply -prune=maybe":     {exitUsage, "prune"},
-		"apply -f DIR/big.hero":  {exitFailed, "apply its files one by one"},
+		"apply -f DIR/big.hero":  {exitFailed, "big.hero: it has more than 1024 KiB"},
+		"apply -f DIR/many":      {exitFailed, "apply its files one by one"},
+		"apply -f DIR/fifo":      {exitFailed, "fifo/a.hero: it is no regular file"},
+		"apply -f DIR/link":      {exitFailed, "link/a.hero: it is no regular file"},
+		"apply -f /dev/zero":     {exitFailed, "/dev/zero: it has more than 1024 KiB"},
+		"apply -f=":              {exitUsage, "a file, a folder or - is expected"},
+		"apply -f a -f b":        {exitUsage, "given twice"},
 	} {
 		line := append(strings.Fields(strings.ReplaceAll(args, "DIR", dir)), "-socket", socket, "-secret", secret)
 		if code, _, stderr := pmclientWith(t, "x", line...); code != want.code || !strings.Contains(stderr, want.text) {

@@ -232,12 +232,11 @@ func why(a process.Applied, dry bool) string {
 		add("%s", strings.Join(a.Fields, ", "))
 	}
 	switch {
-	case a.TakenFrom == process.SourceCommand:
-		add("a command had defined it")
-	case a.TakenFrom != "" && a.Action == process.ApplyDeleted:
-		add("not in %s any more", a.TakenFrom)
-	case a.TakenFrom != "":
-		add("%s had defined it", a.TakenFrom)
+	case a.TakenFrom == "":
+	case a.Action == process.ApplyDeleted:
+		add("not in %s any more", definer(a.TakenFrom))
+	default:
+		add("%s had defined it", definer(a.TakenFrom))
 	}
 	switch {
 	case a.Action == process.ApplyWaits:

@@ -52,7 +52,7 @@ func TestAnApplyTellsWhatItDid(t *testing.T) {
 		{Name: "lost", Action: process.ApplyChanged, Err: process.Errorf(process.CodeStore, "process 'lost': no disk")},
 		{Name: "old", Action: process.ApplyDeleted, TakenFrom: "/d/old.hero"},
 		{Name: "same", Action: process.ApplyUnchanged},
-		{Name: "taken", Action: process.ApplyTaken, TakenFrom: "/e/x.hero"},
+		{Name: "taken", Action: process.ApplyTaken, TakenFrom: StandardInput},
 		{Name: "web", Action: process.ApplyNew, State: process.Running, Run: 1, PID: 42},
 		{Name: "web2", Action: process.ApplyRestarted, Fields: []string{"dir"}, WaitsForRestart: []string{"dir"}, Run: 2, PID: 43},
 	}
@@ -62,7 +62,7 @@ db     waits for a restart  command; a command had defined it; its tree does not
 job    new                  scheduled
 old    deleted              not in /d/old.hero any more
 same   unchanged            -
-taken  taken over           /e/x.hero had defined it
+taken  taken over           standard input of apply had defined it
 web    new                  run 1, pid 42
 web2   restarted            dir; run 2, pid 43
 Error: process 'lost': no disk

@@ -107,14 +107,7 @@ func status(o process.Outcome) string {
 	row("name", s.Name)
 	row("status", state(s))
 	row("waits for", awaited(s.WaitsFor))
-	switch s.Source {
-	case process.SourceCommand:
-		row("defined by", "a command")
-	case StandardInput:
-		row("defined by", "standard input of apply")
-	default:
-		row("defined by", s.Source)
-	}
+	row("defined by", definer(s.Source))
 	row("command", firstLine(s.Command, 200))
 	row("directory", s.Dir)
 	environmentRows(row, s.Spec)
@@ -261,6 +254,17 @@ func outcome(r process.Run) string {
 }
 
 // awaited says what a process waits for before it starts.
+// definer is who defined a process, for people.
+func definer(source string) string {
+	switch source {
+	case process.SourceCommand:
+		return "a command"
+	case StandardInput:
+		return "standard input of apply"
+	}
+	return source
+}
+
 func awaited(list []process.Awaited) string {
 	var texts []string
 	for _, a := range list {
