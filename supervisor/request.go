@@ -3,7 +3,6 @@ package supervisor
 import (
 	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
-	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 )
 
 // request is something that somebody has asked of a process, and waits for.
@@ -47,24 +46,6 @@ func (a answer) status() process.Status {
 	status, _ := a.view.status() // of a run that has ended by now there are no figures
 	status.Signalled = a.signalled
 	return status
-}
-
-// newDefinition is the operation of a start with a definition.
-type newDefinition struct {
-	process.Operation
-	how   process.How
-	jobID string // of the run that it starts
-}
-
-// defineOnly is the operation of a definition that starts nothing.
-type defineOnly struct{ process.Operation }
-
-// toApply is the operation of a definition that stands in a file.
-type toApply struct {
-	process.Operation
-	source  string // the file
-	start   bool   // it is new: start it if it starts by itself
-	restart bool   // if what runs does not follow it
 }
 
 // receive begins what a request asks for.
@@ -128,165 +109,6 @@ func (p *managed) mayStart() error {
 		return errShuttingDown
 	}
 	return p.mend()
-}
-
-// define is a start with a definition. Where the process has the same one it is started.
-func (p *managed) define(r request, op newDefinition) {
-	r.goal, r.jobID = goalOf(op.how.Wait), op.jobID
-	if err := p.final(); err != nil { // before the restart that follows is refused
-		p.answer(r, err)
-		return
-	}
-	differ := process.Differences(p.kept.Spec, *r.spec)
-	switch {
-	case len(differ) == 0:
-		p.wait(r, lifecycle.Start)
-	case !op.how.Replace:
-		p.answer(r, process.Errorf(process.CodeExists, "there is a process '%s' with another definition (%s): change that with process.set (pmclient set), or give replace:true (-replace) to put this one in its place",
-			p.name, process.FieldNames(differ)))
-	default:
-		if err := p.redefine(*r.spec); err != nil {
-			p.answer(r, err)
-			return
-		}
-		p.wait(r, lifecycle.Restart)
-	}
-}
-
-// defineOnly is a definition that starts nothing. Where the process has the same one there
-// is nothing to do.
-func (p *managed) defineOnly(r request) {
-	err := p.final()
-	if differ := process.Differences(p.kept.Spec, *r.spec); err == nil && len(differ) > 0 {
-		err = process.Errorf(process.CodeExists, "there is a process '%s' with another definition (%s): change that with process.set (pmclient set), or keep it in a file and apply that (pmclient apply -f FILE)",
-			p.name, process.FieldNames(differ))
-	}
-	p.disk.dirty = p.disk.dirty || err == nil && !p.stored
-	p.answer(r, err)
-}
-
-// apply makes the process what its file says.
-func (p *managed) apply(r request, op toApply) {
-	err := p.final()
-	if err == nil {
-		err = p.redefine(*r.spec)
-	}
-	if err != nil {
-		p.answer(r, err)
-		return
-	}
-	if p.kept.Source != op.source {
-		p.kept.Source = op.source
-		p.disk.definition, p.disk.dirty = true, true
-		p.tell(process.Event{Kind: process.EventChanged, Fields: []string{"source"}})
-	}
-	p.disk.dirty = p.disk.dirty || !p.stored
-	switch state := p.machine.State(); {
-	case p.startsByFile(op.start):
-		r.goal = lifecycle.UntilStarted
-		p.wait(r, lifecycle.Start)
-	case op.restart && len(p.kept.Changed) > 0 && (state == process.Starting || state == process.Running):
-		r.goal = lifecycle.UntilStarted
-		p.wait(r, lifecycle.Restart)
-	default:
-		p.answer(r, nil)
-	}
-}
-
-// startsByFile reports whether the process is started, or its schedule armed, because it
-// stands in a file: one that is new, or that has a schedule and was never to be up. One
-// that somebody has stopped stays so.
-func (p *managed) startsByFile(isNew bool) bool {
-	if p.times != nil {
-		return !p.machine.Up && !p.machine.Stopped
-	}
-	return isNew && p.kept.Spec.Autostart
-}
-
-// set changes fields of the definition. What a running tree can follow it follows at once.
-func (p *managed) set(r request, op process.Set) {
-	if err := p.final(); err != nil {
-		p.answer(r, err)
-		return
-	}
-	spec, err := p.kept.Spec.With(op.Settings)
-	if err == nil {
-		err = p.redefine(spec)
-	}
-	if err != nil { // it may be one of several
-		err = process.Errorf(process.CodeInvalid, "process '%s': %v", p.name, err)
-	}
-	p.answer(r, err)
-}
-
-// final is why the definition cannot be changed any more; nil: it can.
-func (p *managed) final() error {
-	switch {
-	case p.unread:
-		return p.invalid
-	case p.machine.Removing, p.machine.Then == lifecycle.ThenRemove:
-		return p.failure(process.CodeNotFound)
-	case p.machine.Closing:
-		return errShuttingDown
-	}
-	return nil
-}
-
-// redefine gives the process another definition.
-func (p *managed) redefine(spec process.Spec) error {
-	spec.Name = p.name
-	times, err := judge(&spec)
-	if err != nil {
-		return err
-	}
-	differ := process.Differences(p.kept.Spec, spec)
-	if len(differ) == 0 && spec.JobID == p.kept.Spec.JobID {
-		return nil
-	}
-	if err := p.s.ordering.put(p.name, spec.Ordering); err != nil {
-		return err
-	}
-	ordering := spec.Ordering != p.kept.Spec.Ordering
-	cron := spec.Cron != p.kept.Spec.Cron || p.invalid != nil // zone data may have been installed
-	event := process.Event{Kind: process.EventChanged}
-	for _, f := range differ {
-		event.Fields = append(event.Fields, f.Name)
-	}
-	p.kept.Spec, p.kept.Job, p.invalid = spec, spec.JobID, nil
-	p.disk.definition, p.disk.dirty = true, true
-	p.noteWaiting()
-	p.tell(event)
-	p.handle(lifecycle.Event{Kind: lifecycle.Repolicied, Policy: spec.Restarting})
-	p.output.setOptions(p.s, &spec)
-	for _, running := range p.runs {
-		running.Change(spec)
-	}
-	if cron {
-		p.times = times
-		p.disarm()
-		p.next = noTime
-		kind := lifecycle.Unscheduled
-		if times != nil {
-			kind = lifecycle.Rescheduled
-		}
-		p.handle(lifecycle.Event{Kind: kind})
-	}
-	if ordering {
-		p.checkNeeds()
-	}
-	return nil
-}
-
-// noteWaiting notes what a tree that runs does not follow before its next run.
-func (p *managed) noteWaiting() {
-	p.kept.Changed = nil
-	for _, r := range p.runs {
-		for _, f := range process.Differences(r.Spec, p.kept.NextSpec()) {
-			if !f.Live {
-				p.kept.Changed = append(p.kept.Changed, process.Setting{Field: f.Name, Value: f.Text(r.Spec)})
-			}
-		}
-	}
 }
 
 // signal sends a signal to what runs.
@@ -390,41 +212,4 @@ func (p *managed) failure(code process.Code) error {
 		return errShuttingDown
 	}
 	return process.Errorf(code, "process '%s': %s", p.name, code)
-}
-
-// mend judges an invalid definition anew: zone data may have been installed.
-func (p *managed) mend() error {
-	if p.invalid == nil {
-		return nil
-	}
-	times, err := p.judgeStored(nil)
-	if err != nil {
-		return err
-	}
-	p.times, p.machine.Scheduled, p.invalid = times, times != nil, nil
-	return nil
-}
-
-// judgeStored is [judge] of a definition that was stored. unreadable is why it cannot even
-// be read; nil: it can.
-func (p *managed) judgeStored(unreadable error) (*schedule.Schedule, error) {
-	if p.unread {
-		if unreadable == nil {
-			return nil, p.invalid
-		}
-		return nil, process.Errorf(process.CodeInvalid, "process '%s' cannot be started: what the store has of it cannot be read: %v", p.name, unreadable)
-	}
-	return judgeOld(p.kept.Spec)
-}
-
-// judgeOld is judge of a definition that may have been stored before there was a least
-// limit of a log: it holds as that.
-func judgeOld(spec process.Spec) (*schedule.Schedule, error) {
-	spec.LogMaxSize, spec.LogMaxTotal = min(spec.LogMaxSize, 0), min(spec.LogMaxTotal, 0)
-	spec.LogMaxAge, spec.LogMaxFiles = min(spec.LogMaxAge, 0), min(spec.LogMaxFiles, 0)
-	times, err := judge(&spec)
-	if err != nil {
-		err = process.Errorf(process.CodeInvalid, "process '%s' cannot be started: %v", spec.Name, err)
-	}
-	return times, err
 }

@@ -261,14 +261,6 @@ func (s *Supervisor) Exited(id keeper.RunID, exit proc.Exit) {
 	}
 }
 
-// judge reports why a definition cannot be carried out here, and reads its schedule.
-func judge(spec *process.Spec) (times *schedule.Schedule, err error) {
-	if err := spec.Validate(); err != nil || spec.Cron == "" {
-		return nil, err
-	}
-	return schedule.Parse(spec.Cron, time.Now())
-}
-
 // register gives the name to a new process, or gives the one that has it.
 func (s *Supervisor) register(spec process.Spec, times *schedule.Schedule, source string) (p *managed, is bool, err error) {
 	s.mu.Lock()

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -122,4 +123,104 @@ func (w *worker) close() {
 	w.conn.close()
 	w.wait.Wait()
 	w.out.close()
+}
+
+// startWorker starts a worker and sends it all that is held. Where the worker is to
+// be of a program that speaks another protocol, the keeper becomes that program.
+func (k *keeper) startWorker() error {
+	if k.starting > 0 {
+		return errStarting
+	}
+	p := k.program
+	trial := k.upgrade != nil && k.upgrade.check == nil
+	switch {
+	case trial && k.shutdown:
+		k.endUpgrade(errShutdown)
+		return k.startWorker()
+	case trial && k.upgrade.foreign:
+		err := k.become(k.upgrade) // there is one, or it would not have returned
+		if err == errSignal {
+			return err
+		}
+		k.endUpgrade(err)
+		return k.startWorker()
+	case trial:
+		p.exe = k.upgrade.exe
+	case k.away:
+		return k.become(nil)
+	}
+	w, err := p.start()
+	if err != nil && trial {
+		k.endUpgrade(err)
+		return k.startWorker()
+	}
+	if err != nil {
+		return err
+	}
+	k.worker = w
+	hello := Hello{Config: k.Hello, Listeners: k.Listeners, Shutdown: k.shutdown, Upgrade: k.last}
+	if trial {
+		w.trial = true
+		w.before(readyLimit, "has not become ready")
+		hello.Upgrade.Err = "" // if it ever answers anybody, the upgrade was done
+	}
+	w.out.put(helloPacket(hello, len(k.runs)))
+	for _, r := range k.runs {
+		w.out.put(heldPacket(r))
+	}
+	return nil
+}
+
+// becameReady takes note of READY. It ends a trial.
+func (k *keeper) becameReady(w *worker) {
+	k.proven, k.failures = true, 0
+	if w.trial && !w.ready {
+		w.limit.Stop()
+		k.endUpgrade(nil)
+	}
+	w.ready = true
+}
+
+// linkEnded notes that a worker will say nothing more. It is about to end; if it
+// should live on without its link it is of no use.
+func (k *keeper) linkEnded() {
+	w := k.worker
+	w.drained = true
+	if w.broken != nil {
+		k.Log("worker %d: %v; killing it", w.pid, w.broken)
+		w.kill()
+	}
+	w.before(lingerLimit, "has closed its link and not ended")
+}
+
+// bury lets go of a dead worker and says whether the keeper's own work is done.
+func (k *keeper) bury(w *worker) (done bool, err error) {
+	w.close()
+	k.worker = nil
+	clear(k.helpers)
+	switch {
+	case k.shutdown && w.failed == "" && w.exit.Code == 0 && w.exit.Signal == 0:
+		return true, nil
+	case w.trial && !w.ready:
+		k.endUpgrade(fmt.Errorf("the worker of the new program was not ready: %s", w.end()))
+	case w.failed != "" && !k.proven && !w.handing:
+		return true, &FailedError{w.failed}
+	}
+	return false, nil
+}
+
+// pause returns how long to wait after the death of w.
+func (k *keeper) pause(w *worker) time.Duration {
+	switch {
+	case w.handing:
+		k.Log("worker %d has handed over", w.pid)
+		return 0
+	case w.trial && !w.ready:
+		return 0
+	case !w.ready:
+		k.failures++
+	}
+	delay := restartDelay(k.failures, w.exit.Time-w.started)
+	k.Log("worker %d has ended (%s), the next one starts in %v", w.pid, w.end(), delay)
+	return delay
 }

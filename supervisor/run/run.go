@@ -1,8 +1,6 @@
 package run
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
@@ -394,99 +392,4 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 		}
 	}
 	return told
-}
-
-// Born reports whether its leader was spawned.
-func (r *Run) Born() bool { return r.machine.Born }
-
-// Ready reports whether it is ready, or was.
-func (r *Run) Ready() bool { return r.machine.Ready }
-
-// Known reports whether the next worker will know of it: its leader was spawned, or the one
-// before has noted how it ended.
-func (r *Run) Known() bool { return r.machine.Born || r.note.Over != 0 }
-
-// State is how the run is shown.
-func (r *Run) State() process.State { return r.machine.State() }
-
-// Stuck reports whether SIGKILL did not end it.
-func (r *Run) Stuck() bool { return r.machine.Asked == lifecycle.Stuck }
-
-// Waits reports whether nothing of it is under way but what can wait for a disk.
-func (r *Run) Waits() bool {
-	return r.machine.Phase == lifecycle.Draining || !r.machine.Born && r.machine.Phase != lifecycle.Over
-}
-
-// OutputError is why its output is not read; empty: it is.
-func (r *Run) OutputError() string {
-	if r.moveErr == nil {
-		return ""
-	}
-	return fmt.Sprintf("it is not read, and is tried again: %v", r.moveErr)
-}
-
-// PID is the leader's; 0 when it has ended.
-func (r *Run) PID() int {
-	if r.machine.LeaderGone {
-		return 0
-	}
-	return r.leader.PID
-}
-
-// Boot is when it started, by proc.BootTime.
-func (r *Run) Boot() time.Duration { return r.boot }
-
-// Meter reads what the tree uses; nil before the leader is born.
-func (r *Run) Meter() *Meter { return r.meter }
-
-// Describe is what is known of the run while it lasts.
-func (r *Run) Describe() process.Run {
-	return process.Run{Number: r.ID.Run, JobID: r.JobID, Start: r.start.UTC(), LeftBehind: r.left}
-}
-
-// Result is how it went, when it is over.
-func (r *Run) Result() process.Run { return r.result }
-
-// Failed is why it could not be started.
-func (r *Run) Failed() error { return r.failed }
-
-// Phase is how its process is to see it.
-func (r *Run) Phase() lifecycle.Phase { return min(r.machine.Phase, lifecycle.Stopping) }
-
-// Recover goes on after a fault in what was being done about the run: nobody knows how far
-// that had come. What was done in part is done again; what goes on beside the loop, or has
-// come back from there, is left alone.
-func (r *Run) Recover() []lifecycle.Event {
-	switch {
-	case r.machine.Phase == lifecycle.Over: // its end was not recorded
-		r.machine.Phase = lifecycle.Draining
-		return r.step(lifecycle.RunEvent{Kind: lifecycle.Drained})
-	case r.machine.Phase == lifecycle.Draining:
-		if r.drained == nil || r.drained.Load() {
-			r.drain()
-		}
-		return nil
-	case !r.machine.Born && r.birth == nil:
-		return r.Cancel(errors.New("the daemon has a fault, and did not start it"))
-	case !r.machine.Born && !r.birth.faulty.Load():
-		r.Resume()
-		return nil
-	case !r.machine.Born: // should there be a leader, nobody was told of it
-		r.birth.take(r)
-		r.failed = process.Errorf(process.CodeInternal, "process '%s' was not started: the daemon has a fault; its log says where", r.ID.Name)
-		r.error, r.start = "the daemon has a fault, and did not start it", time.Time{}
-		r.machine = lifecycle.Run{Phase: lifecycle.Stopping, Cause: process.CauseStart, Born: true, LeaderGone: true, Asked: lifecycle.Killed}
-	}
-	r.Resume()
-	r.setDeadline()
-	if r.moveErr != nil {
-		r.retry.after(firstBackoff, 0)
-	}
-	if r.kills > r.outlived {
-		r.outlive.after(outliveTime, 0)
-	}
-	if r.gone != nil {
-		r.owner.Tell(*r.gone)
-	}
-	return r.look()
 }

@@ -1,0 +1,111 @@
+package lifecycle
+
+import (
+	"slices"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+func (p Process) start() (Process, []Action) {
+	switch {
+	case p.Then == ThenRemove, p.Removing:
+		return p, []Action{{Do: Refuse, Code: process.CodeNotFound}}
+	case p.Closing:
+		return p, []Action{{Do: Refuse, Code: process.CodeShuttingDown}}
+	case p.isStuck():
+		return p, []Action{{Do: Refuse, Code: process.CodeStuck}}
+	case p.ending():
+		p.Then = ThenStart
+		if p.Scheduled {
+			p.Then, p.Up, p.Stopped = ThenRest, true, false
+		}
+		return p, []Action{{Do: Save}}
+	case slices.ContainsFunc(p.Runs, func(r Execution) bool { return r.Phase == Starting }):
+		return p, nil // answered with the one who has started it
+	case p.Busy():
+		actions := []Action{answer(UntilStarted)}
+		for _, r := range p.Runs {
+			if r.Ready && r.Phase == Running {
+				actions = append(actions, Action{Do: Answer, Goal: UntilReady, Run: r.Number})
+			}
+		}
+		return p, actions
+	case p.Rest == process.Scheduled, p.Rest == process.Waiting && p.Scheduled:
+		return p, p.armed()
+	}
+	p.Up, p.Stopped = true, false
+	if p.Rest == process.Backoff { // it does not wait any longer
+		drop := p.leaveBackoff()
+		p.asked()
+		return p.spawn(append(drop, Action{Do: Arm})...)
+	}
+	p.asked()
+	if p.Scheduled {
+		p.Rest = process.Scheduled
+		return p, append([]Action{{Do: Arm}, {Do: Save}}, p.armed()...)
+	}
+	return p.spawn()
+}
+
+// armed answers those who wait for a start of what waits for its time. Nobody is to wait
+// for that.
+func (p Process) armed() []Action {
+	return append([]Action{answer(UntilStarted)}, p.notStarted(process.CodeSuperseded)[1:]...)
+}
+
+// notStarted tells those who wait for a start that there will be none. Who waits for the
+// end of a run that is under way waits on.
+func (p Process) notStarted(code process.Code) []Action {
+	return []Action{fail(UntilStarted, code), fail(UntilReady, code), {Do: Answer, Goal: UntilEnded, Run: p.Last + 1, Code: code}}
+}
+
+// spawn begins the next run, or waits for what that needs. Its number, and the target with
+// it, are stored on the way.
+func (p Process) spawn(first ...Action) (Process, []Action) {
+	p.Up, p.Stopped, p.Then = true, false, ThenRest
+	if p.Held {
+		p.Rest = process.Waiting
+		return p, append(first, Action{Do: Hold}, Action{Do: Save})
+	}
+	p.Last++
+	p.Runs = append(p.Runs, Execution{Number: p.Last})
+	return p, append(first, Action{Do: Spawn, Run: p.Last})
+}
+
+// needsChanged begins the run that waited for what it needs, if that is there. Who waits for
+// what will not come by itself is told.
+func (p Process) needsChanged(lost bool) (Process, []Action) {
+	switch {
+	case p.Rest != process.Waiting, p.Busy(), p.Closing, p.Removing:
+		return p, nil
+	case p.Held && lost:
+		return p, p.notStarted(process.CodeNeeds)
+	case p.Held:
+		return p, nil
+	}
+	return p.spawn()
+}
+
+// rescheduled arms a schedule where the process is to be up.
+func (p Process) rescheduled() (Process, []Action) {
+	p.Scheduled = true
+	if !p.Up || p.Removing || p.Closing || p.Then == ThenRemove {
+		return p, nil
+	}
+	if !p.Busy() && p.Rest != process.Backoff && p.Rest != process.Waiting {
+		p.Rest = process.Scheduled
+	}
+	return p, []Action{{Do: Arm}}
+}
+
+func (p Process) unscheduled() (Process, []Action) {
+	p.Scheduled = false
+	if p.Rest == process.Scheduled {
+		p.Rest = process.Stopped
+	}
+	actions := []Action{{Do: Disarm}}
+	if p.ending() && p.Then == ThenRest { // a start that came meanwhile was to arm it
+		actions = append(actions, p.notStarted(process.CodeSuperseded)...)
+	}
+	return p, actions
+}
