@@ -129,7 +129,7 @@ func environmentFields() []Field {
 			Help: "environment: lines NAME=VALUE; of these, only the names are shown",
 			in:   func(s *Spec) any { return &s.Env }, clean: cleanEnv},
 		{Name: "env_file", JSON: "env_file", Group: GroupRun, Value: "PATH",
-			Help: "a file of such lines, in the syntax of systemd, read at each start; env comes before it; with - before the path it may be missing",
+			Help: "a file of such lines, in the syntax of systemd, read at each start; env wins over it; with - before the path it may be missing",
 			in:   func(s *Spec) any { return &s.EnvFile }, check: func(v any) error { return validateDir(strings.TrimPrefix(v.(string), "-")) }},
 		{Name: "user", JSON: "user", Group: GroupRun, Value: "USER",
 			Help: "run as this user, a name or a number, with HOME, USER, LOGNAME, SHELL and groups of that user",
