@@ -129,11 +129,7 @@ func (p *managed) checkNeeds() {
 	if p.machine.Rest != process.Waiting || p.machine.Busy() {
 		return
 	}
-	e := lifecycle.Event{Kind: lifecycle.NeedsChanged}
-	if len(p.hopeless()) > 0 {
-		e.Lost = true
-	}
-	p.handle(e)
+	p.handle(lifecycle.Event{Kind: lifecycle.NeedsChanged, Lost: len(p.hopeless()) > 0})
 }
 
 // tellDependents has those who need the process look at it anew.

@@ -23,15 +23,10 @@ func (k *keeper) help(p *packet) error {
 	}
 	var id proc.ID
 	var starting *proc.Starting
-	switch {
-	case err != nil: // there are no descriptors left
+	if err != nil { // there are no descriptors left
 		err = &proc.SpawnError{Step: proc.StepPrepare, Err: err}
-	case c.Settings != nil:
-		if starting, err = proc.Begin(c); err == nil {
-			id = starting.ID
-		}
-	default:
-		id, err = proc.Spawn(c)
+	} else {
+		id, starting, err = begin(c)
 	}
 	if err != nil {
 		k.worker.out.put(helpedPacket(serial, helped{outcome: outcome{err: err}}))

@@ -43,12 +43,8 @@ func (k *keeper) spawn(p *packet) error {
 	switch {
 	case err != nil: // there are no descriptors left
 		r.err = &proc.SpawnError{Step: proc.StepPrepare, Err: err}
-	case c.Settings != nil:
-		if r.starting, r.err = proc.Begin(c); r.err == nil {
-			r.id = r.starting.ID
-		}
 	default:
-		r.id, r.err = proc.Spawn(c)
+		r.id, r.starting, r.err = begin(c)
 	}
 	k.runs[id] = r
 	if r.err == nil {

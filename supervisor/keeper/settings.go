@@ -14,6 +14,19 @@ import (
 // starts went, and another program could not take them over.
 var errStarting = errors.New("starts are to be decided first")
 
+// begin starts a command. One with settings is starting until it is known how it went;
+// otherwise that is nil.
+func begin(c proc.Command) (id proc.ID, starting *proc.Starting, err error) {
+	if c.Settings == nil {
+		id, err = proc.Spawn(c)
+		return id, nil, err
+	}
+	if starting, err = proc.Begin(c); err != nil {
+		return id, nil, err
+	}
+	return starting.ID, starting, nil
+}
+
 // await has the loop call then with how the start went.
 func (k *keeper) await(s *proc.Starting, then func(error)) {
 	k.unsettled[s] = true

@@ -28,44 +28,43 @@ type Sockets struct {
 }
 
 // make makes the next one, for a user.
-func (s *Sockets) make(uid int) (socket *os.File, err error) {
+func (s *Sockets) make(uid int) (*os.File, error) {
+	return s.bind(uid, func() (socket *os.File, err error) {
+		socket, number, err := notify.ListenIn(s.Dir, s.last+1, uid)
+		if err == nil {
+			s.last = number
+		}
+		return socket, err
+	})
+}
+
+// again makes one anew that nobody holds any more.
+func (s *Sockets) again(path string, uid int) (*os.File, error) {
+	if filepath.Dir(path) != s.Dir { // a daemon with another runtime directory has made it
+		return nil, fmt.Errorf("it is not in %s", s.Dir)
+	}
+	return s.bind(uid, func() (*os.File, error) { return notify.ListenAnew(path, uid) })
+}
+
+// bind has a socket made that its user can reach, in a directory that may not be there yet.
+func (s *Sockets) bind(uid int, listen func() (*os.File, error)) (*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	socket, number, err := notify.ListenIn(s.Dir, s.last+1, uid)
+	socket, err := listen()
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = s.makeDir(); err == nil {
-			socket, number, err = notify.ListenIn(s.Dir, s.last+1, uid)
+			socket, err = listen()
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.last = number
 	if err := s.passable(uid); err != nil {
 		os.Remove(socket.Name())
 		socket.Close()
 		return nil, err
 	}
 	return socket, nil
-}
-
-// again makes one anew that nobody holds any more.
-func (s *Sockets) again(path string, uid int) (socket *os.File, err error) {
-	if filepath.Dir(path) != s.Dir { // a daemon with another runtime directory has made it
-		return nil, fmt.Errorf("it is not in %s", s.Dir)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	socket, err = notify.ListenAnew(path, uid)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = s.makeDir(); err == nil {
-			socket, err = notify.ListenAnew(path, uid)
-		}
-	}
-	if err == nil {
-		err = s.passable(uid)
-	}
-	return socket, err
 }
 
 // follow has an ear told when its socket may have lost its name: others can delete it, and
