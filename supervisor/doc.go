@@ -45,11 +45,19 @@
 //
 // # Implementation
 //
-// supervisor.go opens and closes, manager.go has what verbs ask for, apply.go what files
-// do. managed.go is the loop of a process, request.go what is asked of it, disk.go what it waits for on disk,
-// unstored.go what becomes of a run whose number does not come there, alarm.go its
-// schedule, attempt.go its restarts, boot.go what comes up with the daemon, gate.go how
-// much of that at once, view.go what others see, fault.go what becomes of a panic.
-// takeover.go is what a new worker does with what the one before has left, stray.go with
-// what is nobody's. output.go and tail.go say where output is kept.
+// supervisor.go opens and closes, manager.go has what verbs ask for, apply.go makes
+// definitions of files hold, and folder.go loads those of the daemon's own folder.
+//
+// managed.go is the loop of a process. request.go is what is asked of it, definition.go how
+// its definition changes, disk.go what it waits for on disk, unstored.go what becomes of a run
+// whose number does not come there, view.go what others see, fault.go what becomes of a panic.
+//
+// What begins by itself: alarm.go by the schedule, attempt.go by the restart policy, boot.go
+// with the daemon; gate.go says how much of that at once. needs.go has a process wait for what
+// it needs, ordering.go knows who needs whom, and turn.go has several done in that order.
+//
+// takeover.go is what a new worker does with what the one before has left, stray.go with what
+// is nobody's, handover.go what a worker leaves and when the next one may write. output.go and
+// tail.go say where output is kept, knows.go whether a store knows the runs of a group, point.go
+// where a worker may die.
 package supervisor

@@ -6,18 +6,21 @@
 // The daemon is two kernel processes of one program. The keeper is what the user
 // started. It clones every leader, so that each is its own child and it alone
 // waits; it holds what must outlive the worker: locks, listening sockets, one end of
-// every run's output, the notify sockets, and the exit of every run until that is stored. It starts the
-// worker, and starts it again whenever it dies. All that needs a decision is the worker's.
+// every run's output, the notify sockets, and the exit of every run until that is stored.
+// It starts the worker, and starts it again whenever it dies. All that needs a decision is
+// the worker's.
 //
 //	keeper (Run)                              worker (Connect)
 //	   │  ── HELLO, HELD … ───────────────▶      │   what there is
 //	   │  ◀─────────────────────── READY ──      │   or FAILED
-//	   │  ◀─────────────────────── SPAWN ──      │   + the group, the FIFO end
+//	   │  ◀─────────────────────── SPAWN ──      │   + the group, the FIFO end, the notify socket
 //	 clone                                       │
 //	   │  ── SPAWNED ─────────────────────▶      │   pid and start time, or the errno
 //	 wait4                                       │
 //	   │  ── EXITED ──────────────────────▶      │   stores the result
 //	   │  ◀──────────────────────── DROP ──      │
+//	   │  ◀──────────────────────── KEEP ──      │   another notify socket for a run
+//	   │  ◀──────────────────────── KILL ──      │   a leader that has left its group
 //	   │  ◀──────────────────────── HELP ──      │   what is no run: a probe, say
 //	   │  ── HELPED ──────────────────────▶      │   how it ended
 //	   │  ── LISTEN ──────────────────────▶      │   a socket that takes the place of one
@@ -68,9 +71,8 @@
 // # Implementation
 //
 // One packet of a SOCK_SEQPACKET pair is one message; descriptors travel beside it.
-// The keeper is one goroutine that clones, reaps and looks up, so that no exit can
-// be seen before its pid is known, with one reader and, while the worker
-// does not take what it is sent, one writer; a start with settings has a goroutine until
-// it is decided. A held run costs a table entry and a
-// descriptor: no goroutine, no thread.
+// The keeper is one goroutine that clones, reaps and looks up, so that no exit can be
+// seen before its pid is known, with one reader and, while the worker does not take what
+// it is sent, one writer; a start with settings has a goroutine until it is decided. A held
+// run costs a table entry and a descriptor: no goroutine, no thread.
 package keeper

@@ -9,12 +9,12 @@ type State uint8
 const (
 	Scheduled State = iota + 1 // waits for its cron time
 	Waiting                    // for what it needs
-	Backoff                    // its last run failed, and the next attempt comes
-	Starting                   // a run is being spawned
-	Running                    // the leader lives
+	Backoff                    // its last run has ended by itself, and the next attempt comes
+	Starting                   // a run is not ready yet
+	Running                    // a run is ready
 	Stopping                   // the tree is being ended
 	Stopped                    // at rest: asked to stop
-	Completed                  // at rest: the leader exited 0
+	Completed                  // at rest: the leader exited with a code that counts as success
 	Failed                     // at rest: anything else
 )
 
@@ -41,7 +41,7 @@ const (
 	CauseShutdown                   // the daemon's own end
 	CauseDeadline                   // the run's deadline passed
 	CauseOOM                        // the kernel's out-of-memory killer
-	CauseStart                      // it could not be started
+	CauseStart                      // it could not be started, or was not ready in time
 	CauseLost                       // it ended while nobody could see it and no status was kept
 	CauseUnhealthy                  // its health probe failed, or its watchdog was not fed
 	CauseReplaced                   // the next run took its place

@@ -42,8 +42,9 @@
 // # What stands on the group
 //
 // The attributes of a group live and die with it, so they are never stale: whose run it is,
-// its leader, and, before the first signal is sent, why it is being ended, what is to follow,
-// and what is known of the leader's exit. They are kept up as that changes.
+// its leader, since when it is ready, what it has said of itself, and, before the first signal
+// is sent, why it is being ended, what is to follow, and what is known of the leader's exit.
+// They are kept up as that changes.
 //
 // # What a run says of itself
 //
@@ -80,13 +81,15 @@
 //
 // # Implementation
 //
-// run.go takes events and carries out actions, spawn.go brings a run about, end.go ends its
-// tree, result.go says how it went, adopt.go takes over one that goes on, orphan.go watches a
-// leader that the keeper does not know, probing.go finds out whether a run is ready and how it
-// is, helper.go runs a probe's command, ear.go and said.go take what a run says of itself,
-// environ.go says what a run gets beside its command, with the users and groups of account.go
-// and the files of variables of envfile.go, oom.go tells whom the kernel ended for lack of memory, attr.go has the attributes, fifo.go
-// the FIFOs, meter.go the figures.
+// run.go takes events and carries out actions; shown.go is what others see of a run, recover.go
+// what is done after a fault. spawn.go brings a run about, end.go ends its tree, result.go says
+// how it went; adopt.go takes over one that goes on, and orphan.go watches a leader that the
+// keeper does not know. probing.go finds out whether a run is ready and how it is, and helper.go
+// runs a probe's command. sockets.go has the sockets of all runs, ear.go listens at that of one,
+// and said.go takes what it hears. environ.go says what a run gets beside its command, with the
+// users and groups of account.go and the files of variables of envfile.go. oom.go tells whom the
+// kernel ended for lack of memory, attr.go has the attributes, fifo.go the FIFOs, meter.go the
+// figures.
 //
 // The tests make up a machine (fake_test.go): one group, a keeper and a clock, in which each
 // step can fail, take long, meet a fault, or be the last of a worker.

@@ -1,10 +1,11 @@
 // Package store keeps what must outlive the daemon: definitions, targets, the runs that
-// ended, and events.
+// ended, events, and how far the last start of a daemon has come.
 //
 // # Model
 //
 // One file holds it all. A [Change] is what is to be written about one process together:
-// its definition, its target, a run that ended, and the events that tell of it. It is
+// its definition, its target (with its restarts, and what a later worker owes it), a run that
+// ended, and the events that tell of it. It is
 // written in one transaction, so an event can be neither lost nor told twice. Changes are
 // written in the order in which they come; those that wait at the same time share a
 // sync. Write never waits for the disk: done is called when the change is on it, or when
