@@ -29,7 +29,7 @@ func definition(spec *process.Spec) *form {
 		return process.ValidateName(v)
 	}}}, fieldParams(func(field *process.Field, v string) error { return setField(spec, field, v) })...)
 	for i := range f.params {
-		if f.params[i].Name == "command" {
+		if field := process.FieldNamed(f.params[i].Name); field != nil && field.Must {
 			f.params[i].Required = true
 		}
 	}

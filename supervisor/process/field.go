@@ -19,6 +19,7 @@ type Field struct {
 	Value   string   // what the value is, for the help: "SIZE"; empty for a flag
 	Default string   // what holds without it, as text; empty: nothing
 	Choices []string // the only values of a text; or of a bool that is no flag: for false, for true
+	Must    bool     // there is no default: it is given
 	Live    bool     // a change acts on a tree that runs
 	Always  bool     // JSON has it in any case
 	Lines   bool     // a text of lines, which may be given one by one
@@ -53,7 +54,7 @@ func (f *Field) IsFlag() bool { return f.Value == "" }
 // name the field.
 func (f *Field) Set(s *Spec, text string) (err error) {
 	at := f.in(s)
-	if text == "" && f.Name != "command" { // which has no default
+	if text == "" && !f.Must {
 		f.reset(at)
 		return nil
 	}
@@ -201,7 +202,7 @@ func (f *Field) validate(s *Spec) error {
 			}
 		}
 	}
-	if f.check == nil || f.text(s) == "" && f.Name != "command" {
+	if f.check == nil || f.text(s) == "" && !f.Must {
 		return nil
 	}
 	switch v := f.in(s).(type) {

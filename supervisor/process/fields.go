@@ -8,7 +8,7 @@ import (
 // Fields is the table: all fields of a spec but its name and job id, which are not
 // part of what is compared and changed.
 var Fields = slices.Concat([]Field{
-	{Name: "command", JSON: "command", Group: GroupRun, Value: "COMMAND", Always: true,
+	{Name: "command", JSON: "command", Group: GroupRun, Value: "COMMAND", Must: true, Always: true,
 		Help: "run by /bin/sh -c; may span lines",
 		in:   func(s *Spec) any { return &s.Command }, check: func(v any) error { return ValidateCommand(v.(string)) }},
 	{Name: "dir", JSON: "dir", Group: GroupRun, Value: "DIRECTORY",

@@ -83,10 +83,10 @@ func cleanHealth(text string) (string, error) {
 
 // validateProbing reports what in s cannot be together.
 func (s *Spec) validateProbing() error {
-	if err := s.needs("ready", "ready_timeout"); err != nil {
+	if err := s.without("ready", "ready_timeout"); err != nil {
 		return err
 	}
-	if err := s.needs("health", "health_period", "health_timeout", "health_failures"); err != nil {
+	if err := s.without("health", "health_period", "health_timeout", "health_failures"); err != nil {
 		return err
 	}
 	if s.Health == "" && s.Watchdog == 0 && s.HealthAction != "" {
@@ -101,19 +101,6 @@ func (s *Spec) validateProbing() error {
 		return Errorf(CodeInvalid, "ready: log: what a run has written is looked for in its log: give log:true too")
 	case p.Kind == ProbeDelay && p.Delay >= s.ReadyLimit():
 		return Errorf(CodeInvalid, "ready: delay:%v would never be ready: ready_timeout is %v", p.Delay, s.ReadyLimit())
-	}
-	return nil
-}
-
-// needs reports the first of fields that is given without the one that it is about.
-func (s *Spec) needs(about string, fields ...string) error {
-	if FieldNamed(about).Text(*s) != "" {
-		return nil
-	}
-	for _, name := range fields {
-		if FieldNamed(name).Text(*s) != "" {
-			return Errorf(CodeInvalid, "%s: there is no %s that it could be of: give that too, or %[1]s:'' to be without it", name, about)
-		}
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ const (
 	MaxName    = 128                        // bytes
 	MaxJobID   = 128                        // bytes
 	MaxCommand = 128<<10 - 1                // bytes: Linux passes at most 128 KiB with a NUL in one argument (MAX_ARG_STRLEN)
-	MaxTime    = 100 * 365 * 24 * time.Hour // for deadline and stop_timeout
+	MaxTime    = 100 * 365 * 24 * time.Hour // for every length of time
 
 	// A log file that holds less, or is begun more often, costs more than it keeps.
 	MinLogSize  = 4 << 10 // bytes
@@ -106,6 +106,9 @@ func (s *Spec) Validate() error {
 		}
 		return Errorf(CodeInvalid, "%s: %s cannot come before itself", field, s.Name)
 	}
+	if err := s.without("restart_limit", "restart_window"); err != nil {
+		return err
+	}
 	if err := s.Restarting.validate(); err != nil {
 		return err
 	}
@@ -118,6 +121,19 @@ func (s *Spec) Validate() error {
 	for i := range Fields {
 		if f := &Fields[i]; f.Group == GroupLog && f.Text(*s) != "" {
 			return Errorf(CodeInvalid, "%s: it is of a log in a file: give log:true too, or %[1]s:'' to be without it", f.Name)
+		}
+	}
+	return nil
+}
+
+// without reports the first of fields that is given without the one that it is about.
+func (s *Spec) without(about string, fields ...string) error {
+	if FieldNamed(about).Text(*s) != "" {
+		return nil
+	}
+	for _, name := range fields {
+		if FieldNamed(name).Text(*s) != "" {
+			return Errorf(CodeInvalid, "%s: there is no %s that it could be of: give that too, or %[1]s:'' to be without it", name, about)
 		}
 	}
 	return nil

@@ -77,8 +77,6 @@ func (r *Restarting) validate() error {
 	case r.RestartMaxDelay != 0 && r.LongestDelay() < r.FirstDelay():
 		return Errorf(CodeInvalid, "restart_max_delay: %v is less than restart_delay, which is %v: give at least that, or restart_max_delay:'' for the default",
 			r.RestartMaxDelay, r.FirstDelay())
-	case r.RestartWindow != 0 && r.RestartLimit == 0:
-		return Errorf(CodeInvalid, "restart_window: it is that of restart_limit: give restart_limit too, or restart_window:'' to be without it")
 	case r.RestartWindow != 0 && r.RestartWindow < shortest:
 		return Errorf(CodeInvalid, "restart_window: %d restarts never come within %v, for their delays alone take %v: give at least that, a lower restart_limit, or a lower restart_max_delay",
 			r.RestartLimit, r.RestartWindow, shortest)

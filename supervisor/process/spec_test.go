@@ -59,7 +59,7 @@ func TestValidateHoldsEachLimit(t *testing.T) {
 		{"a longest delay as the first", func(s *Spec) { s.RestartDelay, s.RestartMaxDelay = 10*time.Second, 10*time.Second }, ""},
 		{"a longest delay below the default of the first", func(s *Spec) { s.RestartMaxDelay = time.Millisecond }, ""}, // both count as 1s
 		{"a first delay above the default of the longest", func(s *Spec) { s.RestartDelay = time.Hour }, ""},
-		{"a window of no limit", func(s *Spec) { s.RestartWindow = time.Minute }, "restart_window: it is that of restart_limit"},
+		{"a window of no limit", func(s *Spec) { s.RestartWindow = time.Minute }, "restart_window: there is no restart_limit"},
 		{"a limit in a window", func(s *Spec) { s.RestartLimit, s.RestartWindow = 5, time.Minute }, ""},
 		{"a window in which the limit is never reached", func(s *Spec) { s.RestartLimit, s.RestartWindow = 5, 20*time.Second }, "restart_window: 5 restarts never come within 20s"},
 		{"such a window, and short delays", func(s *Spec) { s.RestartLimit, s.RestartWindow, s.RestartMaxDelay = 5, 20*time.Second, time.Second }, ""},
