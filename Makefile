@@ -6,7 +6,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # depends little on the kernel; of the integration tests they run what depends on it.
 # make test-guest GUEST_RUN=. runs all of those.
 GUEST_SKIP = KeeperIsSmall|Upgrade|Unready|DescriptorsItLacks|TenThousandExits|QueriesAnswer
-GUEST_RUN = ^Test(Memory|ThreadsAreNotPids|BytesFromAndToTheDisk|OutOfMemory|NoPidsLeft|NobodySurvives|ManyTrees|TreeIsInItsGroup|ExitCodesAndCauses|WhatTheLeader|CPUCounts|PidsAre|WorkerThatIsKilled|ExitWithoutAWorker|TreesOutliveTheKeeper|CommandLinesOfTheSeed|HeroscriptLinesOfTheSeed|RunInherits|ClockThatIsStepped|FollowerSees|OutputAndErrors|ACrashComesBack|BackoffSurvives|ARunGetsWhat|ARunAsAnother|OnlyTheRunsOwn|ReadyIsNotLost|ProbeEndsWithTheRun|TheEndComesIn)
+GUEST_RUN = ^Test(Memory|ThreadsAreNotPids|BytesFromAndToTheDisk|OutOfMemory|NoPidsLeft|NobodySurvives|ManyTrees|TreeIsInItsGroup|ExitCodesAndCauses|WhatTheLeader|CPUCounts|PidsAre|WorkerThatIsKilled|ExitWithoutAWorker|TreesOutliveTheKeeper|CommandLinesOfTheSeed|HeroscriptLinesOfTheSeed|RunInherits|ClockThatIsStepped|FollowerSees|OutputAndErrors|ACrashComesBack|BackoffSurvives|ARunGetsWhat|OnlyTheRunsOwn|ReadyIsNotLost|ProbeEndsWithTheRun|TheEndComesIn)
 
 # No version is stamped into the programs, so a checkout of another user will do.
 export GOFLAGS += -buildvcs=false
