@@ -47,7 +47,7 @@ type managed struct {
 
 	waiting  []request
 	startErr error // why the last start failed
-	unstored error // why the last that was asked for is as if it had not been; nil: it is not so
+	unstored error // why the last start that was asked for never was: it could not be stored; nil: it could
 	disk     disk
 	faults   []time.Duration               // when there were faults of ours lately, by the clock
 	broken   *border.Panic                 // the last of too many: nobody knows its state any more

@@ -1,8 +1,6 @@
 package supervisor
 
 import (
-	"strings"
-
 	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -76,13 +74,14 @@ func (p *managed) hopeless() (list []process.Awaited) {
 // vain is what keeps the process waiting: the first that will not come by itself, however
 // many wait in between. Empty: all may come.
 func (p *managed) vain() string {
-	for _, w := range p.hopeless() {
-		if w.State == process.Waiting {
-			return w.Error
-		}
-		return "for " + w.String()
+	switch list := p.hopeless(); {
+	case len(list) == 0:
+		return ""
+	case list[0].State == process.Waiting:
+		return list[0].Error
+	default:
+		return "for " + list[0].String()
 	}
-	return ""
 }
 
 // startNeeds has what the process needs started: somebody wants it now.
@@ -142,17 +141,9 @@ func (s *Supervisor) tellDependents(name string) {
 }
 
 // waitsText says what the process waits for, for people.
-func (p *managed) waitsText() string { return "waits for " + texts(p.wants()) }
-
-func texts(list []process.Awaited) string {
-	var all []string
-	for _, w := range list {
-		all = append(all, w.String())
-	}
-	return strings.Join(all, ", ")
-}
+func (p *managed) waitsText() string { return "waits for " + process.JoinAwaited(p.wants()) }
 
 // waitsInVain is what a start is told whose needs will not come by themselves.
 func (p *managed) waitsInVain() error {
-	return process.Errorf(process.CodeNeeds, "process '%s' waits for %s, and starts when that is there", p.name, texts(p.hopeless()))
+	return process.Errorf(process.CodeNeeds, "process '%s' waits for %s, and starts when that is there", p.name, process.JoinAwaited(p.hopeless()))
 }

@@ -26,8 +26,8 @@ import (
 //
 // A run that the store calls the latest and that has not ended is adopted. A group of any
 // other run is ended and reported. What the keeper holds beyond that is dropped: its result
-// is on disk, or it was never started.
-// Where the daemon is about to end (ending) nothing comes up with it.
+// is on disk, or it was never started. Where the daemon is about to end (ending) nothing
+// comes up with it.
 func (s *Supervisor) takeOver(contents store.Contents, held []keeper.Held, ending bool) error {
 	groups, err := s.groupsByRun()
 	if err != nil {
@@ -311,9 +311,8 @@ func Former(runtime string, groups cgroup.Group) (list []keeper.Held, err error)
 	return slices.DeleteFunc(list, func(h keeper.Held) bool { return h.Output == nil }), nil
 }
 
-// populated are the groups of runs in which somebody is left; helpers of runs go with
-// their worker. None if the one that holds
-// them is not there.
+// populated are the groups of runs in which somebody is left; none if the group that holds
+// them is not there. Those of helpers are left out: they go with their worker.
 func populated(runs cgroup.Group) (list []cgroup.Group, err error) {
 	children, err := runs.Children()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -85,7 +85,7 @@ func (p *managed) startOwed() {
 
 // dropStart is for a request, which takes the place of a start that never was.
 func (p *managed) dropStart(request lifecycle.EventKind) {
-	if request > lifecycle.Shutdown {
+	if !request.IsAsked() {
 		return
 	}
 	p.unstored = nil

@@ -106,7 +106,7 @@ func status(o process.Outcome) string {
 	}
 	row("name", s.Name)
 	row("status", state(s))
-	row("waits for", awaited(s.WaitsFor))
+	row("waits for", process.JoinAwaited(s.WaitsFor))
 	row("defined by", definer(s.Source))
 	row("command", firstLine(s.Command, 200))
 	row("directory", s.Dir)
@@ -253,7 +253,6 @@ func outcome(r process.Run) string {
 	return text
 }
 
-// awaited says what a process waits for before it starts.
 // definer is who defined a process, for people.
 func definer(source string) string {
 	switch source {
@@ -263,14 +262,6 @@ func definer(source string) string {
 		return "standard input of apply"
 	}
 	return source
-}
-
-func awaited(list []process.Awaited) string {
-	var texts []string
-	for _, a := range list {
-		texts = append(texts, a.String())
-	}
-	return strings.Join(texts, ", ")
 }
 
 // names are those of what a process waits for.

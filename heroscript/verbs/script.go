@@ -11,11 +11,11 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
-// RunScript carries out every action of a script, one after another, and writes
-// the answers to w, for a window of width columns. Nothing is carried out when the script does not parse or an
-// action could not be: the error says line and column. It stops at the first
-// action that fails; the error says its line. What an action needs that is defined further
-// down is defined first.
+// RunScript carries out every action of a script, one after another, and writes the answers
+// to w, for a window of width columns. Nothing is carried out when the script does not parse
+// or an action could not be: the error says line and column. It stops at the first action
+// that fails; the error says its line. What an action needs that is defined further down is
+// defined first.
 func RunScript(ctx context.Context, m Manager, text string, w io.Writer, width int) error {
 	script, err := heroscript.Parse(text)
 	if err != nil {

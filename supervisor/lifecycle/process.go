@@ -69,7 +69,7 @@ type EventKind uint8
 
 // What can happen to a process.
 const (
-	Start        EventKind = iota // a request
+	Start        EventKind = iota // a request; what is asked for comes first, see IsAsked
 	Stop                          // a request
 	Restart                       // a request
 	Delete                        // a request
@@ -94,6 +94,10 @@ const (
 	Forgotten                     // what Remove asked for is done
 	NotForgotten                  // or could not be done
 )
+
+// IsAsked reports whether somebody asks for it: for something of the process, or for the end
+// of the daemon.
+func (k EventKind) IsAsked() bool { return k <= Shutdown }
 
 // Action is an effect, to be carried out in order.
 type Action struct {

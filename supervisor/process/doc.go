@@ -9,6 +9,6 @@
 //
 // The types here are the ones that travel: the JSON names and units are a
 // contract with clients, the [Error] codes too. A figure that is not known is
-// absent (a nil pointer), never zero. The package imports the standard
-// library only, so that a client pulls in nothing else.
+// absent (a nil pointer), never zero. Beside the standard library
+// the package imports telnet/screen alone, so that a client pulls in nothing else.
 package process

@@ -124,3 +124,12 @@ func (w Awaited) String() string {
 	}
 	return text
 }
+
+// JoinAwaited is several waits for people.
+func JoinAwaited(list []Awaited) string {
+	var texts []string
+	for _, w := range list {
+		texts = append(texts, w.String())
+	}
+	return strings.Join(texts, ", ")
+}

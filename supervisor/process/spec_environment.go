@@ -255,8 +255,12 @@ func (r *Resource) takes() string {
 	return "a number"
 }
 
-// own are the variables that tell a run which it is.
-var own = []string{"PROCESSMANAGER_NAME", "PROCESSMANAGER_RUN", "PROCESSMANAGER_JOBID"}
+// The variables that tell a run which it is. The daemon sets them.
+const (
+	VariableName  = "PROCESSMANAGER_NAME"
+	VariableRun   = "PROCESSMANAGER_RUN"
+	VariableJobID = "PROCESSMANAGER_JOBID"
+)
 
 // cleanEnv is an environment as it is kept: without empty lines and without blanks before
 // a name, in the order of the names. What a variable holds is told by no error, and
@@ -279,7 +283,7 @@ func cleanEnv(text string) (string, error) {
 			return text, fmt.Errorf("line %d has no '=': lines NAME=VALUE are expected", number)
 		case !IsVariable(name):
 			return text, fmt.Errorf("line %d does not begin with a name: letters, digits and _, the first no digit, and then '='", number)
-		case slices.Contains(own, name):
+		case name == VariableName || name == VariableRun || name == VariableJobID:
 			return text, fmt.Errorf("%s is set by the daemon", name)
 		case seen[name]:
 			return text, fmt.Errorf("%s is given twice", Printable(name))

@@ -138,9 +138,9 @@ func (h *Host) environ(p *Plan, who *account) ([]string, error) {
 
 // environ tells a run which it is.
 func (p *Plan) environ() []string {
-	env := []string{"PROCESSMANAGER_NAME=" + p.ID.Name, "PROCESSMANAGER_RUN=" + strconv.FormatUint(p.ID.Run, 10)}
+	env := []string{process.VariableName + "=" + p.ID.Name, process.VariableRun + "=" + strconv.FormatUint(p.ID.Run, 10)}
 	if p.JobID != "" {
-		env = append(env, "PROCESSMANAGER_JOBID="+p.JobID)
+		env = append(env, process.VariableJobID+"="+p.JobID)
 	}
 	return env
 }
