@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -115,10 +114,18 @@ func TestTheEndComesInTheReverseOrder(t *testing.T) {
 	d := startDaemon(t, setup{})
 	define := func() {
 		// What is asked to end takes a while, so that one that ends at once would show.
-		const slow = "trap 'sleep 0.3; echo %s >>ended; exit' TERM; while :; do sleep 0.02; done"
+		const slow = "trap 'sleep 0.3; echo %s >>ended; exit' TERM; echo %s >>trapped; while :; do sleep 0.02; done"
 		for _, one := range [][2]string{{"db", ""}, {"cache", "db"}, {"web", "cache"}} {
 			d.mustClient("start", one[0], "-command", strings.ReplaceAll(slow, "%s", one[0]), "-needs", one[1], "-dir", d.dir)
 		}
+	}
+	trapped := func() {
+		t.Helper()
+		eventually(t, "all have set their traps", func() bool {
+			told, _ := os.ReadFile(d.dir + "/trapped")
+			return len(strings.Fields(string(told))) == 3
+		})
+		os.Remove(d.dir + "/trapped")
 	}
 	check := func(by string) {
 		t.Helper()
@@ -129,11 +136,11 @@ func TestTheEndComesInTheReverseOrder(t *testing.T) {
 		os.Remove(d.dir + "/ended")
 	}
 	define()
-	time.Sleep(200 * time.Millisecond) // for the traps to be set
+	trapped()
 	d.mustClient("stop", "*")
 	check("stop")
 	define()
-	time.Sleep(200 * time.Millisecond)
+	trapped()
 	if code := d.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("the daemon ends with %d", code)
 	}

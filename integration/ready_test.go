@@ -61,7 +61,7 @@ func (d *daemon) awaited(t *testing.T) map[string]process.Spec {
 		"unix": {Command: roleCommand("server", "unix", path), Probing: process.Probing{Ready: "unix:" + path}},
 		"http": {Command: roleCommand("server", "tcp", web), Probing: process.Probing{Ready: "http://" + web + "/health"}},
 		"exec": {Command: "exec sleep 600", Probing: process.Probing{Ready: `exec:test "$PROCESSMANAGER_NAME" = exec && echo not yet && test -e go`}},
-		"log": {Command: "echo not up yet; " + waits + "echo; echo up 1; exec sleep 600", Probing: process.Probing{Ready: "log:^up [0-9]$"},
+		"log": {Command: "echo not up yet; " + waits + "echo; echo up 1; : >up; exec sleep 600", Probing: process.Probing{Ready: "log:^up [0-9]$"},
 			Logging: process.Logging{Log: true}},
 	}
 	for name, spec := range specs {
@@ -168,7 +168,10 @@ func TestALineOfALogIsReadBack(t *testing.T) {
 	d.said("log", "not up yet")
 	unix.Kill(d.worker(), unix.SIGSTOP)
 	d.touch("go")
-	time.Sleep(100 * time.Millisecond) // for the line to be written
+	eventually(t, "the line is written", func() bool {
+		_, err := os.Stat(d.dir + "/up")
+		return err == nil
+	})
 	d.killWorker()
 	d.await("log", "ready", isReady)
 	d.stop("log")
