@@ -76,8 +76,12 @@ func (p *managed) releasing() bool {
 
 // look is how things stand; all: with a run that is not born yet.
 func (p *managed) look(all bool) *view {
-	v := &view{spec: p.kept.Spec, defined: p.kept.Definition, state: p.machine.State(), next: p.next, missed: p.kept.Missed, last: p.kept.Last, attempt: p.attempt, tries: p.machine.Attempts.Count, reason: p.machine.Reason,
-		invalid: p.invalid, unstored: p.unstored, output: p.output, neededBy: func() []string { return p.s.ordering.neededBy(p.name) }}
+	v := &view{
+		spec: p.kept.Spec, defined: p.kept.Definition, invalid: p.invalid, unstored: p.unstored, output: p.output,
+		state: p.machine.State(), last: p.kept.Last, next: p.next, missed: p.kept.Missed,
+		attempt: p.attempt, tries: p.machine.Attempts.Count, reason: p.machine.Reason,
+		neededBy: func() []string { return p.s.ordering.neededBy(p.name) },
+	}
 	if v.spec.Dir == "" {
 		v.spec.Dir = p.kept.Dir
 	}

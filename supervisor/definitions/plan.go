@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -52,12 +53,7 @@ func Plan(wanted []Definition, known map[string]Known, o Options) (steps []Step)
 			}
 		}
 	}
-	slices.SortFunc(steps, func(a, b Step) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(steps, func(a, b Step) int { return strings.Compare(a.Name, b.Name) })
 	return steps
 }
 
@@ -103,26 +99,24 @@ func compare(d Definition, is Known, restart bool) Step {
 
 // CheckNeeds says who needs a process that the steps delete; nil: nobody.
 func CheckNeeds(steps []Step, known map[string]Known) error {
-	going, has := map[string]bool{}, map[string]Step{}
+	const refusal = "process '%s' needs '%s', which is not defined any more and would be deleted: define it, or do not prune"
+	going, planned := map[string]bool{}, map[string]bool{}
 	for _, step := range steps {
-		has[step.Name] = step
+		planned[step.Name] = true
 		going[step.Name] = step.Action == process.ApplyDeleted
 	}
 	for _, step := range steps {
 		for _, need := range step.Spec.AllNeeds() {
 			if going[need.Name] {
-				return step.Errorf(process.CodeNeeded, "process '%s' needs '%s', which is not defined any more and would be deleted: define it, or do not prune", step.Name, need.Name)
+				return step.Errorf(process.CodeNeeded, refusal, step.Name, need.Name)
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if _, ok := has[name]; ok {
-			continue
-		}
-		spec := known[name].Spec
-		for _, need := range spec.AllNeeds() {
-			if going[need.Name] {
-				return process.Errorf(process.CodeNeeded, "process '%s' needs '%s', which is not defined any more and would be deleted: define it, or do not prune", name, need.Name)
+	for _, name := range slices.Sorted(maps.Keys(known)) { // those of others
+		is := known[name]
+		for _, need := range is.Spec.AllNeeds() {
+			if going[need.Name] && !planned[name] {
+				return process.Errorf(process.CodeNeeded, refusal, name, need.Name)
 			}
 		}
 	}
