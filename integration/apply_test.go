@@ -463,7 +463,7 @@ func TestAFolderThatIsBrokenAtTheStart(t *testing.T) {
 	}
 	os.Remove(file)
 	d.definition("a.hero", define("x", sleeps, "autostart"))
-	if out := joined(d.mustClient("doctor")); !strings.Contains(out, folder+" defines 1 processes") {
+	if out := joined(d.mustClient("doctor")); !strings.Contains(out, folder+" defines 1 process") {
 		t.Error(out)
 	}
 	d.applied("x:unchanged")

@@ -87,6 +87,9 @@ func (s *Supervisor) examineDefinitions() []process.Finding {
 		}
 	}
 	found.Found = fmt.Sprintf("%s defines %d processes", s.definitions, len(p.steps))
+	if len(p.steps) == 1 {
+		found.Found = s.definitions + " defines 1 process"
+	}
 	if differ > 0 {
 		found.Level, found.Mend = process.LevelNote, "pmclient apply; with -dry-run it says what it would do"
 		found.Found += fmt.Sprintf(", of which %d are not as it says", differ)

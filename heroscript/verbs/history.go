@@ -162,7 +162,7 @@ func event(e process.Event) string {
 	case e.Kind == process.EventStarting && e.Restarts > 0:
 		add("restart %d", e.Restarts)
 	case e.Restarts > 0:
-		add("after %d restarts", e.Restarts)
+		add("after %s", restarts(e.Restarts))
 	}
 	if !e.NextAttempt.IsZero() {
 		add("next attempt at %s", Time(e.NextAttempt))

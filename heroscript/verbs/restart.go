@@ -18,11 +18,8 @@ func state(s process.Status) string {
 	} else {
 		text += ", next attempt now"
 	}
-	switch {
-	case s.Restarts == 1:
-		text += ", 1 restart"
-	case s.Restarts > 1:
-		text += fmt.Sprintf(", %d restarts", s.Restarts)
+	if s.Restarts > 0 {
+		text += ", " + restarts(s.Restarts)
 	}
 	return text
 }
@@ -43,6 +40,14 @@ func restartPolicy(r process.Restarting) string {
 		text += "; success is " + r.SuccessCodes
 	}
 	return text
+}
+
+// restarts counts them, for people.
+func restarts(n int) string {
+	if n == 1 {
+		return "1 restart"
+	}
+	return fmt.Sprintf("%d restarts", n)
 }
 
 // forkedAway says what became of a daemon that went into the background, and what mends it;
