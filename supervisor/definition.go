@@ -71,6 +71,7 @@ func (p *managed) apply(r request, op toApply) {
 		p.answer(r, err)
 		return
 	}
+	p.checkNeeds()
 	if p.kept.Source != op.source {
 		p.kept.Source = op.source
 		p.disk.definition, p.disk.dirty = true, true
@@ -111,6 +112,8 @@ func (p *managed) set(r request, op process.Set) {
 	}
 	if err != nil { // it may be one of several
 		err = process.Errorf(process.CodeInvalid, "process '%s': %v", p.name, err)
+	} else {
+		p.checkNeeds()
 	}
 	p.answer(r, err)
 }
@@ -142,7 +145,6 @@ func (p *managed) redefine(spec process.Spec) error {
 	if err := p.s.ordering.put(p.name, spec.Ordering); err != nil {
 		return err
 	}
-	ordering := spec.Ordering != p.kept.Spec.Ordering
 	cron := spec.Cron != p.kept.Spec.Cron || p.invalid != nil // zone data may have been installed
 	event := process.Event{Kind: process.EventChanged}
 	for _, f := range differ {
@@ -166,9 +168,6 @@ func (p *managed) redefine(spec process.Spec) error {
 			kind = lifecycle.Rescheduled
 		}
 		p.handle(lifecycle.Event{Kind: kind})
-	}
-	if ordering {
-		p.checkNeeds()
 	}
 	return nil
 }

@@ -117,6 +117,30 @@ func TestAJobMustHaveSucceeded(t *testing.T) {
 	}
 }
 
+// What takes the place of one that waits is started once.
+func TestReplacingWhatWaitsStartsItOnce(t *testing.T) {
+	w := newCalmWorld(t)
+	w.atRest(t, spec("db"), behind("web", "db:completed"))
+	started := make(chan error, 1)
+	go func() {
+		list, err := w.s.Do(context.Background(), process.Selection{"web"}, process.StartAgain{})
+		started <- errors.Join(err, list[0].Err)
+	}()
+	w.until(t, "web", in(process.Waiting))
+	other := spec("web")
+	other.Command, other.JobID = "other", "j1"
+	s, err := w.s.StartSpec(t.Context(), other, process.How{Replace: true})
+	if err != nil || s.Number != 1 || s.Run.JobID != "j1" {
+		t.Errorf("run %d, job %q, %v", s.Number, s.Run.JobID, err)
+	}
+	if err := <-started; err != nil && !errors.Is(err, process.ErrSuperseded) {
+		t.Errorf("got %v", err)
+	}
+	if got, err := w.s.Runs(t.Context(), process.Selection{"web"}, 10); err != nil || len(got) > 0 {
+		t.Errorf("runs that nobody asked for: %v, %v", got, err)
+	}
+}
+
 // Who waits for one that waits in vain is told so as well, however long the chain, and a
 // start starts anew what is at its end.
 func TestWhoWaitsForOneThatWaitsInVainIsTold(t *testing.T) {
