@@ -117,6 +117,24 @@ func TestAJobMustHaveSucceeded(t *testing.T) {
 	}
 }
 
+// Who waits for readiness and is overtaken hears that it was started.
+func TestAStopSaysThatARunWasNotReady(t *testing.T) {
+	w := newCalmWorld(t)
+	slow := spec("web")
+	slow.Ready = "delay:50s"
+	w.atRest(t, slow)
+	started := make(chan error, 1)
+	go func() {
+		list, err := w.s.Do(context.Background(), process.Selection{"web"}, process.StartAgain{Wait: process.WaitReady})
+		started <- errors.Join(err, list[0].Err)
+	}()
+	w.until(t, "web", func(s process.Status) bool { return s.PID != 0 })
+	w.do(t, process.Stop{}, "web")
+	if err := <-started; !errors.Is(err, process.ErrSuperseded) || !strings.Contains(err.Error(), "'web' was not ready") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // What takes the place of one that waits is started once.
 func TestReplacingWhatWaitsStartsItOnce(t *testing.T) {
 	w := newCalmWorld(t)
