@@ -46,6 +46,7 @@ var mayImport = map[string]string{
 	"supervisor/doctor":    "cgroup proc supervisor/private supervisor/process telnet supervisor/schedule github.com/prometheus/procfs golang.org/x/sys",
 	"supervisor/logs":      "supervisor/border supervisor/process supervisor/files telnet/screen github.com/klauspost/compress golang.org/x/sys",
 	"supervisor/files":     "golang.org/x/sys",
+	"supervisor/systemd":   "github.com/coreos/go-systemd github.com/godbus/dbus golang.org/x/sys",
 	"supervisor/keeper":    "proc golang.org/x/sys",
 	"supervisor/client":    "heroscript heroscript/verbs supervisor/private supervisor/process telnet telnet/screen",
 
