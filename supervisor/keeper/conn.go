@@ -30,7 +30,7 @@ const (
 // test can build a program that speaks another:
 //
 //	go build -ldflags "-X github.com/freeflowuniverse/processmanager/supervisor/keeper.protocolNumber=200"
-var protocolNumber = "3"
+var protocolNumber = "4"
 
 // protocol is the first byte of every packet.
 var protocol = byte(atoi(protocolNumber))

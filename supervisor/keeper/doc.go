@@ -24,6 +24,8 @@
 //	   │  ◀──────────────────────── HELP ──      │   what is no run: a probe, say
 //	   │  ── HELPED ──────────────────────▶      │   how it ended
 //	   │  ── LISTEN ──────────────────────▶      │   a socket that takes the place of one
+//	   │  ── ASK ─────────────────────────▶      │   for the host's watchdog
+//	   │  ◀──────────────────────── WELL ──      │   + one line of what there is
 //	   │  ── SHUTDOWN ────────────────────▶    exit 0
 //
 // # Promises
@@ -50,6 +52,12 @@
 // Starts of a worker are 100 ms apart. After a death before READY the pause
 // doubles, from 100 ms to 5 s, until one is ready. A worker that says FAILED
 // before any was ready ends the keeper.
+//
+// # The end
+//
+// SIGTERM and SIGINT end all trees. Where the service manager stops the keeper only to start
+// it again (Host.Stays), SIGTERM ends the keeper and its worker, and trees live on as if both
+// had been killed: the next keeper takes them over.
 //
 // # Upgrades
 //

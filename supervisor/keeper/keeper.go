@@ -50,6 +50,13 @@ type Config struct {
 	// Locks are held and never looked at.
 	Locks []*os.File
 
+	// Group is the cgroup that workers are started in, where it is there; nil: the
+	// keeper's own.
+	Group *os.File
+
+	// Host is who has started the keeper, if that wants to know more than when it ends.
+	Host Host
+
 	// Log is told of deaths and restarts, one line each. Nil means nobody is. It must
 	// not wait: the keeper does nothing else meanwhile.
 	Log func(format string, args ...any)
@@ -94,6 +101,8 @@ type keeper struct {
 	failures int     // deaths in a row before READY
 	proven   bool    // a worker was ready once
 	shutdown bool
+	deciding bool      // Host.Stays is being asked
+	leaving  bool      // trees are left to the next keeper
 	asked    os.Signal // the first for it
 	askedAt  time.Time
 
@@ -108,7 +117,8 @@ type keeper struct {
 // process that does nothing else, after proc.Prepare.
 //
 // SIGTERM or SIGINT starts the shutdown, as does the end of ctx; a second signal
-// kills the worker at once and gives ErrKilled. SIGHUP begins an upgrade. A *FailedError
+// kills the worker at once and gives ErrKilled. Where Host.Stays says so, SIGTERM ends the
+// keeper and its worker alone, and gives ErrLeft. SIGHUP begins an upgrade. A *FailedError
 // is what a worker said that gave up before any was ready. Other errors say that
 // the first worker could not be started at all.
 func Run(ctx context.Context, c Config) error {
@@ -131,7 +141,7 @@ func Run(ctx context.Context, c Config) error {
 	defer exe.Close()
 	k := &keeper{
 		Config:    c,
-		program:   program{exe, c.Args, c.Env},
+		program:   program{exe, c.Args, c.Env, c.Group},
 		runs:      make(map[RunID]*run),
 		leaders:   make(map[int]*run),
 		helpers:   make(map[int]*startedHelper),
@@ -187,6 +197,12 @@ func (k *keeper) loop(ctx context.Context) error {
 		defer signal.Stop(k.signals)
 	}
 
+	var asks <-chan time.Time
+	if k.Host.Ask > 0 {
+		ticker := time.NewTicker(k.Host.Ask)
+		defer ticker.Stop()
+		asks = ticker.C
+	}
 	restart := time.NewTimer(0)
 	if k.resumed == nil {
 		restart.Stop()
@@ -238,6 +254,8 @@ func (k *keeper) loop(ctx context.Context) error {
 			}
 		case call := <-k.calls:
 			call()
+		case <-asks:
+			k.ask()
 		case <-children:
 			k.reap(restart)
 		case s := <-k.signals:
@@ -245,20 +263,23 @@ func (k *keeper) loop(ctx context.Context) error {
 				k.beginUpgrade(nil)
 				continue
 			}
-			if k.shutdown && s == k.asked && time.Since(k.askedAt) < sameSignal {
+			if k.ending() && s == k.asked && time.Since(k.askedAt) < sameSignal {
 				continue
 			}
-			if k.shutdown {
+			if k.ending() {
 				return ErrKilled
 			}
 			k.asked, k.askedAt = s, time.Now()
-			k.beginShutdown(restart)
+			k.end(s, restart)
 		case <-cancelled:
 			cancelled = nil
-			if !k.shutdown {
+			if !k.ending() {
 				k.beginShutdown(restart)
 			}
 		case <-restart.C:
+			if k.leaving {
+				return ErrLeft
+			}
 			switch err := k.startWorker(); {
 			case err == errSignal:
 				restart.Reset(0)
@@ -311,6 +332,14 @@ func (k *keeper) handle(p packet) {
 		k.becameReady(k.worker)
 	case kindUpgrade:
 		k.beginUpgrade(k.worker)
+	case kindWell:
+		text := d.string()
+		if err = d.end(); err == nil {
+			k.worker.asked = false
+			if k.Host.Answered != nil {
+				k.Host.Answered(text)
+			}
+		}
 	case kindFailed:
 		k.worker.failed = d.string()
 		err = d.end()
@@ -365,6 +394,7 @@ func (k *keeper) reap(restart *time.Timer) {
 // beginShutdown passes the wish on, to the next worker if there is none.
 func (k *keeper) beginShutdown(restart *time.Timer) {
 	k.shutdown = true
+	k.tell(PhaseStopping)
 	if k.worker != nil {
 		k.worker.out.put(packet{kind: kindShutdown})
 	} else {

@@ -48,6 +48,7 @@ type Link struct {
 	shutdown chan struct{}
 	handOver chan struct{}
 	renewed  chan Renewed
+	asked    chan struct{}
 	done     chan struct{}
 	closing  chan struct{}
 	close    sync.Once
@@ -85,6 +86,7 @@ func Connect(fd int) (*Link, Hello, error) {
 		shutdown: make(chan struct{}),
 		handOver: make(chan struct{}),
 		renewed:  make(chan Renewed, 1),
+		asked:    make(chan struct{}, 1),
 		done:     make(chan struct{}),
 		closing:  make(chan struct{}),
 		pending:  make(map[RunID]chan outcome),
@@ -173,6 +175,17 @@ func (l *Link) Failed(text string) error {
 	var e encoder
 	e.string(text)
 	return l.send(packet{kind: kindFailed, body: e})
+}
+
+// Asked says that the keeper's host wants to know how this worker is: answer with Well, if
+// it does its job.
+func (l *Link) Asked() <-chan struct{} { return l.asked }
+
+// Well says that this worker does its job, and what with, in one line.
+func (l *Link) Well(text string) error {
+	var e encoder
+	e.string(text)
+	return l.send(packet{kind: kindWell, body: e})
 }
 
 // Upgrade asks for the program that is now on disk. The error says why it is not even
@@ -311,6 +324,11 @@ func (l *Link) receive(ended chan<- ExitEvent, shutdown bool) {
 				handing = true
 				close(l.handOver)
 				l.answerUpgrade(number, nil)
+			}
+		case kindAsk:
+			select {
+			case l.asked <- struct{}{}:
+			default:
 			}
 		case kindListen:
 			if r, err := parseListen(&p); err == nil {

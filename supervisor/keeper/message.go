@@ -25,6 +25,7 @@ const (
 	kindUpgrade                 //
 	kindKeep                    // run; the notify socket that the keeper is to hold for it
 	kindHelp                    // serial, command; the group's directory, the output
+	kindWell                    // text, the answer to ASK
 
 	// From the keeper.
 	kindHello    // configuration, shutdown, last upgrade, number of held packets that follow; the listeners
@@ -36,11 +37,12 @@ const (
 	kindHandOver // number of the upgrade
 	kindListen   // index of a listener; the one that takes its place
 	kindHelped   // serial, how its start went, its exit
+	kindAsk      // how the worker is
 )
 
 func (k kind) String() string {
-	names := [...]string{"0", "SPAWN", "DROP", "KILL", "READY", "FAILED", "UPGRADE", "KEEP", "HELP",
-		"HELLO", "HELD", "SPAWNED", "EXITED", "SHUTDOWN", "REFUSED", "HANDOVER", "LISTEN", "HELPED"}
+	names := [...]string{"0", "SPAWN", "DROP", "KILL", "READY", "FAILED", "UPGRADE", "KEEP", "HELP", "WELL",
+		"HELLO", "HELD", "SPAWNED", "EXITED", "SHUTDOWN", "REFUSED", "HANDOVER", "LISTEN", "HELPED", "ASK"}
 	if int(k) < len(names) {
 		return names[k]
 	}

@@ -112,6 +112,23 @@ func playResumed() int {
 func keep(c Config) int {
 	c.Args = []string{workerFlag}
 	c.Log = func(format string, args ...any) { fmt.Printf("log: "+format+"\n", args...) }
+	var b behaviour
+	if json.Unmarshal(c.Hello, &b) == nil && b.Host {
+		c.Host = Host{
+			Told:     func(p Phase) { fmt.Printf("told: %s\n", p) },
+			Ask:      20 * time.Millisecond,
+			Answered: func(text string) { fmt.Printf("answered: %s\n", text) },
+			Stays:    func() bool { return exists(b.Dir + "/stays") },
+		}
+	}
+	if b.Group != "" {
+		dir, err := os.Open(b.Group)
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		c.Group = dir
+	}
 	if err := Run(context.Background(), c); err != nil {
 		fmt.Println("ended:", err)
 		return 1
@@ -130,6 +147,9 @@ type behaviour struct {
 	DieInTheEnd  bool   // end with status 1 at the first SHUTDOWN
 	StayInTheEnd bool   // take no notice of SHUTDOWN
 	KeepHands    bool   // take no notice of HANDOVER
+	Host         bool   // the keeper has a host, which says what it is told
+	Silent       bool   // do not answer how it is
+	Group        string // the cgroup that workers are to be in
 }
 
 func playWorker() {
@@ -193,6 +213,13 @@ func playWorker() {
 			os.Exit(1)
 		default:
 			os.Exit(0)
+		}
+	}()
+	go func() {
+		for range link.Asked() {
+			if !b.Silent {
+				link.Well(strconv.Itoa(os.Getpid()))
+			}
 		}
 	}()
 	go func() {

@@ -76,7 +76,7 @@ type upgrade struct {
 func (k *keeper) beginUpgrade(asker *worker) {
 	err := error(nil)
 	switch {
-	case k.shutdown:
+	case k.ending():
 		err = errShutdown
 	case k.upgrade != nil || k.away: // away: it has failed, and the former program is not back yet
 		err = errUpgrade
@@ -87,6 +87,7 @@ func (k *keeper) beginUpgrade(asker *worker) {
 	}
 	k.last.Number++
 	k.upgrade = &upgrade{asker: asker}
+	k.tell(PhaseReloading)
 	k.upgrade.exe, err = openProgram(k.Path, k.program.exe)
 	if err == nil {
 		k.upgrade.check, err = startCheck(k.upgrade.exe, k.Env)
@@ -116,7 +117,7 @@ func (k *keeper) checked(exit proc.Exit, restart *time.Timer) {
 	number, err := u.check.result(exit)
 	u.check.close()
 	u.check = nil
-	if k.shutdown {
+	if k.ending() {
 		err = errShutdown
 	}
 	if err != nil {
@@ -131,11 +132,7 @@ func (k *keeper) checked(exit proc.Exit, restart *time.Timer) {
 		restart.Reset(0)
 		return
 	}
-	var e encoder
-	e.uint(k.last.Number)
-	w.out.put(packet{kind: kindHandOver, body: e})
-	w.handing = true
-	w.before(handOverLimit, "has not handed over")
+	k.handOver(w)
 }
 
 // endUpgrade notes how the upgrade went.
@@ -148,6 +145,7 @@ func (k *keeper) endUpgrade(err error) {
 			u.exe.Close()
 		}
 		k.Log("the upgrade was not done: %v", err)
+		k.tellReady()
 		return
 	}
 	k.last.Err = ""
@@ -216,7 +214,7 @@ func startCheck(exe *os.File, env []string) (*check, error) {
 	c := &check{out: pipe[0]}
 	err := unix.SetNonblock(pipe[1], false) // each end has its own mode
 	if err == nil {
-		c.pid, err = execute(exe, []string{CheckArg}, env, uintptr(pipe[1]), 2)
+		c.pid, err = execute(exe, nil, []string{CheckArg}, env, uintptr(pipe[1]), 2)
 	}
 	if err != nil {
 		unix.Close(pipe[0])
@@ -254,17 +252,22 @@ func (c *check) result(exit proc.Exit) (number int, err error) {
 }
 
 // execute runs an open program in a session of its own, as "processmanager". files
-// are its descriptors from 1 on; it reads nothing.
-func execute(exe *os.File, args, env []string, files ...uintptr) (int, error) {
+// are its descriptors from 1 on; it reads nothing. group is the cgroup that it is cloned
+// into; nil is that of this process.
+func execute(exe, group *os.File, args, env []string, files ...uintptr) (int, error) {
 	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, fmt.Errorf("open %s: %w", os.DevNull, err)
 	}
 	defer unix.Close(null)
+	sys := &syscall.SysProcAttr{Setsid: true}
+	if group != nil {
+		sys.UseCgroupFD, sys.CgroupFD = true, int(group.Fd())
+	}
 	pid, err := proc.ForkExec(descriptorPath(exe), append([]string{argv0}, args...), &syscall.ProcAttr{
 		Env:   env,
 		Files: append([]uintptr{uintptr(null)}, files...),
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+		Sys:   sys,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("execute %s: %w", exe.Name(), err)

@@ -18,9 +18,10 @@ const LinkFD = 3
 
 // program is what workers are executed from.
 type program struct {
-	exe  *os.File
-	args []string
-	env  []string
+	exe   *os.File
+	args  []string
+	env   []string
+	group *os.File // nil: that of the keeper
 }
 
 // worker is one worker process and the keeper's end of its link. It is gone when
@@ -32,6 +33,7 @@ type worker struct {
 	failed  string // the text of FAILED
 	trial   bool   // the first of a new program
 	handing bool   // was told to hand over
+	asked   bool   // how it is, and has not answered yet
 
 	limit *time.Timer // when it fires the worker is killed, for it
 	todo  string      // in time
@@ -61,7 +63,11 @@ func (p program) start() (*worker, error) {
 		return nil, err
 	}
 	w := &worker{conn: c, started: proc.BootTime(), stop: make(chan struct{})}
-	if w.pid, err = execute(p.exe, p.args, p.env, 1, 2, uintptr(pair[1])); err != nil {
+	w.pid, err = execute(p.exe, p.group, p.args, p.env, 1, 2, uintptr(pair[1]))
+	if p.group != nil && errors.Is(err, unix.ENOENT) { // somebody has removed it; it is better to work elsewhere than not at all
+		w.pid, err = execute(p.exe, nil, p.args, p.env, 1, 2, uintptr(pair[1]))
+	}
+	if err != nil {
 		c.close()
 		return nil, err
 	}
@@ -179,6 +185,8 @@ func (k *keeper) becameReady(w *worker) {
 		k.endUpgrade(nil)
 	}
 	w.ready = true
+	k.tellReady()
+	k.ask()
 }
 
 // linkEnded notes that a worker will say nothing more. It is about to end; if it
@@ -199,6 +207,8 @@ func (k *keeper) bury(w *worker) (done bool, err error) {
 	k.worker = nil
 	clear(k.helpers)
 	switch {
+	case k.leaving:
+		return true, ErrLeft
 	case k.shutdown && w.failed == "" && w.exit.Code == 0 && w.exit.Signal == 0:
 		return true, nil
 	case w.trial && !w.ready:
