@@ -95,3 +95,15 @@ func (g Group) RemoveAlone() error {
 	}
 	return &Error{Op: "remove", Path: g.path, Err: err}
 }
+
+// Delegated reports whether systemd has given the group away for others to make groups in:
+// it marks such a group with an attribute, called otherwise before version 251.
+func (g Group) Delegated() bool {
+	for _, name := range []string{"user.delegate", "trusted.delegate"} {
+		var value [1]byte
+		if n, err := unix.Getxattr(g.path, name, value[:]); err == nil && n == 1 && value[0] == '1' {
+			return true
+		}
+	}
+	return false
+}

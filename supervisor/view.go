@@ -2,6 +2,9 @@ package supervisor
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,6 +110,29 @@ func (p *managed) look(all bool) *view {
 		v.state = process.Stopping
 	}
 	return v
+}
+
+// Summary says in one line how many processes there are, and how many are in each state.
+func (s *Supervisor) Summary() string {
+	s.mu.Lock()
+	count := make(map[process.State]int)
+	for _, p := range s.names {
+		count[p.view.Load().state]++
+	}
+	n := len(s.names)
+	s.mu.Unlock()
+	what := "processes"
+	switch n {
+	case 0:
+		return "no processes"
+	case 1:
+		what = "process"
+	}
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(count)) {
+		parts = append(parts, fmt.Sprintf("%d %v", count[state], state))
+	}
+	return fmt.Sprintf("%d %s: %s", n, what, strings.Join(parts, ", "))
 }
 
 // statusOf is a process's status with the figures of this moment.

@@ -18,6 +18,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
 	"github.com/freeflowuniverse/processmanager/supervisor/store"
+	"github.com/freeflowuniverse/processmanager/supervisor/systemd"
 )
 
 // controllers are those that accounting and limits can use.
@@ -28,13 +29,17 @@ const instancePrefix = "processmanager-"
 
 // groups is the daemon's part of the cgroup tree:
 //
-//	<delegated root>/processmanager-<id>/daemon   the manager itself
+//	<delegated root>/processmanager-<id>/daemon   the worker, a scope's holder, and the keeper unless it is a unit's
 //	<delegated root>/processmanager-<id>/p        one group per run
 type groups struct {
 	hierarchy *cgroup.Hierarchy
 	id        string // of the instance
 	from      view
 	origin    string       // where this process came from
+	unit      string       // of systemd whose main process this is, in whose group it stays; empty: it moves
+	scope     string       // the name of the root, if that is a scope of ours
+	holder    proc.ID      // of that
+	madeScope bool         // by this start, while it may fail
 	root      cgroup.Group // the delegated root
 	madeRoot  bool
 	shared    bool  // with processes of others, so that no controllers can be had
@@ -67,20 +72,44 @@ func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 		return nil, err
 	}
 	recorded, ok, err := in.root(h, g.from)
-	switch {
-	case p.Cgroup != "":
+	if err != nil && p.Cgroup == "" {
+		return nil, err
+	}
+	s, err := situationOf(h, p, in, recorded, ok, g.origin, os.Geteuid())
+	if err != nil {
+		return nil, err
+	}
+	if s.systemd {
+		g.unit = systemd.MainOf(g.origin, os.Getpid(), os.Getenv)
+	}
+	opened := g
+	defer func() {
+		if err != nil {
+			opened.dropScope()
+		}
+	}()
+	switch s.source() {
+	case fromFlag:
 		if g.root, err = h.GroupAt(p.Cgroup); err != nil {
 			return nil, fmt.Errorf("-cgroup %w: give a directory there, or a path relative to it", err)
 		}
-	case err != nil:
-		return nil, err
-	case ok:
-		g.root = recorded
+	case fromRecord:
+		if g.root = recorded; s.scope {
+			g.scope, g.holder = in.Scope, in.Holder
+		}
+	case fromScope:
+		if err := g.askScope(); err != nil {
+			return nil, err
+		}
+		logger.Printf("systemd has made %s for all processes: systemd-cgls -u %s", g.scope, g.scope)
 	default:
 		g.root = h.Group(g.origin)
 		if recorded != (cgroup.Group{}) {
 			logger.Printf("an earlier daemon worked in %s of another cgroup namespace; this one works in %s here", in.Root, g.root)
 		}
+	}
+	if g.root == h.Group(g.origin) {
+		g.unit = "" // it makes way for groups below
 	}
 	if g.foreign = private.CheckUpTo(h.Mount, g.root.Path()); g.foreign != nil && p.Cgroup != "" {
 		return nil, fmt.Errorf("the group of -cgroup cannot be trusted: %w; or give another one", g.foreign)
@@ -107,7 +136,9 @@ func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 }
 
 // identity is what the state directory remembers of it.
-func (g *groups) identity() instance { return instance{g.id, g.root.Path(), g.madeRoot, g.from} }
+func (g *groups) identity() instance {
+	return instance{g.id, g.root.Path(), g.madeRoot, g.from, g.scope, g.holder}
+}
 
 // recoverInstance is for a state directory that has lost its instance, as why says. The
 // trees that live on are those of the group whose runs its store knows; without such a
@@ -196,7 +227,12 @@ func (g *groups) take() (err error) {
 	if err := g.hold(); err != nil {
 		return err
 	}
-	if err := g.daemon().Enter(os.Getpid()); err != nil {
+	if g.unit == "" {
+		if err := g.daemon().Enter(os.Getpid()); err != nil {
+			return err
+		}
+	}
+	if err := g.holdScope(); err != nil {
 		return err
 	}
 	return g.enable()
@@ -306,11 +342,20 @@ func (g *groups) moveOthers() error {
 // group if all runs were ended, else only what this start has made. Where processes of
 // others were moved in, it stays.
 func (g *groups) leave(ended bool) error {
-	back := g.hierarchy.Group(g.origin).Enter(os.Getpid())
+	var back error
+	if g.unit == "" {
+		back = g.hierarchy.Group(g.origin).Enter(os.Getpid())
+	}
+	if ended && g.scope != "" {
+		if err := g.endScope(back != nil); err != nil {
+			return err
+		}
+	}
 	if !ended {
 		for _, group := range slices.Backward(g.made) {
 			group.RemoveAlone()
 		}
+		g.dropScope()
 	} else if err := g.instance.Remove(); err != nil {
 		if back != nil && errors.Is(err, cgroup.ErrNotEmpty) {
 			return nil // only we are left in it, and have nowhere to go

@@ -55,6 +55,8 @@ func (p *place) guard(logger *log.Logger) (renewed <-chan int, stop func()) {
 	go func() {
 		defer close(ended)
 		defer g.Close()
+		watch := p.groups.watchHolder()
+		defer func() { watch.stop() }()
 		for {
 			var again <-chan time.Time
 			for _, m := range menders {
@@ -79,6 +81,9 @@ func (p *place) guard(logger *log.Logger) (renewed <-chan int, stop func()) {
 			select {
 			case <-g.Touched():
 			case <-again:
+			case <-watch.gone:
+				watch.stop()
+				watch = p.renewHolder(logger)
 			case <-quit:
 				return
 			}

@@ -32,6 +32,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/store"
+	"github.com/freeflowuniverse/processmanager/supervisor/systemd"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
@@ -48,6 +49,9 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == proc.SettingsArg { // it becomes a run's own program
 		proc.Settle()
 	}
+	if len(os.Args) == 3 && os.Args[1] == holdArg {
+		waitForSignal()
+	}
 	os.Exit(run(context.Background(), os.Args, os.Stderr))
 }
 
@@ -61,6 +65,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	logger := log.New(screen.LineWriter(out), "processmanager: ", 0)
 	var err error
 	switch {
+	case len(args) >= 3 && args[1] == holderArg:
+		err = holdScope(args[2], args[3:])
 	case len(args) == 2 && args[1] == workerArg:
 		err = work(logger, out.flush)
 	case len(args) == 2 && args[1] == keeper.CheckArg:
@@ -91,7 +97,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	if o.secretFile != "" && o.secret == "" && !o.check { // it may be a descriptor that is closed now
+	if o.secretFile != "" && o.secret == "" && !o.check && !o.unitStopped { // it may be a descriptor that is closed now
 		secret, err := client.GivenSecret(o.secretFile)
 		if err != nil {
 			return err
@@ -102,6 +108,9 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 		return err
 	}
 	debug.SetGCPercent(50) // it is small, and stays there all the time
+	if o.unitStopped {
+		return unitStopped(o)
+	}
 	if o.check {
 		return check(o, os.Stdout, lineedit.Columns(os.Stdout))
 	}
@@ -113,10 +122,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	defer func() {
-		_, failed := errors.AsType[*keeper.FailedError](err) // trees of an earlier daemon live on
-		err = errors.Join(err, place.leave(!failed))
-	}()
+	defer func() { err = place.end(err) }()
 
 	exe, err := os.Open("/proc/self/exe")
 	if err != nil {
@@ -127,6 +133,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 	if err != nil {
 		return err
 	}
+	place.host = hostLink{os.Getenv("NOTIFY_SOCKET"), systemd.Watchdog(os.Getpid(), os.Getenv)}
 	hello, err := place.hello()
 	if err != nil {
 		return err
@@ -141,7 +148,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 	return place.keep(ctx, keeper.Config{
 		Exe:       exe,
 		Path:      path,
-		Env:       withoutSecret(os.Environ()),
+		Env:       systemd.WithoutOwn(withoutSecret(os.Environ())),
 		Hello:     hello,
 		Listeners: place.listeners,
 		Signals:   signals,
@@ -183,7 +190,7 @@ func check(o options, w io.Writer, width int) error {
 		root = recordedRoot(o.State)
 	}
 	report := doctor.Examine(doctor.Config{
-		Proc: "/proc", Root: root, State: o.State, Runtime: o.Runtime, Socket: o.Socket, Listen: o.Listen,
+		Proc: "/proc", Root: root, Scope: givesScope(), State: o.State, Runtime: o.Runtime, Socket: o.Socket, Listen: o.Listen,
 	})
 	// What a start would refuse, by the same functions.
 	refused := func(subject string, err error) {
@@ -215,6 +222,7 @@ type options struct {
 	idle        time.Duration // as telnet.Server has it
 	resetStore  bool
 	check       bool
+	unitStopped bool
 }
 
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
@@ -240,6 +248,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		return nil
 	})
 	f.BoolVar(&o.check, "check", false, "examine this host for a daemon with these flags, print what was found, and end")
+	f.BoolVar(&o.unitStopped, "unit-stopped", false, "for ExecStopPost= of a systemd unit: if the unit is stopped for good, end what a daemon that was killed has left")
 	f.BoolVar(&o.resetStore, "reset-store", false, "move the definitions and the logs aside and start with none")
 	client.HideSecret(args)
 	if err := f.Parse(args[1:]); err != nil {

@@ -49,7 +49,8 @@ type place struct {
 	groups     *groups
 	former     []keeper.Held // what an earlier daemon has left alive
 	made       []string      // directories, while the start may fail
-	hangs      bool          // the worker cannot end: a disk hangs, which must not hold us up too
+	host       hostLink
+	hangs      bool // the worker cannot end: a disk hangs, which must not hold us up too
 }
 
 // defaults fills in what was not given. Another state directory is another
@@ -128,6 +129,9 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 			err = errors.Join(err, p.leave(false))
 		}
 		p.made = nil
+		if p.groups != nil {
+			p.groups.madeScope = false
+		}
 	}()
 	known := knownState(p.State)
 	for _, d := range []*heldDir{{stateKind, p.State, nil}, {runtimeKind, p.Runtime, nil}} {
@@ -225,6 +229,9 @@ type instance struct {
 	Root     string // the delegated root
 	MadeRoot bool   // a daemon of this instance made it, the one that ends in order removes it
 	From     view   `json:",omitzero"` // where Root leads to that group; zero: a former version wrote it
+
+	Scope  string  `json:",omitempty"` // the name of Root, if systemd made it for this instance
+	Holder proc.ID `json:",omitzero"`  // the process that keeps the scope alive
 }
 
 // view is where the cgroup tree is seen from.
@@ -312,6 +319,16 @@ func (in instance) save(dir string) error {
 		return err
 	}
 	return files.Put(instancePath(dir), append(data, '\n'))
+}
+
+// end is what is left to do when the keeper ends, with err. Where trees live on for the next
+// keeper, everything stays as it is.
+func (p *place) end(err error) error {
+	if errors.Is(err, keeper.ErrLeft) {
+		return nil
+	}
+	_, failed := errors.AsType[*keeper.FailedError](err) // trees of an earlier daemon live on
+	return errors.Join(err, p.leave(!failed))
 }
 
 // leave gives back what was taken, in the reverse order. What a failed start has made

@@ -26,10 +26,14 @@ type takeover struct {
 	SecretFile string
 	Origin     string
 	MadeRoot   bool
+	Unit       string
+	Scope      string
+	Holder     proc.ID
+	Host       hostLink
 }
 
 func (p *place) takeover() takeover {
-	return takeover{p.secretFile, p.groups.origin, p.groups.madeRoot}
+	return takeover{p.secretFile, p.groups.origin, p.groups.madeRoot, p.groups.unit, p.groups.scope, p.groups.holder, p.host}
 }
 
 // resume is keep in a process that was the keeper before and has replaced its
@@ -51,10 +55,11 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 		return err
 	}
 	p := &place{
-		places: h.places, secret: h.Secret, secretFile: h.Keeper.SecretFile,
+		host: h.Keeper.Host, places: h.places, secret: h.Secret, secretFile: h.Keeper.SecretFile,
 		listeners: c.Listeners, locks: c.Locks,
 		groups: &groups{
 			hierarchy: hierarchy, origin: h.Keeper.Origin, madeRoot: h.Keeper.MadeRoot,
+			unit: h.Keeper.Unit, scope: h.Keeper.Scope, holder: h.Keeper.Holder,
 			id:   strings.TrimPrefix(filepath.Base(filepath.Dir(h.Runs)), instancePrefix),
 			root: hierarchy.Group(h.Cgroup), instance: hierarchy.Group(filepath.Dir(h.Runs)),
 		},
@@ -66,7 +71,7 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 	if isOurs(p.Socket) {
 		p.socketFile = fileAt(p.Socket)
 	}
-	defer func() { err = errors.Join(err, p.leave(true)) }()
+	defer func() { err = p.end(err) }()
 	// A former version did not have all of these. What is locked already is so by us.
 	if lock, err := p.groups.instance.Lock(); err == nil {
 		p.locks = append(p.locks, lock)
@@ -106,6 +111,15 @@ func (p *place) keep(ctx context.Context, c keeper.Config, logger *log.Logger, f
 	renewed, unguard := p.guard(logger)
 	defer unguard()
 	c.Args, c.Log, c.Flush, c.Renewed = []string{workerArg}, logger.Printf, flush, renewed
+	if p.groups.unit != "" { // what it starts need not be where it is
+		dir, err := p.groups.daemon().Dir()
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		c.Group = dir
+	}
+	c.Host = p.keeperHost(logger)
 	err := keeper.Run(ctx, c)
 	p.hangs = errors.Is(err, keeper.ErrLingers)
 	if errors.Is(err, keeper.ErrKilled) {
@@ -120,6 +134,7 @@ const killTime = 5 * time.Second
 // killAll ends every tree at once, and waits until nobody is left. The worker has
 // been killed already.
 func (p *place) killAll() error {
+	p.groups.killHolder()                                              // a child that never ends by itself
 	if err := p.groups.runs().Kill(); errors.Is(err, fs.ErrNotExist) { // somebody has removed it, so it was empty
 		return nil
 	} else if err != nil {

@@ -45,10 +45,13 @@ func givenSecret(o options) (secret []byte, err error) {
 // still. made is that file, or empty. Both are there though it could not be written.
 func findSecret(o options) (secret []byte, made string, err error) {
 	secret, err = givenSecret(o)
+	made = client.SecretBeside(o.Socket)
+	if err == nil && formerSecret(made) != nil { // of a daemon that was killed; clients would take it for this one's
+		return secret, "", remove(made)
+	}
 	if !errors.Is(err, client.ErrNoSecret) {
 		return secret, "", err
 	}
-	made = client.SecretBeside(o.Socket)
 	if secret = formerSecret(made); secret == nil {
 		secret = []byte(rand.Text())
 	}

@@ -92,6 +92,16 @@ func work(logger *log.Logger, flush func()) error {
 		return err
 	}
 	sup.TookOver()
+	go func() {
+		for {
+			select {
+			case <-link.Asked():
+				link.Well(sup.Summary())
+			case <-link.Done():
+				return
+			}
+		}
+	}()
 	var serving sync.WaitGroup
 	serve := func(l net.Listener) {
 		if l == nil {

@@ -68,13 +68,23 @@ func GivenSecret(file string) ([]byte, error) {
 	return nil, ErrNoSecret
 }
 
-// FindSecret is the given secret, or else the one beside the socket.
+// unitSecret is where systemd keeps, for root and the unit, what processmanager.service
+// loads with LoadCredential=secret:….
+const unitSecret = "/run/credentials/processmanager.service/secret"
+
+// FindSecret is the given secret, or else the one beside the socket, or for the default
+// socket of root the one that systemd has given to processmanager.service.
 func FindSecret(socket string) ([]byte, error) {
 	secret, err := GivenSecret("")
 	if !errors.Is(err, ErrNoSecret) {
 		return secret, err
 	}
 	secret, err = private.ReadSecret(SecretBeside(socket))
+	if errors.Is(err, fs.ErrNotExist) && os.Geteuid() == 0 && socket == DefaultSocket() {
+		if given, unitErr := private.ReadSecret(unitSecret); !errors.Is(unitErr, fs.ErrNotExist) {
+			return given, unitErr
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: set $%s, give -secret-file, or be the user whose daemon made %s", ErrNoSecret, SecretEnv, SecretBeside(socket))

@@ -16,6 +16,7 @@ const enough = 1000
 type Config struct {
 	Proc    string // where procfs is mounted, normally "/proc"
 	Root    string // the delegated root; empty: the group that we are in, as at a first start
+	Scope   bool   // systemd makes the root when the daemon starts; nothing is tried in its tree
 	Runs    string // the group that holds those of the runs; empty without a daemon
 	State   string // directory of the store and the logs
 	Runtime string // directory of the FIFOs

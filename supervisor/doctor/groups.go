@@ -49,6 +49,8 @@ func (e *exam) root() []process.Finding {
 	switch err := t.rootErr; {
 	case t.err != nil:
 		return nil // there is nothing to have a root in
+	case t.scope:
+		return one(subject, process.LevelOK, "", "systemd makes a scope for all processes when the daemon starts, with all controllers that there are")
 	case err == nil:
 		return one(subject, process.LevelOK, "", "groups can be made below %s", t.root)
 	case errors.Is(err, cgroup.ErrOutside):

@@ -19,6 +19,7 @@ type tree struct {
 
 	root    string // directory
 	rootErr error  // why none can be chosen, or no group be made below it
+	scope   bool   // there is none yet: systemd makes it
 	kill    bool   // groups have cgroup.kill
 
 	controllers []string // that the runs can have
@@ -73,6 +74,11 @@ func look(c Config, find func(procDir string) (*cgroup.Hierarchy, error)) (t tre
 	}
 	if err != nil && (c.Root == "" || errors.Is(err, cgroup.ErrOutside)) {
 		t.rootErr = err
+		return t
+	}
+	if c.Scope && c.Root == "" { // it is given all controllers that there are
+		t.scope, t.kill = true, h.Group(own).CanKill()
+		t.controllers, t.missing = split(h.Group("/"), c.Proc, h.Contained())
 		return t
 	}
 	t.root = root.Path()

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/cgroup"
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/systemd"
+)
+
+// The holder is the process that keeps the scope of our trees alive while no run does:
+// systemd removes a scope some 20 ms after its last process, with all groups in it. It is a
+// program that only waits. The worker would not do: it can be killed while its only run ends.
+const (
+	holderArg = "-hold-scope" // with the scope's name and the units that it is to be before
+	holdArg   = "-hold"       // with the scope's name
+)
+
+// host is the service manager of this machine.
+var host = systemd.Manager{Run: "/run"}
+
+// scopeLimit is how long systemd may take for a scope; on a busy machine that boots, seconds.
+const scopeLimit = 30 * time.Second
+
+// newScope has a new holder ask systemd for a scope around itself, and returns the scope's
+// group and the holder. The holder talks to systemd because what that takes in memory is
+// gone with its exec.
+func newScope(h *cgroup.Hierarchy, name, before string) (scope cgroup.Group, holder proc.ID, err error) {
+	args := []string{holderArg, name}
+	if before != "" {
+		args = append(args, before)
+	}
+	cmd := holderCommand(args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return scope, holder, err
+	}
+	if err := cmd.Start(); err != nil {
+		return scope, holder, err
+	}
+	defer func() {
+		if err != nil {
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	}()
+	said, err := bufio.NewReader(out).ReadString('\n')
+	out.Close()
+	if err != nil {
+		return scope, holder, fmt.Errorf("the holder of %s has ended without a word: %w", name, err)
+	}
+	if text, failed := strings.CutPrefix(said, "error "); failed {
+		return scope, holder, errors.New(strings.TrimSpace(text))
+	}
+	group, err := h.Self(cmd.Process.Pid)
+	if err != nil {
+		return scope, holder, err
+	}
+	if scope = h.Group(group); scope.Name() != name {
+		return scope, holder, fmt.Errorf("systemd has made %s, and its process is in %s", name, scope)
+	}
+	holder, err = identify(cmd.Process.Pid)
+	return scope, holder, err
+}
+
+// startHolder starts a holder in a group of a scope that is there.
+func startHolder(group cgroup.Group, name string) (holder proc.ID, err error) {
+	dir, err := group.Dir()
+	if err != nil {
+		return holder, err
+	}
+	defer dir.Close()
+	cmd := holderCommand(holdArg, name)
+	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
+	if err := cmd.Start(); err != nil {
+		return holder, err
+	}
+	return identify(cmd.Process.Pid)
+}
+
+// holderCommand is a process in a session of its own, so that no terminal ends it. It has
+// nothing to collect and nothing to do side by side.
+func holderCommand(args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Args[0] = "processmanager"
+	cmd.Dir = "/"
+	cmd.Env = []string{"GOMAXPROCS=1", "GOGC=off", "GOTRACEBACK=none"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd
+}
+
+func identify(pid int) (proc.ID, error) { return proc.Identify("/proc", pid) }
+
+// holdScope is the holder: it asks for the scope, says how that went, and becomes the program
+// that waits.
+func holdScope(name string, before []string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), scopeLimit)
+	defer cancel()
+	err := host.StartScope(ctx, systemd.Scope{
+		Name: name, Description: "Processes of processmanager", PID: os.Getpid(), Before: before,
+	})
+	if err != nil {
+		fmt.Printf("error %s\n", strings.ReplaceAll(err.Error(), "\n", " "))
+		return err
+	}
+	fmt.Println("done")
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err == nil {
+		err = unix.Dup3(int(null.Fd()), 1, 0)
+	}
+	if err != nil {
+		return err
+	}
+	return syscall.Exec("/proc/self/exe", []string{"processmanager", holdArg, name}, os.Environ())
+}
+
+// waitForSignal is the holder, once there is a scope: a signal ends it.
+func waitForSignal() {
+	for {
+		unix.Pause()
+	}
+}
