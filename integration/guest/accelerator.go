@@ -55,7 +55,7 @@ func (c *cache) tryKVM(ctx context.Context, dir string) (string, error) {
 		if !ok {
 			continue
 		}
-		initramfs, err := makeInitramfs(c.root(), k)
+		initramfs, err := makeInitramfs(c.root(), k, initScript)
 		if err != nil {
 			return "", err
 		}

@@ -27,13 +27,14 @@ const qemuSuite = "bookworm-backports"
 // its own, all below one directory. So what it resolves is complete, and the same
 // on each host. Proxies and keys are the system's.
 type apt struct {
-	dir string
-	log io.Writer
+	dir    string
+	mirror string
+	log    io.Writer
 }
 
 // newApt prepares the directory and fetches the lists.
 func newApt(ctx context.Context, dir string, log io.Writer) (apt, error) {
-	a := apt{dir, log}
+	a := apt{dir: dir, log: log}
 	// The system's sources, also where its lists have been cleaned away.
 	targets, err := output(ctx, nil, "apt-get", "indextargets", "--no-release-info",
 		"--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)")
@@ -48,6 +49,7 @@ func newApt(ctx context.Context, dir string, log io.Writer) (apt, error) {
 	if err != nil {
 		return a, err
 	}
+	a.mirror = mirror
 	for _, d := range []string{"lists/partial", "archives/partial"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return a, err

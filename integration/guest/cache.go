@@ -26,6 +26,7 @@ const scratchSize = 2 << 30
 //	root/              QEMU, busybox, mke2fs and what guests need, with all libraries, unpacked
 //	kernels/6.1/       vmlinuz, and the modules numbered in the order to load them
 //	scratch.ext4       an empty file system
+//	systemd.ext4       a Debian with systemd, if it was asked for
 //	setup.json         what is there
 //	kvm                whether KVM works, and in which boot of the host that was seen
 //	lock
@@ -39,6 +40,7 @@ type cache struct {
 type setupState struct {
 	Recipe  int
 	Kernels map[string]string // version: package
+	Systemd int               `json:",omitempty"` // systemdRecipe of the image; 0: there is none
 }
 
 // kernel is one that guests can boot.
@@ -52,7 +54,7 @@ func (k kernel) image() string { return filepath.Join(k.dir, "vmlinuz") }
 
 // openCache gives the cache with these kernels in it, and does the set-up if that
 // is needed, or asked for. Close unlocks it.
-func openCache(ctx context.Context, dir string, kernels []string, afresh bool, log io.Writer) (*cache, error) {
+func openCache(ctx context.Context, dir string, kernels []string, systemd, afresh bool, log io.Writer) (*cache, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -65,7 +67,7 @@ func openCache(ctx context.Context, dir string, kernels []string, afresh bool, l
 		return nil, err
 	}
 	c := &cache{dir: dir, lock: lock}
-	if err := c.prepare(ctx, kernels, afresh, log); err != nil {
+	if err := c.prepare(ctx, kernels, systemd, afresh, log); err != nil {
 		lock.Close()
 		return nil, err
 	}
@@ -75,13 +77,13 @@ func openCache(ctx context.Context, dir string, kernels []string, afresh bool, l
 // Close lets the next one set up.
 func (c *cache) Close() error { return c.lock.Close() }
 
-func (c *cache) prepare(ctx context.Context, kernels []string, afresh bool, log io.Writer) error {
+func (c *cache) prepare(ctx context.Context, kernels []string, systemd, afresh bool, log io.Writer) error {
 	for {
 		if err := c.flock(ctx, syscall.LOCK_SH); err != nil {
 			return err
 		}
 		c.load()
-		if !afresh && c.complete(kernels) {
+		if !afresh && c.complete(kernels, systemd) {
 			return nil
 		}
 		// Taking the other lock lets go of this one: somebody else may have done it.
@@ -89,8 +91,8 @@ func (c *cache) prepare(ctx context.Context, kernels []string, afresh bool, log 
 			return err
 		}
 		c.load()
-		if afresh || !c.complete(kernels) {
-			if err := c.setup(ctx, kernels, afresh, log); err != nil {
+		if afresh || !c.complete(kernels, systemd) {
+			if err := c.setup(ctx, kernels, systemd, afresh, log); err != nil {
 				return err
 			}
 		}
@@ -127,8 +129,8 @@ func (c *cache) load() {
 	}
 }
 
-func (c *cache) complete(kernels []string) bool {
-	if c.state.Recipe != recipe {
+func (c *cache) complete(kernels []string, systemd bool) bool {
+	if c.state.Recipe != recipe || systemd && c.state.Systemd != systemdRecipe {
 		return false
 	}
 	for _, k := range kernels {
@@ -146,12 +148,12 @@ func (c *cache) kernel(version string) (kernel, bool) {
 
 // setup fills the cache. What is there already stays, if that is not to be done
 // afresh; setup.json is written last, so that half a set-up counts as none.
-func (c *cache) setup(ctx context.Context, kernels []string, afresh bool, log io.Writer) error {
+func (c *cache) setup(ctx context.Context, kernels []string, systemd, afresh bool, log io.Writer) error {
 	begin := time.Now()
 	fmt.Fprintf(log, "guest: set up in %s\n", c.dir)
 	if afresh || c.state.Recipe != recipe {
 		c.state = setupState{}
-		for _, name := range []string{"setup.json", "root", "kernels", "scratch.ext4", "kvm"} {
+		for _, name := range []string{"setup.json", "root", "kernels", "scratch.ext4", systemdImage, "kvm"} {
 			if err := os.RemoveAll(c.path(name)); err != nil {
 				return err
 			}
@@ -186,6 +188,12 @@ func (c *cache) setup(ctx context.Context, kernels []string, afresh bool, log io
 			return err
 		}
 		c.state.Kernels[version] = name
+	}
+	if systemd && c.state.Systemd != systemdRecipe {
+		if err := c.setupSystemd(ctx, packages, filepath.Join(tmp, "systemd")); err != nil {
+			return err
+		}
+		c.state.Systemd = systemdRecipe
 	}
 	text, err := json.MarshalIndent(c.state, "", "\t")
 	if err != nil {

@@ -47,12 +47,19 @@ stand between the output of the binaries. A guest that ends, or is ended at the
 time limit, without ##DONE has panicked or hangs: it is booted once more, and
 then its console is shown.
 
+# With systemd
+
+With -systemd the guest is a Debian 12 whose PID 1 is systemd: systemd.sh puts the tests into
+its root file system, which is a disk of its own, and leaves the rest to systemd. The binaries
+run in a unit, guest-tests.service, as root. There is no udev, no getty and no network.
+
 # Set-up
 
 The first run fetches QEMU 10, busybox and the kernels from Debian and keeps them
 in the cache directory; -setup does so afresh. Packages are only unpacked, with
 all libraries they need, and nothing is installed: root is not needed, and the
-system's own package sources stay as they are. apt uses a configuration of this
+system's own package sources stay as they are. (The Debian with systemd is installed, into a
+directory of the cache, and that takes root.) apt uses a configuration of this
 program's own, takes the mirror from the system's sources, and verifies what it
 downloads. A kernel that Debian does not have any more is left out, and the report
 says so; it is looked for again by -setup. The host must be a Debian, on amd64.
@@ -69,3 +76,6 @@ import _ "embed"
 
 //go:embed init.sh
 var initScript []byte
+
+//go:embed systemd.sh
+var systemdScript []byte

@@ -27,8 +27,8 @@ var etc = map[string]string{
 }
 
 // makeInitramfs gives the root file system of a guest: busybox and some programs
-// from the directory root, the kernel's modules, and init.sh.
-func makeInitramfs(root string, k kernel) ([]byte, error) {
+// from the directory root, the kernel's modules, and the script that is its PID 1.
+func makeInitramfs(root string, k kernel, init []byte) ([]byte, error) {
 	binaries, err := withLibraries(root, programs)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func makeInitramfs(root string, k kernel) ([]byte, error) {
 	a.add("root", modeDir|0o700, 0, nil)
 	a.add("tmp", modeDir|0o1777, 0, nil)
 	a.add("home/tester", modeDir|0o755, 1000, nil)
-	a.add("init", modeFile|0o755, 0, initScript)
+	a.add("init", modeFile|0o755, 0, init)
 	for _, path := range append(binaries, "bin/busybox") {
 		image, err := os.ReadFile(filepath.Join(root, path))
 		if err != nil {

@@ -100,6 +100,7 @@ type guest struct {
 	kernel      kernel
 	accelerator string
 	payload     payload
+	systemd     bool
 	limit       time.Duration
 	dir         string
 }
@@ -135,7 +136,11 @@ func (g guest) attempt(ctx context.Context, accelerator, name string) outcome {
 	dir := filepath.Join(g.dir, name)
 	o.results = filepath.Join(dir, "results")
 	o.err = func() error {
-		initramfs, err := makeInitramfs(g.store.root(), g.kernel)
+		init, root := initScript, g.store.path("scratch.ext4")
+		if g.systemd {
+			init, root = systemdScript, g.store.path(systemdImage)
+		}
+		initramfs, err := makeInitramfs(g.store.root(), g.kernel, init)
 		if err != nil {
 			return err
 		}
@@ -151,7 +156,7 @@ func (g guest) attempt(ctx context.Context, accelerator, name string) outcome {
 			disks: []disk{
 				{g.payload.tar, ",readonly=on"},
 				{o.results, ""},
-				{g.store.path("scratch.ext4"), ",snapshot=on"},
+				{root, ",snapshot=on"},
 			},
 		}
 		ctx, cancel := context.WithTimeoutCause(ctx, g.limit, fmt.Errorf("not finished after %v", g.limit))

@@ -43,6 +43,7 @@ type options struct {
 	files    []file
 	results  string
 	verbose  bool
+	systemd  bool // the guest's PID 1 is systemd
 	setup    bool
 	packages []string
 	args     []string // for the test binaries
@@ -67,6 +68,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	})
 	flags.StringVar(&o.results, "results", "", "`directory` for what the tests write to $RESULTS")
 	flags.BoolVar(&o.verbose, "v", false, "show all output")
+	flags.BoolVar(&o.systemd, "systemd", false, "boot Debian 12 with systemd; setting that up takes root")
 	flags.BoolVar(&o.setup, "setup", false, "fetch QEMU and the kernels afresh; without packages, do no more")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -103,7 +105,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	store, err := openCache(ctx, o.cache, o.kernels, o.setup, stderr)
+	store, err := openCache(ctx, o.cache, o.kernels, o.systemd, o.setup, stderr)
 	if err != nil {
 		return fmt.Errorf("set up in %s: %w", o.cache, err)
 	}
@@ -148,7 +150,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			defer func() { <-slots }()
 			g := guest{
 				store: store, kernel: k, accelerator: hardware, payload: load,
-				limit: o.limit, dir: filepath.Join(work.path, version),
+				systemd: o.systemd, limit: o.limit, dir: filepath.Join(work.path, version),
 			}
 			outcome := g.run(ctx)
 			if o.results != "" {
