@@ -11,7 +11,7 @@ GUEST_RUN = ^Test(Memory|ThreadsAreNotPids|BytesFromAndToTheDisk|OutOfMemory|NoP
 # No version is stamped into the programs, so a checkout of another user will do.
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo test lint test-guest bench storm storm-guest
+.PHONY: build demo test lint test-guest test-systemd bench storm storm-guest
 
 build: # bin/processmanager and bin/pmclient, static: they start faster, and run anywhere
 	CGO_ENABLED=0 go build -o bin/ ./cmd/processmanager ./cmd/pmclient
@@ -46,6 +46,10 @@ test-guest: build # tests of what the kernel does, on other kernels with all con
 		-- -test.short -test.parallel=4 '-test.skip=$(GUEST_SKIP)' || status=1; \
 	$$guest ./integration -- -test.short -test.parallel=4 '-test.run=$(GUEST_RUN)' || status=1; \
 	exit $$status
+
+test-systemd: build # the unit of this project, in a guest that systemd runs; takes root once, to set that up
+	go run ./integration/guest -systemd -kernel 6.12 -limit 15m -file /usr/bin/processmanager=bin/processmanager -file /usr/bin/pmclient=bin/pmclient \
+		-file /usr/lib/systemd/system/processmanager.service=packaging/processmanager.service ./integration/systemd
 
 bench: # each figure beside the least that the kernel could be asked for
 	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor/keeper ./supervisor/logs

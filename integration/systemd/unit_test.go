@@ -1,0 +1,245 @@
+package systemd
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The unit works with the two programs and the secret alone, and root's client needs no flag.
+func TestUnitServesAndItsTreesAreInAScopeOfTheirOwn(t *testing.T) {
+	serve(t)
+	if state := property("ActiveState", unit) + " " + property("SubState", unit); state != "active running" {
+		t.Errorf("the unit is %s", state)
+	}
+	pid := start(t, "web")
+	limit(t, pid)
+	top := scope(t)
+	if in := group(t, pid); !strings.HasPrefix(in, top+"/") {
+		t.Errorf("the tree is in %s, not below %s", in, top)
+	}
+	if in := group(t, keeper(t)); in != "/sys/fs/cgroup/system.slice/"+unit {
+		t.Errorf("the keeper is in %s", in)
+	}
+	for _, arg := range []string{"-worker", "-hold"} {
+		if in := group(t, find(arg)); !strings.HasPrefix(in, top+"/") || filepath.Base(in) != "daemon" {
+			t.Errorf("%s is in %s", arg, in)
+		}
+	}
+	for _, controller := range []string{"cpu", "io", "memory", "pids"} {
+		if there := read(t, group(t, pid)+"/cgroup.controllers"); !slices.Contains(strings.Fields(there), controller) {
+			t.Errorf("a run has the controllers %s, not %s", there, controller)
+		}
+	}
+	if most := property("TasksMax", filepath.Base(top)); most != "infinity" {
+		t.Errorf("TasksMax of the scope: %s", most)
+	}
+	if environ := read(t, "/proc/"+strconv.Itoa(pid)+"/environ"); strings.Contains(environ, "NOTIFY_SOCKET") || strings.Contains(environ, "secret") {
+		t.Errorf("the run inherits %q", environ)
+	}
+	eventually(t, "the status line counts processes", func() bool {
+		return property("StatusText", unit) == "1 process: 1 running"
+	})
+	t.Log(do(t, "systemctl", "--no-pager", "status", unit))
+	t.Log(do(t, "systemd-cgls", "--no-pager", "-u", filepath.Base(top)))
+}
+
+// limit sets a limit on a tree, which is on its group and must stay there.
+func limit(t *testing.T, pid int) {
+	t.Helper()
+	if err := os.WriteFile(group(t, pid)+"/memory.max", []byte("64M"), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(data))
+}
+
+// TestNothingIsLostWhen is the promise under systemd: whatever ends the daemon but stop, the
+// same processes live, with their limits, and the next daemon looks after them.
+func TestNothingIsLostWhen(t *testing.T) {
+	serve(t)
+	web := start(t, "web")
+	limit(t, web)
+	limited := group(t, web) + "/memory.max"
+	pm(t, "start", "-name", "talks", "-log", "-command", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done")
+	talks := running(t, "talks")
+	for _, c := range []struct {
+		name string
+		do   func(t *testing.T)
+		same bool // the keeper
+	}{
+		{name: "the keeper is killed", do: func(t *testing.T) { kill(t, keeper(t), syscall.SIGKILL) }},
+		{name: "the worker is killed", same: true, do: func(t *testing.T) { kill(t, worker(t), syscall.SIGKILL) }},
+		{name: "both are killed", do: func(t *testing.T) {
+			keeper, worker := keeper(t), worker(t)
+			kill(t, keeper, syscall.SIGKILL)
+			syscall.Kill(worker, syscall.SIGKILL) // it may have seen the end of the keeper
+		}},
+		{name: "all of the unit is killed", do: func(t *testing.T) { do(t, "systemctl", "kill", "-s", "KILL", unit) }},
+		{name: "the unit is restarted", do: func(t *testing.T) { do(t, "systemctl", "restart", unit) }},
+		{name: "the unit is reloaded", same: true, do: func(t *testing.T) { do(t, "systemctl", "reload", unit) }},
+		{name: "systemd is reloaded", same: true, do: func(t *testing.T) { do(t, "systemctl", "daemon-reload") }},
+		{name: "systemd is executed anew", same: true, do: func(t *testing.T) { do(t, "systemctl", "daemon-reexec") }},
+		{name: "the keeper is killed again", do: func(t *testing.T) { kill(t, keeper(t), syscall.SIGKILL) }},
+	} {
+		ok := t.Run(c.name, func(t *testing.T) {
+			before := keeper(t)
+			c.do(t)
+			if c.same {
+				answers(t, 0)
+				if now := keeper(t); now != before {
+					t.Errorf("the keeper was %d and is %d", before, now)
+				}
+			} else {
+				answers(t, before)
+			}
+			if now := running(t, "web"); now != web {
+				t.Errorf("web was %d and is %d", web, now)
+			}
+			if now := running(t, "talks"); now != talks {
+				t.Errorf("talks was %d and is %d", talks, now)
+			}
+			if now := read(t, limited); now != strconv.Itoa(64<<20) {
+				t.Errorf("memory.max is %s", now)
+			}
+			// Everything works: a process can be started, and its exit is seen.
+			once(t, "exit 7", 7)
+		})
+		if !ok {
+			t.Log(journal())
+			break
+		}
+	}
+	// What was written meanwhile is there, each line once.
+	lines := strings.Fields(pm(t, "logs", "talks", "-run", "1"))
+	for i, line := range lines {
+		if line != strconv.Itoa(i+1) {
+			t.Fatalf("line %d is %q", i+1, line)
+		}
+	}
+	if len(lines) < 10 {
+		t.Errorf("%d lines", len(lines))
+	}
+}
+
+// once runs a command to its end.
+func once(t *testing.T, command string, code int) {
+	t.Helper()
+	try("pmclient", "start", "-name", "once", "-wait", "end", "-command", command)
+	if s := statusOf(t, "once"); s.Last == nil || s.Last.Code == nil || *s.Last.Code != code {
+		t.Errorf("%s: %+v", command, s)
+	}
+	pm(t, "delete", "once")
+}
+
+// With no run alive the scope lives by its holder.
+func TestScopeOutlivesItsRunsAndTheDaemon(t *testing.T) {
+	serve(t)
+	once(t, "true", 0)
+	before, inode := keeper(t), inodeOf(t, scope(t))
+	holder := find("-hold")
+	kill(t, before, syscall.SIGKILL)
+	answers(t, before)
+	if now := inodeOf(t, scope(t)); now != inode {
+		t.Errorf("it is another scope")
+	}
+	if now := find("-hold"); now != holder {
+		t.Errorf("the holder was %d and is %d", holder, now)
+	}
+	kill(t, holder, syscall.SIGKILL)
+	eventually(t, "there is another holder", func() bool { now := find("-hold"); return now != 0 && now != holder })
+	if now := inodeOf(t, scope(t)); now != inode {
+		t.Errorf("it is another scope after the holder")
+	}
+}
+
+func inodeOf(t *testing.T, path string) uint64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Sys().(*syscall.Stat_t).Ino
+}
+
+func TestStopEndsAllInOrder(t *testing.T) {
+	serve(t)
+	pid := start(t, "web")
+	pm(t, "start", "-name", "polite", "-command", `trap 'sleep 1; echo done >/run/polite; exit 0' TERM; while :; do sleep 0.1; done`)
+	polite := running(t, "polite")
+	os.Remove("/run/polite")
+	do(t, "systemctl", "stop", unit)
+	if alive(pid) || alive(polite) {
+		t.Errorf("processes live on after stop")
+	}
+	if !is("/run/polite") {
+		t.Errorf("a process was not given the time to end")
+	}
+	if result := property("Result", unit); result != "success" {
+		t.Errorf("the result of the unit is %s", result)
+	}
+	nothingIsLeft(t)
+	do(t, "systemctl", "start", unit)
+	if s := statusOf(t, "polite"); s.Status != "stopped" && s.Status != "completed" && s.Status != "running" {
+		t.Errorf("polite is %+v", s)
+	}
+	start(t, "again")
+}
+
+// SIGKILL in the middle of a stop: the unit's own ExecStopPost ends the rest.
+func TestStopWhoseDaemonIsKilledEndsAllTheSame(t *testing.T) {
+	serve(t)
+	pm(t, "start", "-name", "slow", "-stop_timeout", "60s", "-command", `trap 'touch /run/slow' TERM; while :; do sleep 0.1; done`)
+	slow := running(t, "slow")
+	os.Remove("/run/slow")
+	pid := keeper(t)
+	do(t, "systemctl", "stop", "--no-block", unit)
+	eventually(t, "the process is being stopped", func() bool { return is("/run/slow") })
+	kill(t, pid, syscall.SIGKILL)
+	eventually(t, "the process has ended", func() bool { return !alive(slow) })
+	eventually(t, "the unit has stopped", func() bool {
+		s := property("ActiveState", unit)
+		return s == "inactive" || s == "failed"
+	})
+	try("systemctl", "reset-failed", unit)
+	nothingIsLeft(t)
+	do(t, "systemctl", "start", unit)
+	start(t, "again")
+}
+
+// A keeper whose worker hangs does not tell systemd that all is well.
+func TestWatchdogComesFromTheKeeperAfterItHasAskedTheWorker(t *testing.T) {
+	do(t, "mkdir", "-p", "/run/systemd/system/processmanager.service.d")
+	if err := os.WriteFile("/run/systemd/system/processmanager.service.d/watchdog.conf", []byte("[Service]\nWatchdogSec=6s\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	do(t, "systemctl", "daemon-reload")
+	t.Cleanup(func() {
+		os.RemoveAll("/run/systemd/system/processmanager.service.d")
+		do(t, "systemctl", "daemon-reload")
+	})
+	serve(t)
+	web := start(t, "web")
+	before := keeper(t)
+	eventually(t, "the watchdog is fed", func() bool {
+		at := property("WatchdogTimestampMonotonic", unit)
+		return at != "0" && at != property("ExecMainStartTimestampMonotonic", unit)
+	})
+	hung := worker(t)
+	kill(t, hung, syscall.SIGSTOP)
+	answers(t, before)
+	if now := running(t, "web"); now != web {
+		t.Errorf("web was %d and is %d", web, now)
+	}
+}
