@@ -49,7 +49,8 @@ test-guest: build # tests of what the kernel does, on other kernels with all con
 
 test-systemd: build # the unit of this project, in a guest that systemd runs; takes root once, to set that up
 	go run ./integration/guest -systemd -kernel 6.12 -limit 15m -file /usr/bin/processmanager=bin/processmanager -file /usr/bin/pmclient=bin/pmclient \
-		-file /usr/lib/systemd/system/processmanager.service=packaging/processmanager.service ./integration/systemd
+		-file /usr/lib/systemd/system/processmanager.service=packaging/processmanager.service \
+		-file /usr/lib/systemd/system/processmanager.socket=packaging/processmanager.socket ./integration/systemd
 
 bench: # each figure beside the least that the kernel could be asked for
 	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor/keeper ./supervisor/logs

@@ -301,11 +301,12 @@ func makeRoot(g cgroup.Group) (made bool, err error) {
 
 // enable has the kernel account for each run by itself, with the controllers that
 // are there. A group that has processes of its own cannot. In a container those are
-// the first processes, in the root that is handed to us: they move to our leaf. In a
+// the first processes, in the root that is handed to us: they move to our leaf, as does who
+// is in a scope of ours. In a
 // session or the like they are somebody else's: then it works without controllers.
 func (g *groups) enable() error {
 	err := g.root.Enable(controllers...)
-	if g.root == g.hierarchy.Group("/") {
+	if g.root == g.hierarchy.Group("/") || g.scope != "" {
 		for try := 0; errors.Is(err, cgroup.ErrInternalProcesses) && try < 100; try++ { // they may fork meanwhile
 			if err = g.moveOthers(); err == nil {
 				err = g.root.Enable(controllers...)

@@ -46,7 +46,9 @@ func (p *place) guard(logger *log.Logger) (renewed <-chan int, stop func()) {
 	if p.secretFile != "" { // before the socket: who can connect finds it
 		menders = append(menders, &mender{path: p.secretFile, mend: p.mendSecret})
 	}
-	menders = append(menders, &mender{path: p.Socket, mend: p.mendSocket, listener: 1})
+	if !p.handed {
+		menders = append(menders, &mender{path: p.Socket, mend: p.mendSocket, listener: 1})
+	}
 	if p.Listen != "" {
 		menders = append(menders, &mender{path: p.Listen, mend: p.mendTCP, listener: 2})
 	}

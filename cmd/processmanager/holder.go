@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -54,8 +54,11 @@ func newScope(h *cgroup.Hierarchy, name, before string) (scope cgroup.Group, hol
 			cmd.Wait()
 		}
 	}()
-	said, err := bufio.NewReader(out).ReadString('\n')
-	out.Close()
+	data, err := io.ReadAll(out) // to its exec, or its end
+	said := string(data)
+	if err == nil && said == "" {
+		err = io.ErrUnexpectedEOF
+	}
 	if err != nil {
 		return scope, holder, fmt.Errorf("the holder of %s has ended without a word: %w", name, err)
 	}
@@ -114,13 +117,7 @@ func holdScope(name string, before []string) error {
 		return err
 	}
 	fmt.Println("done")
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err == nil {
-		err = unix.Dup3(int(null.Fd()), 1, 0)
-	}
-	if err != nil {
-		return err
-	}
+	unix.CloseOnExec(1) // the keeper waits for that: a process in the middle of its exec is not moved as a whole
 	return syscall.Exec("/proc/self/exe", []string{"processmanager", holdArg, name}, os.Environ())
 }
 

@@ -44,6 +44,7 @@ type place struct {
 	idle       time.Duration
 	listeners  []*os.File // the Unix socket first
 	socketFile fileID     // of that; zero: there is none of ours
+	handed     bool       // that is systemd's
 	dirs       []*heldDir // each with its lock
 	locks      []*os.File // all
 	groups     *groups
@@ -120,10 +121,21 @@ func definitionsDir(state string) string {
 
 // openPlace takes hold of everything, or says who else has it.
 func openPlace(o options, logger *log.Logger) (p *place, err error) {
+	handed, path, err := handedSocket(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case handed == nil:
+	case o.Socket == "":
+		o.Socket = path
+	case o.Socket != path:
+		return nil, fmt.Errorf("systemd has handed over the socket %s, and -socket is %s: leave -socket out", path, o.Socket)
+	}
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	p = &place{places: o.places, idle: o.idle}
+	p = &place{places: o.places, idle: o.idle, handed: handed != nil}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.leave(false))
@@ -149,6 +161,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 			p.made = append(p.made, d.path)
 		}
 	}
+	endHung(p.State, logger)
 	if err := o.prepareStore(logger); err != nil {
 		return p, err
 	}
@@ -156,7 +169,8 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		return p, err
 	}
 	if p.groups.shared {
-		logger.Printf("there are processes of others in %s, so there are no controllers for runs: give a group of its own with -cgroup", p.Cgroup)
+		pids, _ := p.groups.root.Own()
+		logger.Printf("there are processes of others in %s (pids %v), so there are no controllers for runs: give a group of its own with -cgroup", p.Cgroup, pids)
 	}
 	if p.groups.foreign != nil {
 		logger.Printf("others can end or hold all runs, for the daemon works in a group of theirs: %v, or give another one with -cgroup", p.groups.foreign)
@@ -166,11 +180,14 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if p.former, err = supervisor.Former(p.Runtime, p.groups.runs()); err != nil {
 		return p, fmt.Errorf("the runs of an earlier daemon are left alone: %w", err)
 	}
-	listener, err := bindUnix(p.Socket)
+	listener := handed
+	if handed == nil {
+		listener, err = bindUnix(p.Socket)
+	}
 	if known && unwritable(err) {
 		logger.Printf("nobody can connect to %s: %v; it is tried again", p.Socket, err)
 		listener, err = unixSocket(p.Socket) // in its place
-	} else if err == nil {
+	} else if err == nil && handed == nil {
 		p.socketFile = fileAt(p.Socket)
 	}
 	if err != nil {

@@ -30,10 +30,11 @@ type takeover struct {
 	Scope      string
 	Holder     proc.ID
 	Host       hostLink
+	Handed     bool // the socket is systemd's
 }
 
 func (p *place) takeover() takeover {
-	return takeover{p.secretFile, p.groups.origin, p.groups.madeRoot, p.groups.unit, p.groups.scope, p.groups.holder, p.host}
+	return takeover{p.secretFile, p.groups.origin, p.groups.madeRoot, p.groups.unit, p.groups.scope, p.groups.holder, p.host, p.handed}
 }
 
 // resume is keep in a process that was the keeper before and has replaced its
@@ -55,7 +56,7 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 		return err
 	}
 	p := &place{
-		host: h.Keeper.Host, places: h.places, secret: h.Secret, secretFile: h.Keeper.SecretFile,
+		host: h.Keeper.Host, handed: h.Keeper.Handed, places: h.places, secret: h.Secret, secretFile: h.Keeper.SecretFile,
 		listeners: c.Listeners, locks: c.Locks,
 		groups: &groups{
 			hierarchy: hierarchy, origin: h.Keeper.Origin, madeRoot: h.Keeper.MadeRoot,
@@ -68,7 +69,7 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 		return err
 	}
 	p.groups.identity().save(p.State) // a former version recorded less; if it cannot be written now, guard tries again
-	if isOurs(p.Socket) {
+	if !p.handed && isOurs(p.Socket) {
 		p.socketFile = fileAt(p.Socket)
 	}
 	defer func() { err = p.end(err) }()

@@ -71,7 +71,7 @@ func work(logger *log.Logger, flush func()) error {
 	if err := schedule.CheckLocal(); err != nil {
 		logger.Print(err)
 	}
-	sup, server, err := open(link, greeting, logger)
+	sup, server, handed, err := open(link, greeting, logger)
 	if err != nil {
 		return link.Failed(err.Error())
 	}
@@ -131,7 +131,7 @@ func work(logger *log.Logger, flush func()) error {
 	}
 	select {
 	case <-link.Shutdown():
-		refuseNew(listeners)
+		refuseNew(listeners, handed)
 		shutdown()
 		go func() {
 			err := sup.Close()
@@ -200,10 +200,11 @@ func openListener(f *os.File) (net.Listener, error) {
 }
 
 // refuseNew has the kernel refuse connections on sockets that the keeper holds open:
-// during a shutdown they would wait for an answer that never comes.
-func refuseNew(listeners []net.Listener) {
-	for _, l := range listeners {
-		if l == nil {
+// during a shutdown they would wait for an answer that never comes. In the first, if it was
+// handed over by systemd, they wait for the next daemon.
+func refuseNew(listeners []net.Listener, handed bool) {
+	for i, l := range listeners {
+		if l == nil || i == 0 && handed {
 			continue
 		}
 		raw, err := l.(syscall.Conn).SyscallConn()
@@ -216,15 +217,16 @@ func refuseNew(listeners []net.Listener) {
 // errHandedOver is how a worker ends that another is to follow. It is not said.
 var errHandedOver = errors.New("handed over")
 
-// open makes the supervisor and the server of what the keeper handed over.
-func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*supervisor.Supervisor, *telnet.Server, error) {
+// open makes the supervisor and the server of what the keeper handed over. handed says that
+// the first listener is systemd's.
+func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supervisor.Supervisor, _ *telnet.Server, handed bool, err error) {
 	var h hello
 	if err := json.Unmarshal(greeting.Config, &h); err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	hierarchy, err := cgroup.Find("/proc")
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	sup, err := supervisor.Open(supervisor.Config{
 		State:   h.State,
@@ -250,7 +252,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*superv
 		Reached: crasher(),
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	return sup, &telnet.Server{
 		Secret:  h.Secret,
@@ -261,7 +263,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (*superv
 		Edit: lineedit.Serve(func(line string, pos int) []string {
 			return verbs.Complete(line, pos, sup.Names)
 		}),
-	}, nil
+	}, h.Keeper.Handed, nil
 }
 
 // upgrade begins an upgrade, or says how one ended: the keeper told the worker that

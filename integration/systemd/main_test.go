@@ -83,6 +83,9 @@ func serve(t *testing.T) {
 	}
 	do(t, "systemctl", "start", unit)
 	t.Cleanup(func() {
+		if strings.Contains(journal(), "processes of others") {
+			t.Error("the daemon has found others in its scope")
+		}
 		if t.Failed() {
 			t.Log(journal())
 		}

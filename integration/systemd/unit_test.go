@@ -35,6 +35,9 @@ func TestUnitServesAndItsTreesAreInAScopeOfTheirOwn(t *testing.T) {
 			t.Errorf("a run has the controllers %s, not %s", there, controller)
 		}
 	}
+	if before := property("Before", filepath.Base(top)); !slices.Contains(strings.Fields(before), unit) {
+		t.Errorf("the machine's shutdown may end the scope with the unit: it is before %s", before)
+	}
 	if most := property("TasksMax", filepath.Base(top)); most != "infinity" {
 		t.Errorf("TasksMax of the scope: %s", most)
 	}
@@ -241,5 +244,37 @@ func TestWatchdogComesFromTheKeeperAfterItHasAskedTheWorker(t *testing.T) {
 	answers(t, before)
 	if now := running(t, "web"); now != web {
 		t.Errorf("web was %d and is %d", web, now)
+	}
+}
+
+// systemd may hold the socket: the first client starts the daemon, and none is refused while
+// there is none.
+func TestSocketStartsTheDaemonAndClientsWaitInIt(t *testing.T) {
+	const socket = "processmanager.socket"
+	serve(t)
+	do(t, "systemctl", "stop", unit)
+	nothingIsLeft(t)
+	do(t, "systemctl", "start", socket)
+	t.Cleanup(func() { do(t, "systemctl", "stop", socket) })
+	if state := property("ActiveState", unit); state != "inactive" {
+		t.Errorf("the unit is %s before the first client", state)
+	}
+	web := start(t, "web")
+	for _, end := range []func(){
+		func() { kill(t, keeper(t), syscall.SIGKILL) },
+		func() { do(t, "systemctl", "restart", "--no-block", unit) },
+	} {
+		before := keeper(t)
+		end()
+		eventually(t, "the keeper is gone", func() bool { return !alive(before) })
+		if now := running(t, "web"); now != web { // nobody has waited for the next daemon
+			t.Errorf("web was %d and is %d", web, now)
+		}
+	}
+	pm(t, "upgrade")
+	do(t, "systemctl", "stop", socket, unit)
+	nothingIsLeft(t)
+	if is("/run/processmanager/pm.sock") {
+		t.Error("the socket is still there")
 	}
 }

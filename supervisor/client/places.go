@@ -68,12 +68,12 @@ func GivenSecret(file string) ([]byte, error) {
 	return nil, ErrNoSecret
 }
 
-// unitSecret is where systemd keeps, for root and the unit, what processmanager.service
-// loads with LoadCredential=secret:….
-const unitSecret = "/run/credentials/processmanager.service/secret"
+// unitSecrets are where root finds the secret of processmanager.service: what systemd has
+// loaded for it, with LoadCredential=secret:…, and, before it runs, the file that this comes from.
+var unitSecrets = []string{"/run/credentials/processmanager.service/secret", "/etc/processmanager/secret"}
 
 // FindSecret is the given secret, or else the one beside the socket, or for the default
-// socket of root the one that systemd has given to processmanager.service.
+// socket of root that of processmanager.service.
 func FindSecret(socket string) ([]byte, error) {
 	secret, err := GivenSecret("")
 	if !errors.Is(err, ErrNoSecret) {
@@ -81,8 +81,10 @@ func FindSecret(socket string) ([]byte, error) {
 	}
 	secret, err = private.ReadSecret(SecretBeside(socket))
 	if errors.Is(err, fs.ErrNotExist) && os.Geteuid() == 0 && socket == DefaultSocket() {
-		if given, unitErr := private.ReadSecret(unitSecret); !errors.Is(unitErr, fs.ErrNotExist) {
-			return given, unitErr
+		for _, file := range unitSecrets {
+			if given, unitErr := private.ReadSecret(file); !errors.Is(unitErr, fs.ErrNotExist) {
+				return given, unitErr
+			}
 		}
 	}
 	switch {

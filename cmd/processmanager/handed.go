@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/proc"
+)
+
+// handedSocket is the listening socket that systemd has made and handed to this process, with
+// its path; nil if there is none. systemd holds it too, so clients wait in it while there is no
+// daemon, and its file is systemd's to make and to remove.
+func handedSocket(getenv func(string) string) (f *os.File, path string, err error) {
+	fds := proc.Sockets(getenv)
+	switch len(fds) {
+	case 0:
+		return nil, "", nil
+	case 1:
+	default:
+		return nil, "", fmt.Errorf("systemd has handed over %d sockets, and one is expected: have one ListenStream= in the socket unit", len(fds))
+	}
+	fd := fds[0]
+	if path, err = socketPath(fd); err != nil {
+		return nil, "", fmt.Errorf("the socket that systemd has handed over cannot be used: %w; ListenStream= with a path and SocketMode=0600 are expected in the socket unit", err)
+	}
+	return os.NewFile(uintptr(fd), path), path, nil
+}
+
+// socketPath is the path of a listening stream socket that only this user can connect to.
+func socketPath(fd int) (string, error) {
+	for _, option := range []struct {
+		name, want int
+		wrong      string
+	}{
+		{unix.SO_DOMAIN, unix.AF_UNIX, "it is not a Unix socket"},
+		{unix.SO_TYPE, unix.SOCK_STREAM, "it is not a stream socket"},
+		{unix.SO_ACCEPTCONN, 1, "nobody listens on it"},
+	} {
+		switch value, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, option.name); {
+		case err != nil:
+			return "", os.NewSyscallError("getsockopt", err)
+		case value != option.want:
+			return "", errors.New(option.wrong)
+		}
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		return "", os.NewSyscallError("getsockname", err)
+	}
+	unixName, ok := name.(*unix.SockaddrUnix)
+	if !ok || unixName.Name == "" || unixName.Name[0] == '@' {
+		return "", errors.New("it has no path")
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(unixName.Name, &st); err != nil {
+		return "", &os.PathError{Op: "lstat", Path: unixName.Name, Err: err}
+	}
+	if st.Mode&0o077 != 0 || int(st.Uid) != os.Geteuid() {
+		return "", fmt.Errorf("others can connect to %s (mode %04o, user %d)", unixName.Name, st.Mode&0o777, st.Uid)
+	}
+	return unixName.Name, nil
+}

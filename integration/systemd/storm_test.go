@@ -1,0 +1,91 @@
+package systemd
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var (
+	rounds = flag.Int("rounds", 8, "how often the storm ends the daemon or has it replaced")
+	seed   = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of the storm")
+)
+
+// TestNothingIsLostInAStorm ends the daemon in every way but stop, in random order and one way
+// soon after the other, while processes run, log and come back.
+func TestNothingIsLostInAStorm(t *testing.T) {
+	t.Logf("-seed %d -rounds %d", *seed, *rounds)
+	random := rand.New(rand.NewPCG(*seed, 0))
+	serve(t)
+	pids := map[string]int{}
+	for i := range 8 {
+		name := fmt.Sprintf("lives-%d", i)
+		pids[name] = start(t, name)
+		name = fmt.Sprintf("logs-%d", i)
+		pm(t, "start", "-name", name, "-log", "-command", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.5; done")
+		pids[name] = running(t, name)
+		if i < 4 {
+			pm(t, "start", "-name", fmt.Sprintf("returns-%d", i), "-restart", "always", "-command", "sleep 3")
+		}
+	}
+	ways := []struct {
+		name string
+		do   func() error
+	}{
+		{"SIGKILL of the keeper", func() error { return killIf(mainPID()) }},
+		{"SIGKILL of the worker", func() error { return killIf(find("-worker")) }},
+		{"SIGKILL of the holder", func() error { return killIf(find("-hold")) }},
+		{"SIGKILL of both", func() error { killIf(mainPID()); return killIf(find("-worker")) }},
+		{"restart", func() error { _, err := try("systemctl", "restart", unit); return err }},
+		{"reload", func() error { try("systemctl", "reload", unit); return nil }}, // there may be no daemon to reload
+		{"daemon-reexec", func() error { _, err := try("systemctl", "daemon-reexec"); return err }},
+	}
+	for range *rounds {
+		way := ways[random.IntN(len(ways))]
+		if err := way.do(); err != nil {
+			t.Errorf("%s: %v", way.name, err)
+		}
+		t.Log(way.name)
+		time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
+	}
+	answers(t, 0)
+	for name, pid := range pids {
+		if s := statusOf(t, name); s.PID != pid || s.Run != 1 {
+			t.Errorf("%s was %d and is %+v", name, pid, s)
+		}
+	}
+	for i := range 8 {
+		for n, line := range strings.Fields(pm(t, "logs", fmt.Sprintf("logs-%d", i), "-run", "1")) {
+			if line != strconv.Itoa(n+1) {
+				t.Errorf("logs-%d: line %d is %q", i, n+1, line)
+				break
+			}
+		}
+	}
+	for i := range 4 {
+		name := fmt.Sprintf("returns-%d", i)
+		was := statusOf(t, name).Run
+		eventually(t, name+" comes back", func() bool { return statusOf(t, name).Run > was })
+	}
+}
+
+func mainPID() int {
+	pid, _ := strconv.Atoi(property("MainPID", unit))
+	return pid
+}
+
+// killIf kills a process, if there is one.
+func killIf(pid int) error {
+	if pid == 0 {
+		return nil
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != syscall.ESRCH {
+		return err
+	}
+	return nil
+}
