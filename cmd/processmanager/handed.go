@@ -12,21 +12,26 @@ import (
 
 // handedSocket is the listening socket that systemd has made and handed to this process, with
 // its path; nil if there is none. systemd holds it too, so clients wait in it while there is no
-// daemon, and its file is systemd's to make and to remove.
+// daemon, and its file is systemd's to make and to remove. What else is handed over stays open,
+// and is for nobody.
 func handedSocket(getenv func(string) string) (f *os.File, path string, err error) {
 	fds := proc.Sockets(getenv)
-	switch len(fds) {
-	case 0:
-		return nil, "", nil
-	case 1:
-	default:
-		return nil, "", fmt.Errorf("systemd has handed over %d sockets, and one is expected: have one ListenStream= in the socket unit", len(fds))
+	var wrong error
+	for _, fd := range fds {
+		at, err := socketPath(fd)
+		switch {
+		case err != nil:
+			wrong = err
+		case f != nil:
+			return nil, "", fmt.Errorf("systemd has handed over the sockets %s and %s, and one is expected: have one ListenStream= in the socket unit", path, at)
+		default:
+			f, path = os.NewFile(uintptr(fd), at), at
+		}
 	}
-	fd := fds[0]
-	if path, err = socketPath(fd); err != nil {
-		return nil, "", fmt.Errorf("the socket that systemd has handed over cannot be used: %w; ListenStream= with a path and SocketMode=0600 are expected in the socket unit", err)
+	if f == nil && len(fds) == 1 {
+		return nil, "", fmt.Errorf("the socket that systemd has handed over cannot be used: %w; ListenStream= with a path and SocketMode=0600 are expected in the socket unit", wrong)
 	}
-	return os.NewFile(uintptr(fd), path), path, nil
+	return f, path, nil
 }
 
 // socketPath is the path of a listening stream socket that only this user can connect to.
