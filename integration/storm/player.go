@@ -289,7 +289,9 @@ func (p *player) change(what string, ends bool, request func(context.Context, *c
 		p.asked[len(p.asked)-1].to = newestRun(s)
 	}
 	err = p.judge(s)
-	p.resting = p.unstored && p.spec.Cron == "" && s.State.AtRest()
+	// What has a restart policy may come up with the next daemon all the same: that an earlier
+	// one had begun is not on the full disk either.
+	p.resting = p.unstored && p.spec.Cron == "" && p.spec.Restart == "" && s.State.AtRest()
 	return o, s, false, err
 }
 
