@@ -69,11 +69,6 @@ func TestACrashComesBack(t *testing.T) {
 	if s.NextAttempt.IsZero() || s.LastRun == nil || s.LastRun.ExitCode == nil || *s.LastRun.ExitCode != 7 || s.Restarts != 0 || s.Number != 0 {
 		t.Errorf("got %+v", s)
 	}
-	for _, command := range [][]string{{"status", "web"}, {"list"}} { // exit code 0: it is about to run
-		if text := d.mustClient(command...); !strings.Contains(text, "backoff, next attempt ") {
-			t.Errorf("%s says\n%s", command, text)
-		}
-	}
 	s = d.await("web", "running", func(s process.Status) bool { return s.State == process.Running && s.Number == 3 })
 	if s.Restarts != 2 || !s.NextAttempt.IsZero() {
 		t.Errorf("got %d restarts, next %v", s.Restarts, s.NextAttempt)
@@ -101,6 +96,21 @@ func TestACrashComesBack(t *testing.T) {
 	want := "defined 0 0, starting 1 0, started 1 0, ended 1 0, backoff 0 0, starting 2 1, started 2 0, ended 2 0, backoff 0 1, starting 3 2, started 3 0, stopping 3 0, ended 3 0"
 	if got := strings.Join(told, ", "); got != want {
 		t.Errorf("told:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// A process in backoff is about to run: status ends with 0, and says when.
+func TestBackoffIsShown(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	spec := service("web", "exit 7")
+	spec.RestartDelay = 10 * time.Minute // however slow the machine is
+	d.start(spec)
+	d.await("web", "in backoff", inBackoff)
+	for _, command := range [][]string{{"status", "web"}, {"list"}} {
+		if text := d.mustClient(command...); !strings.Contains(text, "backoff, next attempt in 10m") && !strings.Contains(text, "backoff, next attempt in 9m") {
+			t.Errorf("%s says\n%s", command, text)
+		}
 	}
 }
 
