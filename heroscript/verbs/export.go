@@ -12,10 +12,8 @@ import (
 
 func exportForm(time.Time) *form {
 	var of process.Selection
-	which := selected(&of)
-	which.Required, which.Help = false, "only these: names and patterns, a,b,batch-*"
 	return &form{
-		params: []Param{which},
+		params: []Param{narrowed(&of, "only these")},
 		do: func(ctx context.Context, m Manager) (result, error) {
 			list, err := m.Export(ctx, of)
 			if _, plain := of.Name(); plain && err == nil && len(list) > 0 {

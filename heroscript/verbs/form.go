@@ -66,6 +66,14 @@ func selected(to *process.Selection) Param {
 	}}
 }
 
+// narrowed is the parameter for those that a verb is about; without it all are. of is what
+// the help says before the names.
+func narrowed(to *process.Selection, of string) Param {
+	p := selected(to)
+	p.Required, p.Help = false, of+": names and patterns, a,b,batch-*"
+	return p
+}
+
 // all are the form's own parameters and those that every verb takes.
 func (f *form) all() []Param {
 	return append(f.params[:len(f.params):len(f.params)],

@@ -91,11 +91,9 @@ var runsYield = []yield{
 
 func eventsForm(time.Time) *form {
 	var q process.EventQuery
-	which := selected(&q.Name)
-	which.Required, which.Help = false, "only of these: names and patterns, a,b,batch-*"
 	f := &form{
 		params: []Param{
-			which,
+			narrowed(&q.Name, "only of these"),
 			{Name: "since", Value: "NUMBER", Help: "those behind the event of this number (default: all that are kept)", set: func(v string) (err error) {
 				if q.Since, err = strconv.ParseUint(v, 10, 64); err != nil {
 					return fmt.Errorf("%s is not the number of an event: 0 or more", process.Printable(v))

@@ -9,10 +9,8 @@ import (
 
 func listForm(time.Time) *form {
 	var of process.Selection
-	which := selected(&of)
-	which.Required, which.Help = false, "only these: names and patterns, a,b,batch-*"
 	return &form{
-		params: []Param{which},
+		params: []Param{narrowed(&of, "only these")},
 		do: func(ctx context.Context, m Manager) (result, error) {
 			all, err := m.Show(ctx, of)
 			return list(all), err

@@ -16,10 +16,8 @@ import (
 func treeForm(time.Time) *form {
 	var of process.Selection
 	var needs bool
-	which := selected(&of)
-	which.Required, which.Help = false, "only what these need: names and patterns, a,b,batch-*"
 	return &form{
-		params: []Param{which, toggle("needs", "draw what each process needs, and below it what that needs", &needs)},
+		params: []Param{narrowed(&of, "only what these need"), toggle("needs", "draw what each process needs, and below it what that needs", &needs)},
 		check: func() error {
 			if !needs {
 				return errors.New("process.tree draws what processes need: give needs:true (pmclient tree -needs)")
