@@ -75,6 +75,9 @@ func (p *player) judgeNumbers(s process.Status, told story) error {
 		return fmt.Errorf("a start behind run %d could not be stored, and it is %v at run %d", p.newest, s.State, newest)
 	}
 	if s.State.AtRest() && p.spec.Cron == "" {
+		if p.before != nil {
+			told = *p.before
+		}
 		for run := range told.runs {
 			if run > newest {
 				return fmt.Errorf("run %d has started, and run %d is the newest", run, newest)

@@ -37,6 +37,10 @@ type player struct {
 	over    bool   // the daemon is ending
 	base    uint64 // the run that was asked for last; those behind it came by themselves; 0: not known
 
+	// before is what its trees had told before the daemon was asked, where runs may begin by
+	// themselves between its answer and the judgement; nil: they do not.
+	before *story
+
 	unstored bool // a start could not be stored, nothing was asked since
 	resting  bool // and it was at rest then: nothing may make up for it
 
@@ -289,9 +293,7 @@ func (p *player) change(what string, ends bool, request func(context.Context, *c
 		p.asked[len(p.asked)-1].to = newestRun(s)
 	}
 	err = p.judge(s)
-	// What has a restart policy may come up with the next daemon all the same: that an earlier
-	// one had begun is not on the full disk either.
-	p.resting = p.unstored && p.spec.Cron == "" && p.spec.Restart == "" && s.State.AtRest()
+	p.resting = p.unstored && p.spec.Cron == "" && s.State.AtRest()
 	return o, s, false, err
 }
 

@@ -123,6 +123,13 @@ func (s *storm) audit(ctx context.Context) error {
 		return err
 	}
 	defer pm.Close()
+	for _, p := range s.players { // a daemon that has just started is bringing up services
+		told, err := readStory(p.file)
+		if err != nil {
+			return err
+		}
+		p.before = &told
+	}
 	list, err := pm.List(ctx)
 	if err != nil {
 		return err

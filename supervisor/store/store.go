@@ -37,11 +37,12 @@ type Store struct {
 	told    chan struct{} // closed, and another put in its place, when there are new events
 
 	// These belong to commit.
-	format    string // of the file; empty: it is new
-	processes int    // that are defined
-	swept     string // the process whose runs were trimmed last though it had none to write
-	failing   bool   // writing, as was said
-	unfit     bool   // to be written to, when that was tried last
+	format    string  // of the file; empty: it is new
+	processes int     // that are defined
+	swept     string  // the process whose runs were trimmed last though it had none to write
+	failing   bool    // writing, as was said
+	daemon    *Daemon // that could not be written, and goes with the next change; nil: none
+	unfit     bool    // to be written to, when that was tried last
 }
 
 // Change is what is written about one process together.
@@ -52,7 +53,7 @@ type Change struct {
 	Runs       []process.Run // that have ended
 	Remove     bool          // definition, target and runs go
 	Events     []process.Event
-	Daemon     *Daemon // about none of the processes; nil: as it is
+	Daemon     *Daemon // about none of the processes; nil: as it is. What cannot be written goes with the next change
 
 	// Company says that nobody waits for it, so that it may wait a moment for others
 	// to share a sync with.
@@ -300,14 +301,23 @@ func allForCompany(batch []*Change) bool {
 }
 
 func (s *Store) writeAll(batch []*Change) {
-	if len(batch) == 0 {
+	if len(batch) == 0 && s.daemon == nil {
 		return
+	}
+	if s.daemon != nil { // first: a later one in the batch holds
+		batch = append([]*Change{{Daemon: s.daemon}}, batch...)
 	}
 	err := s.prepare()
 	if err == nil {
 		err = s.write(batch)
 	}
 	s.note(err)
+	s.daemon = nil
+	for _, c := range batch {
+		if err != nil && c.Daemon != nil {
+			s.daemon = c.Daemon
+		}
+	}
 	events := false
 	for _, c := range batch {
 		if err != nil && c.Done != nil {
