@@ -230,7 +230,10 @@ func (f *Field) parseBool(text string) (bool, error) {
 }
 
 func (f *Field) notAChoice(text string) error {
-	return fmt.Errorf("%s is neither %s", Printable(text), strings.Join(f.Choices, " nor "))
+	if len(f.Choices) == 2 {
+		return fmt.Errorf("%s is neither %s nor %s", Printable(text), f.Choices[0], f.Choices[1])
+	}
+	return fmt.Errorf("%s is none of %s", Printable(text), strings.Join(f.Choices, ", "))
 }
 
 // ParseBool reads what stands for true or false.

@@ -292,3 +292,15 @@ func FuzzEnvironment(f *testing.F) {
 		}
 	})
 }
+
+func TestAWordThatIsNoChoiceIsToldTheChoices(t *testing.T) {
+	for field, want := range map[string]string{
+		"restart":       `"often" is none of no, on-failure, always`,
+		"health_action": `"often" is neither restart nor none`,
+		"log_full":      `"often" is neither drop nor block`,
+	} {
+		if err := FieldNamed(field).Set(&Spec{}, "often"); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", field, err, want)
+		}
+	}
+}
