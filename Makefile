@@ -8,13 +8,21 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GUEST_SKIP = KeeperIsSmall|Upgrade|Unready|DescriptorsItLacks|TenThousandExits|QueriesAnswer
 GUEST_RUN = ^Test(Memory|ThreadsAreNotPids|BytesFromAndToTheDisk|OutOfMemory|NoPidsLeft|NobodySurvives|ManyTrees|TreeIsInItsGroup|ExitCodesAndCauses|WhatTheLeader|CPUCounts|PidsAre|WorkerThatIsKilled|ExitWithoutAWorker|TreesOutliveTheKeeper|CommandLinesOfTheSeed|HeroscriptLinesOfTheSeed|RunInherits|ClockThatIsStepped|FollowerSees|OutputAndErrors|ACrashComesBack|BackoffSurvives|ARunGetsWhat|OnlyTheRunsOwn|ReadyIsNotLost|ProbeEndsWithTheRun|TheEndComesIn)
 
-# No version is stamped into the programs, so a checkout of another user will do.
+# What -version says. The go command would refuse to stamp a checkout of another user; git
+# reads one that it is told of. Without a checkout, or without git, the commit is unknown.
 export GOFLAGS += -buildvcs=false
+VERSION = 0.1.0
+COMMIT = $(shell git --git-dir=.git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
+STAMP = -X github.com/freeflowuniverse/processmanager/supervisor/version.number=$(VERSION) \
+	-X github.com/freeflowuniverse/processmanager/supervisor/version.commit=$(COMMIT)
+
+# Where make build puts the programs.
+BIN = bin
 
 .PHONY: build demo test lint test-guest test-systemd bench storm storm-guest
 
 build: # bin/processmanager and bin/pmclient, static: they start faster, and run anywhere
-	CGO_ENABLED=0 go build -o bin/ ./cmd/processmanager ./cmd/pmclient
+	CGO_ENABLED=0 go build -ldflags "$(STAMP)" -o $(BIN)/ ./cmd/processmanager ./cmd/pmclient
 
 demo: build # a tour that checks what it shows, with a daemon of its own
 	integration/demo.sh bin

@@ -47,6 +47,7 @@ var mayImport = map[string]string{
 	"supervisor/logs":      "supervisor/border supervisor/process supervisor/files telnet/screen github.com/klauspost/compress golang.org/x/sys",
 	"supervisor/files":     "golang.org/x/sys",
 	"supervisor/systemd":   "github.com/coreos/go-systemd github.com/godbus/dbus golang.org/x/sys",
+	"supervisor/version":   "cgroup",
 	"supervisor/keeper":    "proc golang.org/x/sys",
 	"supervisor/client":    "heroscript heroscript/verbs supervisor/private supervisor/process telnet telnet/screen",
 

@@ -45,9 +45,7 @@ func helpAll(t io.Writer) {
 		fmt.Fprintf(t, "  %s %s\t%s\n", e.name, e.args, e.help)
 	}
 	fmt.Fprint(t, "\nflags:\n")
-	f := quietFlags("pmclient")
-	new(connection).register(f)
-	f.VisitAll(func(f *flag.Flag) {
+	new(connection).before().VisitAll(func(f *flag.Flag) {
 		value, text := flag.UnquoteUsage(f)
 		fmt.Fprintf(t, "  -%s %s\t%s\n", f.Name, value, text)
 	})

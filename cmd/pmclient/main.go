@@ -26,6 +26,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/version"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
@@ -122,6 +123,9 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout *outpu
 	}
 	if err != nil {
 		return err
+	}
+	if conn.version {
+		return version.Write(stdout, "pmclient", "/proc")
 	}
 	switch command {
 	case "run":
@@ -295,7 +299,11 @@ func (p *param) Set(value string) error {
 }
 
 // connection is how to reach the daemon.
-type connection struct{ socket, secret, secretFile string }
+type connection struct {
+	socket, secret, secretFile string
+
+	version bool // reach none, and say which build this is
+}
 
 func (c *connection) register(f *flag.FlagSet) {
 	f.StringVar(&c.socket, "socket", c.socket, "the daemon's socket `PATH` (default "+client.DefaultSocket()+")")
@@ -303,12 +311,23 @@ func (c *connection) register(f *flag.FlagSet) {
 	f.StringVar(&c.secretFile, "secret-file", c.secretFile, "`FILE` whose first line is the secret")
 }
 
-// parse reads the flags before the command.
-func (c *connection) parse(args []string) (command string, rest []string, err error) {
+// before are the flags that stand before the command: those of each command, and one that
+// takes its place.
+func (c *connection) before() *flag.FlagSet {
 	f := quietFlags("")
 	c.register(f)
+	f.BoolVar(&c.version, "version", false, "say which build this is, and on what it runs, and end")
+	return f
+}
+
+// parse reads the flags before the command.
+func (c *connection) parse(args []string) (command string, rest []string, err error) {
+	f := c.before()
 	if err := f.Parse(args); err != nil {
 		return "", nil, flagError(f, err)
+	}
+	if c.version {
+		return "", nil, nil
 	}
 	if f.NArg() == 0 {
 		return "", nil, usagef("a command is missing")

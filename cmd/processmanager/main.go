@@ -33,6 +33,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/store"
 	"github.com/freeflowuniverse/processmanager/supervisor/systemd"
+	"github.com/freeflowuniverse/processmanager/supervisor/version"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
@@ -96,6 +97,9 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 	o, err := parseOptions(args, stderr)
 	if err != nil {
 		return err
+	}
+	if o.version {
+		return version.Write(os.Stdout, "processmanager", "/proc")
 	}
 	if o.secretFile != "" && o.secret == "" && !o.check && !o.unitStopped { // it may be a descriptor that is closed now
 		secret, err := client.GivenSecret(o.secretFile)
@@ -223,6 +227,7 @@ type options struct {
 	resetStore  bool
 	check       bool
 	unitStopped bool
+	version     bool
 }
 
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
@@ -250,6 +255,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.BoolVar(&o.check, "check", false, "examine this host for a daemon with these flags, print what was found, and end")
 	f.BoolVar(&o.unitStopped, "unit-stopped", false, "for ExecStopPost= of a systemd unit: if the unit is stopped for good, end what a daemon that was killed has left")
 	f.BoolVar(&o.resetStore, "reset-store", false, "move the definitions and the logs aside and start with none")
+	f.BoolVar(&o.version, "version", false, "say which build this is, and on what it runs, and end")
 	client.HideSecret(args)
 	if err := f.Parse(args[1:]); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
