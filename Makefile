@@ -2,12 +2,6 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# Guests compute ten times slower. Of the packages they leave out what takes minutes and
-# depends little on the kernel; of the integration tests they run what depends on it.
-# make test-guest GUEST_RUN=. runs all of those.
-GUEST_SKIP = KeeperIsSmall|Upgrade|Unready|DescriptorsItLacks|TenThousandExits|QueriesAnswer
-GUEST_RUN = ^Test(Memory|ThreadsAreNotPids|BytesFromAndToTheDisk|OutOfMemory|NoPidsLeft|NobodySurvives|ManyTrees|TreeIsInItsGroup|ExitCodesAndCauses|WhatTheLeader|CPUCounts|PidsAre|WorkerThatIsKilled|ExitWithoutAWorker|TreesOutliveTheKeeper|CommandLinesOfTheSeed|HeroscriptLinesOfTheSeed|RunInherits|ClockThatIsStepped|FollowerSees|OutputAndErrors|ACrashComesBack|BackoffSurvives|ARunGetsWhat|OnlyTheRunsOwn|ReadyIsNotLost|ProbeEndsWithTheRun|TheEndComesIn)
-
 # What -version says. The go command would refuse to stamp a checkout of another user; git
 # reads one that it is told of. Without a checkout, or without git, the commit is unknown.
 export GOFLAGS += -buildvcs=false
@@ -19,7 +13,7 @@ STAMP = -X github.com/freeflowuniverse/processmanager/supervisor/version.number=
 # Where make build puts the programs.
 BIN = bin
 
-.PHONY: build demo test lint test-guest test-systemd bench storm storm-guest
+.PHONY: build demo test lint test-guest test-matrix test-systemd bench storm storm-guest
 
 build: # bin/processmanager and bin/pmclient, static: they start faster, and run anywhere
 	CGO_ENABLED=0 go build -ldflags "$(STAMP)" -o $(BIN)/ ./cmd/processmanager ./cmd/pmclient
@@ -47,18 +41,16 @@ lint: # gofmt, go vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
-test-guest: build # tests of what the kernel does, on other kernels with all controllers
-	@status=0; \
-	guest="go run ./integration/guest -file processmanager=bin/processmanager -file pmclient=bin/pmclient"; \
-	$$guest ./integration/guest/smoke ./cgroup ./proc ./supervisor ./supervisor/run ./supervisor/logs ./supervisor/keeper \
-		-- -test.short -test.parallel=4 '-test.skip=$(GUEST_SKIP)' || status=1; \
-	$$guest ./integration -- -test.short -test.parallel=4 '-test.run=$(GUEST_RUN)' || status=1; \
-	exit $$status
+GUEST = go run ./integration/guest
+
+test-guest: build # the quick choice of the table of places and kernels (integration/guest/table.go)
+	$(GUEST) -table quick
+
+test-matrix: build # the whole table; ROW='systemd service' and KERNEL=6.1 take a part, DOCS=docs/matrix.md writes the results there
+	$(GUEST) -table all $(if $(ROW),-row '$(ROW)') $(if $(KERNEL),-kernel $(KERNEL)) $(if $(DOCS),-docs $(DOCS))
 
 test-systemd: build # the unit of this project, in a guest that systemd runs; takes root once, to set that up
-	go run ./integration/guest -systemd -kernel 6.12 -limit 15m -file /usr/bin/processmanager=bin/processmanager -file /usr/bin/pmclient=bin/pmclient \
-		-file /usr/lib/systemd/system/processmanager.service=packaging/processmanager.service \
-		-file /usr/lib/systemd/system/processmanager.socket=packaging/processmanager.socket ./integration/systemd
+	$(GUEST) -table quick -row 'systemd service'
 
 bench: # each figure beside the least that the kernel could be asked for
 	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor/keeper ./supervisor/logs

@@ -47,6 +47,19 @@ stand between the output of the binaries. A guest that ends, or is ended at the
 time limit, without ##DONE has panicked or hangs: it is booted once more, and
 then its console is shown.
 
+# The table
+
+Which place the product must work in, on which kernels, and which tests show it, is one
+table (table.go). -table all runs it, -table quick a choice of it that takes minutes;
+-row and -kernel take a part. It ends with the table, and what came of each row on each
+kernel. Paths in it are from the top directory of the project, with the programs in bin.
+
+	go run ./integration/guest -table quick
+	go run ./integration/guest -table all -row 'systemd service' -kernel 6.1
+
+To add a place, add a row: what kind of guest it is (the flags of this program) and the
+packages to test there.
+
 # With systemd
 
 With -systemd the guest is a Debian 12 whose PID 1 is systemd: systemd.sh puts the tests into

@@ -45,6 +45,9 @@ type options struct {
 	verbose  bool
 	systemd  bool // the guest's PID 1 is systemd
 	setup    bool
+	table    string   // the choice of the table to run; empty: packages
+	rows     []string // the places of it; none: all
+	docs     string   // the file to write its results to
 	packages []string
 	args     []string // for the test binaries
 }
@@ -57,7 +60,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		fmt.Fprintln(stderr, "usage: guest [flags] packages [-- test binary flags]")
 		flags.PrintDefaults()
 	}
-	kernels := flags.String("kernel", "6.1,6.12,6.18", "`versions` of the kernels to boot")
+	kernels := flags.String("kernel", strings.Join(allKernels, ","), "`versions` of the kernels to boot; with -table, only those of its kernels")
 	flags.StringVar(&o.cache, "cache", defaultCache(), "`directory` that keeps QEMU and the kernels; the default is taken from $GUEST_CACHE, if set")
 	flags.DurationVar(&o.limit, "limit", 8*time.Minute, "time limit of one guest")
 	flags.IntVar(&o.jobs, "jobs", 2, "guests that run side by side")
@@ -70,6 +73,12 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.BoolVar(&o.verbose, "v", false, "show all output")
 	flags.BoolVar(&o.systemd, "systemd", false, "boot Debian 12 with systemd; setting that up takes root")
 	flags.BoolVar(&o.setup, "setup", false, "fetch QEMU and the kernels afresh; without packages, do no more")
+	flags.StringVar(&o.table, "table", "", "test the rows of the table of places: the `choice` quick or all")
+	flags.Func("row", "test only the row of this `place` in the table; may be repeated", func(s string) error {
+		o.rows = append(o.rows, s)
+		return nil
+	})
+	flags.StringVar(&o.docs, "docs", "", "`file` for the results of the table, in Markdown")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -78,10 +87,19 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if i := slices.Index(o.packages, "--"); i >= 0 {
 		o.packages, o.args = o.packages[:i], o.packages[i+1:]
 	}
+	named := false
+	flags.Visit(func(f *flag.Flag) { named = named || f.Name == "kernel" })
+	if o.table != "" && !named { // all that it has, this machine too
+		o.kernels = nil
+	}
 	switch {
-	case len(o.kernels) == 0:
+	case len(o.kernels) == 0 && (o.table == "" || named):
 		return o, errors.New("no kernel named")
-	case len(o.packages) == 0 && !o.setup:
+	case o.table != "" && len(o.packages) > 0:
+		return o, errors.New("-table has packages of its own: name none")
+	case o.table == "" && (len(o.rows) > 0 || o.docs != ""):
+		return o, errors.New("-row and -docs go with -table")
+	case len(o.packages) == 0 && !o.setup && o.table == "":
 		return o, errors.New("no packages named")
 	case o.jobs < 1:
 		return o, fmt.Errorf("-jobs %d: must be at least 1", o.jobs)
@@ -104,6 +122,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parseOptions(args, stderr)
 	if err != nil {
 		return err
+	}
+	if o.table != "" {
+		return runTable(ctx, o, stdout, stderr)
 	}
 	store, err := openCache(ctx, o.cache, o.kernels, o.systemd, o.setup, stderr)
 	if err != nil {

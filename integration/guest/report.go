@@ -144,17 +144,23 @@ func (r *reporter) close() error {
 
 var verdict = regexp.MustCompile(`(?m)^ *--- (PASS|FAIL|SKIP): `)
 
-// tally counts the tests, those below others too.
-func tally(output []byte) string {
-	count := map[string]int{}
+// count counts the tests by how they ended, those below others too.
+func count(output []byte) map[string]int {
+	n := map[string]int{}
 	for _, m := range verdict.FindAllSubmatch(output, -1) {
-		count[string(m[1])]++
+		n[string(m[1])]++
 	}
-	s := fmt.Sprintf("%d passed", count["PASS"])
-	if n := count["FAIL"]; n > 0 {
+	return n
+}
+
+// tally is that count for people.
+func tally(output []byte) string {
+	ended := count(output)
+	s := fmt.Sprintf("%d passed", ended["PASS"])
+	if n := ended["FAIL"]; n > 0 {
 		s += fmt.Sprintf(", %d failed", n)
 	}
-	if n := count["SKIP"]; n > 0 {
+	if n := ended["SKIP"]; n > 0 {
 		s += fmt.Sprintf(", %d skipped", n)
 	}
 	return s

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// row is a place in which the programs must work, and the tests that show it there. With
+// the kernels it is a row of the table of places and kernels.
+type row struct {
+	place   string   // a short name, for people and for -row
+	shows   string   // what of the product the tests show, a clause for the docs
+	kernels []string // those it is tried on; [host] alone: this machine, without a guest
+	quick   []string // those of them that are in the quick choice
+	flags   []string // of this program, besides -kernel: what kind of guest it is
+	tests   []string // the packages, and behind -- the flags for the test binaries
+}
+
+// host stands for the kernel of this machine.
+const host = "host"
+
+var (
+	allKernels = []string{"6.1", "6.12", "6.18"}
+	ends       = []string{"6.1", "6.18"} // what works on both works between them
+)
+
+// Guests compute ten times slower than this machine. Where a row leaves tests out, they take
+// minutes and depend little on the place.
+
+// plainPrograms are those of the product, built by make, where a test in a plain guest finds them.
+var plainPrograms = []string{"-file", "processmanager=bin/processmanager", "-file", "pmclient=bin/pmclient"}
+
+// installedPrograms are the programs and units where a package puts them.
+var installedPrograms = []string{
+	"-file", "/usr/bin/processmanager=bin/processmanager", "-file", "/usr/bin/pmclient=bin/pmclient",
+	"-file", "/usr/lib/systemd/system/processmanager.service=packaging/processmanager.service",
+	"-file", "/usr/lib/systemd/system/processmanager.socket=packaging/processmanager.socket",
+}
+
+// table is what is tested where. The rows that take longest come first, so that the last
+// guests to run are short ones.
+var table = []row{
+	{
+		place:   "systemd service",
+		shows:   "the unit with the two programs and the secret alone: start, stop, restart, reload, SIGKILL of each process, boot, shutdown",
+		kernels: allKernels,
+		quick:   []string{"6.12"},
+		flags:   slices.Concat([]string{"-systemd", "-limit", "15m"}, installedPrograms),
+		tests:   []string{"./integration/systemd"},
+	},
+	{
+		place:   "root, from a shell",
+		shows:   "the whole product as root in the root group, with all controllers",
+		kernels: allKernels,
+		quick:   ends,
+		flags:   slices.Concat([]string{"-limit", "15m"}, plainPrograms),
+		tests: []string{"./integration", "--", "-test.short", "-test.parallel=4", "-test.run=^Test(" + strings.Join([]string{
+			"Memory", "ThreadsAreNotPids", "BytesFromAndToTheDisk", "OutOfMemory", "NoPidsLeft", "NobodySurvives", "ManyTrees",
+			"TreeIsInItsGroup", "ExitCodesAndCauses", "WhatTheLeader", "CPUCounts", "PidsAre", "WorkerThatIsKilled", "ExitWithoutAWorker",
+			"TreesOutliveTheKeeper", "CommandLinesOfTheSeed", "HeroscriptLinesOfTheSeed", "RunInherits", "ClockThatIsStepped", "FollowerSees",
+			"OutputAndErrors", "ACrashComesBack", "BackoffSurvives", "ARunGetsWhat", "OnlyTheRunsOwn", "ReadyIsNotLost", "ProbeEndsWithTheRun",
+			"TheEndComesIn",
+		}, "|") + ")"},
+	},
+	{
+		place:   "kernel interfaces",
+		shows:   "groups, processes, runs, logs and the keeper, each by itself against the kernel",
+		kernels: allKernels,
+		quick:   ends,
+		flags:   slices.Concat([]string{"-limit", "15m"}, plainPrograms),
+		tests: []string{
+			"./integration/guest/smoke", "./cgroup", "./proc", "./supervisor", "./supervisor/run", "./supervisor/logs", "./supervisor/keeper",
+			"--", "-test.short", "-test.parallel=4", "-test.skip=KeeperIsSmall|Upgrade|Unready|DescriptorsItLacks|TenThousandExits|QueriesAnswer",
+		},
+	},
+	{
+		place:   "this machine",
+		shows:   "finding the hierarchy that this machine has, and saying what it lacks",
+		kernels: []string{host},
+		tests:   []string{"./cgroup", "./proc", "./supervisor/doctor", "./integration", "--", "-test.short", "-test.run=Hierarch|Mount|Missing|Doctor|Check|TreeIsInItsGroup|ExitCodes|NobodySurvives"},
+	},
+}
+
+// The choices of the table.
+const (
+	quickChoice = "quick"
+	allChoice   = "all"
+)
+
+// choose gives the rows of a choice, with their kernels in it. Of places and kernels
+// those are taken that are named; none means all.
+func choose(table []row, choice string, places, kernels []string) (chosen []row, err error) {
+	if choice != quickChoice && choice != allChoice {
+		return nil, fmt.Errorf("-table %q: %s or %s is expected", choice, quickChoice, allChoice)
+	}
+	for _, place := range places {
+		if !slices.ContainsFunc(table, func(r row) bool { return r.place == place }) {
+			var known []string
+			for _, r := range table {
+				known = append(known, r.place)
+			}
+			return nil, fmt.Errorf("-row %q: the table has %s", place, strings.Join(known, "; "))
+		}
+	}
+	for _, r := range table {
+		if len(places) > 0 && !slices.Contains(places, r.place) {
+			continue
+		}
+		if choice == quickChoice {
+			r.kernels = r.quick
+		}
+		r.kernels = slices.DeleteFunc(slices.Clone(r.kernels), func(k string) bool {
+			return len(kernels) > 0 && !slices.Contains(kernels, k)
+		})
+		if len(r.kernels) > 0 {
+			chosen = append(chosen, r)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("the choice %s has none of these rows with these kernels", choice)
+	}
+	return chosen, nil
+}
