@@ -59,7 +59,7 @@ func (c *cache) tryKVM(ctx context.Context, dir string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		m := machine{store: c, image: k.image(), initramfs: initramfs, accelerator: kvm, dir: dir, append: "LIMIT=0"}
+		m := machine{store: c, image: k.image(), initramfs: initramfs, accelerator: kvm, memory: usualMemory, dir: dir, append: "LIMIT=0"}
 		limited, cancel := context.WithTimeout(ctx, kvmLimit)
 		defer cancel()
 		err = m.boot(limited)

@@ -27,6 +27,7 @@ const scratchSize = 2 << 30
 //	kernels/6.1/       vmlinuz, and the modules numbered in the order to load them
 //	scratch.ext4       an empty file system
 //	systemd.ext4       a Debian with systemd, if it was asked for
+//	systemd+podman.ext4  the same, with that package
 //	setup.json         what is there
 //	kvm                whether KVM works, and in which boot of the host that was seen
 //	lock
@@ -41,6 +42,26 @@ type setupState struct {
 	Recipe  int
 	Kernels map[string]string // version: package
 	Systemd int               `json:",omitempty"` // systemdRecipe of the image; 0: there is none
+	More    map[string]int    `json:",omitempty"` // the same of images with packages besides, by their files
+}
+
+// recipeOf is the systemdRecipe of an image; 0: there is none.
+func (s *setupState) recipeOf(d debian) int {
+	if len(d) == 0 {
+		return s.Systemd
+	}
+	return s.More[d.image()]
+}
+
+func (s *setupState) setRecipe(d debian, number int) {
+	if len(d) == 0 {
+		s.Systemd = number
+		return
+	}
+	if s.More == nil {
+		s.More = map[string]int{}
+	}
+	s.More[d.image()] = number
 }
 
 // kernel is one that guests can boot.
@@ -54,7 +75,7 @@ func (k kernel) image() string { return filepath.Join(k.dir, "vmlinuz") }
 
 // openCache gives the cache with these kernels in it, and does the set-up if that
 // is needed, or asked for. Close unlocks it.
-func openCache(ctx context.Context, dir string, kernels []string, systemd, afresh bool, log io.Writer) (*cache, error) {
+func openCache(ctx context.Context, dir string, kernels []string, debians []debian, afresh bool, log io.Writer) (*cache, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -67,7 +88,7 @@ func openCache(ctx context.Context, dir string, kernels []string, systemd, afres
 		return nil, err
 	}
 	c := &cache{dir: dir, lock: lock}
-	if err := c.prepare(ctx, kernels, systemd, afresh, log); err != nil {
+	if err := c.prepare(ctx, kernels, debians, afresh, log); err != nil {
 		lock.Close()
 		return nil, err
 	}
@@ -77,13 +98,13 @@ func openCache(ctx context.Context, dir string, kernels []string, systemd, afres
 // Close lets the next one set up.
 func (c *cache) Close() error { return c.lock.Close() }
 
-func (c *cache) prepare(ctx context.Context, kernels []string, systemd, afresh bool, log io.Writer) error {
+func (c *cache) prepare(ctx context.Context, kernels []string, debians []debian, afresh bool, log io.Writer) error {
 	for {
 		if err := c.flock(ctx, syscall.LOCK_SH); err != nil {
 			return err
 		}
 		c.load()
-		if !afresh && c.complete(kernels, systemd) {
+		if !afresh && c.complete(kernels, debians) {
 			return nil
 		}
 		// Taking the other lock lets go of this one: somebody else may have done it.
@@ -91,8 +112,8 @@ func (c *cache) prepare(ctx context.Context, kernels []string, systemd, afresh b
 			return err
 		}
 		c.load()
-		if afresh || !c.complete(kernels, systemd) {
-			if err := c.setup(ctx, kernels, systemd, afresh, log); err != nil {
+		if afresh || !c.complete(kernels, debians) {
+			if err := c.setup(ctx, kernels, debians, afresh, log); err != nil {
 				return err
 			}
 		}
@@ -129,9 +150,14 @@ func (c *cache) load() {
 	}
 }
 
-func (c *cache) complete(kernels []string, systemd bool) bool {
-	if c.state.Recipe != recipe || systemd && c.state.Systemd != systemdRecipe {
+func (c *cache) complete(kernels []string, debians []debian) bool {
+	if c.state.Recipe != recipe {
 		return false
+	}
+	for _, d := range debians {
+		if c.state.recipeOf(d) != systemdRecipe {
+			return false
+		}
 	}
 	for _, k := range kernels {
 		if _, ok := c.state.Kernels[k]; !ok {
@@ -148,13 +174,22 @@ func (c *cache) kernel(version string) (kernel, bool) {
 
 // setup fills the cache. What is there already stays, if that is not to be done
 // afresh; setup.json is written last, so that half a set-up counts as none.
-func (c *cache) setup(ctx context.Context, kernels []string, systemd, afresh bool, log io.Writer) error {
+func (c *cache) setup(ctx context.Context, kernels []string, debians []debian, afresh bool, log io.Writer) error {
 	begin := time.Now()
 	fmt.Fprintf(log, "guest: set up in %s\n", c.dir)
 	if afresh || c.state.Recipe != recipe {
 		c.state = setupState{}
-		for _, name := range []string{"setup.json", "root", "kernels", "scratch.ext4", systemdImage, "kvm"} {
+		for _, name := range []string{"setup.json", "root", "kernels", "scratch.ext4", "kvm"} {
 			if err := os.RemoveAll(c.path(name)); err != nil {
+				return err
+			}
+		}
+		images, err := filepath.Glob(c.path("systemd*.ext4"))
+		if err != nil {
+			return err
+		}
+		for _, image := range images {
+			if err := os.Remove(image); err != nil {
 				return err
 			}
 		}
@@ -189,11 +224,14 @@ func (c *cache) setup(ctx context.Context, kernels []string, systemd, afresh boo
 		}
 		c.state.Kernels[version] = name
 	}
-	if systemd && c.state.Systemd != systemdRecipe {
-		if err := c.setupSystemd(ctx, packages, filepath.Join(tmp, "systemd")); err != nil {
+	for _, d := range debians {
+		if c.state.recipeOf(d) == systemdRecipe {
+			continue
+		}
+		if err := c.setupSystemd(ctx, packages, d, filepath.Join(tmp, d.image())); err != nil {
 			return err
 		}
-		c.state.Systemd = systemdRecipe
+		c.state.setRecipe(d, systemdRecipe)
 	}
 	text, err := json.MarshalIndent(c.state, "", "\t")
 	if err != nil {

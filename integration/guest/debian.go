@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +13,11 @@ import (
 // number in the cache means that it is made again.
 const systemdRecipe = 1
 
-const systemdImage = "systemd.ext4"
+// debian is a Debian with systemd, by the packages that it has besides, sorted.
+type debian []string
+
+// image is the file of it in the cache.
+func (d debian) image() string { return strings.Join(append([]string{"systemd"}, d...), "+") + ".ext4" }
 
 // systemdSize is that of its file system. The file is sparse.
 const systemdSize = 2 << 30
@@ -22,7 +27,7 @@ var systemdPackages = []string{"systemd", "systemd-sysv", "dbus", "dbus-user-ses
 
 // setupSystemd installs a Debian into a directory and makes an image of it. mmdebstrap does
 // that, fetched and unpacked with the Perl that it needs.
-func (c *cache) setupSystemd(ctx context.Context, packages apt, tmp string) error {
+func (c *cache) setupSystemd(ctx context.Context, packages apt, d debian, tmp string) error {
 	if os.Geteuid() != 0 {
 		return errors.New("a Debian with systemd can be installed by root only")
 	}
@@ -33,7 +38,7 @@ func (c *cache) setupSystemd(ctx context.Context, packages apt, tmp string) erro
 	if err := os.MkdirAll(tmp, 0o755); err != nil {
 		return err
 	}
-	tools, debian := filepath.Join(tmp, "tools"), filepath.Join(tmp, "debian")
+	tools, root := filepath.Join(tmp, "tools"), filepath.Join(tmp, "debian")
 	for _, deb := range debs {
 		if _, err := output(ctx, nil, "dpkg", "-x", deb, tools); err != nil {
 			return err
@@ -44,21 +49,21 @@ func (c *cache) setupSystemd(ctx context.Context, packages apt, tmp string) erro
 		return err
 	}
 	_, err = output(ctx, []string{"PERL5LIB=" + perl, "LC_ALL=C"}, "perl", filepath.Join(tools, "usr/bin/mmdebstrap"),
-		"--mode=root", "--variant=essential", "--include="+strings.Join(systemdPackages, ","),
+		"--mode=root", "--variant=essential", "--include="+strings.Join(slices.Concat(systemdPackages, d), ","),
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-		"bookworm", debian, "deb "+packages.mirror+" bookworm main")
+		"bookworm", root, "deb "+packages.mirror+" bookworm main")
 	if err != nil {
 		return err
 	}
-	image := filepath.Join(tmp, systemdImage)
+	image := filepath.Join(tmp, d.image())
 	if err := makeSparse(image, systemdSize); err != nil {
 		return err
 	}
-	mke2fs := c.tool("sbin/mke2fs", "-q", "-F", "-t", "ext4", "-d", debian, image)
+	mke2fs := c.tool("sbin/mke2fs", "-q", "-F", "-t", "ext4", "-d", root, image)
 	if _, err := output(ctx, []string{"MKE2FS_CONFIG=" + c.path("root", "etc/mke2fs.conf")}, mke2fs[0], mke2fs[1:]...); err != nil {
 		return err
 	}
-	return os.Rename(image, c.path(systemdImage))
+	return os.Rename(image, c.path(d.image()))
 }
 
 // perlPath is where the modules of the Perl below root are.

@@ -64,7 +64,8 @@ packages to test there.
 
 With -systemd the guest is a Debian 12 whose PID 1 is systemd: systemd.sh puts the tests into
 its root file system, which is a disk of its own, and leaves the rest to systemd. The binaries
-run in a unit, guest-tests.service, as root. There is no udev, no getty and no network.
+run in a unit, guest-tests.service, as root. There is no udev, no getty and no network. Packages
+that -install names are there besides, in an image of their own.
 
 # Set-up
 

@@ -104,7 +104,7 @@ func TestShellReadsQuotedArgumentsBack(t *testing.T) {
 }
 
 func TestMachineArguments(t *testing.T) {
-	m := machine{store: &cache{dir: "/c"}, image: "/c/k", append: "GUEST=6.1", accelerator: tcg, dir: "/m",
+	m := machine{store: &cache{dir: "/c"}, image: "/c/k", append: "GUEST=6.1", accelerator: tcg, memory: 3072, dir: "/m",
 		disks: []disk{{"/t", ",readonly=on"}, {"/s", ",snapshot=on"}}}
 	text := strings.Join(m.arguments(), " ")
 	for _, want := range []string{

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -19,6 +20,8 @@ const (
 )
 
 const (
+	// usualMemory is what a guest has in MiB, unless told otherwise.
+	usualMemory = 1536
 	// resultsSize bounds what comes back in $RESULTS. The disk is sparse.
 	resultsSize = 1 << 30
 	// closing is what init.sh keeps of the time limit for its own end.
@@ -32,6 +35,7 @@ type machine struct {
 	append      string // for the kernel's command line
 	initramfs   []byte
 	accelerator string
+	memory      int // MiB
 	disks       []disk
 	dir         string // for its files; made by boot
 }
@@ -76,7 +80,7 @@ func (m machine) report() string  { return filepath.Join(m.dir, "report") }
 func (m machine) arguments() []string {
 	args := []string{
 		"-L", m.store.path("root", "usr/share/qemu"), "-L", m.store.path("root", "usr/share/seabios"),
-		"-M", "q35", "-smp", "2", "-m", "1536",
+		"-M", "q35", "-smp", "2", "-m", strconv.Itoa(m.memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", m.image, "-initrd", m.initrd(),
 		"-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nokaslr random.trust_cpu=on " + m.append,
@@ -101,6 +105,8 @@ type guest struct {
 	accelerator string
 	payload     payload
 	systemd     bool
+	install     debian
+	memory      int // MiB
 	limit       time.Duration
 	dir         string
 }
@@ -138,7 +144,7 @@ func (g guest) attempt(ctx context.Context, accelerator, name string) outcome {
 	o.err = func() error {
 		init, root := initScript, g.store.path("scratch.ext4")
 		if g.systemd {
-			init, root = systemdScript, g.store.path(systemdImage)
+			init, root = systemdScript, g.store.path(g.install.image())
 		}
 		initramfs, err := makeInitramfs(g.store.root(), g.kernel, init)
 		if err != nil {
@@ -151,7 +157,7 @@ func (g guest) attempt(ctx context.Context, accelerator, name string) outcome {
 			return err
 		}
 		m := machine{
-			store: g.store, image: g.kernel.image(), initramfs: initramfs, accelerator: accelerator, dir: dir,
+			store: g.store, image: g.kernel.image(), initramfs: initramfs, accelerator: accelerator, memory: g.memory, dir: dir,
 			append: fmt.Sprintf("GUEST=%s LIMIT=%d", g.kernel.version, int((g.limit - closing).Seconds())),
 			disks: []disk{
 				{g.payload.tar, ",readonly=on"},

@@ -44,6 +44,8 @@ type options struct {
 	results  string
 	verbose  bool
 	systemd  bool // the guest's PID 1 is systemd
+	install  debian
+	memory   int // MiB
 	setup    bool
 	table    string   // the choice of the table to run; empty: packages
 	rows     []string // the places of it; none: all
@@ -72,6 +74,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.results, "results", "", "`directory` for what the tests write to $RESULTS")
 	flags.BoolVar(&o.verbose, "v", false, "show all output")
 	flags.BoolVar(&o.systemd, "systemd", false, "boot Debian 12 with systemd; setting that up takes root")
+	install := flags.String("install", "", "Debian `packages` that are there besides, with -systemd")
+	flags.IntVar(&o.memory, "memory", usualMemory, "`MiB` of memory that a guest has")
 	flags.BoolVar(&o.setup, "setup", false, "fetch QEMU and the kernels afresh; without packages, do no more")
 	flags.StringVar(&o.table, "table", "", "test the rows of the table of places: the `choice` quick or all")
 	flags.Func("row", "test only the row of this `place` in the table; may be repeated", func(s string) error {
@@ -82,7 +86,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	o.kernels = strings.FieldsFunc(*kernels, func(r rune) bool { return r == ',' || r == ' ' })
+	o.kernels, o.install = words(*kernels), words(*install)
+	slices.Sort(o.install)
 	o.packages = flags.Args()
 	if i := slices.Index(o.packages, "--"); i >= 0 {
 		o.packages, o.args = o.packages[:i], o.packages[i+1:]
@@ -95,6 +100,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	switch {
 	case len(o.kernels) == 0 && (o.table == "" || named):
 		return o, errors.New("no kernel named")
+	case len(o.install) > 0 && !o.systemd:
+		return o, errors.New("-install needs -systemd: other guests have no Debian")
 	case o.table != "" && len(o.packages) > 0:
 		return o, errors.New("-table has packages of its own: name none")
 	case o.table == "" && (len(o.rows) > 0 || o.docs != ""):
@@ -105,6 +112,19 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("-jobs %d: must be at least 1", o.jobs)
 	}
 	return o, nil
+}
+
+// debians are those that the guests need.
+func (o *options) debians() []debian {
+	if !o.systemd {
+		return nil
+	}
+	return []debian{o.install}
+}
+
+// words are those of a list with commas or blanks.
+func words(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func defaultCache() string {
@@ -126,7 +146,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if o.table != "" {
 		return runTable(ctx, o, stdout, stderr)
 	}
-	store, err := openCache(ctx, o.cache, o.kernels, o.systemd, o.setup, stderr)
+	store, err := openCache(ctx, o.cache, o.kernels, o.debians(), o.setup, stderr)
 	if err != nil {
 		return fmt.Errorf("set up in %s: %w", o.cache, err)
 	}
@@ -171,7 +191,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			defer func() { <-slots }()
 			g := guest{
 				store: store, kernel: k, accelerator: hardware, payload: load,
-				systemd: o.systemd, limit: o.limit, dir: filepath.Join(work.path, version),
+				systemd: o.systemd, install: o.install, memory: o.memory, limit: o.limit, dir: filepath.Join(work.path, version),
 			}
 			outcome := g.run(ctx)
 			if o.results != "" {

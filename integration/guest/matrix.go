@@ -37,8 +37,8 @@ func runTable(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	results := newResults(rows)
 
 	var here, guests []order
-	systemd := false
 	var kernels []string
+	var debians []debian
 	for i, r := range rows {
 		ready := order{row: r}
 		if ready.options, err = parseOptions(slices.Concat(r.flags, r.tests), stderr); err != nil {
@@ -61,7 +61,7 @@ func runTable(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		}
 		guests = append(guests, ready)
 		kernels = append(kernels, r.kernels...)
-		systemd = systemd || ready.options.systemd
+		debians = append(debians, ready.options.debians()...)
 	}
 
 	// The tests of this machine have it for themselves: guests take all it has.
@@ -69,7 +69,7 @@ func runTable(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		results.add(r.place, printer.here(ctx, r), host)
 	}
 	if len(guests) > 0 {
-		store, err := openCache(ctx, o.cache, kernels, systemd, o.setup, stderr)
+		store, err := openCache(ctx, o.cache, kernels, debians, o.setup, stderr)
 		if err != nil {
 			return fmt.Errorf("set up in %s: %w", o.cache, err)
 		}
@@ -116,7 +116,7 @@ func runGuests(ctx context.Context, o options, store *cache, orders []order, wor
 				defer func() { <-slots }()
 				g := guest{
 					store: store, kernel: k, accelerator: hardware, payload: r.load,
-					systemd: r.options.systemd, limit: r.options.limit, dir: filepath.Join(filepath.Dir(r.load.tar), version),
+					systemd: r.options.systemd, install: r.options.install, memory: r.options.memory, limit: r.options.limit, dir: filepath.Join(filepath.Dir(r.load.tar), version),
 				}
 				outcome := g.run(ctx)
 				if o.results != "" {
