@@ -125,7 +125,7 @@ func TestUpgradesCostNothing(t *testing.T) {
 	}
 }
 
-func touchFile(t *testing.T, path string) {
+func touchFile(t testing.TB, path string) {
 	t.Helper()
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -52,6 +52,8 @@
 // its definition changes, disk.go what it waits for on disk, unstored.go what becomes of a run
 // whose number does not come there, view.go what others see, fault.go what becomes of a panic.
 //
+// standsfor.go has the daemon end with one process.
+//
 // What begins by itself: alarm.go by the schedule, attempt.go by the restart policy, boot.go
 // with the daemon; gate.go says how much of that at once. needs.go has a process wait for what
 // it needs, ordering.go knows who needs whom, and turn.go has several done in that order.

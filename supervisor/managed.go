@@ -45,6 +45,10 @@ type managed struct {
 	since map[string]uint64 // the last run of what it needs when that was asked to start: a later one counts
 	asked map[string]bool   // what it needs was asked to start, and has not done so yet
 
+	past    uint64 // a run that was over before this keeper began; 0: none is known
+	ran     bool   // a later one has ended
+	endTold bool   // that the daemon is to end with this process was told
+
 	waiting  []request
 	startErr error // why the last start failed
 	unstored error // why the last start that was asked for never was: it could not be stored; nil: it could
@@ -168,6 +172,7 @@ func (p *managed) handle(e lifecycle.Event) {
 	for _, a := range actions {
 		p.carryOut(a)
 	}
+	p.endsDaemon(e)
 }
 
 func (p *managed) carryOut(a lifecycle.Action) {

@@ -45,6 +45,12 @@ type Config struct {
 	Upgrade func(ctx context.Context, number uint64) (process.Upgrade, error)
 	Log     *log.Logger
 
+	// StandsFor is the process with which the daemon ends, when that has ended for good: End
+	// is called with its exit code then, and at the latest when it ends with the daemon. End
+	// must not wait. Empty: there is none.
+	StandsFor string
+	End       func(code int)
+
 	// Reached, if it is not nil, is called at each Point, by the goroutine that came there.
 	Reached func(Point)
 }
@@ -63,6 +69,9 @@ type Supervisor struct {
 	upgrade func(context.Context, uint64) (process.Upgrade, error)
 	log     *log.Logger
 	reached func(Point)
+
+	standsFor string
+	endWith   func(code int)
 
 	store *store.Store
 	watch *cgroup.Watch
@@ -98,6 +107,7 @@ func Open(c Config) (*Supervisor, error) {
 	s := &Supervisor{
 		state: c.State, runtime: c.Runtime, groups: c.Groups, keeper: c.Keeper, proc: c.Proc,
 		dir: c.Dir, environ: c.Environ, doctor: c.Doctor, upgrade: c.Upgrade, log: c.Log, reached: c.Reached,
+		standsFor: c.StandsFor, endWith: c.End,
 		definitions: c.Folder, applying: make(chan struct{}, 1),
 		tails:    &tails{limit: tailTotal},
 		closing:  make(chan struct{}),

@@ -117,6 +117,7 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 	if k := tails[name]; out.tail != nil && k.Run == kept.Target.Run {
 		out.tail.resume(k)
 	}
+	p.ran = kept.Origin == s.origin && kept.Last != nil && kept.Last.Number == kept.Target.Run
 	id := keeper.RunID{Name: name, Run: kept.Target.Run}
 	switch {
 	case id.Run > kept.Never && (kept.Last == nil || kept.Last.Number < id.Run):
@@ -163,6 +164,9 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 		return false
 	}
 	p.runs[id.Run] = r
+	if empty, err := run.IsEmpty(found.Group); held == nil && err == nil && empty {
+		p.past = id.Run
+	}
 	phase := lifecycle.Running
 	if r.Ends() {
 		phase = lifecycle.Stopping

@@ -377,7 +377,7 @@ func TestWaitingForTheEndHasTheRunsCode(t *testing.T) {
 		{append(base, "start", "web", "nobody", "-wait"), "no process 'nobody'"},
 		{[]string{"-socket", t.TempDir() + "/none", "-secret", secret, "start", "web", "-wait"}, "start processmanager"},
 	} {
-		if code, _, stderr := pmclient(t, c.args...); code != exitOurFault || !strings.Contains(stderr, c.want) {
+		if code, _, stderr := pmclient(t, c.args...); code != process.ExitOurFault || !strings.Contains(stderr, c.want) {
 			t.Errorf("%q: code %d, %s", c.args, code, stderr)
 		}
 	}

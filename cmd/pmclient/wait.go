@@ -8,13 +8,6 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
-// Exit codes of who waits for the end of a run, beside those of the run.
-const (
-	exitTimeOver = 124
-	exitOurFault = 125
-	exitSignal   = 128 // and the signal
-)
-
 // joinWait has "-wait ready" be one word: package flag knows no flag whose value may be left
 // away. A process that has such a name stands before it.
 func joinWait(v *verbs.Verb, args []string) []string {
@@ -44,31 +37,17 @@ func runCode(list []process.Outcome, failed error) error {
 	code := 0
 	for _, o := range list {
 		if o.Err != nil {
-			code = max(code, exitOurFault)
+			code = max(code, process.ExitOurFault)
 		} else {
-			code = max(code, codeOf(o.Status.Ended()))
+			ended := o.Status.Ended()
+			code = max(code, ended.Code())
 		}
 	}
 	switch {
 	case failed != nil:
-		return fmt.Errorf("%w%w", coded(max(code, exitOurFault)), failed)
+		return fmt.Errorf("%w%w", coded(max(code, process.ExitOurFault)), failed)
 	case code != 0:
 		return coded(code)
 	}
 	return nil
-}
-
-// codeOf is the exit code of who has waited for a run.
-func codeOf(r process.Run) int {
-	switch {
-	case r.Cause == process.CauseDeadline:
-		return exitTimeOver
-	case r.Signal != 0:
-		return exitSignal + int(r.Signal)
-	case r.ExitCode == nil:
-		return exitOurFault
-	case *r.ExitCode == 0 && (r.Cause == process.CauseStart || r.Cause == process.CauseUnhealthy || r.Cause == process.CauseOOM):
-		return exitOurFault // it was no success
-	}
-	return *r.ExitCode
 }

@@ -5,7 +5,7 @@
 //
 // It runs until SIGTERM or SIGINT, then ends every process in an orderly way; a
 // second signal kills at once. Exit codes: 0 done, 1 it could not start or was
-// killed, 2 usage.
+// killed, 2 usage; with -exit-with that of a process.
 package main
 
 import (
@@ -87,6 +87,12 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	case errors.Is(err, errHandedOver):
 		return 1
 	}
+	if ended, ok := errors.AsType[*keeper.EndedError](err); ok {
+		if err != error(ended) { // something could not be cleaned up
+			logger.Print(err)
+		}
+		return ended.Code
+	}
 	logger.Print(err)
 	return 1
 }
@@ -118,7 +124,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 	if o.check {
 		return check(o, os.Stdout, lineedit.Columns(os.Stdout))
 	}
-	signals := keeper.Listen() // to the very end: what was begun is cleaned up
+	signals := keeper.Listen(o.exitWith != "") // to the very end: what was begun is cleaned up
 	place, err := openPlace(o, logger)
 	if errors.Is(err, cgroup.ErrNoHierarchy) || errors.Is(err, cgroup.ErrReadOnly) {
 		check(o, stderr, lineedit.Columns(os.Stderr)) // says more, and what to do
@@ -224,6 +230,7 @@ type options struct {
 	secretFile  string
 	allowRemote bool
 	idle        time.Duration // as telnet.Server has it
+	exitWith    string        // a process; empty: the daemon ends when it is told to
 	resetStore  bool
 	check       bool
 	unitStopped bool
@@ -251,6 +258,10 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 			o.idle = telnet.NoIdle
 		}
 		return nil
+	})
+	f.Func("exit-with", "end all processes in order when the one of this `NAME` has ended for good, and exit with its code: for the first process of a container", func(name string) error {
+		o.exitWith = name
+		return process.ValidateName(name)
 	})
 	f.BoolVar(&o.check, "check", false, "examine this host for a daemon with these flags, print what was found, and end")
 	f.BoolVar(&o.unitStopped, "unit-stopped", false, "for ExecStopPost= of a systemd unit: if the unit is stopped for good, end what a daemon that was killed has left")

@@ -42,6 +42,7 @@ type place struct {
 	secret     []byte
 	secretFile string // made by us; empty if not
 	idle       time.Duration
+	standsFor  string     // the process with which the daemon ends; empty: none
 	listeners  []*os.File // the Unix socket first
 	socketFile fileID     // of that; zero: there is none of ours
 	handed     bool       // that is systemd's
@@ -135,7 +136,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	p = &place{places: o.places, idle: o.idle, handed: handed != nil}
+	p = &place{places: o.places, idle: o.idle, standsFor: o.exitWith, handed: handed != nil}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.leave(false))
@@ -345,7 +346,10 @@ func (p *place) end(err error) error {
 		return nil
 	}
 	_, failed := errors.AsType[*keeper.FailedError](err) // trees of an earlier daemon live on
-	return errors.Join(err, p.leave(!failed))
+	if left := p.leave(!failed); left != nil {
+		err = errors.Join(err, left)
+	}
+	return err
 }
 
 // leave gives back what was taken, in the reverse order. What a failed start has made

@@ -56,7 +56,7 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 		return err
 	}
 	p := &place{
-		host: h.Keeper.Host, handed: h.Keeper.Handed, places: h.places, secret: h.Secret, secretFile: h.Keeper.SecretFile,
+		host: h.Keeper.Host, handed: h.Keeper.Handed, places: h.places, standsFor: h.StandsFor, secret: h.Secret, secretFile: h.Keeper.SecretFile,
 		listeners: c.Listeners, locks: c.Locks,
 		groups: &groups{
 			hierarchy: hierarchy, origin: h.Keeper.Origin, madeRoot: h.Keeper.MadeRoot,
@@ -111,6 +111,7 @@ func openAt(files []*os.File, path string) *os.File {
 func (p *place) keep(ctx context.Context, c keeper.Config, logger *log.Logger, flush func()) error {
 	renewed, unguard := p.guard(logger)
 	defer unguard()
+	c.Passes = p.standsFor
 	c.Args, c.Log, c.Flush, c.Renewed = []string{workerArg}, logger.Printf, flush, renewed
 	if p.groups.unit != "" { // what it starts need not be where it is
 		dir, err := p.groups.daemon().Dir()

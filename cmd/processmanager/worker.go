@@ -38,6 +38,8 @@ type hello struct {
 	Secret []byte
 	Idle   time.Duration // as telnet.Server has it
 	Keeper takeover
+
+	StandsFor string `json:",omitempty"` // the process with which the daemon ends
 }
 
 // definitions is the folder of definitions. A keeper of a former version does not know it.
@@ -51,7 +53,7 @@ func (p *place) hello() ([]byte, error) {
 	if err := checkText(dir); err != nil {
 		return nil, err
 	}
-	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret, Idle: p.idle, Keeper: p.takeover()})
+	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret, Idle: p.idle, Keeper: p.takeover(), StandsFor: p.standsFor})
 }
 
 // work is the worker: the supervisor and the wire. When the keeper dies it ends
@@ -248,7 +250,11 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supe
 				Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, State: h.State, Runtime: h.Runtime, Socket: h.Socket, Listen: h.Listen,
 			})
 		},
-		Log:     logger,
+		Log: logger,
+
+		StandsFor: h.StandsFor,
+		End:       func(code int) { link.End(code) }, // a keeper that is gone has ended all
+
 		Reached: crasher(),
 	})
 	if err != nil {

@@ -26,6 +26,7 @@
 //	   │  ── LISTEN ──────────────────────▶      │   a socket that takes the place of one
 //	   │  ── ASK ─────────────────────────▶      │   for the host's watchdog
 //	   │  ◀──────────────────────── WELL ──      │   + one line of what there is
+//	   │  ◀───────────────────────── END ──      │   all is to end, and how the keeper exits
 //	   │  ── SHUTDOWN ────────────────────▶    exit 0
 //
 // # Promises
@@ -55,13 +56,18 @@
 //
 // # The end
 //
-// SIGTERM and SIGINT end all trees. Where the service manager stops the keeper only to start
+// SIGTERM and SIGINT end all trees, as does END of a worker, whose exit code the keeper's caller
+// is given. Where the service manager stops the keeper only to start
 // it again (Host.Stays), SIGTERM ends the keeper and its worker, and trees live on as if both
 // had been killed: the next keeper takes them over.
 //
+// Where the keeper stands for one process (Passes), as the first process of a container does,
+// the leader of that is sent what else it gets: SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM and
+// SIGWINCH.
+//
 // # Upgrades
 //
-// UPGRADE from the worker, or SIGHUP, brings in the program that is now on disk.
+// UPGRADE from the worker, or SIGHUP that is not passed on, brings in the program that is now on disk.
 // Until its worker is ready each failure leads back to the old program:
 //
 //  1. The new file is opened and run with CheckArg, for at most 5 s. The old worker

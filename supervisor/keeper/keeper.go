@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,10 @@ type Config struct {
 	// Renewed tells the indices of Listeners whose descriptor has come to be another
 	// socket, because somebody deleted the file of the former one. Nil: there are none.
 	Renewed <-chan int
+
+	// Passes is the name of the process that the keeper stands for, and is passed the
+	// signals that mean nothing to the keeper; empty: there is none.
+	Passes string
 
 	// Signals is what Listen gave, if the caller listens from before Run until after
 	// it; nil: Run listens by itself.
@@ -75,6 +80,12 @@ var ErrKilled = errors.New("killed by a second signal before shutdown was done")
 // ErrLingers is what Run returns after a shutdown whose worker SIGKILL does not end.
 var ErrLingers = errors.New("shutdown is done, but the worker cannot end: its disk hangs, perhaps; until it has ended no other daemon can use the store")
 
+// EndedError is what Run returns after the end of all there was where a worker has given an
+// exit code for that, other than 0.
+type EndedError struct{ Code int }
+
+func (e *EndedError) Error() string { return fmt.Sprintf("ended with exit code %d", e.Code) }
+
 // FailedError is the text with which a worker said that it can't do its job.
 type FailedError struct{ Text string }
 
@@ -101,6 +112,7 @@ type keeper struct {
 	failures int     // deaths in a row before READY
 	proven   bool    // a worker was ready once
 	shutdown bool
+	code     int       // for Run's caller, from END
 	deciding bool      // Host.Stays is being asked
 	leaving  bool      // trees are left to the next keeper
 	asked    os.Signal // the first for it
@@ -116,7 +128,8 @@ type keeper struct {
 // child of this process, and takes SIGTERM, SIGINT, SIGHUP and SIGCHLD: call it once, in a
 // process that does nothing else, after proc.Prepare.
 //
-// SIGTERM or SIGINT starts the shutdown, as does the end of ctx; a second signal
+// SIGTERM or SIGINT starts the shutdown, as do the end of ctx and a worker's Link.End, of which
+// an *EndedError tells; a second signal
 // kills the worker at once and gives ErrKilled. Where Host.Stays says so, SIGTERM ends the
 // keeper and its worker alone, and gives ErrLeft. SIGHUP begins an upgrade. A *FailedError
 // is what a worker said that gave up before any was ready. Other errors say that
@@ -193,7 +206,7 @@ func (k *keeper) loop(ctx context.Context) error {
 	signal.Notify(children, unix.SIGCHLD)
 	defer signal.Stop(children)
 	if k.signals == nil {
-		k.signals = Listen()
+		k.signals = Listen(k.Passes != "")
 		defer signal.Stop(k.signals)
 	}
 
@@ -259,6 +272,10 @@ func (k *keeper) loop(ctx context.Context) error {
 		case <-children:
 			k.reap(restart)
 		case s := <-k.signals:
+			if k.Passes != "" && slices.Contains(passed, s) {
+				k.pass(s)
+				continue
+			}
 			if s == unix.SIGHUP {
 				k.beginUpgrade(nil)
 				continue
@@ -338,6 +355,14 @@ func (k *keeper) handle(p packet) {
 			k.worker.asked = false
 			if k.Host.Answered != nil {
 				k.Host.Answered(text)
+			}
+		}
+	case kindEnd:
+		code := d.uint()
+		if err = d.end(); err == nil {
+			k.code = int(code)
+			if !k.ending() {
+				k.beginShutdown(nil) // there is a worker
 			}
 		}
 	case kindFailed:

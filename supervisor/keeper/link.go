@@ -188,6 +188,14 @@ func (l *Link) Well(text string) error {
 	return l.send(packet{kind: kindWell, body: e})
 }
 
+// End asks for the end of all there is, as if the keeper had been sent SIGTERM, and gives the
+// exit code of that. The last one counts.
+func (l *Link) End(code int) error {
+	var e encoder
+	e.uint(uint64(code))
+	return l.send(packet{kind: kindEnd, body: e})
+}
+
 // Upgrade asks for the program that is now on disk. The error says why it is not even
 // tried, as a *RefusedError, and then nothing has changed. Otherwise HandOver is
 // closed, and a later worker's Hello tells how the upgrade of that number went.

@@ -38,11 +38,14 @@ const (
 	kindListen   // index of a listener; the one that takes its place
 	kindHelped   // serial, how its start went, its exit
 	kindAsk      // how the worker is
+
+	// From the worker. The numbers of those above stay as they are.
+	kindEnd // exit code
 )
 
 func (k kind) String() string {
 	names := [...]string{"0", "SPAWN", "DROP", "KILL", "READY", "FAILED", "UPGRADE", "KEEP", "HELP", "WELL",
-		"HELLO", "HELD", "SPAWNED", "EXITED", "SHUTDOWN", "REFUSED", "HANDOVER", "LISTEN", "HELPED", "ASK"}
+		"HELLO", "HELD", "SPAWNED", "EXITED", "SHUTDOWN", "REFUSED", "HANDOVER", "LISTEN", "HELPED", "ASK", "END"}
 	if int(k) < len(names) {
 		return names[k]
 	}

@@ -30,6 +30,7 @@ type state struct {
 	Runs      []runState
 	Upgrade   Upgrade
 	Shutdown  bool
+	Code      int `json:",omitempty"`
 }
 
 type runState struct {
@@ -54,14 +55,18 @@ type failedState struct {
 //
 // Until the other program listens, for a few milliseconds, a SIGTERM ends the keeper as
 // SIGKILL does, and trees live on: Go unblocks it before it has a handler, whatever mask
-// an exec hands down. A SIGHUP does nothing: it could not begin a second upgrade anyway.
+// an exec hands down. A SIGHUP does nothing: it could not begin a second upgrade anyway. What is
+// to be passed on is lost meanwhile.
 func (k *keeper) become(u *upgrade) error {
 	deliver() // what is on its way now would be lost by Ignore
 	signal.Ignore(unix.SIGHUP)
-	defer k.listen()
+	if k.Passes != "" {
+		signal.Ignore(passed...)
+	}
+	defer listen(k.signals, k.Passes != "")
 	s := state{
 		Path: []byte(k.Path), Hello: k.Hello, Exe: int(k.program.exe.Fd()),
-		Upgrade: k.last, Shutdown: k.shutdown,
+		Upgrade: k.last, Shutdown: k.shutdown, Code: k.code,
 	}
 	exe := k.program.exe
 	if u != nil {
@@ -230,7 +235,7 @@ func (fd preader) ReadAt(p []byte, off int64) (int, error) {
 
 // resume takes up what the former program of this process knew.
 func (k *keeper) resume(s *state) {
-	k.last, k.shutdown, k.proven = s.Upgrade, s.Shutdown, true
+	k.last, k.shutdown, k.code, k.proven = s.Upgrade, s.Shutdown, s.Code, true
 	for i := range s.Runs {
 		r := s.Runs[i].run()
 		k.runs[r.RunID] = r

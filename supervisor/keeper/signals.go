@@ -11,19 +11,41 @@ import (
 // wanted are the signals that mean something to a keeper, besides SIGCHLD.
 var wanted = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}
 
+// passed are the signals that are another process's where the keeper stands for that.
+var passed = []os.Signal{unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGWINCH}
+
 // sameSignal is within which a signal is the one before, told again: timeout(1), sudo
 // and others send what they get to the process and to its group. A busy machine can
 // take its time between the two; a person takes longer.
 const sameSignal = 100 * time.Millisecond
 
-// Listen begins to take the signals that mean something to a keeper.
-func Listen() chan os.Signal {
+// Listen begins to take the signals that mean something to a keeper, and those that are to be
+// passed on if it stands for another process.
+func Listen(passes bool) chan os.Signal {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, wanted...)
+	listen(signals, passes)
 	return signals
 }
 
-func (k *keeper) listen() { signal.Notify(k.signals, wanted...) }
+func listen(signals chan os.Signal, passes bool) {
+	signal.Notify(signals, wanted...)
+	if passes {
+		signal.Notify(signals, passed...)
+	}
+}
+
+// pass sends a signal to the leader of the process that the keeper stands for.
+func (k *keeper) pass(s os.Signal) {
+	sent := false
+	for pid, r := range k.leaders {
+		if r.Name == k.Passes && r.starting == nil { // else it is not that program yet
+			sent = unix.Kill(pid, s.(unix.Signal)) == nil || sent
+		}
+	}
+	if !sent {
+		k.Log("%s is passed on to nobody: %s has no main process that this daemon has started", unix.SignalName(s.(unix.Signal)), k.Passes)
+	}
+}
 
 // deliver waits until each signal that this process has taken is in the channel of
 // Listen, which is one of those that take SIGTERM.

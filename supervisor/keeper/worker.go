@@ -210,6 +210,9 @@ func (k *keeper) bury(w *worker) (done bool, err error) {
 	case k.leaving:
 		return true, ErrLeft
 	case k.shutdown && w.failed == "" && w.exit.Code == 0 && w.exit.Signal == 0:
+		if k.code != 0 {
+			return true, &EndedError{k.code}
+		}
 		return true, nil
 	case w.trial && !w.ready:
 		k.endUpgrade(fmt.Errorf("the worker of the new program was not ready: %s", w.end()))
