@@ -207,6 +207,7 @@ func (p *managed) carryOut(a lifecycle.Action) {
 		p.disk.dirty = true
 	case lifecycle.Hold:
 		p.tell(process.Event{Kind: process.EventWaiting, Error: p.waitsText()})
+		p.inbox.put(p.checkNeeds) // that it will not come may be known since before it waited
 	case lifecycle.Spawn:
 		p.spawn(a.Run)
 	case lifecycle.EndRun:

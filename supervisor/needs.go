@@ -24,8 +24,8 @@ func (p *managed) wants() (list []process.Awaited) {
 	return list
 }
 
-// met reports whether a need is. What ran before it was asked for does not count: since is
-// the number of that run.
+// met reports whether a need is. Where it need not have completed, what ran before it was
+// asked for does not count: since is the number of that run.
 func met(need process.Need, v *view, since uint64) bool {
 	switch {
 	case v == nil:
@@ -34,7 +34,7 @@ func met(need process.Need, v *view, since uint64) bool {
 		return true
 	}
 	// A job may be over before anybody has seen it run.
-	return v.succeeded() && v.last.Number > since
+	return v.succeeded() && (need.Completed || v.last.Number > since)
 }
 
 // succeeded reports whether nothing runs, and the last run did what it was to do.

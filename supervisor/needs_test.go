@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -193,6 +195,56 @@ func TestWhoWaitsForOneThatWaitsInVainIsTold(t *testing.T) {
 	w.until(t, "front", func(s process.Status) bool { return len(s.WaitsFor) == 1 && s.WaitsFor[0].Error == "" })
 	w.endRun(t, "db", 0)
 	w.until(t, "front", in(process.Running))
+}
+
+// What it needs may be lost while its former run is still ending.
+func TestARestartThatComesToWaitInVainIsTold(t *testing.T) {
+	w := newCalmWorld(t)
+	web := behind("web", "db")
+	web.StopSignal, web.StopTimeout = process.Signal(unix.SIGUSR1), new(time.Minute) // nobody hears that
+	w.atRest(t, spec("db"), web)
+	w.do(t, process.StartAgain{}, "web")
+	w.do(t, process.Stop{}, "db")
+	restarted := make(chan error, 1)
+	go func() {
+		list, err := w.s.Do(context.Background(), process.Selection{"web"}, process.Restart{})
+		restarted <- errors.Join(err, list[0].Err)
+	}()
+	w.until(t, "db", func(s process.Status) bool { return s.State == process.Running && s.Number == 2 })
+	w.do(t, process.Stop{}, "db")
+	w.until(t, "web", in(process.Stopping))
+	w.endRun(t, "web", 0)
+	select {
+	case err := <-restarted:
+		if !errors.Is(err, process.ErrNeeds) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("nobody was told")
+	}
+}
+
+// A job that has succeeded is there, whatever was needed of it before.
+func TestAJobThatHasSucceededCountsWhenItComesToBeNeeded(t *testing.T) {
+	w := newCalmWorld(t)
+	w.atRest(t, spec("x"), spec("db"), behind("web", "db"))
+	w.do(t, process.StartAgain{}, "db")
+	w.endRun(t, "db", 0)
+	w.until(t, "db", in(process.Completed))
+	w.do(t, process.Set{Settings: []process.Setting{{Field: "needs", Value: "x:completed"}}}, "db")
+	started := make(chan error, 1)
+	go func() {
+		list, err := w.s.Do(context.Background(), process.Selection{"web"}, process.StartAgain{})
+		started <- errors.Join(err, list[0].Err)
+	}()
+	w.until(t, "x", in(process.Running))
+	w.until(t, "db", in(process.Waiting))
+	w.endRun(t, "x", 3)
+	if err := <-started; !errors.Is(err, process.ErrNeeds) {
+		t.Errorf("got %v", err)
+	}
+	w.do(t, process.Set{Settings: []process.Setting{{Field: "needs", Value: "db:completed"}}}, "web")
+	w.until(t, "web", in(process.Running))
 }
 
 func TestWhatWaitsCanBeStoppedDeletedAndChanged(t *testing.T) {
