@@ -51,6 +51,8 @@ var mayImport = map[string]string{
 	"supervisor/keeper":    "proc golang.org/x/sys",
 	"supervisor/client":    "heroscript heroscript/verbs supervisor/private supervisor/process telnet telnet/screen",
 
+	"supervisor/config": "heroscript/verbs supervisor/client supervisor/private supervisor/process telnet telnet/screen",
+
 	"supervisor/definitions": "heroscript heroscript/verbs supervisor/private supervisor/process",
 
 	"cmd/pmclient":       anything,

@@ -68,25 +68,31 @@ func TestReadmeNamesEveryJSONField(t *testing.T) {
 	}
 }
 
-// readmeTables is what stands between backquotes in the README's tables, and, as a
-// flag's value is not part of its name, its first word.
+// readmeTables is what stands between backquotes in the tables of the README and of the
+// documents that it leads to, and, as a flag's value is not part of its name, its first word.
 func readmeTables(t *testing.T) map[string]bool {
 	t.Helper()
-	readme, err := os.ReadFile("../README.md")
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("the source tree is not here")
-	}
+	docs, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]bool{}
-	for line := range strings.Lines(string(readme)) {
-		if !strings.HasPrefix(line, "|") {
-			continue
+	for _, path := range append(docs, "../README.md") {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			t.Skip("the source tree is not here")
 		}
-		for _, quoted := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(line, -1) {
-			word, _, _ := strings.Cut(quoted[1], " ")
-			found[word] = true
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if !strings.HasPrefix(line, "|") {
+				continue
+			}
+			for _, quoted := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(line, -1) {
+				word, _, _ := strings.Cut(quoted[1], " ")
+				found[word] = true
+			}
 		}
 	}
 	return found

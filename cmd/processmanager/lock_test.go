@@ -211,8 +211,8 @@ func TestAStoreThatOthersHaveLockedIsReplaced(t *testing.T) {
 	}
 	os.Chmod(path, 0o644)
 	holdAs(t, nobody, path)
-	o := options{places: places{State: dir}}
-	if err := o.prepareStore(log.New(io.Discard, "", 0)); err != nil {
+	o := options{Places: places{State: dir}}
+	if err := prepareStore(&o, log.New(io.Discard, "", 0)); err != nil {
 		t.Fatal(err)
 	}
 	is, err := os.ReadFile(path)
@@ -228,7 +228,7 @@ func TestAStoreThatOthersHaveLockedIsReplaced(t *testing.T) {
 func TestLocksOfOthersOnGroupsDoNotMatter(t *testing.T) {
 	forgetSecrets(t)
 	quiet := log.New(io.Discard, "", 0)
-	o := options{places: places{State: t.TempDir(), Cgroup: ground(t)}, secret: "x"}
+	o := options{Places: places{State: t.TempDir(), Cgroup: ground(t)}, Secret: "x"}
 	p, err := openPlace(o, quiet)
 	if err != nil {
 		t.Fatal(err)
@@ -260,7 +260,7 @@ func TestLocksOfOthersOnGroupsDoNotMatter(t *testing.T) {
 func TestADaemonOfAFormerVersionIsFound(t *testing.T) {
 	forgetSecrets(t)
 	quiet := log.New(io.Discard, "", 0)
-	o := options{places: places{State: t.TempDir(), Cgroup: ground(t)}, secret: "x"}
+	o := options{Places: places{State: t.TempDir(), Cgroup: ground(t)}, Secret: "x"}
 	p, err := openPlace(o, quiet)
 	if err != nil {
 		t.Fatal(err)
@@ -294,10 +294,10 @@ func TestAStartThatFailsLeavesNoGroup(t *testing.T) {
 	quiet := log.New(io.Discard, "", 0)
 	root := ground(t)
 	for what, o := range map[string]options{
-		"the group":      {places: places{Cgroup: root + "/" + strings.Repeat("x", unix.PathMax)}},
-		"the socket":     {places: places{Cgroup: root, Socket: "/" + strings.Repeat("x", 200)}},
-		"the secret":     {places: places{Cgroup: root}, secretFile: "/none"},
-		"the TCP socket": {places: places{Cgroup: root, Listen: "nowhere"}, secret: "x"},
+		"the group":      {Places: places{Cgroup: root + "/" + strings.Repeat("x", unix.PathMax)}},
+		"the socket":     {Places: places{Cgroup: root, Socket: "/" + strings.Repeat("x", 200)}},
+		"the secret":     {Places: places{Cgroup: root}, SecretFile: "/none"},
+		"the TCP socket": {Places: places{Cgroup: root, Listen: "nowhere"}, Secret: "x"},
 	} {
 		o.State = t.TempDir()
 		if _, err := openPlace(o, quiet); err == nil {
@@ -317,7 +317,7 @@ func TestAStartThatFailsLeavesNoGroup(t *testing.T) {
 func TestAStartThatFailsLeavesTheGroupsOfAnEarlierDaemon(t *testing.T) {
 	forgetSecrets(t)
 	quiet := log.New(io.Discard, "", 0)
-	o := options{places: places{State: t.TempDir(), Cgroup: ground(t)}, secret: "x"}
+	o := options{Places: places{State: t.TempDir(), Cgroup: ground(t)}, Secret: "x"}
 	p, err := openPlace(o, quiet)
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
-	"time"
 	_ "time/tzdata" // a host without zone data knows the zones of schedules all the same; its own come first
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
@@ -28,13 +27,13 @@ import (
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/supervisor/config"
 	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/store"
 	"github.com/freeflowuniverse/processmanager/supervisor/systemd"
 	"github.com/freeflowuniverse/processmanager/supervisor/version"
-	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
@@ -100,31 +99,36 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 // keep is the keeper: it finds and locks the places where the daemon works, and
 // looks after the worker until that has ended everything.
 func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writer, flush func()) (err error) {
-	o, err := parseOptions(args, stderr)
-	if err != nil {
+	told, err := parseOptions(args, stderr)
+	if err != nil && (told == nil || !told.UnitStopped) { // whatever the file says, a unit that is stopped leaves nobody
 		return err
 	}
-	if o.version {
+	o := told.Options
+	if o.Version {
 		return version.Write(os.Stdout, "processmanager", "/proc")
 	}
-	if o.secretFile != "" && o.secret == "" && !o.check && !o.unitStopped { // it may be a descriptor that is closed now
-		secret, err := client.GivenSecret(o.secretFile)
+	if o.SecretFile != "" && o.Secret == "" && !o.Check && !o.UnitStopped { // it may be a descriptor that is closed now
+		secret, err := client.GivenSecret(o.SecretFile)
 		if err != nil {
 			return err
 		}
-		o.secret = string(secret)
+		o.Secret = string(secret)
 	}
 	if err := errors.Join(proc.CloseInherited(proc.Sockets(os.Getenv)...), proc.Prepare()); err != nil {
 		return err
 	}
 	debug.SetGCPercent(50) // it is small, and stays there all the time
-	if o.unitStopped {
+	if o.UnitStopped {
 		return unitStopped(o)
 	}
-	if o.check {
+	if o.Check {
+		if err := told.Write(os.Stdout); err != nil {
+			return err
+		}
+		fmt.Println()
 		return check(o, os.Stdout, lineedit.Columns(os.Stdout))
 	}
-	signals := keeper.Listen(o.exitWith != "") // to the very end: what was begun is cleaned up
+	signals := keeper.Listen(o.ExitWith != "") // to the very end: what was begun is cleaned up
 	place, err := openPlace(o, logger)
 	if errors.Is(err, cgroup.ErrNoHierarchy) || errors.Is(err, cgroup.ErrReadOnly) {
 		check(o, stderr, lineedit.Columns(os.Stderr)) // says more, and what to do
@@ -192,7 +196,7 @@ func ownPath(arg0 string) (string, error) {
 // check examines the host without a daemon, and says so to w, folded at width. A
 // problem is an error.
 func check(o options, w io.Writer, width int) error {
-	if err := o.defaults(); err != nil {
+	if err := o.Fill(); err != nil {
 		return err
 	}
 	root := o.Cgroup
@@ -209,7 +213,7 @@ func check(o options, w io.Writer, width int) error {
 		}
 	}
 	if o.Listen != "" {
-		_, err := resolveTCP(o.Listen, o.allowRemote)
+		_, err := resolveTCP(o.Listen, o.AllowRemote)
 		refused("listen", err)
 	}
 	_, err := givenSecret(o)
@@ -223,71 +227,33 @@ func check(o options, w io.Writer, width int) error {
 	return nil
 }
 
-// options are the flags.
-type options struct {
-	places
-	secret      string
-	secretFile  string
-	allowRemote bool
-	idle        time.Duration // as telnet.Server has it
-	exitWith    string        // a process; empty: the daemon ends when it is told to
-	resetStore  bool
-	check       bool
-	unitStopped bool
-	version     bool
-}
+// options are the values of the flags.
+type options = config.Options
 
-func parseOptions(args []string, stderr io.Writer) (o options, err error) {
-	f := flag.NewFlagSet("processmanager", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.StringVar(&o.Socket, "socket", "", "Unix `PATH` to listen on (default: pm.sock in the runtime directory)")
-	f.StringVar(&o.Runtime, "runtime", "", "runtime `DIR`ectory, gone after a restart of the machine")
-	f.StringVar(&o.State, "state", "", "state `DIR`ectory: definitions, logs; another one is another instance")
-	f.StringVar(&o.Definitions, "definitions", "", "`DIR`ectory of *.hero files with definitions, which are loaded at the start")
-	f.StringVar(&o.Cgroup, "cgroup", "", "cgroup `DIR`ectory to work below: one below the mount of cgroup v2, or its path from there, such as /pm (default: the daemon's own group)")
-	f.Func("secret", "the `SECRET` that clients must send; others can see it for a moment: prefer -secret-file", client.SecretFlag(&o.secret))
-	f.StringVar(&o.secretFile, "secret-file", "", "`FILE` whose first line is the secret")
-	f.StringVar(&o.Listen, "listen", "", "`HOST:PORT` to listen on for telnet clients too, such as 127.0.0.1:2323")
-	f.BoolVar(&o.allowRemote, "allow-remote", false, "let -listen be other than a loopback address, although telnet is clear text")
-	f.Func("idle", "end a telnet session in which nothing was typed for this `TIME`, such as 2h; 0: never (default 30m)", func(text string) (err error) {
-		o.idle, err = time.ParseDuration(text)
-		switch {
-		case err != nil || o.idle < 0:
-			return errors.New("a length of time is expected, such as 90s or 2h, or 0 for none")
-		case o.idle == 0:
-			o.idle = telnet.NoIdle
-		}
-		return nil
-	})
-	f.Func("exit-with", "end all processes in order when the one of this `NAME` has ended for good, and exit with its code: for the first process of a container", func(name string) error {
-		o.exitWith = name
-		return process.ValidateName(name)
-	})
-	f.BoolVar(&o.check, "check", false, "examine this host for a daemon with these flags, print what was found, and end")
-	f.BoolVar(&o.unitStopped, "unit-stopped", false, "for ExecStopPost= of a systemd unit: if the unit is stopped for good, end what a daemon that was killed has left")
-	f.BoolVar(&o.resetStore, "reset-store", false, "move the definitions and the logs aside and start with none")
-	f.BoolVar(&o.version, "version", false, "say which build this is, and on what it runs, and end")
+// parseOptions is what the daemon is told, by whoever may tell it. What is wrong with that is
+// said, one line each; the rest is returned beside errUsage.
+func parseOptions(args []string, stderr io.Writer) (*config.Config, error) {
 	client.HideSecret(args)
-	if err := f.Parse(args[1:]); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(stderr, "usage: processmanager [flags]")
-			f.SetOutput(stderr)
-			f.PrintDefaults()
-			return o, err
+	c, err := config.Read(args, os.Getenv)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(stderr, "usage: processmanager [flags]")
+		f := config.FlagSet(nil)
+		f.SetOutput(stderr)
+		f.PrintDefaults()
+		return c, err
+	}
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintf(stderr, "processmanager: %s\n", screen.Line(strings.TrimSuffix(line, "\n")))
 		}
-		fmt.Fprintf(stderr, "processmanager: %s; -help lists the flags\n", screen.Line(err.Error()))
-		return o, errUsage
+		return c, errUsage
 	}
-	if f.NArg() > 0 {
-		fmt.Fprintf(stderr, "processmanager: unexpected argument %q: it takes flags only; -help lists the flags\n", f.Arg(0))
-		return o, errUsage
-	}
-	return o, nil
+	return c, nil
 }
 
 // prepareStore does what -reset-store asks for, and refuses a store that is damaged.
-func (o *options) prepareStore(logger *log.Logger) error {
-	if o.resetStore {
+func prepareStore(o *options, logger *log.Logger) error {
+	if o.ResetStore {
 		moved, err := supervisor.ResetStore(o.State)
 		for _, path := range moved {
 			logger.Printf("moved aside to %s", path)

@@ -39,21 +39,32 @@ func words(args ...string) []string {
 	return line
 }
 
+// told are the options of a command line.
+func told(t *testing.T, args ...string) options {
+	t.Helper()
+	c, err := parseOptions(words(args...), io.Discard)
+	if err != nil {
+		t.Fatalf("%q: %v", args, err)
+	}
+	return c.Options
+}
+
 func TestFlags(t *testing.T) {
-	o, err := parseOptions(words("-socket", "/s", "--runtime=/r", "-state=/st", "-cgroup", "c", "-secret", "x", "-secret-file", "f",
-		"-listen", "[::1]:2323", "-allow-remote", "-idle", "1h30m", "-reset-store"), io.Discard)
+	forgetSecrets(t)
+	got := told(t, "-socket", "/s", "--runtime=/r", "-state=/st", "-cgroup", "c", "-secret", "x",
+		"-listen", "[::1]:2323", "-allow-remote", "-idle", "1h30m", "-reset-store", "-socket-mode", "0660", "-socket-group", "0")
 	want := options{
-		places: places{Socket: "/s", Runtime: "/r", State: "/st", Cgroup: "c", Listen: "[::1]:2323"},
-		secret: "x", secretFile: "f", allowRemote: true, resetStore: true, idle: 90 * time.Minute,
+		Places: places{Socket: "/s", Runtime: "/r", State: "/st", Cgroup: "c", Listen: "[::1]:2323"},
+		Secret: "x", AllowRemote: true, ResetStore: true, Idle: 90 * time.Minute, SocketMode: 0o660, SocketGroup: "0",
 	}
-	if err != nil || o != want {
-		t.Errorf("got %+v, %v", o, err)
+	if got != want {
+		t.Errorf("got %+v", got)
 	}
-	if o, err := parseOptions(words("-idle=0"), io.Discard); err != nil || o.idle != telnet.NoIdle {
-		t.Errorf("-idle=0: %+v, %v", o, err)
+	if o := told(t, "-idle=0", "-state=/st"); o.Idle != telnet.NoIdle {
+		t.Errorf("-idle=0: %+v", o)
 	}
-	if o, err := parseOptions(words(), io.Discard); err != nil || o != (options{}) {
-		t.Errorf("without flags: %+v, %v", o, err)
+	if o := told(t, "-state=/st"); o != (options{Places: places{State: "/st"}}) {
+		t.Errorf("without other flags: %+v", o)
 	}
 }
 
@@ -79,7 +90,7 @@ func TestThePathOfAnUpgradeIsTheOneOfTheStart(t *testing.T) {
 
 func TestUsageErrorsSayWhatIsWrong(t *testing.T) {
 	for args, want := range map[string]string{
-		"-sokcet x": "flag provided but not defined: -sokcet",
+		"-sokcet x": "flag provided but not defined: -sokcet: did you mean -socket?",
 		"-socket":   "flag needs an argument: -socket",
 		"start":     `unexpected argument "start": it takes flags only; -help lists the flags`,
 		"-idle 10":  `invalid value "10" for flag -idle: a length of time is expected, such as 90s or 2h, or 0 for none`,

@@ -8,33 +8,23 @@ import (
 	"io/fs"
 	"log"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
-	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/supervisor/config"
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
 )
 
 // places are where a daemon works. They go from the keeper to the worker.
-type places struct {
-	Socket  string
-	Runtime string // directory of the FIFOs
-	State   string // directory of the store and the logs
-	Cgroup  string // the delegated root
-	Listen  string // HOST:PORT for telnet clients; empty: none
-
-	Definitions string // folder of files that are loaded at a start
-}
+type places = config.Places
 
 // place is the daemon's hold on its places: what it has locked, made and bound.
 type place struct {
@@ -55,71 +45,6 @@ type place struct {
 	hangs      bool // the worker cannot end: a disk hangs, which must not hold us up too
 }
 
-// defaults fills in what was not given. Another state directory is another
-// instance: its runtime directory follows from it.
-func (p *places) defaults() error {
-	ownState := p.State != ""
-	if !ownState {
-		p.State = stateDir(os.Geteuid())
-	}
-	if p.Runtime == "" {
-		if p.Runtime = client.RuntimeDir(); ownState {
-			p.Runtime = filepath.Join(p.State, "run")
-		}
-	}
-	if p.Socket == "" {
-		p.Socket = client.SocketIn(p.Runtime)
-	}
-	if p.Definitions == "" {
-		p.Definitions = definitionsDir(p.State)
-	}
-	for _, path := range []*string{&p.State, &p.Runtime, &p.Socket, &p.Definitions} {
-		abs, err := filepath.Abs(*path)
-		if err == nil {
-			err = checkText(abs)
-		}
-		if err != nil {
-			return err
-		}
-		*path = abs
-	}
-	return nil
-}
-
-// checkText refuses a path that is not text: it goes from the keeper to the worker as
-// JSON, which would make another path of it.
-func checkText(path string) error {
-	if !utf8.ValidString(path) {
-		return fmt.Errorf("the path %s is not UTF-8: give another one", path)
-	}
-	return nil
-}
-
-func stateDir(uid int) string {
-	if uid == 0 {
-		return "/var/lib/processmanager"
-	}
-	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
-		return dir + "/processmanager"
-	}
-	return os.Getenv("HOME") + "/.local/state/processmanager"
-}
-
-// definitionsDir is the folder of definitions that belongs to a state directory. That of
-// another instance is in it.
-func definitionsDir(state string) string {
-	uid := os.Geteuid()
-	switch dir := os.Getenv("XDG_CONFIG_HOME"); {
-	case state != stateDir(uid):
-		return filepath.Join(state, "definitions")
-	case uid == 0:
-		return "/etc/processmanager"
-	case dir != "":
-		return dir + "/processmanager"
-	}
-	return os.Getenv("HOME") + "/.config/processmanager"
-}
-
 // openPlace takes hold of everything, or says who else has it.
 func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	handed, path, err := handedSocket(os.Getenv)
@@ -133,10 +58,10 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	case o.Socket != path:
 		return nil, fmt.Errorf("systemd has handed over the socket %s, and -socket is %s: leave -socket out", path, o.Socket)
 	}
-	if err := o.defaults(); err != nil {
+	if err := o.Fill(); err != nil {
 		return nil, err
 	}
-	p = &place{places: o.places, idle: o.idle, standsFor: o.exitWith, handed: handed != nil}
+	p = &place{places: o.Places, idle: o.Idle, standsFor: o.ExitWith, handed: handed != nil}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.leave(false))
@@ -163,7 +88,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		}
 	}
 	endHung(p.State, logger)
-	if err := o.prepareStore(logger); err != nil {
+	if err := prepareStore(&o, logger); err != nil {
 		return p, err
 	}
 	if p.groups, err = openGroups(&p.places, logger); err != nil {
@@ -208,8 +133,8 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if p.secretFile != "" {
 		logger.Printf("the secret was made: %s", p.secretFile)
 	}
-	if info, err := os.Stat(o.secretFile); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 {
-		logger.Printf("every user of this machine can read the secret: chmod 600 %s", o.secretFile)
+	if info, err := os.Stat(o.SecretFile); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 {
+		logger.Printf("every user of this machine can read the secret: chmod 600 %s", o.SecretFile)
 	}
 	if p.socketFile != (fileID{}) {
 		if err := listen(listener); err != nil {
@@ -217,7 +142,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		}
 	}
 	if o.Listen != "" {
-		listener, err = listenTCP(o.Listen, o.allowRemote, logger)
+		listener, err = listenTCP(o.Listen, o.AllowRemote, logger)
 		if known && errors.Is(err, unix.EADDRINUSE) { // any user may have taken it meanwhile
 			listener, err = unixSocket(o.Listen) // in its place
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/supervisor/config"
 	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
@@ -44,7 +45,7 @@ func TestDefaultPlaces(t *testing.T) {
 		{places{Cgroup: "a/b"}, places{Socket: run + "/pm.sock", Runtime: run, State: state, Cgroup: "a/b", Definitions: folder}},
 	} {
 		got := c.given
-		if err := got.defaults(); err != nil || got != c.want {
+		if err := got.Fill(); err != nil || got != c.want {
 			t.Errorf("%+v: got %+v, %v, want %+v", c.given, got, err, c.want)
 		}
 	}
@@ -62,7 +63,7 @@ func TestStateDirectoryOfEachUser(t *testing.T) {
 		{1000, "", "/home/me/.local/state/processmanager"},
 	} {
 		t.Setenv("XDG_STATE_HOME", c.xdg)
-		if got := stateDir(c.uid); got != c.want {
+		if got := config.StateDir(c.uid); got != c.want {
 			t.Errorf("user %d, XDG_STATE_HOME %q: got %s, want %s", c.uid, c.xdg, got, c.want)
 		}
 	}
@@ -124,7 +125,7 @@ func TestAFailedStartLeavesTheLockOfAnother(t *testing.T) {
 				}
 			}
 		}()
-		o := options{places: places{State: dir, Cgroup: "/none/" + strings.Repeat("x", unix.PathMax)}, resetStore: true}
+		o := options{Places: places{State: dir, Cgroup: "/none/" + strings.Repeat("x", unix.PathMax)}, ResetStore: true}
 		if _, err := openPlace(o, quiet); err == nil {
 			t.Fatal("it has started")
 		}
@@ -347,13 +348,13 @@ func TestTelnetIsClearTextAndStaysHome(t *testing.T) {
 func TestResetMovesTheStoreAside(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(dir+"/processes.db", []byte("damaged"), 0o600)
-	o := options{places: places{State: dir}}
+	o := options{Places: places{State: dir}}
 	var said strings.Builder
-	if err := o.prepareStore(log.New(&said, "", 0)); err == nil || !strings.Contains(err.Error(), "-reset-store") {
+	if err := prepareStore(&o, log.New(&said, "", 0)); err == nil || !strings.Contains(err.Error(), "-reset-store") {
 		t.Errorf("a damaged store: got %v", err)
 	}
-	o.resetStore = true
-	if err := o.prepareStore(log.New(&said, "", 0)); err != nil {
+	o.ResetStore = true
+	if err := prepareStore(&o, log.New(&said, "", 0)); err != nil {
 		t.Fatal(err)
 	}
 	moved, _ := filepath.Glob(dir + "/processes.db.broken-*")
@@ -363,8 +364,8 @@ func TestResetMovesTheStoreAside(t *testing.T) {
 	if data, _ := os.ReadFile(moved[0]); string(data) != "damaged" {
 		t.Errorf("got %q", data)
 	}
-	o.resetStore = false
-	if err := o.prepareStore(log.New(&said, "", 0)); err != nil {
+	o.ResetStore = false
+	if err := prepareStore(&o, log.New(&said, "", 0)); err != nil {
 		t.Errorf("a new store: %v", err)
 	}
 }
@@ -400,7 +401,7 @@ func unable(t *testing.T, err error) {
 func TestAPlaceIsTakenAndLeft(t *testing.T) {
 	forgetSecrets(t)
 	quiet := log.New(io.Discard, "", 0)
-	o := options{places: places{State: t.TempDir(), Cgroup: ground(t)}}
+	o := options{Places: places{State: t.TempDir(), Cgroup: ground(t)}}
 	var said strings.Builder
 	p, err := openPlace(o, log.New(&said, "", 0))
 	if err != nil {
@@ -426,7 +427,7 @@ func TestAPlaceIsTakenAndLeft(t *testing.T) {
 	if _, err := openPlace(o, quiet); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("pid %d;", os.Getpid())) {
 		t.Errorf("the same state: %v", err)
 	}
-	copied := options{places: places{State: t.TempDir(), Cgroup: o.Cgroup}}
+	copied := options{Places: places{State: t.TempDir(), Cgroup: o.Cgroup}}
 	data, _ := os.ReadFile(p.State + "/instance.json")
 	os.WriteFile(copied.State+"/instance.json", data, 0o600)
 	_, err = openPlace(copied, quiet)
@@ -466,25 +467,25 @@ func TestAPlaceThatCannotBeTakenIsAnError(t *testing.T) {
 	forgetSecrets(t)
 	quiet := log.New(io.Discard, "", 0)
 	root := ground(t)
-	_, err := openPlace(options{places: places{State: t.TempDir(), Cgroup: root + "/" + strings.Repeat("x", unix.PathMax)}}, quiet)
+	_, err := openPlace(options{Places: places{State: t.TempDir(), Cgroup: root + "/" + strings.Repeat("x", unix.PathMax)}}, quiet)
 	if err == nil || !strings.Contains(err.Error(), "give a directory of cgroup v2 that belongs to you with -cgroup") {
 		t.Errorf("a group with a long name: %v", err)
 	}
 	dir := t.TempDir()
-	if _, err := openPlace(options{places: places{State: dir, Cgroup: dir}}, quiet); err == nil || !strings.HasPrefix(err.Error(), "-cgroup "+dir+" is not below cgroup v2, which is mounted at /") {
+	if _, err := openPlace(options{Places: places{State: dir, Cgroup: dir}}, quiet); err == nil || !strings.HasPrefix(err.Error(), "-cgroup "+dir+" is not below cgroup v2, which is mounted at /") {
 		t.Errorf("a directory of another file system for a group: %v", err)
 	}
 	os.WriteFile(dir+"/file", nil, 0o600)
-	if _, err := openPlace(options{places: places{State: dir, Cgroup: root, Socket: dir + "/file"}}, quiet); err == nil || !strings.Contains(err.Error(), "not a socket") {
+	if _, err := openPlace(options{Places: places{State: dir, Cgroup: root, Socket: dir + "/file"}}, quiet); err == nil || !strings.Contains(err.Error(), "not a socket") {
 		t.Errorf("a file for a socket: %v", err)
 	}
 	if _, err := os.Stat(dir + "/file"); err != nil {
 		t.Errorf("the file: %v", err)
 	}
-	if _, err := openPlace(options{places: places{State: dir + "/file", Cgroup: root}}, quiet); err == nil {
+	if _, err := openPlace(options{Places: places{State: dir + "/file", Cgroup: root}}, quiet); err == nil {
 		t.Error("a file for a directory")
 	}
-	if _, err := openPlace(options{places: places{State: dir, Cgroup: root}, secretFile: dir + "/none"}, quiet); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := openPlace(options{Places: places{State: dir, Cgroup: root}, SecretFile: dir + "/none"}, quiet); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no secret file: %v", err)
 	}
 	if _, err := os.Stat(dir + "/run/pm.sock"); !errors.Is(err, fs.ErrNotExist) {

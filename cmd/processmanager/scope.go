@@ -120,7 +120,7 @@ const leftGrace = 10 * time.Second
 // ends what a daemon that was killed has left. Then also a stop whose daemon was killed
 // in the middle leaves nobody.
 func unitStopped(o options) error {
-	if err := o.defaults(); err != nil {
+	if err := o.Fill(); err != nil {
 		return err
 	}
 	in, err := loadInstance(o.State)

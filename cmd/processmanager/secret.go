@@ -31,8 +31,8 @@ func withoutSecret(environ []string) (kept []string) {
 // givenSecret is the secret that was given, if clients can send it; client.ErrNoSecret
 // if there is none.
 func givenSecret(o options) (secret []byte, err error) {
-	if secret = []byte(o.secret); o.secret == "" {
-		secret, err = client.GivenSecret(o.secretFile)
+	if secret = []byte(o.Secret); o.Secret == "" {
+		secret, err = client.GivenSecret(o.SecretFile)
 	}
 	if err == nil {
 		err = telnet.CheckSecret(secret)

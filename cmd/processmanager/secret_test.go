@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -15,9 +16,9 @@ func TestParsedOptionsKeepTheSecret(t *testing.T) {
 	for _, args := range [][]string{{"-secret", "hush"}, {"--secret=hush"}} {
 		line := words(args...)
 		seen := slices.Clone(line)
-		o, err := parseOptions(line, os.Stderr)
-		if err != nil || o.secret != "hush" || strings.Contains(strings.Join(seen, " "), "hush") {
-			t.Errorf("%q: got %q, %v, others read %q", args, o.secret, err, seen)
+		o, err := parseOptions(line, io.Discard)
+		if err != nil || o.Secret != "hush" || strings.Contains(strings.Join(seen, " "), "hush") {
+			t.Errorf("%q: got %q, %v, others read %q", args, o.Secret, err, seen)
 		}
 	}
 }
@@ -30,7 +31,7 @@ func TestTheWorkerGetsNoSecretInItsEnvironment(t *testing.T) {
 }
 
 func forgetSecrets(t *testing.T) {
-	for _, name := range []string{client.SecretEnv, "CREDENTIALS_DIRECTORY"} {
+	for _, name := range []string{client.SecretEnv, client.SecretFileEnv, client.SocketEnv, client.CredentialsEnv} {
 		t.Setenv(name, "") // put back at the end
 		os.Unsetenv(name)
 	}
@@ -39,7 +40,7 @@ func forgetSecrets(t *testing.T) {
 func TestAMadeSecretIsWhereClientsFindIt(t *testing.T) {
 	forgetSecrets(t)
 	t.Setenv(client.SecretEnv, "") // as if it was not set
-	o := options{places: places{Socket: t.TempDir() + "/pm.sock"}}
+	o := options{Places: places{Socket: t.TempDir() + "/pm.sock"}}
 	os.WriteFile(client.SecretBeside(o.Socket), []byte("of a dead daemon\n"), 0o666)
 	secret, made, err := findSecret(o)
 	if err != nil || len(secret) < 20 || made != client.SecretBeside(o.Socket) {
@@ -57,7 +58,7 @@ func TestGivenSecretsAreNotWrittenDown(t *testing.T) {
 	forgetSecrets(t)
 	dir := t.TempDir()
 	os.WriteFile(dir+"/file", []byte("from the file\n"), 0o600)
-	o := options{places: places{Socket: dir + "/pm.sock"}}
+	o := options{Places: places{Socket: dir + "/pm.sock"}}
 	check := func(want string) {
 		t.Helper()
 		secret, made, err := findSecret(o)
@@ -67,14 +68,14 @@ func TestGivenSecretsAreNotWrittenDown(t *testing.T) {
 	}
 	t.Setenv(client.SecretEnv, "from the environment")
 	check("from the environment")
-	o.secretFile = dir + "/file"
+	o.SecretFile = dir + "/file"
 	check("from the file")
-	o.secret, o.secretFile = "from the flag", ""
+	o.Secret, o.SecretFile = "from the flag", ""
 	check("from the flag")
 	if _, err := os.Stat(client.SecretBeside(o.Socket)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file was made: %v", err)
 	}
-	o.secret, o.secretFile = "", dir+"/none"
+	o.Secret, o.SecretFile = "", dir+"/none"
 	if _, _, err := findSecret(o); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}

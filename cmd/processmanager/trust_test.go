@@ -72,14 +72,14 @@ func TestPlacesThatOthersCanChangeAreRefused(t *testing.T) {
 		"socket below such a place": {func(t *testing.T, o *options) { o.Socket = writable(t, 0o777) + "/a/s" }, []string{"the directory of the socket", "chmod go-w "}},
 		"secret of another": {func(t *testing.T, o *options) {
 			asRoot(t)
-			o.secret, o.secretFile = "", t.TempDir()+"/secret"
-			os.WriteFile(o.secretFile, []byte("hush\n"), 0o600)
-			os.Chown(o.secretFile, nobody, nobody)
+			o.Secret, o.SecretFile = "", t.TempDir()+"/secret"
+			os.WriteFile(o.SecretFile, []byte("hush\n"), 0o600)
+			os.Chown(o.SecretFile, nobody, nobody)
 		}, []string{"/secret " + chown, "chown 0 "}},
 		"secret that all write": {func(t *testing.T, o *options) {
-			o.secret, o.secretFile = "", t.TempDir()+"/secret"
-			os.WriteFile(o.secretFile, []byte("hush\n"), 0o600)
-			os.Chmod(o.secretFile, 0o622)
+			o.Secret, o.SecretFile = "", t.TempDir()+"/secret"
+			os.WriteFile(o.SecretFile, []byte("hush\n"), 0o600)
+			os.Chmod(o.SecretFile, 0o622)
 		}, []string{"/secret can be written to by others", "chmod go-w "}},
 		"group of another": {func(t *testing.T, o *options) {
 			asRoot(t)
@@ -109,7 +109,7 @@ func TestPlacesThatOthersCanChangeAreRefused(t *testing.T) {
 		}, []string{"/processes.db " + chown, "-reset-store"}},
 	} {
 		t.Run(what, func(t *testing.T) {
-			o := options{places: places{State: t.TempDir(), Cgroup: root}, secret: "x"}
+			o := options{Places: places{State: t.TempDir(), Cgroup: root}, Secret: "x"}
 			c.o(t, &o)
 			p, err := openPlace(o, quiet)
 			if err == nil {
@@ -142,10 +142,10 @@ func linkTo(name string) func(t *testing.T, o *options) {
 
 func TestAStoreOfAnotherCanBeMovedAside(t *testing.T) {
 	asRoot(t)
-	o := options{places: places{State: t.TempDir()}, resetStore: true}
+	o := options{Places: places{State: t.TempDir()}, ResetStore: true}
 	os.WriteFile(o.State+"/processes.db", []byte("planted"), 0o600)
 	os.Chown(o.State+"/processes.db", nobody, nobody)
-	if err := o.prepareStore(log.New(io.Discard, "", 0)); err != nil {
+	if err := prepareStore(&o, log.New(io.Discard, "", 0)); err != nil {
 		t.Fatal(err)
 	}
 	if moved, _ := filepath.Glob(o.State + "/processes.db.broken-*"); len(moved) != 1 {
@@ -157,11 +157,11 @@ func TestTwoDaemonsDoNotShareARuntimeDirectory(t *testing.T) {
 	forgetSecrets(t)
 	quiet := log.New(io.Discard, "", 0)
 	root, shared := ground(t), t.TempDir()
-	first, err := openPlace(options{places: places{State: t.TempDir(), Runtime: shared, Cgroup: root}, secret: "x"}, quiet)
+	first, err := openPlace(options{Places: places{State: t.TempDir(), Runtime: shared, Cgroup: root}, Secret: "x"}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := options{places: places{State: t.TempDir(), Runtime: shared, Socket: t.TempDir() + "/s", Cgroup: root}, secret: "x"}
+	second := options{Places: places{State: t.TempDir(), Runtime: shared, Socket: t.TempDir() + "/s", Cgroup: root}, Secret: "x"}
 	_, err = openPlace(second, quiet)
 	if err == nil || !strings.Contains(err.Error(), "the runtime directory "+shared+" is in use by the daemon with pid ") || !strings.Contains(err.Error(), "-runtime") {
 		t.Errorf("got %v", err)
@@ -170,7 +170,7 @@ func TestTwoDaemonsDoNotShareARuntimeDirectory(t *testing.T) {
 		t.Error(err)
 	}
 	// State and runtime may be one directory.
-	p, err := openPlace(options{places: places{State: shared, Runtime: shared, Cgroup: root}, secret: "x"}, quiet)
+	p, err := openPlace(options{Places: places{State: shared, Runtime: shared, Cgroup: root}, Secret: "x"}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestWhatAnotherUserHasPutAtTheSocketIsMovedAside(t *testing.T) {
 		},
 	} {
 		tmp := writable(t, 0o777|fs.ModeSticky)
-		o := options{places: places{Socket: tmp + "/pm.sock"}}
+		o := options{Places: places{Socket: tmp + "/pm.sock"}}
 		for _, path := range []string{o.Socket, client.SecretBeside(o.Socket), client.SecretBeside(o.Socket) + ".new"} {
 			if err := squat(path); err != nil {
 				t.Fatal(err)
@@ -271,7 +271,7 @@ func TestADaemonInAGroupOfAnotherSaysSo(t *testing.T) {
 	}
 	os.Chown(root, nobody, nobody)
 	var said strings.Builder
-	p, err := openPlace(options{places: places{State: t.TempDir()}, secret: "x"}, log.New(&said, "", 0))
+	p, err := openPlace(options{Places: places{State: t.TempDir()}, Secret: "x"}, log.New(&said, "", 0))
 	if err != nil {
 		t.Fatal(err)
 	}

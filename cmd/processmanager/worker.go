@@ -20,6 +20,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
+	"github.com/freeflowuniverse/processmanager/supervisor/config"
 	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -43,14 +44,14 @@ type hello struct {
 }
 
 // definitions is the folder of definitions. A keeper of a former version does not know it.
-func (h *hello) definitions() string { return cmp.Or(h.Definitions, definitionsDir(h.State)) }
+func (h *hello) definitions() string { return cmp.Or(h.Definitions, config.DefinitionsDir(h.State)) }
 
 func (p *place) hello() ([]byte, error) {
 	dir, err := os.Getwd()
 	if err != nil { // it was deleted
 		dir = "/"
 	}
-	if err := checkText(dir); err != nil {
+	if err := config.CheckText(dir); err != nil {
 		return nil, err
 	}
 	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret, Idle: p.idle, Keeper: p.takeover(), StandsFor: p.standsFor})

@@ -9,8 +9,13 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
 )
 
-// SecretEnv is the environment variable that holds the secret.
-const SecretEnv = "PROCESSMANAGER_SECRET"
+// Variables of the environment.
+const (
+	SecretEnv      = "PROCESSMANAGER_SECRET"      // the secret
+	SecretFileEnv  = "PROCESSMANAGER_SECRET_FILE" // the file whose first line is the secret
+	SocketEnv      = "PROCESSMANAGER_SOCKET"      // the socket of the daemon
+	CredentialsEnv = "CREDENTIALS_DIRECTORY"      // a directory of systemd with the file "secret"
+)
 
 // RuntimeDir is where a daemon of this user keeps its socket:
 // /run/processmanager for root, processmanager under $XDG_RUNTIME_DIR for others.
@@ -24,8 +29,13 @@ func RuntimeDir() string {
 	return fmt.Sprintf("/run/user/%d/processmanager", os.Geteuid())
 }
 
-// DefaultSocket is the socket of this user's daemon.
-func DefaultSocket() string { return SocketIn(RuntimeDir()) }
+// DefaultSocket is the socket in $PROCESSMANAGER_SOCKET, or else that of this user's daemon.
+func DefaultSocket() string {
+	if socket := os.Getenv(SocketEnv); socket != "" {
+		return socket
+	}
+	return SocketIn(RuntimeDir())
+}
 
 // SocketIn is the socket in a runtime directory.
 func SocketIn(runtimeDir string) string { return runtimeDir + "/pm.sock" }
@@ -50,8 +60,8 @@ func SecretFlag(secret *string) func(string) error {
 var ErrNoSecret = errors.New("no secret")
 
 // GivenSecret is the secret that the caller was given: in a file, if file is not
-// empty, in $PROCESSMANAGER_SECRET, or in $CREDENTIALS_DIRECTORY/secret. None of
-// them is ErrNoSecret.
+// empty, in $PROCESSMANAGER_SECRET, in the file $PROCESSMANAGER_SECRET_FILE, or in
+// $CREDENTIALS_DIRECTORY/secret. None of them is ErrNoSecret.
 func GivenSecret(file string) ([]byte, error) {
 	if file != "" {
 		return private.ReadSecret(file)
@@ -59,7 +69,10 @@ func GivenSecret(file string) ([]byte, error) {
 	if secret := os.Getenv(SecretEnv); secret != "" {
 		return []byte(secret), nil
 	}
-	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+	if file := os.Getenv(SecretFileEnv); file != "" {
+		return private.ReadSecret(file)
+	}
+	if dir := os.Getenv(CredentialsEnv); dir != "" {
 		secret, err := private.ReadSecret(dir + "/secret")
 		if !errors.Is(err, fs.ErrNotExist) {
 			return secret, err
@@ -68,21 +81,27 @@ func GivenSecret(file string) ([]byte, error) {
 	return nil, ErrNoSecret
 }
 
-// unitSecrets are where root finds the secret of processmanager.service: what systemd has
-// loaded for it, with LoadCredential=secret:…, and, before it runs, the file that this comes from.
+// rootSocket is that of root's daemon.
+const rootSocket = "/run/processmanager/pm.sock"
+
+// unitSecrets are where root, and whoever else may read them, finds the secret of
+// processmanager.service: what systemd has loaded for it, with LoadCredential=secret:…, and,
+// before it runs, the file that this comes from.
 var unitSecrets = []string{"/run/credentials/processmanager.service/secret", "/etc/processmanager/secret"}
 
-// FindSecret is the given secret, or else the one beside the socket, or for the default
-// socket of root that of processmanager.service.
+// FindSecret is the given secret, or else the one beside the socket, or for the socket of
+// root's daemon that of processmanager.service.
 func FindSecret(socket string) ([]byte, error) {
 	secret, err := GivenSecret("")
 	if !errors.Is(err, ErrNoSecret) {
 		return secret, err
 	}
 	secret, err = private.ReadSecret(SecretBeside(socket))
-	if errors.Is(err, fs.ErrNotExist) && os.Geteuid() == 0 && socket == DefaultSocket() {
+	if errors.Is(err, fs.ErrNotExist) && socket == rootSocket {
 		for _, file := range unitSecrets {
-			if given, unitErr := private.ReadSecret(file); !errors.Is(unitErr, fs.ErrNotExist) {
+			given, unitErr := private.ReadSecret(file)
+			closed := errors.Is(unitErr, fs.ErrPermission) && os.Geteuid() != 0
+			if !closed && !errors.Is(unitErr, fs.ErrNotExist) {
 				return given, unitErr
 			}
 		}

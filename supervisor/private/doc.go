@@ -19,7 +19,7 @@
 //	CheckBelow         a directory that is directly below one that was checked
 //	OpenFile           a file there, as ReadFile; links are not followed
 //	ReadGiven          a file there that the user has written, and others may read
-//	ReadSecret         a file that was given, wherever it is
+//	ReadSecret         a file that was given, wherever it is, as ReadTrusted
 //
 // What was found wrong is an [*Error], which says what mends it.
 //

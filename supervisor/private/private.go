@@ -157,16 +157,7 @@ const maxSecret = 64 << 10
 // ReadSecret is the first line of a file that only this user or root can have written.
 // The file may be one of this process's descriptors, by a name such as /dev/stdin.
 func ReadSecret(path string) ([]byte, error) {
-	real, info, err := resolve(path)
-	if err != nil {
-		return nil, err
-	}
-	if !isDescriptor(real) {
-		if err := checkTrusted(real, info); err != nil {
-			return nil, err
-		}
-	}
-	f, err := os.Open(real)
+	f, err := openTrusted(path, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +172,41 @@ func ReadSecret(path string) ([]byte, error) {
 		return nil, fmt.Errorf("the secret in %s is empty", path)
 	}
 	return line, nil
+}
+
+// ReadTrusted is what is in a file, wherever it is, that only this user or root can have
+// written, or in one of this process's descriptors. Others may read it. One that has more
+// than most bytes is an [*Error].
+func ReadTrusted(path string, most int64) ([]byte, error) {
+	f, err := openTrusted(path, syscall.O_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if info.IsDir() {
+		return nil, &Error{path, "is a directory", "name a file in it"}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = &Error{path, fmt.Sprintf("has more than %d bytes", most), "divide it"}
+	}
+	return data, err
+}
+
+// openTrusted opens a file that only this user or root can have written, or a descriptor.
+func openTrusted(path string, flag int) (*os.File, error) {
+	real, info, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	if !isDescriptor(real) {
+		if err := checkTrusted(real, info); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(real, os.O_RDONLY|flag, 0)
 }
 
 // IsOurs reports whether what info tells of belongs to this user or to root.

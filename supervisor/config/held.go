@@ -1,0 +1,74 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Held is what a daemon works with, for a worker that reads the configuration file again.
+// It goes from the keeper to the worker.
+type Held struct {
+	Path   string           // of the file; empty: nothing is read
+	Must   bool             // it was named
+	Above  []string         // flags that command line or environment decide
+	Values map[string]given // of the file
+}
+
+// Held is what a worker needs to read the file again.
+func (c *Config) Held() Held {
+	h := Held{Path: c.File, Must: c.Options.Config != "", Values: map[string]given{}}
+	for name, value := range c.given {
+		if value.From.File == "" {
+			h.Above = append(h.Above, name)
+		} else {
+			h.Values[name] = value
+		}
+	}
+	if slices.Contains(h.Above, "secret") { // that is the choice, see settle
+		h.Above = append(h.Above, "secret-file")
+	}
+	return h
+}
+
+// Reread reads the file again. o, which are the options that hold, follows it where a worker
+// can; said are lines that tell what has changed. A file with a mistake changes nothing.
+func (h Held) Reread(o *Options) (said []string) {
+	if h.Path == "" {
+		return nil
+	}
+	values, wrong := readFile(h.Path, h.Must)
+	if wrong != nil {
+		return append(wrong, "the configuration stays as it was")
+	}
+	for _, name := range h.Above {
+		delete(values, name)
+	}
+	fresh := &Config{given: values}
+	if wrong := fresh.settle(); wrong != nil {
+		return append(wrong, "the configuration stays as it was")
+	}
+	for i := range Flags {
+		f := &Flags[i]
+		now, is := values[f.Name]
+		former, was := h.Values[f.Name]
+		if is == was && now.Text == former.Text {
+			continue
+		}
+		what := fmt.Sprintf("%v: %s = %s", now.From, f.Name, now.Text)
+		if !is {
+			what = fmt.Sprintf("%s: %s is no longer there", h.Path, f.Name)
+		}
+		if !f.Follows {
+			said = append(said, what+" takes a restart of the daemon")
+			continue
+		}
+		said = append(said, what+" holds from now on")
+		if !is {
+			now.Text = f.initial
+		}
+		if err := f.set(o, now.Text); err != nil {
+			said = append(said, fmt.Sprintf("%s: %v", what, err))
+		}
+	}
+	return said
+}

@@ -1,0 +1,122 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+	"unicode/utf8"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
+)
+
+// Options are the values of all flags. The zero value is the default.
+type Options struct {
+	Places
+	Secret, SecretFile string
+	SocketMode         fs.FileMode // zero: DefaultMode
+	SocketGroup        string      // a name or a number; empty: the daemon's own
+	AllowRemote        bool
+	Idle               time.Duration // as telnet.Server has it
+	ExitWith           string        // a process; empty: the daemon ends when it is told to
+	Config             string        // the file, if it was given
+	Check              bool
+	UnitStopped        bool
+	ResetStore         bool
+	Version            bool
+}
+
+// Places are where a daemon works. They go from the keeper to the worker.
+type Places struct {
+	Socket  string
+	Runtime string // directory of the FIFOs
+	State   string // directory of the store and the logs
+	Cgroup  string // the delegated root
+	Listen  string // HOST:PORT for telnet clients; empty: none
+
+	Definitions string // folder of files that are loaded at a start
+}
+
+// Fill fills in what was not given. Another state directory is another
+// instance: its runtime directory follows from it.
+func (p *Places) Fill() error {
+	ownState := p.State != ""
+	if !ownState {
+		p.State = StateDir(os.Geteuid())
+	}
+	if p.Runtime == "" {
+		if p.Runtime = client.RuntimeDir(); ownState {
+			p.Runtime = filepath.Join(p.State, "run")
+		}
+	}
+	if p.Socket == "" {
+		p.Socket = client.SocketIn(p.Runtime)
+	}
+	if p.Definitions == "" {
+		p.Definitions = DefinitionsDir(p.State)
+	}
+	for _, path := range []*string{&p.State, &p.Runtime, &p.Socket, &p.Definitions} {
+		abs, err := filepath.Abs(*path)
+		if err == nil {
+			err = CheckText(abs)
+		}
+		if err != nil {
+			return err
+		}
+		*path = abs
+	}
+	return nil
+}
+
+// CheckText refuses a path that is not text: it goes from the keeper to the worker as
+// JSON, which would make another path of it.
+func CheckText(path string) error {
+	if !utf8.ValidString(path) {
+		return fmt.Errorf("the path %s is not UTF-8: give another one", path)
+	}
+	return nil
+}
+
+// StateDir is the state directory of a user's daemon.
+func StateDir(uid int) string {
+	if uid == 0 {
+		return "/var/lib/processmanager"
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return dir + "/processmanager"
+	}
+	return os.Getenv("HOME") + "/.local/state/processmanager"
+}
+
+// DefinitionsDir is the folder of definitions that belongs to a state directory. That of
+// another instance is in it.
+func DefinitionsDir(state string) string {
+	if state != StateDir(os.Geteuid()) {
+		return filepath.Join(state, "definitions")
+	}
+	return configDir()
+}
+
+// configDir is where this user's daemon is configured.
+func configDir() string {
+	switch dir := os.Getenv("XDG_CONFIG_HOME"); {
+	case os.Geteuid() == 0:
+		return "/etc/processmanager"
+	case dir != "":
+		return dir + "/processmanager"
+	}
+	return os.Getenv("HOME") + "/.config/processmanager"
+}
+
+// fileName is that of the configuration file.
+const fileName = "processmanager.conf"
+
+// defaultFile is the configuration file of the daemon of a state directory, which is empty
+// where none was given. That of another instance is in it.
+func defaultFile(state string) string {
+	if state == "" {
+		return filepath.Join(configDir(), fileName)
+	}
+	return filepath.Join(state, fileName)
+}
