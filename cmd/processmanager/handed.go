@@ -29,12 +29,13 @@ func handedSocket(getenv func(string) string) (f *os.File, path string, err erro
 		}
 	}
 	if f == nil && len(fds) == 1 {
-		return nil, "", fmt.Errorf("the socket that systemd has handed over cannot be used: %w; ListenStream= with a path and SocketMode=0600 are expected in the socket unit", wrong)
+		return nil, "", fmt.Errorf("the socket that systemd has handed over cannot be used: %w; ListenStream= with a path, and SocketMode=0600, or 0660 and SocketGroup=, are expected in the socket unit", wrong)
 	}
 	return f, path, nil
 }
 
-// socketPath is the path of a listening stream socket that only this user can connect to.
+// socketPath is the path of a listening stream socket of this user. To let in a group is for
+// the socket unit to say; to let in everybody is its default, so that is taken for a slip.
 func socketPath(fd int) (string, error) {
 	for _, option := range []struct {
 		name, want int
@@ -63,8 +64,8 @@ func socketPath(fd int) (string, error) {
 	if err := unix.Lstat(unixName.Name, &st); err != nil {
 		return "", &os.PathError{Op: "lstat", Path: unixName.Name, Err: err}
 	}
-	if st.Mode&0o077 != 0 || int(st.Uid) != os.Geteuid() {
-		return "", fmt.Errorf("others can connect to %s (mode %04o, user %d)", unixName.Name, st.Mode&0o777, st.Uid)
+	if st.Mode&0o007 != 0 || int(st.Uid) != os.Geteuid() {
+		return "", fmt.Errorf("everybody can connect to %s (mode %04o, user %d)", unixName.Name, st.Mode&0o777, st.Uid)
 	}
 	return unixName.Name, nil
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Only what is as private as a socket of our own is listened on.
+// Only what lets in nobody but this user and a group is listened on.
 func TestSocketThatIsHandedOverIsLookedAt(t *testing.T) {
 	path := t.TempDir() + "/s"
 	l, err := net.Listen("unix", path)
@@ -22,7 +22,7 @@ func TestSocketThatIsHandedOverIsLookedAt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for mode, wrong := range map[os.FileMode]string{0o600: "", 0o660: "others can connect to " + path, 0o606: "others can connect"} {
+	for mode, wrong := range map[os.FileMode]string{0o600: "", 0o660: "", 0o666: "everybody can connect to " + path, 0o606: "everybody can connect"} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}

@@ -16,31 +16,34 @@ import (
 	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
-// bindUnix binds a socket and restricts it to this user. Nobody can connect before
-// it is listened on. A socket that a dead daemon left is replaced.
-func bindUnix(path string) (*os.File, error) {
+// bindUnix binds a socket, for those who may connect. Nobody can before it is listened on. A
+// socket that a dead daemon left is replaced. ours says that the directory is, or was made now.
+func bindUnix(path string, a access, runtime string) (f *os.File, ours bool, err error) {
 	if err := telnet.CheckSocketPath(path); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if err := makeSocketDir(filepath.Dir(path)); err != nil {
-		return nil, err
+	dir := filepath.Dir(path)
+	made, err := makeSocketDir(dir)
+	if err != nil {
+		return nil, false, err
 	}
 	if err := clearStale(path); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	f, err := unixSocket(path)
-	if err != nil {
-		return nil, err
+	if f, err = unixSocket(path); err != nil {
+		return nil, false, err
 	}
 	err = unix.Bind(int(f.Fd()), &unix.SockaddrUnix{Name: path})
 	if err == nil {
-		err = unix.Chmod(path, 0o600)
+		if err = a.give(path); err != nil {
+			os.Remove(path)
+		}
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("bind %s: %w", path, err)
+		return nil, false, fmt.Errorf("bind %s: %w", path, err)
 	}
-	return f, nil
+	return f, made || dir == runtime, nil
 }
 
 // unixSocket is a socket that has no place yet.
@@ -103,15 +106,15 @@ func listenTCP(address string, allowRemote bool, logger *log.Logger) (*os.File, 
 
 // makeSocketDir makes the directory of the socket, if it is missing, and makes sure that
 // nobody else can put another socket in the place of ours. It may be /tmp.
-func makeSocketDir(dir string) error {
-	err := private.CheckParent(dir)
+func makeSocketDir(dir string) (made bool, err error) {
+	err = private.CheckParent(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		_, err = private.MakeDir(dir)
+		made, err = private.MakeDir(dir)
 	}
 	if _, wrong := errors.AsType[*private.Error](err); wrong {
-		return fmt.Errorf("the directory of the socket cannot be trusted: %w; or give another path with -socket", err)
+		return false, fmt.Errorf("the directory of the socket cannot be trusted: %w; or give another path with -socket", err)
 	}
-	return err
+	return made, err
 }
 
 // clearStale removes a socket on which nobody listens. What another user has put there,

@@ -148,6 +148,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 		return err
 	}
 	place.host = hostLink{os.Getenv("NOTIFY_SOCKET"), systemd.Watchdog(os.Getpid(), os.Getenv)}
+	place.held = told.Held()
 	hello, err := place.hello()
 	if err != nil {
 		return err
@@ -203,8 +204,9 @@ func check(o options, w io.Writer, width int) error {
 	if root == "" {
 		root = recordedRoot(o.State)
 	}
+	let, wrong := accessOf(&o)
 	report := doctor.Examine(doctor.Config{
-		Proc: "/proc", Root: root, Scope: givesScope(), State: o.State, Runtime: o.Runtime, Socket: o.Socket, Listen: o.Listen,
+		Proc: "/proc", Root: root, Scope: givesScope(), State: o.State, Runtime: o.Runtime, Socket: o.Socket, Others: let.who(), Listen: o.Listen,
 	})
 	// What a start would refuse, by the same functions.
 	refused := func(subject string, err error) {
@@ -218,6 +220,7 @@ func check(o options, w io.Writer, width int) error {
 	}
 	_, err := givenSecret(o)
 	refused("secret", err)
+	refused("socket", errors.Join(wrong, let.examine(o.Socket, o.Runtime)))
 	if err := verbs.WriteReport(w, report, width); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ type place struct {
 	places
 	secret     []byte
 	secretFile string // made by us; empty if not
+	access     access // to the Unix socket
+	held       config.Held
 	idle       time.Duration
 	standsFor  string     // the process with which the daemon ends; empty: none
 	listeners  []*os.File // the Unix socket first
@@ -61,7 +64,17 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if err := o.Fill(); err != nil {
 		return nil, err
 	}
-	p = &place{places: o.Places, idle: o.Idle, standsFor: o.ExitWith, handed: handed != nil}
+	let, err := accessOf(&o)
+	if handed != nil && err == nil {
+		if o.SocketMode != 0 || o.SocketGroup != "" {
+			logger.Print("socket-mode and socket-group have no effect: systemd holds the socket, and SocketMode= and SocketGroup= of its unit decide")
+		}
+		let, err = accessTo(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p = &place{places: o.Places, access: let, idle: o.Idle, standsFor: o.ExitWith, handed: handed != nil}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.leave(false))
@@ -106,9 +119,9 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if p.former, err = supervisor.Former(p.Runtime, p.groups.runs()); err != nil {
 		return p, fmt.Errorf("the runs of an earlier daemon are left alone: %w", err)
 	}
-	listener := handed
+	listener, ours := handed, filepath.Dir(p.Socket) == p.Runtime
 	if handed == nil {
-		listener, err = bindUnix(p.Socket)
+		listener, ours, err = bindUnix(p.Socket, p.access, p.Runtime)
 	}
 	if known && unwritable(err) {
 		logger.Printf("nobody can connect to %s: %v; it is tried again", p.Socket, err)
@@ -120,6 +133,17 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		return p, err
 	}
 	p.listeners = append(p.listeners, listener)
+	err = p.access.letIn(p.Socket, ours)
+	if known && unwritable(err) {
+		logger.Printf("%s may not reach %s: %v", p.access.who(), p.Socket, err)
+		err = nil
+	}
+	if err != nil {
+		return p, err
+	}
+	if p.access.others() {
+		logger.Printf("%s can connect to %s; whoever knows the secret can do there what this daemon's user can", p.access.who(), p.Socket)
+	}
 	// Who can connect finds the secret.
 	o.Socket = p.Socket
 	p.secret, p.secretFile, err = findSecret(o)

@@ -31,10 +31,11 @@ type takeover struct {
 	Holder     proc.ID
 	Host       hostLink
 	Handed     bool // the socket is systemd's
+	Access     access
 }
 
 func (p *place) takeover() takeover {
-	return takeover{p.secretFile, p.groups.origin, p.groups.madeRoot, p.groups.unit, p.groups.scope, p.groups.holder, p.host, p.handed}
+	return takeover{p.secretFile, p.groups.origin, p.groups.madeRoot, p.groups.unit, p.groups.scope, p.groups.holder, p.host, p.handed, p.access}
 }
 
 // resume is keep in a process that was the keeper before and has replaced its
@@ -56,7 +57,7 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 		return err
 	}
 	p := &place{
-		host: h.Keeper.Host, handed: h.Keeper.Handed, places: h.places, standsFor: h.StandsFor, secret: h.Secret, secretFile: h.Keeper.SecretFile,
+		host: h.Keeper.Host, handed: h.Keeper.Handed, access: h.Keeper.Access, places: h.places, standsFor: h.StandsFor, secret: h.Secret, secretFile: h.Keeper.SecretFile,
 		listeners: c.Listeners, locks: c.Locks,
 		groups: &groups{
 			hierarchy: hierarchy, origin: h.Keeper.Origin, madeRoot: h.Keeper.MadeRoot,

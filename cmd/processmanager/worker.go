@@ -38,9 +38,19 @@ type hello struct {
 	Dir    string // working directory
 	Secret []byte
 	Idle   time.Duration // as telnet.Server has it
+	Held   config.Held   // for the configuration file, which is read again
 	Keeper takeover
 
 	StandsFor string `json:",omitempty"` // the process with which the daemon ends
+}
+
+// reread follows the configuration file where a worker can.
+func (h *hello) reread(logger *log.Logger) {
+	o := options{Places: h.places, Idle: h.Idle}
+	for _, line := range h.Held.Reread(&o) {
+		logger.Print(line)
+	}
+	h.Definitions, h.Idle = o.Definitions, o.Idle
 }
 
 // definitions is the folder of definitions. A keeper of a former version does not know it.
@@ -54,7 +64,7 @@ func (p *place) hello() ([]byte, error) {
 	if err := config.CheckText(dir); err != nil {
 		return nil, err
 	}
-	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret, Idle: p.idle, Keeper: p.takeover(), StandsFor: p.standsFor})
+	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret, Idle: p.idle, Held: p.held, Keeper: p.takeover(), StandsFor: p.standsFor})
 }
 
 // work is the worker: the supervisor and the wire. When the keeper dies it ends
@@ -227,6 +237,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supe
 	if err := json.Unmarshal(greeting.Config, &h); err != nil {
 		return nil, nil, false, err
 	}
+	h.reread(logger)
 	hierarchy, err := cgroup.Find("/proc")
 	if err != nil {
 		return nil, nil, false, err
@@ -248,7 +259,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supe
 		},
 		Doctor: func() process.Report {
 			return doctor.Examine(doctor.Config{
-				Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, State: h.State, Runtime: h.Runtime, Socket: h.Socket, Listen: h.Listen,
+				Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, State: h.State, Runtime: h.Runtime, Socket: h.Socket, Others: h.Keeper.Access.who(), Listen: h.Listen,
 			})
 		},
 		Log: logger,

@@ -31,17 +31,28 @@ func (e *exam) socket() []process.Finding {
 	var st unix.Stat_t
 	switch err := unix.Lstat(e.Socket, &st); {
 	case errors.Is(err, fs.ErrNotExist):
-		return one(subject, process.LevelOK, "", "%s is not there yet; %s will be able to connect", e.Socket, owner(uint32(os.Geteuid())))
+		return one(subject, process.LevelOK, "", "%s is not there yet; %s will be able to connect", e.Socket, e.withOthers(owner(uint32(os.Geteuid()))))
 	case err != nil:
 		return unread(subject, &fs.PathError{Op: "lstat", Path: e.Socket, Err: err})
 	case st.Mode&unix.S_IFMT != unix.S_IFSOCK:
 		return one(subject, process.LevelProblem, "remove it, or give another path with -socket", "%s is there and is not a socket", e.Socket)
 	}
 	who, open := owner(st.Uid), st.Mode&(unix.S_IWGRP|unix.S_IWOTH) != 0 // connecting takes the right to write
+	if open && e.Others != "" {
+		return one(subject, process.LevelOK, "", "%s can connect to %s", e.withOthers(who), e.Socket)
+	}
 	if open {
 		who += ", and others by its mode " + strconv.FormatUint(uint64(st.Mode&0o777), 8) + ", who know the secret,"
 	}
 	return one(subject, noteIf(open), "chmod 600 "+e.Socket, "%s can connect to %s", who, e.Socket)
+}
+
+// withOthers adds those who are let in on purpose.
+func (e *exam) withOthers(who string) string {
+	if e.Others == "" {
+		return who
+	}
+	return who + ", and " + e.Others + " with the secret,"
 }
 
 // owner is who may connect to a socket of uid that is closed to others.

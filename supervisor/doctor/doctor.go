@@ -21,6 +21,7 @@ type Config struct {
 	State   string // directory of the store and the logs
 	Runtime string // directory of the FIFOs
 	Socket  string // Unix socket
+	Others  string // who besides this user and root is to connect to that, in words; empty: nobody
 	Listen  string // HOST:PORT of the TCP listener
 }
 
