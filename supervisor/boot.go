@@ -68,13 +68,13 @@ func (s *Supervisor) boot(list []*managed, former store.Daemon) {
 	// One that goes on with what another has begun leaves what is kept of that as it is: by it
 	// the next one knows what was started.
 	if begun != former && (begun.Done || former.Done || former.Boot != s.origin.Boot) {
-		s.store.Write(store.Change{Daemon: &begun, Company: true})
+		s.store.Write(store.Change{Daemon: &begun, Company: store.Company})
 	}
 	var left atomic.Int64
 	left.Store(int64(len(list)))
 	done := func() {
 		if left.Add(-1) == 0 {
-			s.store.Write(store.Change{Daemon: &store.Daemon{Origin: s.origin, Done: true}, Company: true})
+			s.store.Write(store.Change{Daemon: &store.Daemon{Origin: s.origin, Done: true}, Company: store.Company})
 		}
 	}
 	for _, p := range list {

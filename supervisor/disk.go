@@ -173,7 +173,15 @@ func (p *managed) pendingWrite() uint64 {
 // afterSave has then called when what was changed until now is on disk, or could not be
 // put there.
 func (p *managed) afterSave(then func(error)) {
+	p.hurry()
 	p.disk.waits = append(p.disk.waits, await{p.pendingWrite(), then})
+}
+
+// hurry is for somebody who waits for a write that may be under way already.
+func (p *managed) hurry() {
+	if !p.disk.dirty {
+		p.s.store.Hurry()
+	}
 }
 
 // tell adds an event to what is written next. One that comes alone waits a moment for
@@ -242,11 +250,28 @@ func (p *managed) saveChange() {
 	}
 	d.unkept, d.lost, d.untold, d.events, d.definition, d.number = nil, nil, nil, nil, false, false
 	d.writes = append(d.writes, w)
+	if !p.isAwaited(w) {
+		c.Company = company
+	}
 	if d.under++; d.under == 1 {
 		p.watchDisk()
 	}
 	c.Done = func(err error) { p.inbox.put(func() { p.land(); p.back(w, err) }) }
 	p.s.store.Write(c)
+}
+
+// company is how long a change that nobody waits for may wait for others. It is short: the
+// process is shown as it was until then.
+var company = 10 * time.Millisecond
+
+// isAwaited reports whether somebody waits for a write: a request, what follows it, the
+// daemon's end, or a process that needs this one.
+func (p *managed) isAwaited(w *write) bool {
+	d := &p.disk
+	return w.begins || w.definition || p.machine.Closing ||
+		len(d.held) > 0 && d.held[len(d.held)-1].write >= w.number ||
+		len(d.waits) > 0 && d.waits[len(d.waits)-1].write >= w.number ||
+		p.s.ordering.isNeeded(p.name)
 }
 
 func (p *managed) nextWrite() uint64 {
@@ -261,7 +286,7 @@ func (p *managed) saveEvents() {
 		return
 	}
 	p.disk.events = nil
-	c := store.Change{Name: p.name, Events: events, Company: true, Done: func(err error) {
+	c := store.Change{Name: p.name, Events: events, Company: store.Company, Done: func(err error) {
 		if err != nil {
 			p.inbox.put(func() { p.keepEvents(events); p.tryAgain() })
 		}

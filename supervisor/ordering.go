@@ -153,6 +153,13 @@ func (o *ordering) neededBy(name string) []string {
 	return o.whoNeeds(name)
 }
 
+// isNeeded reports whether anybody needs a process.
+func (o *ordering) isNeeded(name string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.needing[name]) > 0
+}
+
 func (o *ordering) whoNeeds(name string) []string {
 	return slices.Sorted(maps.Keys(o.needing[name]))
 }

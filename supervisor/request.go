@@ -159,6 +159,7 @@ func (p *managed) answer(r request, err error) {
 	case p.disk.hung != nil:
 		a.failIfDone(p.disk.hung)
 	case p.disk.dirty || len(p.disk.writes) > 0:
+		p.hurry()
 		p.disk.held = append(p.disk.held, held{r, a, p.pendingWrite()})
 		return
 	default:

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,17 +57,17 @@ type Change struct {
 	Events     []process.Event
 	Daemon     *Daemon // about none of the processes; nil: as it is. What cannot be written goes with the next change
 
-	// Company says that nobody waits for it, so that it may wait a moment for others
-	// to share a sync with.
-	Company bool
+	// Company is how long it may wait for others to share a sync with, since nobody waits
+	// for it; 0: not at all.
+	Company time.Duration
 
 	// Done is called when it is on disk, with nil and the events numbered, or when it
 	// could not be written. It must not block. It may be nil.
 	Done func(error)
 }
 
-// company is how long a change that nobody waits for may wait for others.
-const company = 50 * time.Millisecond
+// Company is how long a change may wait for others that nobody will ever look for.
+const Company = 50 * time.Millisecond
 
 // Error is a store that cannot be used.
 type Error struct {
@@ -189,6 +191,16 @@ func (s *Store) Write(c Change) {
 	s.wake()
 }
 
+// Hurry has what was written until now wait for no company any more: somebody waits for it.
+func (s *Store) Hurry() {
+	s.mu.Lock()
+	for _, c := range s.queue {
+		c.Company = 0
+	}
+	s.mu.Unlock()
+	s.wake() // of what waits already
+}
+
 func (s *Store) wake() {
 	select {
 	case s.arrived <- struct{}{}:
@@ -248,21 +260,27 @@ func (s *Store) commit() {
 	}
 }
 
-// inCompany is a batch with what came while it waited, which is until somebody waits for
-// one of its changes.
+// inCompany is a batch with what came while it waited, which is as long as all of its changes
+// may wait.
 func (s *Store) inCompany(batch []*Change) []*Change {
-	if !allForCompany(batch) {
+	left := patience(batch)
+	if left == 0 {
 		return batch
 	}
-	limit := time.NewTimer(company)
+	end := time.Now().Add(left)
+	limit := time.NewTimer(left)
 	defer limit.Stop()
 	for {
 		select {
 		case <-s.arrived:
 			more := s.take()
 			batch = append(batch, more...)
-			if !allForCompany(more) {
+			if left = patience(more); left == 0 {
 				return batch
+			}
+			if sooner := time.Now().Add(left); sooner.Before(end) {
+				end = sooner
+				limit.Reset(left)
 			}
 		case <-limit.C:
 			return append(batch, s.take()...)
@@ -270,6 +288,15 @@ func (s *Store) inCompany(batch []*Change) []*Change {
 			return append(batch, s.take()...)
 		}
 	}
+}
+
+// patience is how long all changes of a batch may wait for others. An empty one comes of
+// [Store.Hurry].
+func patience(batch []*Change) time.Duration {
+	if len(batch) == 0 {
+		return 0
+	}
+	return slices.MinFunc(batch, func(a, b *Change) int { return cmp.Compare(a.Company, b.Company) }).Company
 }
 
 // retryDelay is when a store that cannot be written to is looked at again.
@@ -289,15 +316,6 @@ func (s *Store) take() []*Change {
 	batch := s.queue
 	s.queue = nil
 	return batch
-}
-
-func allForCompany(batch []*Change) bool {
-	for _, c := range batch {
-		if !c.Company {
-			return false
-		}
-	}
-	return len(batch) > 0
 }
 
 func (s *Store) writeAll(batch []*Change) {

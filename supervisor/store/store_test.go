@@ -309,7 +309,7 @@ func TestNobodyWaitsForCompanyOfOthers(t *testing.T) {
 	put1(t, s, testProcess("a"))
 	soonest := time.Hour
 	for range 20 {
-		s.Write(Change{Name: "a", Company: true, Events: make([]process.Event, 1)})
+		s.Write(Change{Name: "a", Company: Company, Events: make([]process.Event, 1)})
 		eventually(t, func() bool { // it waits for company
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -319,7 +319,7 @@ func TestNobodyWaitsForCompanyOfOthers(t *testing.T) {
 		put1(t, s, testProcess("a"))
 		soonest = min(soonest, time.Since(began))
 	}
-	if soonest > company/2 {
+	if soonest > Company/2 {
 		t.Errorf("each waits for at least %v", soonest)
 	}
 }
@@ -342,7 +342,7 @@ func TestCompanySharesASync(t *testing.T) {
 	var done sync.WaitGroup
 	for range 100 {
 		done.Add(1)
-		s.Write(Change{Name: "a", Company: true, Events: make([]process.Event, 1), Done: func(error) { done.Done() }})
+		s.Write(Change{Name: "a", Company: Company, Events: make([]process.Event, 1), Done: func(error) { done.Done() }})
 	}
 	done.Wait()
 	writes := writesOf(s) - before
