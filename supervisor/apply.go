@@ -92,7 +92,7 @@ func (s *Supervisor) known() map[string]definitions.Known {
 		v := p.view.Load()
 		is := definitions.Known{Spec: v.defined.Spec, Source: v.defined.Source, Dir: v.defined.Dir}
 		if v.run.Number != 0 {
-			kept := store.Process{Definition: v.defined, Target: store.Target{Changed: v.changed}}
+			kept := store.Process{Definition: *v.defined, Target: store.Target{Changed: v.changed}}
 			is.Follows = new(kept.LastSpec())
 		}
 		all[name] = is

@@ -60,6 +60,7 @@ type managed struct {
 	inbox *inbox
 	ended chan struct{} // nobody takes from the inbox any more
 	view  atomic.Pointer[view]
+	known *store.Definition // to those who see a view, see [managed.definition]
 }
 
 func (s *Supervisor) newManaged(kept store.Process, times *schedule.Schedule, out output) *managed {

@@ -39,7 +39,7 @@ func met(need process.Need, v *view, since uint64) bool {
 
 // succeeded reports whether nothing runs, and the last run did what it was to do.
 func (v *view) succeeded() bool {
-	return v.last != nil && v.run.Number == 0 && v.last.Cause == process.CauseExit && v.last.ExitCode != nil && v.spec.Succeeds(*v.last.ExitCode)
+	return v.last != nil && v.run.Number == 0 && v.last.Cause == process.CauseExit && v.last.ExitCode != nil && v.defined.Spec.Succeeds(*v.last.ExitCode)
 }
 
 // waitFor says how it is with what is waited for.

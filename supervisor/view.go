@@ -16,8 +16,7 @@ import (
 
 // view is what others see of a process. It is never changed once published.
 type view struct {
-	spec     process.Spec // with the working directory that holds
-	defined  store.Definition
+	defined  *store.Definition // it is never changed
 	state    process.State
 	pid      int
 	next     time.Time
@@ -80,13 +79,10 @@ func (p *managed) releasing() bool {
 // look is how things stand; all: with a run that is not born yet.
 func (p *managed) look(all bool) *view {
 	v := &view{
-		spec: p.kept.Spec, defined: p.kept.Definition, invalid: p.invalid, unstored: p.unstored, output: p.output,
+		defined: p.definition(), invalid: p.invalid, unstored: p.unstored, output: p.output,
 		state: p.machine.State(), last: p.kept.Last, next: p.next, missed: p.kept.Missed,
 		attempt: p.attempt, tries: p.machine.Attempts.Count, reason: p.machine.Reason,
 		neededBy: func() []string { return p.s.ordering.neededBy(p.name) },
-	}
-	if v.spec.Dir == "" {
-		v.spec.Dir = p.kept.Dir
 	}
 	if n := len(p.machine.Runs); n > 0 {
 		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil && (all || r.Known()) {
@@ -110,6 +106,14 @@ func (p *managed) look(all bool) *view {
 		v.state = process.Stopping
 	}
 	return v
+}
+
+// definition is a copy of the definition that all views share until it changes: it is large.
+func (p *managed) definition() *store.Definition {
+	if p.known == nil || *p.known != p.kept.Definition {
+		p.known = new(p.kept.Definition)
+	}
+	return p.known
 }
 
 // Summary says in one line how many processes there are, and how many are in each state.
@@ -157,7 +161,7 @@ func (v *view) waits() (fields []string) {
 
 // status is false when the figures of the current run could not be read.
 func (v *view) status() (status process.Status, ok bool) {
-	status = process.NewStatus(v.spec, v.state)
+	status = process.NewStatus(v.defined.NextSpec(), v.state)
 	status.PID, status.LastRun, status.AlreadyRunning = v.pid, v.last, v.already
 	status.NextTime, status.MissedTime, status.WaitsForRestart = v.next.UTC(), v.missed.UTC(), v.waits()
 	status.NextAttempt, status.Restarts = v.attempt.UTC(), v.tries

@@ -119,7 +119,7 @@ func (s *Spec) Validate() error {
 		return nil
 	}
 	for i := range Fields {
-		if f := &Fields[i]; f.Group == GroupLog && f.Text(*s) != "" {
+		if f := &Fields[i]; f.Group == GroupLog && f.text(s) != "" {
 			return Errorf(CodeInvalid, "%s: it is of a log in a file: give log:true too, or %[1]s:'' to be without it", f.Name)
 		}
 	}
@@ -128,11 +128,11 @@ func (s *Spec) Validate() error {
 
 // without reports the first of fields that is given without the one that it is about.
 func (s *Spec) without(about string, fields ...string) error {
-	if FieldNamed(about).Text(*s) != "" {
+	if FieldNamed(about).text(s) != "" {
 		return nil
 	}
 	for _, name := range fields {
-		if FieldNamed(name).Text(*s) != "" {
+		if FieldNamed(name).text(s) != "" {
 			return Errorf(CodeInvalid, "%s: there is no %s that it could be of: give that too, or %[1]s:'' to be without it", name, about)
 		}
 	}

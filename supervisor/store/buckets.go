@@ -22,9 +22,9 @@ type Process struct {
 }
 
 // NextSpec is what the next run is to follow.
-func (p *Process) NextSpec() process.Spec {
-	spec := p.Spec
-	spec.Dir = cmp.Or(spec.Dir, p.Dir)
+func (d *Definition) NextSpec() process.Spec {
+	spec := d.Spec
+	spec.Dir = cmp.Or(spec.Dir, d.Dir)
 	return spec
 }
 
