@@ -64,7 +64,7 @@ func (l *lineStart) step(c byte) (kept, match bool) {
 // may write in small pieces and pause as long as it likes.
 type frameWriter struct {
 	mu    sync.Mutex
-	w     *bufio.Writer
+	w     *bufio.Writer // of buffers; nil: the answer is closed
 	timer *time.Timer
 	start lineStart
 	bare  bool // the payload alone, as it is
@@ -74,6 +74,9 @@ type frameWriter struct {
 }
 
 const flushDelay = 10 * time.Millisecond
+
+// buffers are for one answer after another: most are much shorter.
+var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 16<<10) }}
 
 func newFrameWriter(w io.Writer, jobID string) *frameWriter {
 	f := newBareWriter(w)
@@ -94,7 +97,8 @@ func (f *frameWriter) begin(jobID string) {
 
 // newBareWriter writes an answer without its frame.
 func newBareWriter(w io.Writer) *frameWriter {
-	f := &frameWriter{w: bufio.NewWriterSize(w, 16<<10), bare: true}
+	f := &frameWriter{w: buffers.Get().(*bufio.Writer), bare: true}
+	f.w.Reset(w)
 	f.timer = time.AfterFunc(time.Hour, f.flush)
 	f.timer.Stop() // until something is written
 	return f
@@ -109,7 +113,9 @@ func (f *frameWriter) flush() {
 	}
 	defer f.mu.Unlock()
 	defer border.Catch(func(p *border.Panic) { f.fault = p })
-	f.w.Flush()
+	if f.w != nil {
+		f.w.Flush()
+	}
 }
 
 // checkFault goes on with a panic of the timer's in the goroutine that writes.
@@ -169,6 +175,11 @@ func (f *frameWriter) close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.checkFault()
+	defer func() {
+		f.w.Reset(nil)
+		buffers.Put(f.w)
+		f.w = nil
+	}()
 	if f.bare {
 		return f.w.Flush()
 	}
