@@ -67,10 +67,11 @@ func setForm(time.Time) *form {
 	var of process.Selection
 	var op process.Set
 	return &form{
-		params: append([]Param{selected(&of)}, fieldParams(func(field *process.Field, v string) error {
+		params: []Param{selected(&of)},
+		fields: &fields{set: func(field *process.Field, v string) error {
 			op.Settings = append(op.Settings, process.Setting{Field: field.Name, Value: v})
 			return setField(&process.Spec{Command: "true"}, field, v)
-		})...),
+		}},
 		check: func() error {
 			if len(op.Settings) == 0 {
 				return errors.New("process.set needs a field to change, such as stop_timeout:30")

@@ -23,15 +23,12 @@ func defineForm(time.Time) *form {
 
 // definition is the form of a verb that takes a whole definition, which it reads into spec.
 func definition(spec *process.Spec) *form {
-	f := &form{}
-	f.params = append([]Param{{Name: "name", Value: "NAME", Most: ownBound, Help: "name of the process", Required: true, set: func(v string) error {
-		spec.Name = v
-		return process.ValidateName(v)
-	}}}, fieldParams(func(field *process.Field, v string) error { return setField(spec, field, v) })...)
-	for i := range f.params {
-		if field := process.FieldNamed(f.params[i].Name); field != nil && field.Must {
-			f.params[i].Required = true
-		}
+	f := &form{
+		params: []Param{{Name: "name", Value: "NAME", Most: ownBound, Help: "name of the process", Required: true, set: func(v string) error {
+			spec.Name = v
+			return process.ValidateName(v)
+		}}},
+		fields: &fields{must: true, set: func(field *process.Field, v string) error { return setField(spec, field, v) }},
 	}
 	f.check = func() error {
 		if spec.Cron != "" { // it is that of each run
@@ -47,13 +44,12 @@ func definition(spec *process.Spec) *form {
 func ReadDefinitions(script heroscript.Script) (specs []process.Spec, err error) {
 	var spec process.Spec
 	f := definition(&spec) // one for all: there may be a thousand
-	all := f.all()
 	for _, a := range script {
 		if a.Verb() != defineVerb {
 			return nil, at(a.Pos, "%s does not belong here: a file of definitions holds !!%s alone", process.Printable("!!"+a.Verb()), defineVerb)
 		}
 		spec, f.jobID = process.Spec{}, ""
-		if err := f.read(defineVerb, a, all); err != nil {
+		if err := f.read(defineVerb, a); err != nil {
 			return nil, err
 		}
 		specs = append(specs, spec)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -42,6 +43,7 @@ func (p *Param) IsFlag() bool { return p.Value == "" }
 // form is one request of a verb: what its parameters are read into, and what it does.
 type form struct {
 	params []Param
+	fields *fields      // of a spec, whose parameters come behind the first; nil: it takes none
 	check  func() error // what no single parameter can tell; nil: nothing
 	do     func(context.Context, Manager) (result, error)
 
@@ -74,10 +76,24 @@ func narrowed(to *process.Selection, of string) Param {
 	return p
 }
 
+// own are the form's own parameters.
+func (f *form) own() []Param {
+	if f.fields == nil {
+		return f.params
+	}
+	return slices.Concat(f.params[:1], f.fields.all(), f.params[1:])
+}
+
 // all are the form's own parameters and those that every verb takes.
 func (f *form) all() []Param {
-	return append(f.params[:len(f.params):len(f.params)],
-		Param{Name: "format", Value: "FORMAT", Help: "json, or text for people (the default)", set: func(v string) error {
+	common := f.common()
+	return slices.Concat(f.own(), common[:])
+}
+
+// common are the parameters that every verb takes.
+func (f *form) common() [2]Param {
+	return [...]Param{
+		{Name: "format", Value: "FORMAT", Help: "json, or text for people (the default)", set: func(v string) error {
 			switch v {
 			case "json":
 				f.json = true
@@ -87,17 +103,36 @@ func (f *form) all() []Param {
 			}
 			return nil
 		}},
-		Param{Name: "jobid", Value: "ID", Most: ownBound, old: "job_id", Help: "given back with the answer over the wire; start and restart record it on the run", set: func(v string) error {
+		{Name: "jobid", Value: "ID", Most: ownBound, old: "job_id", Help: "given back with the answer over the wire; start and restart record it on the run", set: func(v string) error {
 			f.jobID = v
 			return process.ValidateJobID(v)
-		}})
+		}},
+	}
 }
 
 // ignored is a parameter that clients of the earlier implementation send.
 var ignored = Param{Name: "id", Value: "NUMBER", set: func(string) error { return nil }}
 
-// param finds a parameter by its name; nil: there is none.
-func (f *form) param(name string) *Param { return paramNamed(f.all(), name) }
+// param finds a parameter by its name; nil: there is none. Those of fields are many, and are
+// made when they are given.
+func (f *form) param(name string) *Param {
+	if p := paramNamed(f.params, name); p != nil {
+		return p
+	}
+	if f.fields != nil {
+		if p := f.fields.named(name); p != nil {
+			return p
+		}
+	}
+	common := f.common()
+	if p := paramNamed(common[:], name); p != nil {
+		return p
+	}
+	if name == ignored.Name {
+		return &ignored
+	}
+	return nil
+}
 
 func paramNamed(all []Param, name string) *Param {
 	for i := range all {
@@ -105,10 +140,20 @@ func paramNamed(all []Param, name string) *Param {
 			return p
 		}
 	}
-	if name == ignored.Name {
-		return &ignored
-	}
 	return nil
+}
+
+// missing is a parameter that is required and not given; nil: there is none.
+func (f *form) missing(given func(name string) bool) *Param {
+	for i := range f.params {
+		if p := &f.params[i]; p.Required && !given(p.Name) {
+			return p
+		}
+	}
+	if f.fields == nil {
+		return nil
+	}
+	return f.fields.missing(given)
 }
 
 func (f *form) names() (names []string) {
@@ -121,14 +166,14 @@ func (f *form) names() (names []string) {
 // read reads an action's parameters into a new form of the verb.
 func (v *Verb) read(a heroscript.Action) (*form, error) {
 	f := v.form(time.Now())
-	return f, f.read(v.Name, a, f.all())
+	return f, f.read(v.Name, a)
 }
 
-// read reads an action of a verb, whose parameters are all.
-func (f *form) read(verb string, a heroscript.Action, all []Param) error {
+// read reads an action of a verb.
+func (f *form) read(verb string, a heroscript.Action) error {
 	seen := map[string]heroscript.Pos{}
 	for _, given := range a.Params {
-		p := paramNamed(all, given.Key)
+		p := f.param(given.Key)
 		if p == nil {
 			return at(given.Pos, "%s has no parameter %s%s", verb, process.Printable(given.Key), DidYouMean(given.Key, f.names()))
 		}
@@ -154,10 +199,8 @@ func (f *form) read(verb string, a heroscript.Action, all []Param) error {
 			return at(given.ValuePos, "%s: %s is not UTF-8 without NUL", p.Name, process.Printable(given.Value))
 		}
 	}
-	for _, p := range f.params {
-		if _, ok := seen[p.Name]; p.Required && !ok {
-			return at(a.Pos, "%s needs the parameter %s:%s", verb, p.Name, p.Value)
-		}
+	if p := f.missing(func(name string) bool { _, ok := seen[name]; return ok }); p != nil {
+		return at(a.Pos, "%s needs the parameter %s:%s", verb, p.Name, p.Value)
 	}
 	if f.check == nil {
 		return nil

@@ -55,7 +55,7 @@ func init() { // the forms refer to the table for their hints
 }
 
 // Params are the verb's own parameters.
-func (v *Verb) Params() []Param { return v.form(time.Time{}).params }
+func (v *Verb) Params() []Param { return v.form(time.Time{}).own() }
 
 // AllParams are the verb's own parameters and those that all verbs take.
 func (v *Verb) AllParams() []Param { return v.form(time.Time{}).all() }
