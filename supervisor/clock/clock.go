@@ -27,7 +27,7 @@ type Clock struct {
 
 	mu      sync.Mutex
 	pending alarms
-	set     time.Duration // what the descriptor is set to; 0: to nothing
+	set     time.Duration // what the descriptor is set to, the earliest or before; 0: to nothing
 	closed  bool          // there is no descriptor
 }
 
@@ -63,16 +63,20 @@ func (c *Clock) At(at time.Duration, call func()) (stop func()) {
 	defer c.mu.Unlock()
 	a := &alarm{at: at, call: call}
 	heap.Push(&c.pending, a)
-	c.setEarliest()
+	if c.set == 0 || at < c.set {
+		c.setEarliest()
+	}
 	return func() { c.stop(a) }
 }
+
+// stop leaves the descriptor set: most calls are bounds that are taken back at once, and one
+// that fires for nobody now and then costs less than to set it with each of them.
 
 func (c *Clock) stop(a *alarm) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if a.index >= 0 {
 		heap.Remove(&c.pending, a.index)
-		c.setEarliest()
 	}
 }
 

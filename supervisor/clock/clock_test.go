@@ -57,6 +57,28 @@ func TestWhatIsStoppedSaysNothing(t *testing.T) {
 	stop()
 }
 
+// What is taken back costs the kernel nothing, and the descriptor fires once for all of it.
+func TestBoundsThatAreTakenBackAreCheap(t *testing.T) {
+	c, advance := played()
+	sets, setTo := 0, c.setTo
+	c.setTo = func(at time.Duration) error { sets++; return setTo(at) }
+	for range 1000 {
+		c.At(c.Now()+5*time.Second, func() { t.Error("it was told although it was stopped") })()
+		advance(time.Millisecond)
+	}
+	if sets != 1 {
+		t.Errorf("the descriptor was set %d times", sets)
+	}
+	told := false
+	c.At(c.Now()+time.Hour, func() { told = true })
+	if advance(time.Minute); sets != 2 {
+		t.Errorf("the descriptor was set %d times", sets)
+	}
+	if advance(time.Hour); !told || sets > 3 {
+		t.Errorf("told %v; the descriptor was set %d times", told, sets)
+	}
+}
+
 func TestTimesAreToldInTurn(t *testing.T) {
 	c, advance := played()
 	r := rand.New(rand.NewPCG(1, 2))
