@@ -35,6 +35,7 @@ type setup struct {
 	Wrap     []string // a command that executes its arguments in the end
 	Files    []*os.File
 	Private  bool // in a mount namespace of its own
+	Session  bool // in a session of its own, without the terminal of the tests
 }
 
 // daemon is one processmanager with its own places.
@@ -117,8 +118,9 @@ func (d *daemon) spawn(args ...string) {
 	d.cmd.Stderr = d.log
 	d.cmd.ExtraFiles = d.setup.Files
 	d.cmd.WaitDelay = patience
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: d.setup.Session}
 	if d.setup.Private {
-		d.cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+		d.cmd.SysProcAttr.Unshareflags = unix.CLONE_NEWNS
 	}
 	if err := d.cmd.Start(); err != nil {
 		d.cmd = nil

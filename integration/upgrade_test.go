@@ -64,7 +64,7 @@ func ownProgram(t *testing.T, s setup) (d *daemon, replace func(by string)) {
 		}
 	}
 	replace(programs.daemon)
-	s.Wrap = instead(path)
+	s.Wrap, s.Session = instead(path), true // with a terminal, SIGHUP would end it
 	return startDaemon(t, s), replace
 }
 
