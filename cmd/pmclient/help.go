@@ -74,11 +74,7 @@ func helpOne(t io.Writer, command string) error {
 		fmt.Fprint(t, " [-- PROGRAM ARGUMENT…]")
 	}
 	fmt.Fprintf(t, "\n\n%s\n\n", v.Help)
-	params := v.AllParams()
-	if v.Name == applyVerb {
-		params = append([]verbs.Param{{Name: fileFlag, Value: "PATH", Help: fileHelp}}, applyParams(v)...)
-	}
-	for _, p := range params {
+	for _, p := range commandParams(v) {
 		name := "-" + p.Name
 		if short := shortFlag(v, p); short != "" {
 			name = "-" + short + ", " + name
@@ -86,4 +82,12 @@ func helpOne(t io.Writer, command string) error {
 		fmt.Fprintf(t, "  %s %s\t%s\n", name, p.Value, p.Help)
 	}
 	return nil
+}
+
+// commandParams are the parameters of a verb that are flags of its command.
+func commandParams(v *verbs.Verb) []verbs.Param {
+	if v.Name == applyVerb {
+		return append([]verbs.Param{{Name: fileFlag, Value: "PATH", Help: fileHelp}}, applyParams(v)...)
+	}
+	return v.AllParams()
 }

@@ -117,6 +117,9 @@ func usageOf(command, format string, args ...any) error {
 // dispatch carries out one command line.
 func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout *output) error {
 	var conn connection
+	if len(args) > 0 && args[0] == completeCommand { // the words behind it need not be right
+		return complete(ctx, args[1:], stdout)
+	}
 	command, args, err := conn.parse(args)
 	if errors.Is(err, flag.ErrHelp) || command == "help" {
 		return help(stdout, args)

@@ -158,7 +158,7 @@ func (h handler) Error(script, code, message string) telnet.Reply {
 const secret = "open sesame"
 
 // daemon serves k for the time of the test.
-func daemon(t *testing.T, k *known) (socket string) {
+func daemon(t *testing.T, k verbs.Manager) (socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "pm.sock")
 	l, err := net.Listen("unix", socket)

@@ -51,7 +51,7 @@ func signalForm(time.Time) *form {
 	return &form{
 		params: []Param{
 			selected(&of),
-			{Name: "signal", Value: "SIGNAL", Help: "a name such as HUP or USR1, or a number", Required: true, set: func(v string) (err error) {
+			{Name: "signal", Value: "SIGNAL", Choices: process.SignalNames(), Help: "a name such as HUP or USR1, or a number", Required: true, set: func(v string) (err error) {
 				op.Signal, err = process.ParseSignal(v)
 				return err
 			}},

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -26,7 +27,8 @@ func Complete(line string, pos int, names func() []string) []string {
 	case !ok:
 		return nil
 	case strings.Contains(word, ":"):
-		all = verb.completeValue(word[:strings.IndexByte(word, ':')], names)
+		key, value, _ := strings.Cut(word, ":")
+		all = verb.completeValue(key, value, names)
 	default:
 		all = verb.completeParam(words[1 : len(words)-1])
 	}
@@ -67,18 +69,31 @@ func (v *Verb) completeParam(given []string) (all []string) {
 	return all
 }
 
-func (v *Verb) completeValue(key string, names func() []string) (all []string) {
+func (v *Verb) completeValue(key, value string, names func() []string) (all []string) {
 	p := v.form(time.Time{}).param(strings.ToLower(key))
+	if p == nil {
+		return nil
+	}
+	for _, known := range p.Known(value, names) {
+		all = append(all, key+":"+heroscript.Quote(known)+" ")
+	}
+	return all
+}
+
+// Known are the values that a parameter can have, where they can be listed. names gives
+// those of the processes; of several, the last becomes what value has of it.
+func (p *Param) Known(value string, names func() []string) (all []string) {
 	switch {
-	case p == nil:
-	case p.Name == "name":
-		for _, name := range names() {
-			all = append(all, key+":"+heroscript.Quote(name)+" ")
-		}
-	case p.Name == "format":
-		all = []string{key + ":json ", key + ":text "}
 	case p.IsFlag():
-		all = []string{key + ":true ", key + ":false "}
+		return []string{"true", "false"}
+	case p.Name != "name" && p.Value != "NAMES":
+		return p.Choices
+	}
+	before := value[:strings.LastIndexByte(value, ',')+1]
+	for _, name := range names() {
+		if !slices.Contains(strings.Split(before, ","), name) {
+			all = append(all, before+name)
+		}
 	}
 	return all
 }

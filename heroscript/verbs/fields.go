@@ -23,10 +23,18 @@ var fieldParams = sync.OnceValue(func() (params []Param) {
 		if f.Default != "" {
 			help += " (default " + f.Default + ")"
 		}
-		params = append(params, Param{Name: f.Name, Value: f.Value, Help: help, Lines: f.Lines, Most: ownBound})
+		params = append(params, Param{Name: f.Name, Value: f.Value, Help: help, Choices: choices(f), Lines: f.Lines, Most: ownBound})
 	}
 	return params
 })
+
+// choices are the values of a field that can be listed.
+func choices(f *process.Field) []string {
+	if f.Value == "SIGNAL" {
+		return process.SignalNames()
+	}
+	return f.Choices
+}
 
 // at is the parameter of a field of the table.
 func (fs *fields) at(i int) Param {

@@ -19,7 +19,8 @@ type Param struct {
 	Name     string
 	Value    string // what the value is, for the help: "TIME"; empty for a flag
 	Help     string
-	Alone    string // what it stands for without a value; empty: it has one, or is a flag
+	Alone    string   // what it stands for without a value; empty: it has one, or is a flag
+	Choices  []string // values that can be listed; of a flag, none
 	Required bool
 	Lines    bool               // the value is a text of lines, which may be given one by one
 	Most     int                // bytes of the value; 0: maxValue
@@ -90,10 +91,12 @@ func (f *form) all() []Param {
 	return slices.Concat(f.own(), common[:])
 }
 
+var formats = []string{"json", "text"}
+
 // common are the parameters that every verb takes.
 func (f *form) common() [2]Param {
 	return [...]Param{
-		{Name: "format", Value: "FORMAT", Help: "json, or text for people (the default)", set: func(v string) error {
+		{Name: "format", Value: "FORMAT", Choices: formats, Help: "json, or text for people (the default)", set: func(v string) error {
 			switch v {
 			case "json":
 				f.json = true

@@ -23,6 +23,9 @@ var signalNames = [...]string{
 	"STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 }
 
+// SignalNames are the names of all signals that have one, in the order of their numbers.
+func SignalNames() []string { return signalNames[1:] }
+
 func (s Signal) valid() bool { return s >= 1 && s <= 64 }
 
 func (s Signal) String() string {

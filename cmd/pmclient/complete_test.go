@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// offered are the words that the last one could become.
+func offered(t *testing.T, words ...string) (all []string) {
+	t.Helper()
+	code, stdout, stderr := pmclient(t, append([]string{completeCommand, "--"}, words...)...)
+	if code != exitDone || stderr != "" {
+		t.Fatalf("complete %q: exit code %d, %s", words, code, stderr)
+	}
+	for line := range strings.Lines(stdout) {
+		word, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		all = append(all, word)
+	}
+	return all
+}
+
+func TestEveryCommandFlagAndChoiceIsCompleted(t *testing.T) {
+	commands := offered(t, "")
+	all := verbs.All()
+	for i := range all {
+		v := &all[i]
+		if !slices.Contains(commands, v.Short()) {
+			t.Errorf("the command %s is not offered", v.Short())
+		}
+		flags := offered(t, v.Short(), "-")
+		for _, p := range commandParams(v) {
+			if !slices.Contains(flags, "-"+p.Name) {
+				t.Errorf("%s: the flag -%s is not offered", v.Short(), p.Name)
+			}
+			for _, choice := range p.Choices {
+				if !slices.Contains(offered(t, v.Short(), "-"+p.Name, ""), choice) {
+					t.Errorf("%s -%s: the value %s is not offered", v.Short(), p.Name, choice)
+				}
+			}
+		}
+	}
+	for _, e := range extras {
+		if !slices.Contains(commands, e.name) {
+			t.Errorf("the command %s is not offered", e.name)
+		}
+	}
+	if slices.Contains(commands, completeCommand) {
+		t.Errorf("%s is offered to people", completeCommand)
+	}
+	for i := range process.Fields {
+		f := &process.Fields[i]
+		if got := offered(t, "start", "-"+f.Name+"="); len(f.Choices) > 0 && len(got) != len(f.Choices) {
+			t.Errorf("-%s=: %q is offered, and it can be %q", f.Name, got, f.Choices)
+		}
+	}
+}
+
+func TestWhatAWordCouldBecome(t *testing.T) {
+	for words, want := range map[string]string{
+		"sta":                        "start status",
+		"nonsense":                   "",
+		"nonsense ":                  "",
+		"help sto":                   "stop",
+		"help stop ":                 "",
+		"run ":                       ":files",
+		"start -restart ":            "no on-failure always",
+		"start -restart on":          "on-failure",
+		"start --restart=a":          "--restart=always",
+		"start -restart always -res": "-restart_delay -restart_max_delay -restart_limit -restart_window",
+		"start -env A=1 -en":         "-env -env_file", // it may come again
+		"start x -wait ":             "ready end",
+		"start x -wait=r":            "-wait=ready",
+		"start x -wait ready r":      "",
+		"start x -- ":                ":programs",
+		"start x -- sleep ":          ":files",
+		"start -command -- -comm":    "",
+		"start -dir ":                ":directories",
+		"start -user ":               ":users",
+		"start -group=w":             ":groups",
+		"start -log=":                "-log=true -log=false",
+		"log -n 5 -f":                "-follow -f -from -format",
+		"apply -dry":                 "-dry-run",
+		"apply -f ":                  ":files",
+		"-socket ":                   ":files",
+		"-secret-file /x -vers":      "-version",
+		"list -vers":                 "",
+		"signal -signal KI":          "KILL",
+		"process.stop -form":         "-format",
+	} {
+		// The daemon is not asked: there is none.
+		typed := append([]string{"-socket", "/nonexistent"}, strings.Split(words, " ")...)
+		if got := strings.Join(offered(t, typed...), " "); got != want {
+			t.Errorf("%q: got %q, want %q", words, got, want)
+		}
+	}
+}
+
+// hostile is a daemon whose names are no names.
+type hostile struct{ known }
+
+func (h *hostile) Show(context.Context, process.Selection) (list []process.Outcome, err error) {
+	for _, name := range []string{"web", "web$(touch x)", "web;reboot", "web\n:files", "web\x1b[31m", "-web", "we b"} {
+		list = append(list, process.Outcome{Name: name, Status: process.NewStatus(process.Spec{Name: name, Command: "x"}, process.Running)})
+	}
+	return list, nil
+}
+
+func TestNoShellIsGivenWhatIsNoName(t *testing.T) {
+	socket := daemon(t, new(hostile))
+	words := []string{"-socket", socket, "-secret", secret}
+	if got := offered(t, append(words, "stop", "")...); !slices.Equal(got, []string{"web"}) {
+		t.Errorf("offered: %q", got)
+	}
+	if got := offered(t, append(words, "stop", "web", "")...); slices.Contains(got, "web") {
+		t.Errorf("offered again: %q", got)
+	}
+}
