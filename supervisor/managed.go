@@ -42,8 +42,7 @@ type managed struct {
 	retry   func()    // takes back the call at that time; nil: there is none
 	slot    func()    // gives back what it takes up of the gate; nil: nothing
 
-	since map[string]uint64 // the last run of what it needs when that was asked to start: a later one counts
-	asked map[string]bool   // what it needs was asked to start, and has not done so yet
+	needs lifecycle.Needs
 
 	past    uint64 // a run that was over before this keeper began; 0: none is known
 	ran     bool   // a later one has ended
@@ -67,8 +66,8 @@ func (s *Supervisor) newManaged(kept store.Process, times *schedule.Schedule, ou
 	p := &managed{
 		s: s, name: kept.Spec.Name, kept: kept, times: times, output: out,
 		runs: map[uint64]*run.Run{}, inbox: newInbox(), ended: make(chan struct{}),
-		since: map[string]uint64{}, asked: map[string]bool{},
 	}
+	p.needs = lifecycle.Needs{Of: func() []process.Need { return p.kept.Spec.AllNeeds() }, Look: s.seen}
 	p.machine = lifecycle.Process{Up: kept.Up, Stopped: kept.WasStopped(), Scheduled: times != nil, Rest: p.rest(), Last: kept.Target.Run,
 		Policy: kept.Spec.Restarting, Reason: kept.Reason}
 	p.resumeAttempts()
@@ -157,7 +156,7 @@ func (p *managed) handle(e lifecycle.Event) {
 	if e.Kind == lifecycle.RunEnded {
 		e.Lasted = p.over(e.Run)
 	}
-	e.Held = len(p.wants()) > 0
+	e.Held = len(p.needs.Missing()) > 0
 	p.dropStart(e.Kind)
 	if (e.Kind == lifecycle.Close || e.Kind == lifecycle.Shutdown) && p.disk.retry != nil { // the last chance
 		p.disk.dirty = true
@@ -283,7 +282,7 @@ func (p *managed) spawn(number uint64) {
 	t := &p.kept.Target
 	t.Run, t.JobID, t.Origin, t.Missed, t.Changed = number, p.nextJobID(), p.s.origin, time.Time{}, nil
 	p.owed, p.jobID, p.unstored = false, "", nil
-	clear(p.since)
+	p.needs.Begun()
 	if err := p.reopenOutput(); err != nil {
 		p.s.log.Printf("process '%s': %v", p.name, err)
 	}

@@ -96,8 +96,8 @@ func TestRandomNeedsComeToRest(t *testing.T) {
 				p.inbox.put(func() {
 					text := ""
 					if p.machine.Rest == process.Waiting && !p.machine.Busy() {
-						switch vain := len(p.hopeless()) > 0; {
-						case len(p.wants()) == 0:
+						switch vain := len(p.needs.Lost()) > 0; {
+						case len(p.needs.Missing()) == 0:
 							text = name(i) + " waits for what is there"
 						case vain && len(p.waiting) > 0:
 							text = name(i) + " has told nobody that it waits in vain"

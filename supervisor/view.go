@@ -34,7 +34,7 @@ type view struct {
 	changed  []process.Setting // what the current run does not follow, with what it is for it
 
 	waitsFor []process.Awaited // in waiting
-	vain     string            // in waiting: see managed.vain
+	vain     string            // in waiting: see lifecycle.Needs
 	neededBy func() []string
 
 	awaited    bool                  // the current run is ready when that is seen
@@ -97,7 +97,7 @@ func (p *managed) look(all bool) *view {
 		v.state = process.Failed
 	}
 	if v.state == process.Waiting {
-		v.waitsFor, v.vain = p.wants(), p.vain()
+		v.waitsFor, v.vain = p.needs.Missing(), p.needs.Vain()
 	}
 	switch {
 	case p.owed: // first of all
