@@ -158,7 +158,10 @@ func ValidateName(name string) error {
 	}
 	for i := 0; i < len(name); i++ {
 		if c := rune(name[i]); !isNameRune(c) || i == 0 && strings.ContainsRune(".@:-", c) {
-			r, _ := utf8.DecodeRuneInString(name[i:])
+			r, size := utf8.DecodeRuneInString(name[i:])
+			if r == utf8.RuneError && size == 1 {
+				return bad("%s: byte %#02x cannot stand at %d", Printable(name), name[i], i+1)
+			}
 			return bad("%s: %q cannot stand at %d", Printable(name), r, i+1)
 		}
 	}
