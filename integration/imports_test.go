@@ -55,9 +55,10 @@ var mayImport = map[string]string{
 
 	"supervisor/definitions": "heroscript heroscript/verbs supervisor/private supervisor/process",
 
-	"cmd/pmclient":       anything,
-	"cmd/processmanager": anything,
-	"integration":        anything, // and what is below it
+	"cmd/pmclient":          anything,
+	"cmd/pmclient/commands": "heroscript/verbs",
+	"cmd/processmanager":    anything,
+	"integration":           anything, // and what is below it
 }
 
 const anything = "anything"

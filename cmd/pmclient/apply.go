@@ -10,54 +10,29 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/supervisor/definitions"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
-const applyVerb = "process.apply"
-
-// fileFlag is the flag of apply in whose place the wire has the text itself.
-const fileFlag = "f"
-
-const fileHelp = "a file of definitions, a folder of *.hero files, or - for standard input; without it, the daemon's own folder"
-
-// applyParams are the parameters of apply that are flags of the command.
-func applyParams(v *verbs.Verb) (params []verbs.Param) {
-	for _, p := range v.AllParams() {
-		switch p.Name {
-		case "definitions", "files", "path":
-		default:
-			p.Name = strings.ReplaceAll(p.Name, "_", "-")
-			params = append(params, p)
-		}
-	}
-	return params
-}
-
 // applyCommand has the definitions of files hold.
 func applyCommand(ctx context.Context, conn connection, args []string, stdin io.Reader, stdout *output) error {
-	verb, _ := verbs.Lookup(applyVerb)
-	action := verbs.NewAction(applyVerb)
+	command, _ := commands.Lookup("apply")
+	action := verbs.NewAction(command.Verb.Name)
 	f := quietFlags("apply")
 	conn.register(f)
 	path := new(string)
-	f.Func(fileFlag, fileHelp, func(given string) error {
-		switch {
-		case given == "":
-			return errors.New("a file, a folder or - is expected; leave -" + fileFlag + " away for the daemon's own folder")
-		case *path != "":
-			return errors.New("it is given twice: put the files into one folder")
+	for _, given := range command.Flags {
+		if given.Name == commands.File.Name {
+			f.Func(given.Name, "", onePath(path))
+			continue
 		}
-		*path = given
-		return nil
-	})
-	for _, p := range applyParams(verb) {
-		flag := p.Name
-		p.Name = strings.ReplaceAll(flag, "-", "_")
-		f.Var(&param{Param: p, to: &action}, flag, p.Help)
-		if flag != p.Name {
-			f.Var(&param{Param: p, to: &action}, p.Name, p.Help)
+		p := given.Param
+		p.Name = strings.ReplaceAll(given.Name, "-", "_")
+		f.Var(&param{Param: p, to: &action}, given.Name, "")
+		if given.Name != p.Name {
+			f.Var(&param{Param: p, to: &action}, p.Name, "")
 		}
 	}
 	words, err := parseWords(f, args)
@@ -80,7 +55,21 @@ func applyCommand(ctx context.Context, conn connection, args []string, stdin io.
 	if err := verbs.Check(action); err != nil {
 		return usageOf("apply", "%w", err)
 	}
-	return carryOut(ctx, conn, verb, action, stdout)
+	return carryOut(ctx, conn, command.Verb, action, stdout)
+}
+
+// onePath keeps the path that is given, once.
+func onePath(path *string) func(string) error {
+	return func(given string) error {
+		switch {
+		case given == "":
+			return errors.New("a file, a folder or - is expected; leave -" + commands.File.Name + " away for the daemon's own folder")
+		case *path != "":
+			return errors.New("it is given twice: put the files into one folder")
+		}
+		*path = given
+		return nil
+	}
 }
 
 // readDefinitions reads a file, the files of a folder, or standard input.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -78,13 +79,13 @@ func readTyped(words []string) *typed {
 	set := t.conn.before()
 	for _, w := range words {
 		t.perhaps = nil
-		switch verb, _ := verbs.Lookup(alias(t.command)); {
+		switch {
 		case t.value != nil:
 			set.Set(t.value.Name, w) // of a flag of the command: it is not known there
 			t.value = nil
 		case t.program:
 			t.bare = append(t.bare, w)
-		case w == "--" && verb != nil && verb.Takes("command"):
+		case w == "--" && t.takes("command"):
 			t.program, t.bare = true, nil
 		case isFlag(w):
 			t.flag(w, set)
@@ -125,25 +126,19 @@ func flagName(word string) string { return strings.TrimPrefix(strings.TrimPrefix
 
 // flagsOf are the flags that a command takes, or those before the command, in all their forms.
 func flagsOf(command string) (flags []verbs.Param) {
-	verb, isVerb := verbs.Lookup(alias(command))
-	if isVerb {
-		for _, p := range commandParams(verb) {
-			flags = append(flags, p)
-			if short := shortFlag(verb, p); short != "" {
-				p.Name = short
-				flags = append(flags, p)
+	if command == "" {
+		flags = append(flags, commands.Version)
+	}
+	if c, ok := commands.Lookup(command); ok {
+		for _, f := range c.Flags {
+			flags = append(flags, f.Param)
+			if f.Short != "" {
+				f.Param.Name = f.Short
+				flags = append(flags, f.Param)
 			}
 		}
 	}
-	f := quietFlags("")
-	if new(connection).register(f); command == "" {
-		f = new(connection).before()
-	}
-	f.VisitAll(func(f *flag.Flag) {
-		value, text := flag.UnquoteUsage(f)
-		flags = append(flags, verbs.Param{Name: f.Name, Value: value, Help: text})
-	})
-	return flags
+	return append(flags, commands.Connection...)
 }
 
 // candidates are what the word could become.
@@ -171,7 +166,7 @@ func (t *typed) candidates(ctx context.Context, word string) (all []candidate) {
 		all = valuesOf(t.perhaps, "", word, names)
 	}
 	all = append(all, t.words(word, names)...)
-	if _, isVerb := verbs.Lookup(alias(t.command)); isVerb && len(all) == 0 && word == "" {
+	if t.takes("format") && len(all) == 0 && word == "" { // it is a verb
 		return t.flagsLike(word)
 	}
 	return all
@@ -194,28 +189,28 @@ func (t *typed) flagsLike(word string) (all []candidate) {
 
 // words are what a word could become that is no flag.
 func (t *typed) words(word string, names func() map[string]string) []candidate {
-	switch verb, isVerb := verbs.Lookup(alias(t.command)); {
+	switch {
 	case t.command == "", t.command == "help" && len(t.bare) == 0:
-		return fitting(commands(), word)
+		return fitting(allCommands(), word)
 	case t.command == "run" && len(t.bare) == 0:
 		return []candidate{{word: shellFiles}}
-	case isVerb && verb.Takes("name"):
-		for _, p := range verb.AllParams() {
-			if p.Name == "name" {
-				return slices.DeleteFunc(valuesOf(&p, "", word, names), func(c candidate) bool { return slices.Contains(t.bare, c.word) })
-			}
+	}
+	for i := range t.flags {
+		if p := &t.flags[i]; p.Name == "name" {
+			return slices.DeleteFunc(valuesOf(p, "", word, names), func(c candidate) bool { return slices.Contains(t.bare, c.word) })
 		}
 	}
 	return nil
 }
 
-// commands are all that the help shows.
-func commands() (all []candidate) {
-	for _, v := range verbs.All() {
-		all = append(all, candidate{v.Short(), v.Help})
-	}
-	for _, e := range extras {
-		all = append(all, candidate{e.name, e.help})
+// takes reports whether the command has a flag.
+func (t *typed) takes(flag string) bool {
+	return slices.ContainsFunc(t.flags, func(p verbs.Param) bool { return p.Name == flag })
+}
+
+func allCommands() (all []candidate) {
+	for _, c := range commands.All() {
+		all = append(all, candidate{c.Name, c.Help})
 	}
 	return all
 }

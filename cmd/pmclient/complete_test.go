@@ -2,11 +2,12 @@ package main
 
 import (
 	"context"
+	"flag"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -25,31 +26,24 @@ func offered(t *testing.T, words ...string) (all []string) {
 }
 
 func TestEveryCommandFlagAndChoiceIsCompleted(t *testing.T) {
-	commands := offered(t, "")
-	all := verbs.All()
-	for i := range all {
-		v := &all[i]
-		if !slices.Contains(commands, v.Short()) {
-			t.Errorf("the command %s is not offered", v.Short())
+	known := offered(t, "")
+	for _, c := range commands.All() {
+		if !slices.Contains(known, c.Name) {
+			t.Errorf("the command %s is not offered", c.Name)
 		}
-		flags := offered(t, v.Short(), "-")
-		for _, p := range commandParams(v) {
+		flags := offered(t, c.Name, "-")
+		for _, p := range c.Flags {
 			if !slices.Contains(flags, "-"+p.Name) {
-				t.Errorf("%s: the flag -%s is not offered", v.Short(), p.Name)
+				t.Errorf("%s: the flag -%s is not offered", c.Name, p.Name)
 			}
 			for _, choice := range p.Choices {
-				if !slices.Contains(offered(t, v.Short(), "-"+p.Name, ""), choice) {
-					t.Errorf("%s -%s: the value %s is not offered", v.Short(), p.Name, choice)
+				if !slices.Contains(offered(t, c.Name, "-"+p.Name, ""), choice) {
+					t.Errorf("%s -%s: the value %s is not offered", c.Name, p.Name, choice)
 				}
 			}
 		}
 	}
-	for _, e := range extras {
-		if !slices.Contains(commands, e.name) {
-			t.Errorf("the command %s is not offered", e.name)
-		}
-	}
-	if slices.Contains(commands, completeCommand) {
+	if slices.Contains(known, completeCommand) {
 		t.Errorf("%s is offered to people", completeCommand)
 	}
 	for i := range process.Fields {
@@ -118,5 +112,31 @@ func TestNoShellIsGivenWhatIsNoName(t *testing.T) {
 	}
 	if got := offered(t, append(words, "stop", "web", "")...); slices.Contains(got, "web") {
 		t.Errorf("offered again: %q", got)
+	}
+}
+
+// What the table of commands says of the flags of them all is what is read.
+func TestTheTableHasTheFlagsThatAreTaken(t *testing.T) {
+	var taken, told []string
+	new(connection).before().VisitAll(func(f *flag.Flag) { taken = append(taken, f.Name) })
+	for _, p := range append(commands.Connection, commands.Version) {
+		told = append(told, p.Name)
+		if p.Help == "" {
+			t.Errorf("-%s has no help", p.Name)
+		}
+	}
+	slices.Sort(told)
+	if !slices.Equal(taken, told) { // VisitAll sorts
+		t.Errorf("taken %q, told %q", taken, told)
+	}
+	codes := map[int]string{}
+	for _, e := range commands.Exits {
+		codes[e.Code] += e.Of
+	}
+	for code, of := range map[int]string{exitDone: "status", exitFailed: "", exitUsage: "", exitAtRest: "status", exitNoProcess: "status", exitNoDaemon: "", exitNotAuthenticated: "",
+		exitTimeOver: "-wait", exitOurFault: "-wait", exitSignal: "-wait"} {
+		if got, ok := codes[code]; !ok || got != of {
+			t.Errorf("exit code %d of %q is told as of %q, %v", code, of, got, ok)
+		}
 	}
 }

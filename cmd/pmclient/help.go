@@ -2,26 +2,17 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
+	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
-// extras are the commands that are no verbs.
-var extras = []struct{ name, args, help, more string }{
-	{"run", "FILE", "Carry out a script of actions; - is standard input.",
-		"Nothing is carried out when the script has a fault. It stops at the first action that fails, and says its line."},
-	{"shell", "", "A session with history and completion; !!help in it.",
-		"Where standard input is no terminal, it is carried out as a script."},
-	{"help", "[COMMAND]", "Show this, or the flags of a command.", ""},
-}
-
-// help prints the usage, or that of one command, from the verb table, as wide as the
+// help prints the usage, or that of one command, from the table of commands, as wide as the
 // window.
 func help(w *output, args []string) error {
 	var b bytes.Buffer
@@ -38,56 +29,53 @@ func help(w *output, args []string) error {
 
 func helpAll(t io.Writer) {
 	fmt.Fprint(t, "usage: pmclient [flags] COMMAND [flags] [NAME…]\n\n")
-	for _, v := range verbs.All() {
-		fmt.Fprintf(t, "  %s\t%s\n", v.Short(), v.Help)
-	}
-	for _, e := range extras {
-		fmt.Fprintf(t, "  %s %s\t%s\n", e.name, e.args, e.help)
+	for _, c := range commands.All() {
+		if c.Verb == nil {
+			c.Name = strings.TrimSpace(c.Name + " " + c.Args)
+		}
+		fmt.Fprintf(t, "  %s\t%s\n", c.Name, c.Help)
 	}
 	fmt.Fprint(t, "\nflags:\n")
-	new(connection).before().VisitAll(func(f *flag.Flag) {
-		value, text := flag.UnquoteUsage(f)
-		fmt.Fprintf(t, "  -%s %s\t%s\n", f.Name, value, text)
-	})
-	fmt.Fprint(t, "\nexit codes: 0 done, 1 the action failed, 2 usage, 69 no daemon there, 77 not authenticated;\nof status: 0 running or about to, 3 at rest, 4 no such process; of several processes the worst\n")
+	for _, p := range append(commands.Connection, commands.Version) {
+		if p.Name == "socket" {
+			p.Help += " (default " + client.DefaultSocket() + ")"
+		}
+		helpFlag(t, commands.Flag{Param: p})
+	}
+	fmt.Fprintf(t, "\nexit codes: %s;\nof status: %s; of several processes the worst;\nwith -wait: that of the run, %s\n", exitCodes(""), exitCodes("status"), exitCodes("-wait"))
+}
+
+// exitCodes are those of a command, or of all, in a line.
+func exitCodes(of string) string {
+	var codes []string
+	for _, e := range commands.Exits {
+		if e.Of == of {
+			codes = append(codes, fmt.Sprintf("%d %s", e.Code, e.Means))
+		}
+	}
+	return strings.Join(codes, ", ")
 }
 
 func helpOne(t io.Writer, command string) error {
-	for _, e := range extras {
-		if e.name == command {
-			fmt.Fprintf(t, "usage: %s\n\n%s\n%s\n", strings.TrimSpace("pmclient "+e.name+" "+e.args), e.help, e.more)
-			return nil
-		}
-	}
-	v, ok := verbs.Lookup(alias(command))
+	c, ok := commands.Lookup(command)
 	if !ok {
 		return noCommand(command)
 	}
-	fmt.Fprintf(t, "usage: pmclient %s [flags]", command)
-	switch {
-	case v.Needs("name"):
-		fmt.Fprint(t, " NAME…")
-	case v.Takes("name"):
-		fmt.Fprint(t, " [NAME…]")
+	usage := "pmclient " + command + " "
+	if c.Verb != nil {
+		usage += "[flags] "
 	}
-	if v.Takes("command") {
-		fmt.Fprint(t, " [-- PROGRAM ARGUMENT…]")
-	}
-	fmt.Fprintf(t, "\n\n%s\n\n", v.Help)
-	for _, p := range commandParams(v) {
-		name := "-" + p.Name
-		if short := shortFlag(v, p); short != "" {
-			name = "-" + short + ", " + name
-		}
-		fmt.Fprintf(t, "  %s %s\t%s\n", name, p.Value, p.Help)
+	fmt.Fprintf(t, "usage: %s\n\n%s\n%s\n", strings.TrimSpace(usage+c.Args), c.Help, c.More)
+	for _, f := range c.Flags {
+		helpFlag(t, f)
 	}
 	return nil
 }
 
-// commandParams are the parameters of a verb that are flags of its command.
-func commandParams(v *verbs.Verb) []verbs.Param {
-	if v.Name == applyVerb {
-		return append([]verbs.Param{{Name: fileFlag, Value: "PATH", Help: fileHelp}}, applyParams(v)...)
+func helpFlag(t io.Writer, f commands.Flag) {
+	name := "-" + f.Name
+	if f.Short != "" {
+		name = "-" + f.Short + ", " + name
 	}
-	return v.AllParams()
+	fmt.Fprintf(t, "  %s %s\t%s\n", name, f.Value, f.Help)
 }

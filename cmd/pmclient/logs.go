@@ -11,35 +11,23 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
-const logVerb = "process.log"
-
-// shortFlags of logs stand for parameters of process.log.
-var shortFlags = map[string]string{"follow": "f", "limit": "n", "times": "t"}
-
-// shortFlag is the short form of a flag, or empty.
-func shortFlag(v *verbs.Verb, p verbs.Param) string {
-	if v.Name != logVerb {
-		return ""
-	}
-	return shortFlags[p.Name]
-}
-
 // logsCommand writes the output of one process, or of several at once: then each
 // line has its process's name in front.
 func logsCommand(ctx context.Context, conn connection, args []string, stdout *output) error {
-	verb, _ := verbs.Lookup(logVerb)
-	a := verbs.NewAction(verb.Name)
+	command, _ := commands.Lookup("log")
+	a := verbs.NewAction(command.Verb.Name)
 	f := quietFlags("logs")
 	conn.register(f)
-	for _, p := range verb.AllParams() {
-		f.Var(&param{Param: p, to: &a}, p.Name, p.Help)
-		if short := shortFlag(verb, p); short != "" {
-			f.Var(&param{Param: p, to: &a}, short, p.Help)
+	for _, given := range command.Flags {
+		f.Var(&param{Param: given.Param, to: &a}, given.Name, "")
+		if given.Short != "" {
+			f.Var(&param{Param: given.Param, to: &a}, given.Short, "")
 		}
 	}
 	names, err := parseWords(f, args)

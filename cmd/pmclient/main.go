@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
@@ -133,9 +134,9 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout *outpu
 	switch command {
 	case "run":
 		err = runScript(ctx, conn, args, stdin, stdout)
-	case "log", "logs", logVerb:
+	case "log", "logs", commands.LogVerb:
 		err = logsCommand(ctx, conn, args, stdout)
-	case "apply", applyVerb:
+	case "apply", commands.ApplyVerb:
 		err = applyCommand(ctx, conn, args, stdin, stdout)
 	case "shell":
 		err = shell(ctx, conn, args, stdin, stdout)
@@ -150,7 +151,7 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout *outpu
 
 // runVerb carries out the verb that a command stands for.
 func runVerb(ctx context.Context, conn connection, command string, args []string, stdout *output) error {
-	verb, ok := verbs.Lookup(alias(command))
+	verb, ok := verbs.Lookup(commands.Verb(command))
 	if !ok {
 		return noCommand(command)
 	}
@@ -215,14 +216,6 @@ func noCommand(command string) error {
 		hint = fmt.Sprintf(": did you mean %s?", v.Short())
 	}
 	return usagef("there is no command %s%s", process.Printable(command), hint)
-}
-
-// alias is the verb that a command's other name stands for.
-func alias(command string) string {
-	if command == "logs" {
-		return "log"
-	}
-	return command
 }
 
 // parseVerb reads the flags of a command, which are the parameters of its verb; bare
@@ -308,10 +301,11 @@ type connection struct {
 	version bool // reach none, and say which build this is
 }
 
+// register has f take the flags of commands.Connection.
 func (c *connection) register(f *flag.FlagSet) {
-	f.StringVar(&c.socket, "socket", c.socket, "the daemon's socket `PATH` (default "+client.DefaultSocket()+")")
-	f.Func("secret", "the daemon's `SECRET`; others can see it for a moment: prefer -secret-file", client.SecretFlag(&c.secret))
-	f.StringVar(&c.secretFile, "secret-file", c.secretFile, "`FILE` whose first line is the secret")
+	f.StringVar(&c.socket, "socket", c.socket, "")
+	f.Func("secret", "", client.SecretFlag(&c.secret))
+	f.StringVar(&c.secretFile, "secret-file", c.secretFile, "")
 }
 
 // before are the flags that stand before the command: those of each command, and one that
@@ -319,7 +313,7 @@ func (c *connection) register(f *flag.FlagSet) {
 func (c *connection) before() *flag.FlagSet {
 	f := quietFlags("")
 	c.register(f)
-	f.BoolVar(&c.version, "version", false, "say which build this is, and on what it runs, and end")
+	f.BoolVar(&c.version, commands.Version.Name, false, "")
 	return f
 }
 

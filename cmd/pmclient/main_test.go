@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -498,11 +499,8 @@ func TestHelp(t *testing.T) {
 		if code != exitDone || !strings.HasPrefix(stdout, "usage: pmclient "+v.Short()) {
 			t.Errorf("%s: code %d, %s", v.Short(), code, stdout)
 		}
-		params := v.AllParams()
-		if v.Name == applyVerb {
-			params = append(applyParams(&v), verbs.Param{Name: "f"})
-		}
-		for _, p := range params {
+		command, _ := commands.Lookup(v.Name)
+		for _, p := range command.Flags {
 			if !strings.Contains(stdout, " -"+p.Name+" ") {
 				t.Errorf("%s: -%s is missing in\n%s", v.Short(), p.Name, stdout)
 			}

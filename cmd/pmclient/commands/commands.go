@@ -1,0 +1,144 @@
+// Package commands is what pmclient takes: one table of its commands with their flags, and
+// its exit codes. The help, the completion of shells and the man page are made from it.
+//
+// A command stands for a verb of the daemon, and its flags are that verb's parameters; a few
+// are no verbs. [Connection] are the flags of them all.
+package commands
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+)
+
+// Command is what stands behind pmclient and its flags.
+type Command struct {
+	Name  string
+	Args  string // what it takes besides flags: "NAME…"
+	Help  string // one line
+	More  string // what else there is to know
+	Verb  *verbs.Verb
+	Flags []Flag // its own
+}
+
+// Flag is a flag of a command: a parameter of its verb, as the command line has it.
+type Flag struct {
+	verbs.Param
+	Short string // another name of one letter; empty: it has none
+}
+
+// Connection are the flags that every command takes, and that may stand before it too.
+var Connection = []verbs.Param{
+	{Name: "secret", Value: "SECRET", Help: "the daemon's secret; others can see it for a moment: prefer -secret-file"},
+	{Name: "secret-file", Value: "FILE", Help: "file whose first line is the secret"},
+	{Name: "socket", Value: "PATH", Help: "the daemon's socket"},
+}
+
+// Version is the flag that takes the place of a command.
+var Version = verbs.Param{Name: "version", Help: "say which build this is, and on what it runs, and end"}
+
+// Verbs whose flags are not all their parameters.
+const (
+	ApplyVerb = "process.apply"
+	LogVerb   = "process.log"
+)
+
+// File is the flag of apply in whose place the wire has the text itself.
+var File = Flag{Param: verbs.Param{Name: "f", Value: "PATH", Help: "a file of definitions, a folder of *.hero files, or - for standard input; without it, the daemon's own folder"}}
+
+// short are the flags of log that have a short form.
+var short = map[string]string{"follow": "f", "limit": "n", "times": "t"}
+
+// extras are the commands that are no verbs.
+var extras = []Command{
+	{Name: "run", Args: "FILE", Help: "Carry out a script of actions; - is standard input.",
+		More: "Nothing is carried out when the script has a fault. It stops at the first action that fails, and says its line."},
+	{Name: "shell", Help: "A session with history and completion; !!help in it.",
+		More: "Where standard input is no terminal, it is carried out as a script."},
+	{Name: "help", Args: "[COMMAND]", Help: "Show this, or the flags of a command."},
+}
+
+// All is the table.
+func All() (all []Command) {
+	table := verbs.All()
+	for i := range table {
+		all = append(all, ofVerb(&table[i]))
+	}
+	return append(all, extras...)
+}
+
+// Lookup finds a command by its name, its other name, or the full name of its verb.
+func Lookup(name string) (*Command, bool) {
+	for i := range extras {
+		if extras[i].Name == name {
+			return &extras[i], true
+		}
+	}
+	if v, ok := verbs.Lookup(Verb(name)); ok {
+		return new(ofVerb(v)), true
+	}
+	return nil, false
+}
+
+// Verb is the name of the verb that a command stands for.
+func Verb(command string) string {
+	if command == "logs" {
+		return "log"
+	}
+	return command
+}
+
+func ofVerb(v *verbs.Verb) Command {
+	c := Command{Name: v.Short(), Help: v.Help, Verb: v}
+	var args []string
+	switch {
+	case v.Needs("name"):
+		args = append(args, "NAME…")
+	case v.Takes("name"):
+		args = append(args, "[NAME…]")
+	}
+	if v.Takes("command") {
+		args = append(args, "[-- PROGRAM ARGUMENT…]")
+	}
+	c.Args = strings.Join(args, " ")
+	if v.Name == ApplyVerb {
+		c.Flags = []Flag{File}
+	}
+	for _, p := range v.AllParams() {
+		f := Flag{Param: p}
+		switch v.Name {
+		case ApplyVerb:
+			if slices.Contains([]string{"definitions", "files", "path"}, p.Name) {
+				continue
+			}
+			f.Name = strings.ReplaceAll(p.Name, "_", "-")
+		case LogVerb:
+			f.Short = short[p.Name]
+		}
+		c.Flags = append(c.Flags, f)
+	}
+	return c
+}
+
+// Exit is an exit code.
+type Exit struct {
+	Code  int
+	Of    string // whose code it is: a command, or "-wait" of those that wait for a run's end; empty: of all
+	Means string
+}
+
+// Exits are all there are.
+var Exits = []Exit{
+	{0, "", "done"},
+	{1, "", "the action failed"},
+	{2, "", "usage"},
+	{69, "", "no daemon there"},
+	{77, "", "not authenticated"},
+	{0, "status", "running or about to"},
+	{3, "status", "at rest"},
+	{4, "status", "no such process"},
+	{124, "-wait", "its deadline passed"},
+	{125, "-wait", "a fault that is not the run's, no daemon included"},
+	{128, "-wait", "and the number of the signal that ended it"},
+}
