@@ -59,9 +59,10 @@ func (id ID) Doomed(procDir string) (bool, error) {
 }
 
 type stat struct {
-	id     ID
-	state  byte
-	doomed bool // it is exiting, or has SIGKILL on its way
+	id       ID
+	state    byte
+	terminal int  // the number of its controlling terminal; 0: none
+	doomed   bool // it is exiting, or has SIGKILL on its way
 }
 
 func readStat(procDir string, pid int) (stat, error) {
@@ -102,6 +103,9 @@ func parseStat(data []byte) (stat, error) {
 		return stat{}, fmt.Errorf("start time: %w", err)
 	}
 	s := stat{id: ID{pid, ticks}, state: fields[0][0]}
+	if s.terminal, err = strconv.Atoi(string(fields[7-3])); err != nil {
+		return stat{}, fmt.Errorf("terminal: %w", err)
+	}
 	const exiting = 0x4 // PF_EXITING
 	flags, err := strconv.ParseUint(string(fields[9-3]), 10, 64)
 	if err != nil {

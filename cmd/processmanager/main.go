@@ -3,8 +3,8 @@
 //
 //	processmanager [-socket PATH] [-secret-file FILE] [-state DIR] …
 //
-// It runs until SIGTERM or SIGINT, then ends every process in an orderly way; a
-// second signal kills at once. Exit codes: 0 done, 1 it could not start or was
+// It runs until SIGTERM or SIGINT, or until the terminal that it was started from is closed,
+// then ends every process in an orderly way; a second signal kills at once. Exit codes: 0 done, 1 it could not start or was
 // killed, 2 usage; with -exit-with that of a process.
 package main
 
@@ -114,6 +114,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 		}
 		o.Secret = string(secret)
 	}
+	terminal := startedFrom()
 	if err := errors.Join(proc.CloseInherited(proc.Sockets(os.Getenv)...), proc.Prepare()); err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 		fmt.Println()
 		return check(o, os.Stdout, lineedit.Columns(os.Stdout))
 	}
-	signals := keeper.Listen(o.ExitWith != "") // to the very end: what was begun is cleaned up
+	signals := keeper.Listen(o.ExitWith != "", terminal) // to the very end: what was begun is cleaned up
 	place, err := openPlace(o, logger)
 	if errors.Is(err, cgroup.ErrNoHierarchy) || errors.Is(err, cgroup.ErrReadOnly) {
 		check(o, stderr, lineedit.Columns(os.Stderr)) // says more, and what to do
@@ -148,7 +149,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 		return err
 	}
 	place.host = hostLink{os.Getenv("NOTIFY_SOCKET"), systemd.Watchdog(os.Getpid(), os.Getenv)}
-	place.held = told.Held()
+	place.held, place.terminal = told.Held(), terminal
 	hello, err := place.hello()
 	if err != nil {
 		return err
@@ -158,6 +159,9 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 	}
 	if err := leaveDir(); err != nil {
 		return err
+	}
+	if text := aboutTerminal(terminal); text != "" && o.ExitWith == "" {
+		logger.Print(text)
 	}
 	logger.Printf("listening on %s", place.Socket)
 	return place.keep(ctx, keeper.Config{

@@ -45,6 +45,7 @@ type place struct {
 	former     []keeper.Held // what an earlier daemon has left alive
 	made       []string      // directories, while the start may fail
 	host       hostLink
+	terminal   keeper.Terminal
 	hangs      bool // the worker cannot end: a disk hangs, which must not hold us up too
 }
 

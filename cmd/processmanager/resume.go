@@ -32,10 +32,11 @@ type takeover struct {
 	Host       hostLink
 	Handed     bool // the socket is systemd's
 	Access     access
+	Terminal   keeper.Terminal `json:",omitzero"`
 }
 
 func (p *place) takeover() takeover {
-	return takeover{p.secretFile, p.groups.origin, p.groups.madeRoot, p.groups.unit, p.groups.scope, p.groups.holder, p.host, p.handed, p.access}
+	return takeover{p.secretFile, p.groups.origin, p.groups.madeRoot, p.groups.unit, p.groups.scope, p.groups.holder, p.host, p.handed, p.access, p.terminal}
 }
 
 // resume is keep in a process that was the keeper before and has replaced its
@@ -57,7 +58,7 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 		return err
 	}
 	p := &place{
-		host: h.Keeper.Host, handed: h.Keeper.Handed, access: h.Keeper.Access, places: h.places, standsFor: h.StandsFor, secret: h.Secret, secretFile: h.Keeper.SecretFile,
+		host: h.Keeper.Host, handed: h.Keeper.Handed, access: h.Keeper.Access, terminal: h.Keeper.Terminal, places: h.places, standsFor: h.StandsFor, secret: h.Secret, secretFile: h.Keeper.SecretFile,
 		listeners: c.Listeners, locks: c.Locks,
 		groups: &groups{
 			hierarchy: hierarchy, origin: h.Keeper.Origin, madeRoot: h.Keeper.MadeRoot,
@@ -112,7 +113,7 @@ func openAt(files []*os.File, path string) *os.File {
 func (p *place) keep(ctx context.Context, c keeper.Config, logger *log.Logger, flush func()) error {
 	renewed, unguard := p.guard(logger)
 	defer unguard()
-	c.Passes = p.standsFor
+	c.Passes, c.Terminal = p.standsFor, p.terminal
 	c.Args, c.Log, c.Flush, c.Renewed = []string{workerArg}, logger.Printf, flush, renewed
 	if p.groups.unit != "" { // what it starts need not be where it is
 		dir, err := p.groups.daemon().Dir()

@@ -65,9 +65,13 @@
 // the leader of that is sent what else it gets: SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM and
 // SIGWINCH.
 //
+// Where it was started from a terminal (Terminal), SIGHUP says that this was closed: it ends all
+// trees too, unless it was ignored when the keeper was started. SIGQUIT kills them at once.
+//
 // # Upgrades
 //
-// UPGRADE from the worker, or SIGHUP that is not passed on, brings in the program that is now on disk.
+// UPGRADE from the worker, or SIGHUP that is neither passed on nor of a terminal, brings in the
+// program that is now on disk.
 // Until its worker is ready each failure leads back to the old program:
 //
 //  1. The new file is opened and run with CheckArg, for at most 5 s. The old worker

@@ -44,6 +44,9 @@ type Config struct {
 	// signals that mean nothing to the keeper; empty: there is none.
 	Passes string
 
+	// Terminal is what the signals of a terminal mean, where they are not passed on.
+	Terminal Terminal
+
 	// Signals is what Listen gave, if the caller listens from before Run until after
 	// it; nil: Run listens by itself.
 	Signals chan os.Signal
@@ -73,9 +76,9 @@ type Config struct {
 	resumed *state // from Resume
 }
 
-// ErrKilled is what Run returns after a second signal. The worker has been sent
+// ErrKilled is what Run returns after a second signal, or SIGQUIT of a terminal. The worker has been sent
 // SIGKILL; trees may still be there.
-var ErrKilled = errors.New("killed by a second signal before shutdown was done")
+var ErrKilled = errors.New("killed by a signal before shutdown was done")
 
 // ErrLingers is what Run returns after a shutdown whose worker SIGKILL does not end.
 var ErrLingers = errors.New("shutdown is done, but the worker cannot end: its disk hangs, perhaps; until it has ended no other daemon can use the store")
@@ -131,7 +134,8 @@ type keeper struct {
 // SIGTERM or SIGINT starts the shutdown, as do the end of ctx and a worker's Link.End, of which
 // an *EndedError tells; a second signal
 // kills the worker at once and gives ErrKilled. Where Host.Stays says so, SIGTERM ends the
-// keeper and its worker alone, and gives ErrLeft. SIGHUP begins an upgrade. A *FailedError
+// keeper and its worker alone, and gives ErrLeft. SIGHUP begins an upgrade, unless Terminal says
+// something else. A *FailedError
 // is what a worker said that gave up before any was ready. Other errors say that
 // the first worker could not be started at all.
 func Run(ctx context.Context, c Config) error {
@@ -206,7 +210,7 @@ func (k *keeper) loop(ctx context.Context) error {
 	signal.Notify(children, unix.SIGCHLD)
 	defer signal.Stop(children)
 	if k.signals == nil {
-		k.signals = Listen(k.Passes != "")
+		k.signals = Listen(k.Passes != "", k.Terminal)
 		defer signal.Stop(k.signals)
 	}
 
@@ -276,9 +280,11 @@ func (k *keeper) loop(ctx context.Context) error {
 				k.pass(s)
 				continue
 			}
-			if s == unix.SIGHUP {
-				k.beginUpgrade(nil)
+			if s == unix.SIGHUP && !k.hangUp() {
 				continue
+			}
+			if s == unix.SIGQUIT {
+				return ErrKilled
 			}
 			if k.ending() && s == k.asked && time.Since(k.askedAt) < sameSignal {
 				continue

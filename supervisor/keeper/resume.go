@@ -55,15 +55,19 @@ type failedState struct {
 //
 // Until the other program listens, for a few milliseconds, a SIGTERM ends the keeper as
 // SIGKILL does, and trees live on: Go unblocks it before it has a handler, whatever mask
-// an exec hands down. A SIGHUP does nothing: it could not begin a second upgrade anyway. What is
-// to be passed on is lost meanwhile.
+// an exec hands down. A SIGHUP does nothing: it could not begin a second upgrade anyway, and a
+// terminal that is closed just then leaves the daemon alive. What is to be passed on is lost
+// meanwhile.
 func (k *keeper) become(u *upgrade) error {
 	deliver() // what is on its way now would be lost by Ignore
 	signal.Ignore(unix.SIGHUP)
 	if k.Passes != "" {
 		signal.Ignore(passed...)
 	}
-	defer listen(k.signals, k.Passes != "")
+	if k.Terminal.Quits {
+		signal.Ignore(unix.SIGQUIT)
+	}
+	defer signal.Notify(k.signals, taken(k.Passes != "", k.Terminal)...)
 	s := state{
 		Path: []byte(k.Path), Hello: k.Hello, Exe: int(k.program.exe.Fd()),
 		Upgrade: k.last, Shutdown: k.shutdown, Code: k.code,

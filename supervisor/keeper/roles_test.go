@@ -113,7 +113,9 @@ func keep(c Config) int {
 	c.Args = []string{workerFlag}
 	c.Log = func(format string, args ...any) { fmt.Printf("log: "+format+"\n", args...) }
 	var b behaviour
-	if json.Unmarshal(c.Hello, &b) == nil && b.Host {
+	known := json.Unmarshal(c.Hello, &b) == nil
+	c.Terminal = b.Terminal
+	if known && b.Host {
 		c.Host = Host{
 			Told:     func(p Phase) { fmt.Printf("told: %s\n", p) },
 			Ask:      20 * time.Millisecond,
@@ -150,6 +152,7 @@ type behaviour struct {
 	Host         bool   // the keeper has a host, which says what it is told
 	Silent       bool   // do not answer how it is
 	Group        string // the cgroup that workers are to be in
+	Terminal     Terminal
 }
 
 func playWorker() {

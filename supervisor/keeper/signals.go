@@ -8,9 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wanted are the signals that mean something to a keeper, besides SIGCHLD.
-var wanted = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}
-
 // passed are the signals that are another process's where the keeper stands for that.
 var passed = []os.Signal{unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGWINCH}
 
@@ -21,17 +18,10 @@ const sameSignal = 100 * time.Millisecond
 
 // Listen begins to take the signals that mean something to a keeper, and those that are to be
 // passed on if it stands for another process.
-func Listen(passes bool) chan os.Signal {
+func Listen(passes bool, t Terminal) chan os.Signal {
 	signals := make(chan os.Signal, 8)
-	listen(signals, passes)
+	signal.Notify(signals, taken(passes, t)...)
 	return signals
-}
-
-func listen(signals chan os.Signal, passes bool) {
-	signal.Notify(signals, wanted...)
-	if passes {
-		signal.Notify(signals, passed...)
-	}
 }
 
 // pass sends a signal to the leader of the process that the keeper stands for.

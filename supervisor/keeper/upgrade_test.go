@@ -402,7 +402,7 @@ var upgradeEnd = regexp.MustCompile(`upgraded to what is now|the upgrade was not
 // TestSignalsTakenAreDelivered: a signal whose handler has run is in the channel, so
 // that a keeper which replaces itself cannot overlook it.
 func TestSignalsTakenAreDelivered(t *testing.T) {
-	signals := Listen(false)
+	signals := Listen(false, Terminal{})
 	defer signal.Stop(signals)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
