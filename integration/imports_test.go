@@ -56,7 +56,7 @@ var mayImport = map[string]string{
 	"supervisor/definitions": "heroscript heroscript/verbs supervisor/private supervisor/process",
 
 	"cmd/pmclient":          anything,
-	"cmd/pmclient/commands": "heroscript/verbs",
+	"cmd/pmclient/commands": "heroscript/verbs supervisor/process",
 	"cmd/processmanager":    anything,
 	"integration":           anything, // and what is below it
 }

@@ -134,7 +134,7 @@ func TestTheTableHasTheFlagsThatAreTaken(t *testing.T) {
 		codes[e.Code] += e.Of
 	}
 	for code, of := range map[int]string{exitDone: "status", exitFailed: "", exitUsage: "", exitAtRest: "status", exitNoProcess: "status", exitNoDaemon: "", exitNotAuthenticated: "",
-		exitTimeOver: "-wait", exitOurFault: "-wait", exitSignal: "-wait"} {
+		process.ExitTimeOver: "-wait", process.ExitOurFault: "-wait", process.ExitSignal: "-wait"} {
 		if got, ok := codes[code]; !ok || got != of {
 			t.Errorf("exit code %d of %q is told as of %q, %v", code, of, got, ok)
 		}

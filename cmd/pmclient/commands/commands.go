@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // Command is what stands behind pmclient and its flags.
@@ -138,7 +139,7 @@ var Exits = []Exit{
 	{0, "status", "running or about to"},
 	{3, "status", "at rest"},
 	{4, "status", "no such process"},
-	{124, "-wait", "its deadline passed"},
-	{125, "-wait", "a fault that is not the run's, no daemon included"},
-	{128, "-wait", "and the number of the signal that ended it"},
+	{process.ExitTimeOver, "-wait", "its deadline passed"},
+	{process.ExitOurFault, "-wait", "a fault that is not the run's, no daemon included"},
+	{process.ExitSignal, "-wait", "and the number of the signal that ended it"},
 }
