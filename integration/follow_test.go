@@ -158,6 +158,50 @@ func TestSeveralLogsAreToldApart(t *testing.T) {
 	p.sees(`{"name":"a","data":"three\n","next":18}`)
 }
 
+// Over the wire several logs are followed as well, by a pattern too. Who is deleted ends that,
+// and is told.
+func TestSeveralLogsAreFollowedOverTheWire(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	a, web := d.parrot(process.Spec{Name: "a"}), d.parrot(process.Spec{Name: "web-1"})
+	a.say("one\n")
+	web.say("1\n")
+	d.said("a", "one\n")
+	d.said("web-1", "1\n")
+	w := d.session(t)
+	if got, want := w.ask("!!process.log name:web-*,a"), "web-1 | 1\na     | one\n"; got != want {
+		t.Errorf("%q", got)
+	}
+	if got, want := w.ask("!!process.log name:'a,web-*' format:json limit:1"), "{\"name\":\"a\",\"data\":\"one\\n\",\"next\":4}\n{\"name\":\"web-1\",\"data\":\"1\\n\",\"next\":2}\n"; got != want {
+		t.Errorf("%q", got)
+	}
+	if got, want := d.mustClient("logs", "web-*,a"), "web-1 | 1\na     | one\n"; got != want {
+		t.Errorf("%q", got)
+	}
+	w.send("!!process.log name:a,web-* follow:true limit:1 jobid:j\n\n")
+	w.expect("**RESULT** j")
+	first, second := w.line(), w.line()
+	if first > second {
+		first, second = second, first
+	}
+	if first != "a     | one" || second != "web-1 | 1" {
+		t.Errorf("%q, %q", first, second)
+	}
+	web.say("half ")
+	a.say("two\n")
+	w.expect("a     | two")
+	web.say("line\n")
+	w.expect("web-1 | half line")
+	if err := d.client().Delete(d.context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	w.expect("Error: process 'a' was deleted")
+	w.expect("**ENDRESULT**")
+	if got := w.ask("!!process.log name:a,web-1 follow:true"); got != "Error: no process 'a'\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // stalled takes its first bytes, then nothing until it is released.
 type stalled struct {
 	lineCount

@@ -29,7 +29,7 @@ var mayImport = map[string]string{
 	"proc":               "github.com/prometheus/procfs golang.org/x/sys",
 	"supervisor/private": "",
 
-	"heroscript/verbs": "heroscript supervisor/process supervisor/schedule telnet/screen",
+	"heroscript/verbs": "heroscript supervisor/border supervisor/process supervisor/schedule telnet/screen",
 	"telnet":           "heroscript supervisor/border telnet/screen",
 	"telnet/lineedit":  "heroscript supervisor/border telnet telnet/screen golang.org/x/term",
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
 	"github.com/freeflowuniverse/processmanager/heroscript"
@@ -40,16 +38,14 @@ func logsCommand(ctx context.Context, conn connection, args []string, stdout *ou
 	if len(names) == 0 {
 		return usageOf("logs", "logs needs the name of a process")
 	}
-	var queries []process.LogQuery
-	json := false
-	for _, name := range names {
-		one := a
-		one.Params = append([]heroscript.Param{{Key: "name", Value: name}}, without(a.Params, "name")...)
-		q, wantsJSON, err := verbs.LogQuery(one)
-		if err != nil {
-			return usageOf("logs", "%w", err)
-		}
-		queries, json = append(queries, q), wantsJSON
+	of, err := process.ParseSelection(strings.Join(names, ","))
+	if err != nil {
+		return usageOf("logs", "%w", err)
+	}
+	a.Params = append([]heroscript.Param{{Key: "name", Value: of.String()}}, without(a.Params, "name")...)
+	q, json, err := verbs.LogQuery(a)
+	if err != nil {
+		return usageOf("logs", "%w", err)
 	}
 	c, err := conn.dial(ctx)
 	if err != nil {
@@ -57,10 +53,10 @@ func logsCommand(ctx context.Context, conn connection, args []string, stdout *ou
 	}
 	defer c.Close()
 	m := follower{c, stdout.raw}
-	if len(names) == 1 {
-		return ended(ctx, queries[0].Follow, verbs.WriteLog(ctx, m, names[0], queries[0], json, stdout))
+	if name, plain := of.Name(); plain {
+		return ended(ctx, q.Follow, verbs.WriteLog(ctx, m, name, q, json, stdout))
 	}
-	return logSeveral(ctx, m, names, queries, json, stdout)
+	return logSeveral(ctx, m, of, q, json, stdout)
 }
 
 func without(params []heroscript.Param, key string) (kept []heroscript.Param) {
@@ -72,40 +68,41 @@ func without(params []heroscript.Param, key string) (kept []heroscript.Param) {
 	return kept
 }
 
-// logSeveral writes several logs at once, whole lines each. Where they are followed,
-// all end with the first one that cannot be.
-func logSeveral(ctx context.Context, m verbs.Manager, names []string, queries []process.LogQuery, json bool, stdout *output) error {
-	width := 0
-	for _, name := range names {
-		width = max(width, len(name))
+// logSeveral writes several logs, whole lines each. Where they are followed, all end with
+// the first one that cannot be.
+func logSeveral(ctx context.Context, m verbs.Manager, of process.Selection, q process.LogQuery, json bool, stdout *output) error {
+	list, err := m.Show(ctx, of)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	var names []string
+	var failed []error
+	for _, o := range list {
+		if o.Err != nil {
+			failed = append(failed, o.Err)
+		} else {
+			names = append(names, o.Name)
+		}
+	}
+	if q.Follow && len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	width := verbs.Widest(names)
 	var mu sync.Mutex
-	var all sync.WaitGroup
-	errs := make([]error, len(names))
-	for i, name := range names {
-		whole := &prefixer{mu: &mu, w: stdout.raw}
+	err = verbs.WriteLogs(ctx, m, names, q, json, func(i int) (io.Writer, func(error) error) {
+		lines := &verbs.Lines{Mu: &mu, W: stdout.raw}
 		if !json {
-			whole.prefix = prefix(name, width, i, stdout)
+			lines.Prefix = prefix(names[i], width, i, stdout)
 		}
-		if queries[i].Follow {
-			whole.patience = openDelay
+		if q.Follow {
+			lines.Patience = verbs.OpenDelay
 		}
-		w, flush := stdout.shown(whole)
-		all.Go(func() {
-			err := ended(ctx, queries[i].Follow, verbs.WriteLog(ctx, m, name, queries[i], json, w))
-			err = errors.Join(err, flush(), whole.flush())
-			if err != nil && !strings.Contains(err.Error(), "'"+name+"'") { // it does not say whose
-				err = fmt.Errorf("%s: %w", name, err)
-			}
-			if errs[i] = err; err != nil && queries[i].Follow {
-				cancel()
-			}
-		})
-	}
-	all.Wait()
-	return errors.Join(errs...)
+		w, flush := stdout.shown(lines)
+		return w, func(err error) error {
+			return errors.Join(ended(ctx, q.Follow, err), flush(), lines.Flush())
+		}
+	})
+	return errors.Join(append(failed, err)...)
 }
 
 // ended is nil for someone who has followed long enough.
@@ -118,81 +115,9 @@ func ended(ctx context.Context, follows bool, err error) error {
 
 // prefix is what stands before a line of a process, in its colour on a terminal.
 func prefix(name string, width, i int, stdout *output) string {
-	text := fmt.Sprintf("%-*s | ", width, name)
+	text := verbs.Prefix(name, width)
 	if stdout.terminal && os.Getenv("NO_COLOR") == "" {
 		text = fmt.Sprintf("\x1b[%dm%s\x1b[0m", 31+i%6, text)
 	}
 	return text
-}
-
-// openDelay is how long a follower of several logs waits for the rest of a line.
-const openDelay = time.Second
-
-// prefixer writes whole lines, each behind a prefix. Where patience is set, a line whose
-// end does not come within that time, a prompt, say, is written and ended.
-type prefixer struct {
-	mu       *sync.Mutex
-	w        io.Writer
-	prefix   string
-	patience time.Duration
-	partial  []byte
-	wait     *time.Timer // for the rest of partial
-	ended    bool        // what was written last was ended by us
-	err      error       // of w
-}
-
-func (p *prefixer) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out []byte
-	n := len(b)
-	if p.ended && n > 0 {
-		b, p.ended = bytes.TrimPrefix(b, []byte("\n")), false
-	}
-	waited := len(p.partial) > 0
-	for {
-		line, rest, found := bytes.Cut(b, []byte("\n"))
-		p.partial = append(p.partial, line...)
-		if !found {
-			break
-		}
-		out = append(append(append(out, p.prefix...), p.partial...), '\n')
-		p.partial, b = p.partial[:0], rest
-	}
-	if len(p.partial) > 0 && p.patience > 0 && (!waited || len(out) > 0) {
-		if p.wait == nil {
-			p.wait = time.AfterFunc(p.patience, p.endLine)
-		} else {
-			p.wait.Reset(p.patience)
-		}
-	}
-	p.put(out)
-	return n, p.err
-}
-
-// endLine writes and ends a line whose rest has not come.
-func (p *prefixer) endLine() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.partial) > 0 {
-		p.put(append(append([]byte(p.prefix), p.partial...), '\n'))
-		p.partial, p.ended = p.partial[:0], true
-	}
-}
-
-// flush writes a last line that has no end, and ends it.
-func (p *prefixer) flush() error {
-	if p.wait != nil {
-		p.wait.Stop()
-	}
-	p.endLine()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.err
-}
-
-func (p *prefixer) put(out []byte) {
-	if len(out) > 0 && p.err == nil {
-		_, p.err = p.w.Write(out)
-	}
 }

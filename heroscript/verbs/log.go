@@ -19,12 +19,9 @@ import (
 const DefaultLogLines = 100
 
 func logForm(now time.Time) *form {
-	var name string
+	var of process.Selection
 	var q process.LogQuery
-	f := &form{params: append([]Param{{Name: "name", Value: "NAME", Most: ownBound, Help: "name of the process", Required: true, set: func(v string) error {
-		name = v
-		return process.ValidateName(v)
-	}}}, logParams(&q, now)...)}
+	f := &form{params: append([]Param{selected(&of)}, logParams(&q, now)...)}
 	limited := false
 	for i := range f.params {
 		if set := f.params[i].set; f.params[i].Name == "from" {
@@ -38,7 +35,12 @@ func logForm(now time.Time) *form {
 		return q.Validate()
 	}
 	f.log = &q
-	f.do = func(ctx context.Context, m Manager) (result, error) { return readLog(ctx, m, name, q) }
+	f.do = func(ctx context.Context, m Manager) (result, error) {
+		if name, plain := of.Name(); plain {
+			return readLog(ctx, m, name, q)
+		}
+		return readLogs(ctx, m, of, q)
+	}
 	return f
 }
 
@@ -130,18 +132,25 @@ func readLog(ctx context.Context, m Manager, name string, q process.LogQuery) (r
 	if err != nil {
 		return nil, err
 	}
-	s, err := list[0].Status, list[0].Err
-	switch {
-	case err != nil:
-	case !s.Log:
-		err = q.WithoutFile()
-	case !q.Follow: // that waits for a run to come
-		err = hadRun(s, q.Run)
+	err = list[0].Err
+	if err == nil {
+		err = mayRead(list[0].Status, q)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return logged{ctx, m, name, q}, nil
+}
+
+// mayRead is why what is asked of a log cannot be; nil: it can.
+func mayRead(s process.Status, q process.LogQuery) error {
+	switch {
+	case !s.Log:
+		return q.WithoutFile()
+	case !q.Follow: // that waits for a run to come
+		return hadRun(s, q.Run)
+	}
+	return nil
 }
 
 // hadRun is the error of a run that is not there yet; 0 is none in particular.
@@ -174,11 +183,16 @@ func LogQuery(a heroscript.Action) (q process.LogQuery, json bool, err error) {
 
 // WriteLog writes a log in one of the formats of process.log.
 func WriteLog(ctx context.Context, m Manager, name string, q process.LogQuery, json bool, w io.Writer) error {
+	return writeLog(ctx, m, name, q, json, w, maxPiece)
+}
+
+// writeLog is WriteLog with so many bytes in one object.
+func writeLog(ctx context.Context, m Manager, name string, q process.LogQuery, json bool, w io.Writer, piece int) error {
 	if !json {
 		_, err := m.Log(ctx, name, q, w)
 		return err
 	}
-	pieces := &pieceWriter{name: name, w: w}
+	pieces := &pieceWriter{name: name, w: w, most: piece}
 	next, err := m.Log(ctx, name, q, pieces)
 	pieces.next = next
 	if err == nil && (pieces.data.Len() > 0 || !pieces.written) {
@@ -292,13 +306,17 @@ func streamed(ctx context.Context, w io.Writer, s style, err error) error {
 type pieceWriter struct {
 	name    string
 	w       io.Writer
+	most    int // bytes of a piece
 	data    bytes.Buffer
 	next    int64
 	written bool
 }
 
+// maxPiece is how many bytes of a log go into one object.
+const maxPiece = 1 << 20
+
 func (p *pieceWriter) Write(b []byte) (int, error) {
-	if p.data.Len() >= 1<<20 {
+	if p.data.Len() >= p.most {
 		if err := p.flush(); err != nil {
 			return 0, err
 		}

@@ -11,6 +11,7 @@
 //	its work on the disk            supervisor: it is the loop's panic
 //	a tree that is nobody's         supervisor: tried again
 //	a figure in a list              supervisor: it is the request's panic
+//	one of several logs             heroscript/verbs: it is the answer's panic
 //	a log's bytes, its archives     supervisor/logs: tried again, then dropped and counted
 //	a file that is made again       cmd/processmanager, in the keeper: tried again
 //

@@ -19,6 +19,9 @@ import (
 // so none is missing or doubled. A w with a method Offset(int64) is told the offset after
 // each piece.
 func (c *Client) Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error) {
+	if err := process.ValidateName(name); err != nil { // a pattern would be several
+		return 0, err
+	}
 	ctx, release := c.untilClosed(ctx)
 	defer release()
 	for idle := 1; ; idle++ { // tries without a byte

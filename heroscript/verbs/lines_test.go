@@ -1,4 +1,4 @@
-package main
+package verbs
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ func TestUnfinishedLinesOfSeveralLogsAreShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		var mu sync.Mutex
-		a := &prefixer{mu: &mu, w: &out, prefix: "a | ", patience: openDelay}
-		b := &prefixer{mu: &mu, w: &out, prefix: "b | ", patience: openDelay}
+		a := &Lines{Mu: &mu, W: &out, Prefix: "a | ", Patience: OpenDelay}
+		b := &Lines{Mu: &mu, W: &out, Prefix: "b | ", Patience: OpenDelay}
 		want := func(text string) {
 			t.Helper()
 			synctest.Wait()
@@ -26,22 +26,22 @@ func TestUnfinishedLinesOfSeveralLogsAreShown(t *testing.T) {
 		a.Write([]byte("one\ntw"))
 		b.Write([]byte("x\n"))
 		want("a | one\nb | x\n")
-		time.Sleep(openDelay - 1)
+		time.Sleep(OpenDelay - 1)
 		a.Write([]byte("o\nname? "))
 		want("a | two\n")
-		time.Sleep(openDelay / 2)
+		time.Sleep(OpenDelay / 2)
 		a.Write([]byte("really? ")) // does not make it wait longer
-		time.Sleep(openDelay / 2)
+		time.Sleep(OpenDelay / 2)
 		want("a | name? really? \n")
 		a.Write([]byte("\nnext\n")) // the end of what was ended
 		want("a | next\n")
 		a.Write([]byte("more"))
-		time.Sleep(openDelay)
+		time.Sleep(OpenDelay)
 		want("a | more\n")
 		a.Write([]byte("and more\n"))
 		want("a | and more\n")
 		a.Write([]byte("last"))
-		if err := a.flush(); err != nil {
+		if err := a.Flush(); err != nil {
 			t.Error(err)
 		}
 		want("a | last\n")
