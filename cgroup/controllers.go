@@ -21,6 +21,7 @@ var wanted = []struct{ name, v1 string }{
 type Missing struct {
 	Name   string // cpu, memory, pids or io
 	Reason string // for people
+	InV1   bool   // a v1 hierarchy has it
 }
 
 // Controllers returns the controllers of the topmost group.
@@ -86,35 +87,36 @@ func (g Group) Missing() []Missing {
 	for _, c := range wanted {
 		switch {
 		case err != nil:
-			missing = append(missing, Missing{c.name, err.Error()})
+			missing = append(missing, Missing{Name: c.name, Reason: err.Error()})
 		case !slices.Contains(available, c.name):
-			missing = append(missing, Missing{c.name, g.whyMissing(c.name, c.v1)})
+			reason, inV1 := g.whyMissing(c.name, c.v1)
+			missing = append(missing, Missing{c.name, reason, inV1})
 		}
 	}
 	return missing
 }
 
-func (g Group) whyMissing(name, v1 string) string {
+func (g Group) whyMissing(name, v1 string) (reason string, inV1 bool) {
 	for _, m := range g.h.v1 {
 		if slices.Contains(m.super, v1) {
-			return "bound to the v1 hierarchy at " + m.point
+			return "bound to the v1 hierarchy at " + m.point, true
 		}
 	}
 	if bound, _, err := readCgroup(g.h.procDir, 0); err == nil {
 		if _, ok := bound[v1]; ok {
-			return "bound to a v1 hierarchy that is not mounted here"
+			return "bound to a v1 hierarchy that is not mounted here", true
 		}
 	}
 	// Go up to the group that has it and does not pass it on.
 	for g.path != g.h.Mount {
 		g.path = path.Dir(g.path)
 		if have, err := g.Controllers(); err == nil && slices.Contains(have, name) {
-			return "not enabled in " + g.file("cgroup.subtree_control")
+			return "not enabled in " + g.file("cgroup.subtree_control"), false
 		}
 	}
 	// Only the root of all groups has no cgroup.type.
 	if _, err := g.read("cgroup.type", make([]byte, 32)); err == nil {
-		return "not enabled above " + g.h.Mount + ", outside of this container"
+		return "not enabled above " + g.h.Mount + ", outside of this container", false
 	}
-	return "not in this kernel, or disabled on its command line"
+	return "not in this kernel, or disabled on its command line", false
 }

@@ -105,20 +105,20 @@ func TestMissingControllersSayWhy(t *testing.T) {
 	h := fake(version1(mounts), "hybrid")
 	put(h.Mount, "cgroup.controllers", "\n")
 	want := []Missing{
-		{"cpu", "bound to the v1 hierarchy at /sys/fs/cgroup/cpu"},
-		{"memory", "bound to the v1 hierarchy at /sys/fs/cgroup/memory"},
-		{"pids", "bound to the v1 hierarchy at /sys/fs/cgroup/pids"},
-		{"io", "bound to the v1 hierarchy at /sys/fs/cgroup/blkio"},
+		{"cpu", "bound to the v1 hierarchy at /sys/fs/cgroup/cpu", true},
+		{"memory", "bound to the v1 hierarchy at /sys/fs/cgroup/memory", true},
+		{"pids", "bound to the v1 hierarchy at /sys/fs/cgroup/pids", true},
+		{"io", "bound to the v1 hierarchy at /sys/fs/cgroup/blkio", true},
 	}
 	if got := h.Missing(); !reflect.DeepEqual(got, want) {
-		t.Errorf("hybrid: got %q", got)
+		t.Errorf("hybrid: got %+v", got)
 	}
 
 	h = fake(nil, "hybrid")
 	put(h.Mount, "cgroup.controllers", "cpu io memory\n")
-	want = []Missing{{"pids", "bound to a v1 hierarchy that is not mounted here"}}
+	want = []Missing{{"pids", "bound to a v1 hierarchy that is not mounted here", true}}
 	if got := h.Missing(); !reflect.DeepEqual(got, want) {
-		t.Errorf("hidden v1: got %q", got)
+		t.Errorf("hidden v1: got %+v", got)
 	}
 
 	h = fake(nil, "unified")
@@ -126,16 +126,16 @@ func TestMissingControllersSayWhy(t *testing.T) {
 	put(h.Mount+"/a", "cgroup.controllers", "memory pids\n")
 	put(h.Mount+"/a/b", "cgroup.controllers", "pids\n")
 	want = []Missing{
-		{"cpu", "not enabled in " + h.Mount + "/cgroup.subtree_control"},
-		{"memory", "not enabled in " + h.Mount + "/a/cgroup.subtree_control"},
-		{"io", "not in this kernel, or disabled on its command line"},
+		{"cpu", "not enabled in " + h.Mount + "/cgroup.subtree_control", false},
+		{"memory", "not enabled in " + h.Mount + "/a/cgroup.subtree_control", false},
+		{"io", "not in this kernel, or disabled on its command line", false},
 	}
 	if got := h.Group("a/b").Missing(); !reflect.DeepEqual(got, want) {
-		t.Errorf("nested: got %q", got)
+		t.Errorf("nested: got %+v", got)
 	}
 	put(h.Mount, "cgroup.type", "domain\n")
 	if got := h.Missing(); len(got) != 1 || !strings.HasPrefix(got[0].Reason, "not enabled above "+h.Mount) {
-		t.Errorf("container: got %q", got)
+		t.Errorf("container: got %+v", got)
 	}
 }
 

@@ -129,9 +129,15 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 		fmt.Println()
 		return check(o, os.Stdout, lineedit.Columns(os.Stdout))
 	}
+	if err := checkKernel(); err != nil {
+		return err
+	}
 	signals := keeper.Listen(o.ExitWith != "", terminal) // to the very end: what was begun is cleaned up
 	place, err := openPlace(o, logger)
-	if errors.Is(err, cgroup.ErrNoHierarchy) || errors.Is(err, cgroup.ErrReadOnly) {
+	if errors.Is(err, cgroup.ErrNoHierarchy) {
+		return fmt.Errorf("%w; %s", err, doctor.MendNoHierarchy())
+	}
+	if errors.Is(err, cgroup.ErrReadOnly) {
 		check(o, stderr, lineedit.Columns(os.Stderr)) // says more, and what to do
 	}
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/config"
+	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
@@ -108,9 +109,15 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if p.groups, err = openGroups(&p.places, logger); err != nil {
 		return p, err
 	}
+	if h := p.groups.hierarchy; h.Kind == cgroup.Private {
+		logger.Printf("nobody else has mounted cgroup v2: it is mounted on %s", h.Mount)
+	}
+	lacks := doctor.Lacks(p.groups.runs().Missing())
 	if p.groups.shared {
 		pids, _ := p.groups.root.Own()
 		logger.Printf("there are processes of others in %s (pids %v), so there are no controllers for runs: give a group of its own with -cgroup", p.Cgroup, pids)
+	} else if lacks != "" {
+		logger.Print(lacks)
 	}
 	if p.groups.foreign != nil {
 		logger.Printf("others can end or hold all runs, for the daemon works in a group of theirs: %v, or give another one with -cgroup", p.groups.foreign)

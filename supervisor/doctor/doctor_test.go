@@ -33,13 +33,13 @@ func TestHostsAreDescribed(t *testing.T) {
 		"unified": func(c *Config, dir string) tree {
 			c.Root, c.Runs, c.Listen = "pm.service", "pm.service/i/p", "127.0.0.1:2323"
 			tr := look(*c, unifiedAt(dir+"/cgroup"))
-			tr.kill = true // plain directories have none
+			tr.kill = KillThere // plain directories have none
 			return tr
 		},
 		"undelegated": func(c *Config, dir string) tree {
 			c.Root, c.Listen = "u.slice/user@1000.service/app.slice", "[::]:2323"
 			tr := look(*c, unifiedAt(dir+"/cgroup"))
-			tr.kill = true
+			tr.kill = KillThere
 			return tr
 		},
 		"low": func(c *Config, dir string) tree {
@@ -52,7 +52,7 @@ func TestHostsAreDescribed(t *testing.T) {
 				return lack{Missing: cgroup.Missing{Name: name, Reason: "bound to the v1 hierarchy at /sys/fs/cgroup/" + v1}}
 			}
 			return tree{
-				kind: process.HierarchyHybrid, mount: "/sys/fs/cgroup/unified", root: "/sys/fs/cgroup/unified/pm", kill: true,
+				kind: process.HierarchyHybrid, mount: "/sys/fs/cgroup/unified", root: "/sys/fs/cgroup/unified/pm", kill: KillThere,
 				missing: []lack{bound("cpu", "cpu"), bound("memory", "memory"), bound("pids", "pids"), bound("io", "blkio")},
 			}
 		},
@@ -72,7 +72,9 @@ func TestHostsAreDescribed(t *testing.T) {
 		},
 		"unreadable": func(c *Config, dir string) tree {
 			c.Root = "a"
-			return look(*c, unifiedAt(dir+"/cgroup"))
+			tr := look(*c, unifiedAt(dir+"/cgroup"))
+			tr.kill = KillUnknown
+			return tr
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,7 @@ func (e *exam) hierarchy() []process.Finding {
 	case errors.Is(t.err, cgroup.ErrNoHierarchy) && e.Runtime != "" && e.can(unix.CAP_SYS_ADMIN):
 		return one(subject, process.LevelNote, mendHybrid, "none: cgroup v2 is not mounted; the daemon will mount it on %s, without the controllers that v1 hierarchies hold", own)
 	case errors.Is(t.err, cgroup.ErrNoHierarchy):
-		return one(subject, process.LevelProblem, mendHybrid+"; or, as root: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
+		return one(subject, process.LevelProblem, mendHybrid+"; or, as root: "+mountCommand(),
 			"none: cgroup v2 is not mounted, and mounting it takes CAP_SYS_ADMIN, so no daemon can start")
 	case t.err != nil:
 		return one(subject, process.LevelProblem, "", "none: %v", t.err)
@@ -82,21 +83,36 @@ func (e *exam) scope() string {
 
 func (e *exam) kill() []process.Finding {
 	const subject = "cgroup.kill"
-	switch t := &e.tree; {
-	case t.err != nil || t.rootErr != nil:
-		return nil // no group to see it in
-	case t.kill:
+	if e.tree.kill == KillThere && e.tree.rootErr == nil {
 		return one(subject, process.LevelOK, "", "a tree is killed at once, whatever it forks meanwhile")
 	}
-	return one(subject, process.LevelProblem, "boot Linux 5.14 or later", "the kernel does not have it, so a tree that ignores its stop signal cannot be ended")
+	return nil // there is no group to see it in, or release says what is wrong
 }
 
-// uses are the controllers, and what they are for.
-var uses = []struct{ controller, without string }{
-	{"cpu", "CPU time is counted all the same, but there are no CPU limits and weights"},
-	{"memory", "memory figures are added up from /proc (PSS), there is no peak, there are no memory limits, and an out-of-memory kill looks like any SIGKILL"},
-	{"pids", "processes are counted one by one, and there is no limit on their number"},
-	{"io", "there are no figures of what block devices read and wrote, and no I/O limits"},
+// MendNoHierarchy is what mends that cgroup v2 is mounted nowhere, in one line.
+func MendNoHierarchy() string {
+	return fmt.Sprintf("as root: %s; then start the daemon again, with -cgroup where it is to work in a group of its own there", mountCommand())
+}
+
+// mountCommand mounts cgroup v2 where systemd would: beside v1 hierarchies, if there are any.
+func mountCommand() string {
+	point := "/sys/fs/cgroup"
+	var st unix.Statfs_t
+	if err := unix.Statfs(point, &st); err == nil && st.Type != unix.SYSFS_MAGIC { // something is mounted there
+		point += "/unified"
+	}
+	return "mkdir -p " + point + " && mount -t cgroup2 none " + point
+}
+
+// uses are the controllers, and what there is without them, in a sentence and in words.
+var uses = []struct {
+	controller, without string
+	lost                []string
+}{
+	{"cpu", "CPU time is counted all the same, but there are no CPU limits and weights", []string{"CPU limits"}},
+	{"memory", "memory figures are added up from /proc (PSS), there is no peak, there are no memory limits, and an out-of-memory kill looks like any SIGKILL", []string{"memory limits", "memory peaks"}},
+	{"pids", "processes are counted one by one, and there is no limit on their number", []string{"process limits"}},
+	{"io", "there are no figures of what block devices read and wrote, and no I/O limits", []string{"I/O limits", "I/O figures"}},
 }
 
 func (e *exam) controllers() []process.Finding {
@@ -113,6 +129,31 @@ func (e *exam) controllers() []process.Finding {
 		}
 	}
 	return findings
+}
+
+// Lacks says in one line what runs have to do without, and why; empty if they lack nothing.
+func Lacks(missing []cgroup.Missing) string {
+	var names, lost, reasons []string
+	for _, m := range missing {
+		names = append(names, m.Name)
+		for _, u := range uses {
+			if u.controller == m.Name {
+				lost = append(lost, u.lost...)
+			}
+		}
+		reason := m.Reason
+		if m.InV1 { // each is at a place of its own
+			reason = "bound to cgroup v1"
+		}
+		if !slices.Contains(reasons, reason) {
+			reasons = append(reasons, reason)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("runs have no %s controller (%s), so no %s; pmclient doctor says what mends it",
+		either(names), strings.Join(reasons, "; "), either(lost))
 }
 
 func (e *exam) mendLack(l lack) string {
@@ -150,11 +191,14 @@ func unitBelow(top, dir string) string {
 	return ""
 }
 
-// list is words with commas, and "and" before the last.
-func list(words []string) string {
+// list is words with commas, and "and" before the last; either has "or" there.
+func list(words []string) string   { return enumerate(words, " and ") }
+func either(words []string) string { return enumerate(words, " or ") }
+
+func enumerate(words []string, before string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}
 	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " and " + words[last]
+	return strings.Join(words[:last], ", ") + before + words[last]
 }

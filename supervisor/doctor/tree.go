@@ -20,7 +20,7 @@ type tree struct {
 	root    string // directory
 	rootErr error  // why none can be chosen, or no group be made below it
 	scope   bool   // there is none yet: systemd makes it
-	kill    bool   // groups have cgroup.kill
+	kill    Kill   // of the groups below it
 
 	controllers []string // that the runs can have
 	missing     []lack
@@ -77,7 +77,7 @@ func look(c Config, find func(procDir string) (*cgroup.Hierarchy, error)) (t tre
 		return t
 	}
 	if c.Scope && c.Root == "" { // it is given all controllers that there are
-		t.scope, t.kill = true, h.Group(own).CanKill()
+		t.scope, t.kill = true, killIn(h.Group(own))
 		t.controllers, t.missing = split(h.Group("/"), c.Proc, h.Contained())
 		return t
 	}
@@ -110,12 +110,19 @@ func existing(g cgroup.Group) cgroup.Group {
 }
 
 // try makes a group below parent and removes it, and says whether it could be killed.
-func try(parent cgroup.Group) (kill bool, err error) {
+func try(parent cgroup.Group) (kill Kill, err error) {
 	g := parent.Child("doctor-" + rand.Text())
 	if err := g.Make(); err != nil {
-		return false, err
+		return KillUnknown, err
 	}
-	return g.CanKill(), g.Remove()
+	return killIn(g), g.Remove()
+}
+
+func killIn(g cgroup.Group) Kill {
+	if g.CanKill() {
+		return KillThere
+	}
+	return KillMissing
 }
 
 // split tells the controllers that the group has from those that it lacks.
