@@ -1,6 +1,7 @@
-# Needs Go and make. Modules and staticcheck come through the Go module proxy.
+# Needs Go and make. Modules, staticcheck and nfpm come through the Go module proxy.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.1
 
 # What -version says. The go command would refuse to stamp a checkout of another user; git
 # reads one that it is told of. Without a checkout, or without git, the commit is unknown.
@@ -13,7 +14,13 @@ STAMP = -X github.com/freeflowuniverse/processmanager/supervisor/version.number=
 # Where make build puts the programs.
 BIN = bin
 
-.PHONY: build demo test lint test-guest test-matrix test-systemd bench storm storm-guest
+# What packages are for, and their version: the one that is named, or what git says of the
+# sources. The same sources make the same packages, with the time of the commit.
+GOARCH = $(shell go env GOARCH)
+PACKAGE_VERSION = $(if $(filter file,$(origin VERSION)),$(shell packaging/version.sh $(VERSION)),$(VERSION))
+SOURCE_DATE_EPOCH ?= $(or $(shell git --git-dir=.git log -1 --format=%ct 2>/dev/null),0)
+
+.PHONY: build demo test lint test-guest test-matrix test-systemd package test-package test-package-guest bench storm storm-guest
 
 build: # bin/processmanager and bin/pmclient, static: they start faster, and run anywhere
 	CGO_ENABLED=0 go build -ldflags "$(STAMP)" -o $(BIN)/ ./cmd/processmanager ./cmd/pmclient
@@ -46,11 +53,21 @@ GUEST = go run ./integration/guest
 test-guest: build # the quick choice of the table of places and kernels (integration/guest/table.go)
 	$(GUEST) -table quick
 
-test-matrix: build # the whole table; ROW='systemd service' and KERNEL=6.1 take a part, DOCS=docs/matrix.md writes the results there
+test-matrix: build package # the whole table; ROW='systemd service' and KERNEL=6.1 take a part, DOCS=docs/matrix.md writes the results there
 	$(GUEST) -table all $(if $(ROW),-row '$(ROW)') $(if $(KERNEL),-kernel $(KERNEL)) $(if $(DOCS),-docs $(DOCS))
 
 test-systemd: build # the unit of this project, in a guest that systemd runs; takes root once, to set that up
 	$(GUEST) -table quick -row 'systemd service'
+
+package: # .deb, .rpm and .apk in bin/packages
+	VERSION='$(PACKAGE_VERSION)' GOARCH=$(GOARCH) LDFLAGS='$(subst version.number=$(VERSION),version.number=$(PACKAGE_VERSION),$(STAMP))' \
+		NFPM=$(NFPM) SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) packaging/package.sh
+
+test-package: package # what is in the packages, by lintian, dpkg, rpm and tar
+	PACKAGES=$(CURDIR)/bin/packages go test -count=1 -timeout 10m ./packaging
+
+test-package-guest: package # installs, upgrades and removes the Debian package in a guest that systemd runs
+	$(GUEST) -table all -row 'Debian package'
 
 bench: # each figure beside the least that the kernel could be asked for
 	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor/keeper ./supervisor/logs

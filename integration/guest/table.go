@@ -75,6 +75,13 @@ var table = []row{
 		},
 	},
 	{
+		place:   "Debian package",
+		shows:   "the package: installation, upgrade and downgrade under living trees, refusals, removal, purge",
+		kernels: []string{"6.12"}, // dpkg and systemd do it, not the kernel
+		flags:   []string{"-systemd", "-limit", "15m", "-file", "/packages/processmanager.deb=bin/package/processmanager.deb"},
+		tests:   []string{"./integration/packages"},
+	},
+	{
 		place:   "this machine",
 		shows:   "finding the hierarchy that this machine has, and saying what it lacks",
 		kernels: []string{host},

@@ -1,0 +1,308 @@
+package packages
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// installed has the given package on this host, freshly installed, and purges it after the test.
+func installed(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() { do(t, "dpkg", "--purge", "processmanager") })
+	do(t, "dpkg", "-i", given)
+}
+
+// version is what dpkg takes for installed, with the state of that.
+func version() string {
+	out, _ := try("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "processmanager")
+	return out
+}
+
+func TestInstallationBringsUpADaemonThatRootsClientReaches(t *testing.T) {
+	installed(t)
+	pid := daemon(t)
+	if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); exe != program {
+		t.Errorf("the daemon is %s, %v", exe, err)
+	}
+	do(t, "systemctl", "is-enabled", unit)
+	if out := do(t, "pmclient", "list", "-format", "json"); out != "[]" {
+		t.Errorf("a fresh installation runs %s", out)
+	}
+	do(t, "getent", "group", "processmanager")
+	for path, mode := range map[string]os.FileMode{
+		secret: 0o600, "/etc/processmanager": os.ModeDir | 0o755, "/etc/processmanager/processmanager.conf": 0o644,
+		"/var/lib/processmanager": os.ModeDir | 0o700, "/run/processmanager": os.ModeDir | 0o711,
+	} {
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Error(err)
+		} else if info.Mode() != mode || info.Sys().(*syscall.Stat_t).Uid != 0 {
+			t.Errorf("%s is %v of user %d", path, info.Mode(), info.Sys().(*syscall.Stat_t).Uid)
+		}
+	}
+	first := read(t, secret)
+	if len(strings.TrimSpace(first)) < 32 {
+		t.Errorf("the secret is %d bytes long", len(first))
+	}
+	do(t, "dpkg", "--purge", "processmanager")
+	do(t, "dpkg", "-i", given)
+	if read(t, secret) == first {
+		t.Error("two installations have the same secret")
+	}
+}
+
+// The example says what it is for, and its definition is one that the daemon takes.
+func TestExampleIsADefinitionThatHolds(t *testing.T) {
+	installed(t)
+	do(t, "cp", "/etc/processmanager/example.hero.sample", "/etc/processmanager/web.hero")
+	t.Cleanup(func() { os.Remove("/etc/processmanager/web.hero") })
+	if out := do(t, "pmclient", "apply", "-dry-run"); !strings.Contains(out, "web") {
+		t.Errorf("apply -dry-run says %s", out)
+	}
+}
+
+// throughout has two processes live through what happens: one that stays and one that ends
+// after it, whose exit code only its parent can tell.
+func throughout(t *testing.T, happens func()) {
+	t.Helper()
+	os.Remove("/run/end")
+	stays := start(t, "stays", "exec sleep 100000")
+	ends := start(t, "ends", "while [ ! -e /run/end ]; do sleep 0.1; done; exit 7")
+	keeper, before := daemon(t), read(t, secret)
+	happens()
+	if now := daemon(t); now != keeper {
+		t.Errorf("the daemon was %d and is %d", keeper, now)
+	}
+	for name, pid := range map[string]int{"stays": stays, "ends": ends} {
+		if s := statusOf(t, name); s.Status != "running" || s.PID != pid {
+			t.Errorf("%s was %d and is %+v", name, pid, s)
+		}
+	}
+	if now := read(t, secret); now != before {
+		t.Errorf("the secret is another one")
+	}
+	write(t, "/run/end", "", 0o600)
+	eventually(t, "the exit of a process is seen", func() bool {
+		s := statusOf(t, "ends")
+		return s.Last != nil && s.Last.Code != nil && *s.Last.Code == 7
+	})
+	do(t, "pmclient", "delete", "stays,ends")
+}
+
+// runsWhatIsInstalled fails the test if the worker is not the program on disk. (The keeper
+// replaces itself only by a program that speaks another protocol.)
+func runsWhatIsInstalled(t *testing.T) {
+	t.Helper()
+	disk, err := os.Stat(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, err := os.Stat("/proc/" + do(t, "pgrep", "-f", "^processmanager -worker") + "/exe")
+	if err != nil || !os.SameFile(disk, running) {
+		t.Errorf("the daemon that runs is not the one that is installed: %v", err)
+	}
+}
+
+func TestUpgradeAndDowngradeKeepTreesAndTheirExits(t *testing.T) {
+	installed(t)
+	before := version()
+	write(t, "/etc/processmanager/example.hero.sample", "# changed by the administrator\n", 0o644)
+	next := later(t)
+	throughout(t, func() { do(t, "dpkg", "-i", next) })
+	if now := version(); now != "installed 1000.1-1" {
+		t.Errorf("installed is %s", now)
+	}
+	runsWhatIsInstalled(t)
+	if now := read(t, "/etc/processmanager/example.hero.sample"); !strings.HasPrefix(now, "# changed") {
+		t.Errorf("the upgrade has overwritten a file in /etc")
+	}
+	throughout(t, func() { do(t, "dpkg", "-i", given) }) // the store has the same format
+	if now := version(); now != before {
+		t.Errorf("installed is %s, before the upgrade %s", now, before)
+	}
+	runsWhatIsInstalled(t)
+}
+
+// A program that could not read the store does not get into the place of the one that wrote it.
+func TestDowngradeBeforeTheStoresFormatIsRefused(t *testing.T) {
+	installed(t)
+	before := version()
+	format := strings.TrimSpace(read(t, "/usr/share/processmanager/store-format"))
+	older := variant(t, "0~older-1", func(dir string) {
+		rewrite(t, dir+"/DEBIAN/preinst", "-gt "+format, "-gt 1")
+		rewrite(t, dir+"/DEBIAN/preinst", "up to format "+format, "up to format 1")
+	})
+	throughout(t, func() {
+		out, err := try("dpkg", "-i", older)
+		if err == nil || !strings.Contains(out, "this version reads stores up to format 1") || !strings.Contains(out, "in format "+format) {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	if now := version(); now != before {
+		t.Errorf("installed is %s, was %s", now, before)
+	}
+	runsWhatIsInstalled(t)
+}
+
+// A program that does not work does not replace the one that runs, and dpkg says so.
+func TestUpgradeToAProgramThatDoesNotWorkLosesNothing(t *testing.T) {
+	installed(t)
+	broken := variant(t, "1000-1", func(dir string) { write(t, dir+program, "#!/bin/sh\nexit 1\n", 0o755) })
+	throughout(t, func() {
+		if out, err := try("dpkg", "-i", broken); err == nil || !strings.Contains(out, "the daemon that runs goes on as it was") {
+			t.Errorf("%v: %s", err, out)
+		}
+		do(t, "dpkg", "-i", later(t))
+	})
+	runsWhatIsInstalled(t)
+}
+
+func TestRemovalEndsTreesInOrderAndKeepsTheirDefinitions(t *testing.T) {
+	installed(t)
+	os.Remove("/run/polite")
+	polite := start(t, "polite", `trap 'sleep 1; echo done >/run/polite; exit 0' TERM; while :; do sleep 0.1; done`)
+	before := read(t, secret)
+	do(t, "dpkg", "--remove", "processmanager")
+	if alive(polite) {
+		t.Error("a process lives on after the removal")
+	}
+	if !is("/run/polite") {
+		t.Error("a process was not given the time to end")
+	}
+	if out, err := try("pgrep", "-x", "processmanager"); err == nil {
+		t.Errorf("daemons live on: %s", out)
+	}
+	if is(program) || !is(secret) || !is("/var/lib/processmanager/processes.db") {
+		t.Error("the removal has left the program, or taken the secret or the state along")
+	}
+	do(t, "dpkg", "-i", given)
+	daemon(t)
+	statusOf(t, "polite")
+	if now := read(t, secret); now != before {
+		t.Error("the secret is another one after a removal and an installation")
+	}
+}
+
+func TestPurgeLeavesNothingOver(t *testing.T) {
+	before := everything(t)
+	installed(t)
+	start(t, "web", "exec sleep 100000")
+	do(t, "pmclient", "start", "-name", "logs", "-log", "-command", "echo said")
+	do(t, "dpkg", "--purge", "processmanager")
+	if left := everything(t); !slices.Equal(left, before) {
+		for _, path := range left {
+			if !slices.Contains(before, path) {
+				t.Errorf("left over: %s", path)
+			}
+		}
+		for _, path := range before {
+			if !slices.Contains(left, path) {
+				t.Errorf("gone: %s", path)
+			}
+		}
+	}
+	if units := do(t, "systemctl", "list-units", "--all", "--plain", "--no-legend", "processmanager*"); units != "" {
+		t.Errorf("units are left: %s", units)
+	}
+	if groups, _ := filepath.Glob("/sys/fs/cgroup/*/processmanager*"); len(groups) > 0 {
+		t.Errorf("groups are left: %s", groups)
+	}
+	if _, err := try("getent", "group", "processmanager"); err == nil {
+		t.Error("the group is left")
+	}
+}
+
+// The group is for the administrator to use: a member gets in when the configuration and the
+// secret's mode say so, as docs/packages.md has it, and not before.
+func TestMembersOfTheGroupGetInWhenTheAdministratorSaysSo(t *testing.T) {
+	installed(t)
+	start(t, "web", "exec sleep 100000")
+	do(t, "gpasswd", "-a", "tester", "processmanager")
+	t.Cleanup(func() { do(t, "gpasswd", "-d", "tester", "processmanager") })
+	member := func() (string, error) {
+		return try("setpriv", "--reuid", "tester", "--regid", "tester", "--init-groups", "env", "HOME=/home/tester",
+			"PROCESSMANAGER_SOCKET=/run/processmanager/pm.sock", "pmclient", "list")
+	}
+	if out, err := member(); err == nil {
+		t.Errorf("a member gets in unasked: %s", out)
+	}
+	do(t, "sh", "-ec", `echo 'socket-group = processmanager' >>/etc/processmanager/processmanager.conf
+		chgrp processmanager /etc/processmanager/secret
+		chmod 640 /etc/processmanager/secret
+		systemctl restart processmanager`)
+	daemon(t)
+	if out, err := member(); err != nil || !strings.Contains(out, "web") {
+		t.Errorf("a member does not get in: %v, %s", err, out)
+	}
+	throughout(t, func() { do(t, "dpkg", "-i", later(t)) })
+	if out, err := member(); err != nil {
+		t.Errorf("a member does not get in after an upgrade: %v, %s", err, out)
+	}
+}
+
+// What the administrator has added is not the package's to remove.
+func TestPurgeLeavesTheAdministratorsOwn(t *testing.T) {
+	installed(t)
+	write(t, "/etc/processmanager/mine.hero", "!!process.define name:mine command:true\n", 0o644)
+	do(t, "gpasswd", "-a", "tester", "processmanager")
+	t.Cleanup(func() {
+		os.RemoveAll("/etc/processmanager")
+		try("groupdel", "processmanager")
+	})
+	do(t, "dpkg", "--purge", "processmanager")
+	if !is("/etc/processmanager/mine.hero") || is(secret) {
+		t.Error("the administrator's definition is gone, or the secret is not")
+	}
+	do(t, "getent", "group", "processmanager")
+}
+
+// Where systemd does not run, as in a container, the package is installed all the same.
+func TestInstallationWithoutSystemdMakesSecretAndGroup(t *testing.T) {
+	t.Cleanup(func() { do(t, "dpkg", "--purge", "processmanager") })
+	const hidden = "mount -t tmpfs tmpfs /run/systemd && "
+	do(t, "unshare", "--mount", "sh", "-c", hidden+"dpkg -i "+given)
+	if !is(secret) {
+		t.Error("there is no secret")
+	}
+	do(t, "getent", "group", "processmanager")
+	if state := property("ActiveState", unit); state == "active" {
+		t.Errorf("the unit is %s", state)
+	}
+	do(t, "unshare", "--mount", "sh", "-c", hidden+"dpkg --remove processmanager")
+}
+
+// everything is each path where packages and daemons have files, but for what the package
+// manager and systemd note for themselves, and backups of the list of groups.
+func everything(t *testing.T) (paths []string) {
+	t.Helper()
+	for _, root := range []string{"/etc", "/usr", "/var", "/run", "/opt", "/srv", "/root", "/home"} {
+		err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if os.IsNotExist(err) { // it has gone meanwhile
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			for _, other := range []string{"/var/lib/dpkg", "/var/log", "/run/systemd", "/run/udev", "/run/log", "/var/tmp", "/etc/group-", "/etc/gshadow-", "/etc/.pwd.lock", "/run/polite", "/run/end"} {
+				if path == other {
+					if d.IsDir() {
+						return filepath.SkipDir
+					}
+					return nil
+				}
+			}
+			paths = append(paths, path)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
