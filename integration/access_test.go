@@ -119,24 +119,26 @@ func TestAGroupIsLetInAndNeedsTheSecret(t *testing.T) {
 	}
 }
 
-// The runtime directory is opened as far as the socket takes, and what is in it stays closed.
-func TestTheRuntimeDirectoryLetsTheGroupPass(t *testing.T) {
+// The directories of the daemon are opened as far as the socket takes, and what is in them
+// stays closed.
+func TestTheDirectoriesOfTheDaemonLetTheGroupPass(t *testing.T) {
 	t.Parallel()
-	d := forOthers(t, setup{})
-	runtime := d.dir + "/runtime"
+	d := forOthers(t, setup{Args: []string{"-socket-group", fmt.Sprint(theGroup)}})
+	runtime := d.state + "/run" // where the socket of a daemon with -state is
 	d.socket = runtime + "/pm.sock"
-	d.setup.Args = []string{"-runtime", runtime, "-socket-group", fmt.Sprint(theGroup)}
 	d.launch()
 	d.start(process.Spec{Name: "x", Command: "exec sleep 1000"})
 	d.letsIn("in the runtime directory")
-	hasMode(t, runtime, 0o710, theGroup)
-	entries, err := os.ReadDir(runtime)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && e.Name() != "pm.sock" && info.Mode().Perm()&0o077 != 0 {
-			t.Errorf("%s is open to others: %v", e.Name(), info.Mode())
+	for _, dir := range []string{d.state, runtime} {
+		hasMode(t, dir, 0o710, theGroup)
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if info, err := e.Info(); err == nil && e.Name() != "pm.sock" && e.Name() != "run" && info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s is open to others: %v", e.Name(), info.Mode())
+			}
 		}
 	}
 	if r := d.execute("setpriv", fmt.Sprint("--reuid=", theUser), fmt.Sprint("--regid=", theUser), fmt.Sprint("--groups=", theGroup), "ls", runtime); r.code == 0 {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -89,11 +90,11 @@ func (a access) give(path string) error {
 }
 
 // letIn makes sure that those who may connect come through to the socket at path. It opens
-// the directory of that if it is ours to open: what is in it has modes of its own.
-func (a access) letIn(path string, ours bool) error {
+// directories on the way that are ours to open: what is in them has modes of its own.
+func (a access) letIn(path string, ours ...string) error {
 	return a.through(path, func(dir string, mode fs.FileMode, gid int, everybody bool) error {
 		switch {
-		case dir != filepath.Dir(path) || !ours:
+		case !slices.Contains(ours, dir):
 			return a.closed(path, dir, mode, gid, everybody)
 		case everybody:
 			return os.Chmod(dir, mode|0o011)
@@ -107,9 +108,9 @@ func (a access) letIn(path string, ours bool) error {
 
 // examine says what letIn would, and opens nothing. Directories that are not there yet will
 // be ours.
-func (a access) examine(path, runtime string) error {
+func (a access) examine(path string, ours ...string) error {
 	return a.through(path, func(dir string, mode fs.FileMode, gid int, everybody bool) error {
-		if dir == runtime {
+		if slices.Contains(ours, dir) {
 			return nil
 		}
 		return a.closed(path, dir, mode, gid, everybody)

@@ -30,22 +30,26 @@ func TestTheSocketsDirectoryLetsInWhoMayConnect(t *testing.T) {
 		}
 		defer os.RemoveAll(tmp)
 		os.Chmod(tmp, 0o755)
-		path := tmp + "/run/s"
-		f, ours, err := bindUnix(path, c.a, "")
+		path := tmp + "/run/below/s"
+		f, made, err := bindUnix(path, c.a)
 		if err == nil {
 			f.Close()
-			err = c.a.letIn(path, ours)
+			err = c.a.letIn(path, made...)
 		}
 		if err != nil {
 			t.Errorf("%+v: %v", c.a, err)
 			continue
 		}
 		socket, _ := os.Stat(path)
-		dir, _ := os.Stat(tmp + "/run")
-		if socket.Mode().Perm() != c.mode || dir.Mode().Perm() != c.dir || groupOf(socket) != c.gid || groupOf(dir) != c.gid {
-			t.Errorf("%+v: the socket is %v of group %d, its directory %v of group %d", c.a, socket.Mode(), groupOf(socket), dir.Mode(), groupOf(dir))
+		if socket.Mode().Perm() != c.mode || groupOf(socket) != c.gid {
+			t.Errorf("%+v: the socket is %v of group %d", c.a, socket.Mode(), groupOf(socket))
 		}
-		if err := c.a.examine(path, ""); err != nil {
+		for _, name := range []string{"/run", "/run/below"} {
+			if dir, _ := os.Stat(tmp + name); dir.Mode().Perm() != c.dir || groupOf(dir) != c.gid {
+				t.Errorf("%+v: %s is %v of group %d", c.a, name, dir.Mode(), groupOf(dir))
+			}
+		}
+		if err := c.a.examine(path); err != nil {
 			t.Errorf("%+v: %v", c.a, err)
 		}
 	}
@@ -65,7 +69,7 @@ func TestADirectoryThatKeepsTheGroupOutIsNamed(t *testing.T) {
 			group: "group 20345 cannot reach " + path + " through " + tmp + " (mode 0700): chgrp 20345 " + tmp + " && chmod g+x " + tmp + ", or give another path with -socket",
 			all:   "every user of this machine cannot reach " + path + " through " + tmp + " (mode 0700): chmod a+x " + tmp,
 		} {
-			for how, err := range map[string]error{"a start": a.letIn(path, false), "-check": a.examine(path, tmp+"/run")} {
+			for how, err := range map[string]error{"a start": a.letIn(path), "-check": a.examine(path, tmp+"/run")} {
 				if err == nil || !strings.HasPrefix(err.Error(), want) {
 					t.Errorf("%s: %v, want %s", how, err, want)
 				}
@@ -77,7 +81,7 @@ func TestADirectoryThatKeepsTheGroupOutIsNamed(t *testing.T) {
 	}
 	os.Chown(tmp, -1, member)
 	os.Chmod(tmp, 0o710) // as it says
-	if err := group.letIn(tmp+"/s", false); err != nil {
+	if err := group.letIn(tmp + "/s"); err != nil {
 		t.Error(err)
 	}
 }

@@ -150,11 +150,11 @@ func (p *place) mendSocket() (bool, error) {
 	if p.socketFile != (fileID{}) && p.socketFile == fileAt(p.Socket) {
 		return false, nil
 	}
-	socket, ours, err := bindUnix(p.Socket, p.access, p.Runtime) // what somebody else has put there stays
+	socket, made, err := bindUnix(p.Socket, p.access) // what somebody else has put there stays
 	if err != nil {
 		return false, err
 	}
-	p.access.letIn(p.Socket, ours) // root is answered though others are kept out on the way
+	p.letIn(made) // root is answered though others are kept out on the way
 	if err := listen(socket); err != nil {
 		socket.Close()
 		return false, err

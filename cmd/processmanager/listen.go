@@ -17,21 +17,19 @@ import (
 )
 
 // bindUnix binds a socket, for those who may connect. Nobody can before it is listened on. A
-// socket that a dead daemon left is replaced. ours says that the directory is, or was made now.
-func bindUnix(path string, a access, runtime string) (f *os.File, ours bool, err error) {
+// socket that a dead daemon left is replaced. made are the directories that it takes.
+func bindUnix(path string, a access) (f *os.File, made []string, err error) {
 	if err := telnet.CheckSocketPath(path); err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	dir := filepath.Dir(path)
-	made, err := makeSocketDir(dir)
-	if err != nil {
-		return nil, false, err
+	if made, err = makeSocketDir(filepath.Dir(path)); err != nil {
+		return nil, nil, err
 	}
 	if err := clearStale(path); err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
 	if f, err = unixSocket(path); err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
 	err = unix.Bind(int(f.Fd()), &unix.SockaddrUnix{Name: path})
 	if err == nil {
@@ -41,9 +39,9 @@ func bindUnix(path string, a access, runtime string) (f *os.File, ours bool, err
 	}
 	if err != nil {
 		f.Close()
-		return nil, false, fmt.Errorf("bind %s: %w", path, err)
+		return nil, nil, fmt.Errorf("bind %s: %w", path, err)
 	}
-	return f, made || dir == runtime, nil
+	return f, made, nil
 }
 
 // unixSocket is a socket that has no place yet.
@@ -104,17 +102,25 @@ func listenTCP(address string, allowRemote bool, logger *log.Logger) (*os.File, 
 	return l.File()
 }
 
-// makeSocketDir makes the directory of the socket, if it is missing, and makes sure that
-// nobody else can put another socket in the place of ours. It may be /tmp.
-func makeSocketDir(dir string) (made bool, err error) {
+// makeSocketDir makes the directory of the socket, if it is missing, with those above it, and
+// makes sure that nobody else can put another socket in the place of ours. It may be /tmp.
+func makeSocketDir(dir string) (made []string, err error) {
 	err = private.CheckParent(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		made, err = private.MakeDir(dir)
+		for missing := dir; !isThere(missing); missing = filepath.Dir(missing) {
+			made = append(made, missing)
+		}
+		_, err = private.MakeDir(dir)
 	}
 	if _, wrong := errors.AsType[*private.Error](err); wrong {
-		return false, fmt.Errorf("the directory of the socket cannot be trusted: %w; or give another path with -socket", err)
+		return nil, fmt.Errorf("the directory of the socket cannot be trusted: %w; or give another path with -socket", err)
 	}
 	return made, err
+}
+
+func isThere(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // clearStale removes a socket on which nobody listens. What another user has put there,

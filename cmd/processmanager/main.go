@@ -230,7 +230,7 @@ func check(o options, w io.Writer, width int) error {
 	}
 	_, err := givenSecret(o)
 	refused("secret", err)
-	refused("socket", errors.Join(wrong, let.examine(o.Socket, o.Runtime)))
+	refused("socket", errors.Join(wrong, let.examine(o.Socket, o.Runtime, o.State)))
 	if err := verbs.WriteReport(w, report, width); err != nil {
 		return err
 	}

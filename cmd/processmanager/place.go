@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -127,9 +126,9 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if p.former, err = supervisor.Former(p.Runtime, p.groups.runs()); err != nil {
 		return p, fmt.Errorf("the runs of an earlier daemon are left alone: %w", err)
 	}
-	listener, ours := handed, filepath.Dir(p.Socket) == p.Runtime
+	listener, made := handed, []string(nil)
 	if handed == nil {
-		listener, ours, err = bindUnix(p.Socket, p.access, p.Runtime)
+		listener, made, err = bindUnix(p.Socket, p.access)
 	}
 	if known && unwritable(err) {
 		logger.Printf("nobody can connect to %s: %v; it is tried again", p.Socket, err)
@@ -141,7 +140,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		return p, err
 	}
 	p.listeners = append(p.listeners, listener)
-	err = p.access.letIn(p.Socket, ours)
+	err = p.letIn(made)
 	if known && unwritable(err) {
 		logger.Printf("%s may not reach %s: %v", p.access.who(), p.Socket, err)
 		err = nil
@@ -184,6 +183,12 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		p.listeners = append(p.listeners, listener)
 	}
 	return p, nil
+}
+
+// letIn lets those through to the socket who may connect. made are directories that were made
+// for that.
+func (p *place) letIn(made []string) error {
+	return p.access.letIn(p.Socket, append(made, p.Runtime, p.State)...)
 }
 
 // knownState reports whether a daemon of a state directory may have left something to

@@ -245,7 +245,7 @@ func TestADamagedInstanceIsNotReplaced(t *testing.T) {
 
 func TestBoundSocketsAreForThisUserOnly(t *testing.T) {
 	path := t.TempDir() + "/a/b/pm.sock"
-	f, _, err := bindUnix(path, access{}, "")
+	f, _, err := bindUnix(path, access{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,12 +269,12 @@ func TestTheSocketPathMayBeAsLongAsTheKernelTakes(t *testing.T) {
 	}
 	defer os.RemoveAll(dir)
 	longest := dir + "/" + strings.Repeat("s", telnet.MaxSocketPath-len(dir)-1)
-	f, _, err := bindUnix(longest, access{}, "")
+	f, _, err := bindUnix(longest, access{})
 	if err != nil {
 		t.Fatalf("%d bytes: %v", len(longest), err)
 	}
 	f.Close()
-	if _, _, err := bindUnix(longest+"s", access{}, ""); err == nil || !strings.Contains(err.Error(), "has 108 bytes, the kernel takes 107: give a shorter one with -socket") {
+	if _, _, err := bindUnix(longest+"s", access{}); err == nil || !strings.Contains(err.Error(), "has 108 bytes, the kernel takes 107: give a shorter one with -socket") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -207,7 +207,7 @@ func TestWhatAnotherUserHasPutAtTheSocketIsMovedAside(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		f, _, err := bindUnix(o.Socket, access{}, "")
+		f, _, err := bindUnix(o.Socket, access{})
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 			continue

@@ -60,7 +60,7 @@ var Flags = []Flag{
 	{
 		Name: "socket-group", Default: "the daemon's own", Example: "processmanager",
 		Help: "`GROUP`, by name or number, whose members may connect to the socket",
-		More: "Directories that are made for the socket, and the runtime directory, let it pass. Where systemd hands over the socket, its unit decides (SocketMode=, SocketGroup=).",
+		More: "The runtime directory, the state directory, and those that are made for the socket let it pass. Where systemd hands over the socket, its unit decides (SocketMode=, SocketGroup=).",
 		set: func(o *Options, text string) error {
 			o.SocketGroup = text
 			_, err := GroupID(text)
