@@ -67,6 +67,10 @@ its root file system, which is a disk of its own, and leaves the rest to systemd
 run in a unit, guest-tests.service, as root. There is no udev, no getty and no network. Packages
 that -install names are there besides, in an image of their own.
 
+A test may have the machine booted anew: it makes the file /tests/reboot, has systemd reboot,
+and waits. The disk stays as it is, and after the second boot the same binary is run again, then
+those that follow. A boot that nobody asked for, as after a panic, is the guest's end.
+
 # Set-up
 
 The first run fetches QEMU 10, busybox and the kernels from Debian and keeps them

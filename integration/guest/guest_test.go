@@ -175,6 +175,30 @@ func TestUnfinishedTranscriptIsReadAsFarAsItGoes(t *testing.T) {
 	}
 }
 
+// A test has the guest booted anew, and goes on.
+func TestTranscriptGoesOnAfterAnotherBoot(t *testing.T) {
+	got := parseTranscript([]byte(`
+##UP 8.10 6.1.0-50-cloud-amd64
+
+##RUN 9.00 example/a
+first boot
+##UP 7.50 6.1.0-50-cloud-amd64
+
+##RUN 8.00 example/a
+second boot
+##RC=0 9.50 example/a
+
+##DONE
+`))
+	if got.up != 8.10 || !got.done || len(got.runs) != 1 {
+		t.Fatalf("%+v", got)
+	}
+	run := got.runs[0]
+	if run.code != 0 || run.end-run.start != 1.5 || string(run.output) != "first boot\n\nsecond boot" {
+		t.Errorf("%+v %q", run, run.output)
+	}
+}
+
 func TestReportIsThatOfGoTest(t *testing.T) {
 	var out strings.Builder
 	r := reporter{out: &out}

@@ -37,6 +37,7 @@ type machine struct {
 	accelerator string
 	memory      int // MiB
 	disks       []disk
+	reboots     bool   // else a reboot is its end
 	dir         string // for its files; made by boot
 }
 
@@ -81,10 +82,13 @@ func (m machine) arguments() []string {
 	args := []string{
 		"-L", m.store.path("root", "usr/share/qemu"), "-L", m.store.path("root", "usr/share/seabios"),
 		"-M", "q35", "-smp", "2", "-m", strconv.Itoa(m.memory),
-		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-nodefaults", "-no-user-config", "-display", "none",
 		"-kernel", m.image, "-initrd", m.initrd(),
 		"-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nokaslr random.trust_cpu=on " + m.append,
 		"-serial", "file:" + m.console(), "-serial", "file:" + m.report(),
+	}
+	if !m.reboots {
+		args = append(args, "-no-reboot")
 	}
 	if m.accelerator == kvm {
 		args = append(args, "-accel", "kvm", "-cpu", "host")
@@ -158,7 +162,8 @@ func (g guest) attempt(ctx context.Context, accelerator, name string) outcome {
 		}
 		m := machine{
 			store: g.store, image: g.kernel.image(), initramfs: initramfs, accelerator: accelerator, memory: g.memory, dir: dir,
-			append: fmt.Sprintf("GUEST=%s LIMIT=%d", g.kernel.version, int((g.limit - closing).Seconds())),
+			reboots: g.systemd,
+			append:  fmt.Sprintf("GUEST=%s LIMIT=%d", g.kernel.version, int((g.limit - closing).Seconds())),
 			disks: []disk{
 				{g.payload.tar, ",readonly=on"},
 				{o.results, ""},

@@ -42,8 +42,11 @@ func parseTranscript(text []byte) transcript {
 			if open != nil {
 				open.output = append(open.output, line...)
 			}
+		case m[1] != nil && t.release != "": // it was booted anew by a test
 		case m[1] != nil:
 			t.up, t.release = seconds(m[2]), string(m[3])
+		case m[4] != nil && open != nil && open.pkg == string(m[6]): // it goes on after that
+			open.start = seconds(m[5])
 		case m[4] != nil:
 			t.runs = append(t.runs, testRun{pkg: string(m[6]), code: -1, start: seconds(m[5])})
 			open = &t.runs[len(t.runs)-1]

@@ -8,6 +8,14 @@ for module in /modules/*.ko; do
 	insmod "$module"
 done
 mount -t ext4 /dev/vdc /mnt
+# A second boot has been asked for by a test, with the file reboot, or comes from a panic.
+if [ -e /mnt/tests/reboot ]; then
+	rm /mnt/tests/reboot
+	umount /proc
+	exec switch_root /mnt /sbin/init --unit=guest.target
+elif [ -e /mnt/tests ]; then
+	poweroff -f
+fi
 tar -xf /dev/vda -C /mnt
 mkdir -p /mnt/results /mnt/tests
 echo guest >/mnt/etc/hostname
@@ -39,12 +47,15 @@ END
 cat >/mnt/tests/run.sh <<'END'
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PM_BIN=/usr/local/bin/processmanager PMCLIENT_BIN=/usr/local/bin/pmclient
-limit=$LIMIT
-unset LIMIT
 now() {
 	read -r uptime _ </proc/uptime
 	echo "$uptime"
 }
+limit=$LIMIT
+unset LIMIT
+up=$(now)
+[ -e /tests/began ] || echo $(($(date +%s) - ${up%.*})) >/tests/began
+read -r began </tests/began
 mark() {
 	printf '\n##%s\n' "$*" >/dev/ttyS1
 }
@@ -53,13 +64,15 @@ mark "UP $(now) $(uname -r)"
 . /tests/arguments
 while read -r number package; do
 	cd "/tests/$number"
+	[ -e done ] && continue
 	start=$(now)
-	left=$((limit - ${start%.*}))
+	left=$((limit - $(date +%s) + began))
 	[ "$left" -gt 0 ] || break
 	mark "RUN $start $package"
 	setsid ./test "-test.timeout=${left}s" "$@" </dev/null >/dev/ttyS1 2>&1
 	code=$?
 	mark "RC=$code $(now) $package"
+	touch done
 done </tests/packages
 journalctl --no-pager -o short-monotonic >/results/journal
 tar -cf /dev/vdb -C /results .
