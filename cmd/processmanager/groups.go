@@ -130,7 +130,7 @@ func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 	if err := g.identity().save(p.State); err != nil && !(stored && unwritable(err)) {
 		return g, err
 	} else if err != nil {
-		logger.Printf("the next daemon may not find its cgroup: %v; it is tried again", err)
+		warning(logger).Printf("the next daemon may not find its cgroup: %v; it is tried again", err)
 	}
 	return g, nil
 }
@@ -172,13 +172,13 @@ func recoverInstance(p *places, h *cgroup.Hierarchy, why error, logger *log.Logg
 	case len(own) == 1:
 		in.ID = strings.TrimPrefix(own[0].Name(), instancePrefix)
 		in.Root = filepath.Dir(own[0].Path())
-		logger.Printf("%v: taken from the group %s, whose processes the store knows", why, own[0])
+		warning(logger).Printf("%v: taken from the group %s, whose processes the store knows", why, own[0])
 		return in, nil
 	case len(own) > 1:
 		living = own
 	case !storeless || len(living) == 0:
 		if damaged {
-			logger.Printf("%v: none of its processes is alive, and it begins anew", why)
+			warning(logger).Printf("%v: none of its processes is alive, and it begins anew", why)
 		}
 		return newInstance(), nil
 	}

@@ -114,11 +114,11 @@ func (m *mender) say(logger *log.Logger, mended bool, err error) {
 	}
 	switch {
 	case err != nil && text != m.told && m.isFile():
-		logger.Printf("%s is not there any more and cannot be made again: %v", m.path, err)
+		warning(logger).Printf("%s is not there any more and cannot be made again: %v", m.path, err)
 	case err != nil && text != m.told:
-		logger.Printf("nobody can connect to %s: %v; it is tried again", m.path, err)
+		warning(logger).Printf("nobody can connect to %s: %v; it is tried again", m.path, err)
 	case mended && m.isFile():
-		logger.Printf("%s was not there any more: it was made again", m.path)
+		warning(logger).Printf("%s was not there any more: it was made again", m.path)
 	case mended:
 		logger.Printf("listening on %s", m.path)
 	}

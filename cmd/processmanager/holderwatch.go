@@ -60,11 +60,11 @@ func (w *holderWatch) stop() {
 func (p *place) renewHolder(logger *log.Logger) holderWatch {
 	holder, err := startHolder(p.groups.daemon(), p.groups.scope)
 	if err != nil {
-		logger.Printf("%s goes with its last process: its holder has ended, and no other can be started: %v", p.groups.scope, err)
+		warning(logger).Printf("%s goes with its last process: its holder has ended, and no other can be started: %v", p.groups.scope, err)
 		return holderWatch{}
 	}
 	p.groups.holder = holder
-	logger.Printf("the holder of %s has ended: there is another one", p.groups.scope)
+	warning(logger).Printf("the holder of %s has ended: there is another one", p.groups.scope)
 	p.groups.identity().save(p.State) // if it cannot be written now, the guard tries again
 	return p.groups.watchHolder()
 }

@@ -45,7 +45,7 @@ func (p *place) keeperHost(logger *log.Logger) keeper.Host {
 			text = err.Error()
 		}
 		if text != "" && text != told {
-			logger.Printf("the service manager does not hear us: %s", text)
+			warning(logger).Printf("the service manager does not hear us: %s", text)
 		}
 		told = text
 	}

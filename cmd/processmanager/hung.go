@@ -47,7 +47,7 @@ func endHung(state string, logger *log.Logger) {
 		}
 		for _, id := range workersIn(instance) {
 			if alive, err := id.Alive("/proc"); alive && err == nil {
-				logger.Printf("worker %d of an earlier daemon does not end; killing it", id.PID)
+				warning(logger).Printf("worker %d of an earlier daemon does not end; killing it", id.PID)
 				unix.Kill(id.PID, unix.SIGKILL)
 			}
 		}

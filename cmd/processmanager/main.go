@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	out := &backlog{w: stderr}
 	defer out.flush()
 	// Whatever others have given stands on one line, with nothing that a terminal acts on.
-	logger := log.New(screen.LineWriter(out), "processmanager: ", 0)
+	logger := newLogger(out)
 	var err error
 	switch {
 	case len(args) >= 3 && args[1] == holderArg:
@@ -88,11 +88,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	}
 	if ended, ok := errors.AsType[*keeper.EndedError](err); ok {
 		if err != error(ended) { // something could not be cleaned up
-			logger.Print(err)
+			warning(logger).Print(err)
 		}
 		return ended.Code
 	}
-	logger.Print(err)
+	at(priorityError, logger).Print(err)
 	return 1
 }
 
@@ -161,7 +161,7 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 		return err
 	}
 	if err := client.HideSecretEnv(); err != nil {
-		logger.Printf("the secret stays in the environment, where this user can read it: %v", err)
+		warning(logger).Printf("the secret stays in the environment, where this user can read it: %v", err)
 	}
 	if err := leaveDir(); err != nil {
 		return err

@@ -89,7 +89,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	for _, d := range []*heldDir{{stateKind, p.State, nil}, {runtimeKind, p.Runtime, nil}} {
 		made, err := d.take()
 		if known && unwritable(err) {
-			logger.Printf("the %s directory is not locked: %v; it is tried again", d.name, err)
+			warning(logger).Printf("the %s directory is not locked: %v; it is tried again", d.name, err)
 			d.lock, err = os.Open(os.DevNull) // in its place
 		}
 		if err != nil {
@@ -114,12 +114,12 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	lacks := doctor.Lacks(p.groups.runs().Missing())
 	if p.groups.shared {
 		pids, _ := p.groups.root.Own()
-		logger.Printf("there are processes of others in %s (pids %v), so there are no controllers for runs: give a group of its own with -cgroup", p.Cgroup, pids)
+		warning(logger).Printf("there are processes of others in %s (pids %v), so there are no controllers for runs: give a group of its own with -cgroup", p.Cgroup, pids)
 	} else if lacks != "" {
-		logger.Print(lacks)
+		warning(logger).Print(lacks)
 	}
 	if p.groups.foreign != nil {
-		logger.Printf("others can end or hold all runs, for the daemon works in a group of theirs: %v, or give another one with -cgroup", p.groups.foreign)
+		warning(logger).Printf("others can end or hold all runs, for the daemon works in a group of theirs: %v, or give another one with -cgroup", p.groups.foreign)
 	}
 	p.locks = append(p.locks, p.groups.locks...)
 	// Nobody is made to wait behind a socket for a daemon that cannot look after its runs.
@@ -131,7 +131,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		listener, made, err = bindUnix(p.Socket, p.access)
 	}
 	if known && unwritable(err) {
-		logger.Printf("nobody can connect to %s: %v; it is tried again", p.Socket, err)
+		warning(logger).Printf("nobody can connect to %s: %v; it is tried again", p.Socket, err)
 		listener, err = unixSocket(p.Socket) // in its place
 	} else if err == nil && handed == nil {
 		p.socketFile = fileAt(p.Socket)
@@ -155,7 +155,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	o.Socket = p.Socket
 	p.secret, p.secretFile, err = findSecret(o)
 	if known && unwritable(err) {
-		logger.Printf("the secret is not kept: %v; it is tried again", err)
+		warning(logger).Printf("the secret is not kept: %v; it is tried again", err)
 		err = nil
 	}
 	if err != nil {
@@ -165,7 +165,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		logger.Printf("the secret was made: %s", p.secretFile)
 	}
 	if info, err := os.Stat(o.SecretFile); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 {
-		logger.Printf("every user of this machine can read the secret: chmod 600 %s", o.SecretFile)
+		warning(logger).Printf("every user of this machine can read the secret: chmod 600 %s", o.SecretFile)
 	}
 	if p.socketFile != (fileID{}) {
 		if err := listen(listener); err != nil {

@@ -114,7 +114,8 @@ func (p *place) keep(ctx context.Context, c keeper.Config, logger *log.Logger, f
 	renewed, unguard := p.guard(logger)
 	defer unguard()
 	c.Passes, c.Terminal = p.standsFor, p.terminal
-	c.Args, c.Log, c.Flush, c.Renewed = []string{workerArg}, logger.Printf, flush, renewed
+	c.Args, c.Flush, c.Renewed = []string{workerArg}, flush, renewed
+	c.Log, c.Note = warning(logger).Printf, logger.Printf
 	if p.groups.unit != "" { // what it starts need not be where it is
 		dir, err := p.groups.daemon().Dir()
 		if err != nil {

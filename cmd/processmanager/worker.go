@@ -79,10 +79,10 @@ func work(logger *log.Logger, flush func()) error {
 	}
 	// The link stays open to the end: a worker without one is killed.
 	if greeting.Lost > 0 {
-		logger.Printf("too few open files are allowed (RLIMIT_NOFILE) to take the output of %d runs from the keeper; each is read as soon as there is room, and status says which is not: raise the limit", greeting.Lost)
+		warning(logger).Printf("too few open files are allowed (RLIMIT_NOFILE) to take the output of %d runs from the keeper; each is read as soon as there is room, and status says which is not: raise the limit", greeting.Lost)
 	}
 	if err := schedule.CheckLocal(); err != nil {
-		logger.Print(err)
+		warning(logger).Print(err)
 	}
 	sup, server, handed, err := open(link, greeting, logger)
 	if err != nil {
@@ -122,7 +122,7 @@ func work(logger *log.Logger, flush func()) error {
 		}
 		serving.Go(func() {
 			if err := server.Serve(ctx, l); err != nil && !errors.Is(err, net.ErrClosed) { // another has its place
-				logger.Print(err)
+				warning(logger).Print(err)
 			}
 		})
 	}
@@ -133,7 +133,7 @@ func work(logger *log.Logger, flush func()) error {
 	for r, ok := nextListener(link); ok; r, ok = nextListener(link) {
 		l, err := openListener(r.Listener)
 		if err != nil {
-			logger.Print(err)
+			warning(logger).Print(err)
 			continue
 		}
 		if former := listeners[r.Index]; former != nil {
@@ -164,7 +164,7 @@ func work(logger *log.Logger, flush func()) error {
 			case <-time.After(keeper.HandOverTime):
 			}
 			if err := sup.HandOver(); err != nil {
-				logger.Printf("the last lines of what has no log are lost: %v", err)
+				warning(logger).Printf("the last lines of what has no log are lost: %v", err)
 			}
 			ended <- errHandedOver
 		}()
@@ -177,7 +177,7 @@ func work(logger *log.Logger, flush func()) error {
 		}
 		return err
 	case <-link.Done():
-		logger.Print("the keeper is gone: trees live on until the next start")
+		warning(logger).Print("the keeper is gone: trees live on until the next start")
 		flush()
 		os.Exit(1) // and does not return: nobody must be told of a shutdown that is none
 		return nil
@@ -262,7 +262,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supe
 				Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, State: h.State, Runtime: h.Runtime, Socket: h.Socket, Others: h.Keeper.Access.who(), Listen: h.Listen,
 			})
 		},
-		Log: logger,
+		Log: warning(logger),
 
 		StandsFor: h.StandsFor,
 		End:       func(code int) { link.End(code) }, // a keeper that is gone has ended all
@@ -277,7 +277,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supe
 		Handler: handler{sup},
 		Idle:    h.Idle,
 		Drain:   24 * time.Hour, // requests end when their trees do
-		Log:     logger.Printf,
+		Log:     warning(logger).Printf,
 		Edit: lineedit.Serve(func(line string, pos int) []string {
 			return verbs.Complete(line, pos, sup.Names)
 		}),

@@ -69,6 +69,9 @@ type Config struct {
 	// not wait: the keeper does nothing else meanwhile.
 	Log func(format string, args ...any)
 
+	// Note is Log for what is as it should be. Nil: Log is told.
+	Note func(format string, args ...any)
+
 	// Flush is called before this process replaces its program, for what Log has not
 	// written yet. It may wait for a second. Nil: there is nothing to do.
 	Flush func()
@@ -141,6 +144,9 @@ type keeper struct {
 func Run(ctx context.Context, c Config) error {
 	if c.Log == nil {
 		c.Log = func(string, ...any) {}
+	}
+	if c.Note == nil {
+		c.Note = c.Log
 	}
 	if c.Flush == nil {
 		c.Flush = func() {}

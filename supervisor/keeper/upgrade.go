@@ -151,7 +151,7 @@ func (k *keeper) endUpgrade(err error) {
 	k.last.Err = ""
 	k.program.exe.Close()
 	k.program.exe, k.away = u.exe, false
-	k.Log("upgraded to what is now %s", k.Path)
+	k.Note("upgraded to what is now %s", k.Path)
 }
 
 // openProgram opens the file that is to be executed in the place of the running one. A

@@ -226,7 +226,7 @@ func (k *keeper) bury(w *worker) (done bool, err error) {
 func (k *keeper) pause(w *worker) time.Duration {
 	switch {
 	case w.handing:
-		k.Log("worker %d has handed over", w.pid)
+		k.Note("worker %d has handed over", w.pid)
 		return 0
 	case w.trial && !w.ready:
 		return 0
