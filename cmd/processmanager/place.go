@@ -68,7 +68,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	let, err := accessOf(&o)
 	if handed != nil && err == nil {
 		if o.SocketMode != 0 || o.SocketGroup != "" {
-			logger.Print("socket-mode and socket-group have no effect: systemd holds the socket, and SocketMode= and SocketGroup= of its unit decide")
+			warning(logger).Print("socket-mode and socket-group have no effect: systemd holds the socket, and SocketMode= and SocketGroup= of its unit decide")
 		}
 		let, err = accessTo(path)
 	}
@@ -142,7 +142,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	p.listeners = append(p.listeners, listener)
 	err = p.letIn(made)
 	if known && unwritable(err) {
-		logger.Printf("%s may not reach %s: %v", p.access.who(), p.Socket, err)
+		warning(logger).Printf("%s may not reach %s: %v", p.access.who(), p.Socket, err)
 		err = nil
 	}
 	if err != nil {

@@ -48,7 +48,7 @@ type hello struct {
 func (h *hello) reread(logger *log.Logger) {
 	o := options{Places: h.places, Idle: h.Idle}
 	for _, line := range h.Held.Reread(&o) {
-		logger.Print(line)
+		warning(logger).Print(line)
 	}
 	h.Definitions, h.Idle = o.Definitions, o.Idle
 }

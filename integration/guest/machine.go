@@ -26,6 +26,9 @@ const (
 	resultsSize = 1 << 30
 	// closing is what init.sh keeps of the time limit for its own end.
 	closing = 20 * time.Second
+	// upLimit is how long a guest may say nothing: a kernel whose emulated timer has been lost
+	// hangs while it boots, and the next boot comes up.
+	upLimit = 5 * time.Minute
 )
 
 // machine is one boot.
@@ -172,6 +175,14 @@ func (g guest) attempt(ctx context.Context, accelerator, name string) outcome {
 		}
 		ctx, cancel := context.WithTimeoutCause(ctx, g.limit, fmt.Errorf("not finished after %v", g.limit))
 		defer cancel()
+		ctx, stuck := context.WithCancelCause(ctx)
+		defer stuck(nil)
+		silence := time.AfterFunc(upLimit, func() {
+			if info, err := os.Stat(m.report()); err == nil && info.Size() == 0 {
+				stuck(fmt.Errorf("not up after %v", upLimit))
+			}
+		})
+		defer silence.Stop()
 		err = m.boot(ctx)
 		o.console, _ = os.ReadFile(m.console())
 		report, _ := os.ReadFile(m.report())

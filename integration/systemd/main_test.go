@@ -41,7 +41,7 @@ func try(name string, args ...string) (string, error) {
 }
 
 // do is try for a command that must work.
-func do(t *testing.T, name string, args ...string) string {
+func do(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	out, err := try(name, args...)
 	if err != nil {
@@ -50,7 +50,7 @@ func do(t *testing.T, name string, args ...string) string {
 	return out
 }
 
-func eventually(t *testing.T, what string, cond func() bool) {
+func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for limit := time.Now().Add(patience); !cond(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(limit) {
@@ -73,7 +73,7 @@ func property(name, of string) string {
 
 // serve starts the unit, and ends it after the test with all there is. The test must have
 // left it in order.
-func serve(t *testing.T) {
+func serve(t testing.TB) {
 	t.Helper()
 	if err := os.MkdirAll("/etc/processmanager", 0o755); err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func serve(t *testing.T) {
 }
 
 // nothingIsLeft holds after each stop: no unit that failed, no scope, no group.
-func nothingIsLeft(t *testing.T) {
+func nothingIsLeft(t testing.TB) {
 	t.Helper()
 	if failed := do(t, "systemctl", "list-units", "--failed", "--plain", "--no-legend", "processmanager*"); failed != "" {
 		t.Errorf("failed units: %s", failed)
@@ -122,7 +122,7 @@ func groups() (found []string) {
 }
 
 // scope is the group of the scope that there is.
-func scope(t *testing.T) string {
+func scope(t testing.TB) string {
 	t.Helper()
 	list, err := filepath.Glob("/sys/fs/cgroup/system.slice/processmanager-*.scope")
 	if err != nil || len(list) != 1 {
@@ -132,13 +132,13 @@ func scope(t *testing.T) string {
 }
 
 // pm is pmclient of root, without a flag.
-func pm(t *testing.T, args ...string) string {
+func pm(t testing.TB, args ...string) string {
 	t.Helper()
 	return do(t, "pmclient", args...)
 }
 
 // start starts a process that lives until it is stopped, and returns its pid.
-func start(t *testing.T, name string, more ...string) int {
+func start(t testing.TB, name string, more ...string) int {
 	t.Helper()
 	pm(t, append([]string{"start", "-name", name, "-command", "exec sleep 100000"}, more...)...)
 	return running(t, name)
@@ -154,7 +154,7 @@ type status struct {
 	} `json:"last_run"`
 }
 
-func statusOf(t *testing.T, name string) (s status) {
+func statusOf(t testing.TB, name string) (s status) {
 	t.Helper()
 	out, err := exec.Command("pmclient", "status", name, "-format", "json").Output()
 	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 3) {
@@ -166,7 +166,7 @@ func statusOf(t *testing.T, name string) (s status) {
 	return s
 }
 
-func running(t *testing.T, name string) int {
+func running(t testing.TB, name string) int {
 	t.Helper()
 	s := statusOf(t, name)
 	if s.Status != "running" || s.PID == 0 {
@@ -176,7 +176,7 @@ func running(t *testing.T, name string) int {
 }
 
 // keeper is the unit's main process, worker its child that is not the holder.
-func keeper(t *testing.T) int {
+func keeper(t testing.TB) int {
 	t.Helper()
 	pid, err := strconv.Atoi(property("MainPID", unit))
 	if err != nil || pid == 0 {
@@ -185,7 +185,7 @@ func keeper(t *testing.T) int {
 	return pid
 }
 
-func worker(t *testing.T) (pid int) {
+func worker(t testing.TB) (pid int) {
 	t.Helper()
 	eventually(t, "there is a worker", func() bool {
 		pid = find("-worker")
@@ -208,7 +208,7 @@ func find(arg string) int {
 	return 0
 }
 
-func kill(t *testing.T, pid int, s syscall.Signal) {
+func kill(t testing.TB, pid int, s syscall.Signal) {
 	t.Helper()
 	if err := syscall.Kill(pid, s); err != nil {
 		t.Fatalf("kill -%d %d: %v", int(s), pid, err)
@@ -224,11 +224,13 @@ func group(t *testing.T, pid int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, ok := strings.CutPrefix(strings.TrimSpace(string(data)), "0::")
-	if !ok {
-		t.Fatalf("not a unified hierarchy: %s", data)
+	for line := range strings.Lines(string(data)) {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			return "/sys/fs/cgroup" + strings.TrimSpace(path)
+		}
 	}
-	return "/sys/fs/cgroup" + path
+	t.Fatalf("%d is in no group of cgroup v2: %s", pid, data)
+	return ""
 }
 
 // answers waits until another keeper than the one with that pid serves.

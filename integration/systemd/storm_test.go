@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 	t.Logf("-seed %d -rounds %d", *seed, *rounds)
 	random := rand.New(rand.NewPCG(*seed, 0))
 	serve(t)
+	const returning = 4 // with 8 that live and 8 that log
 	pids := map[string]int{}
 	for i := range 8 {
 		name := fmt.Sprintf("lives-%d", i)
@@ -29,8 +31,8 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 		name = fmt.Sprintf("logs-%d", i)
 		pm(t, "start", "-name", name, "-log", "-command", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.5; done")
 		pids[name] = running(t, name)
-		if i < 4 {
-			pm(t, "start", "-name", fmt.Sprintf("returns-%d", i), "-restart", "always", "-command", "sleep 3")
+		if i < returning {
+			pm(t, "start", "-name", fmt.Sprintf("returns-%d", i), "-restart", "always", "-restart_max_delay", "5s", "-command", "sleep 3")
 		}
 	}
 	ways := []struct {
@@ -67,11 +69,18 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 			}
 		}
 	}
-	for i := range 4 {
+	if failed := do(t, "systemctl", "list-units", "--failed", "--plain", "--no-legend"); failed != "" {
+		t.Errorf("failed units: %s", failed)
+	}
+	for i := range returning {
 		name := fmt.Sprintf("returns-%d", i)
 		was := statusOf(t, name).Run
 		eventually(t, name+" comes back", func() bool { return statusOf(t, name).Run > was })
 	}
+	eventually(t, "no group of a run that has ended is left", func() bool {
+		list, err := filepath.Glob(scope(t) + "/processmanager-*/p/*")
+		return err == nil && len(list) >= len(pids) && len(list) <= len(pids)+returning
+	})
 }
 
 func mainPID() int {

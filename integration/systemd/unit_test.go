@@ -41,14 +41,15 @@ func TestUnitServesAndItsTreesAreInAScopeOfTheirOwn(t *testing.T) {
 	if most := property("TasksMax", filepath.Base(top)); most != "infinity" {
 		t.Errorf("TasksMax of the scope: %s", most)
 	}
+	if is("/run/processmanager/pm.sock.secret") {
+		t.Error("the daemon has made a secret, with a credential of systemd's at hand")
+	}
 	if environ := read(t, "/proc/"+strconv.Itoa(pid)+"/environ"); strings.Contains(environ, "NOTIFY_SOCKET") || strings.Contains(environ, "secret") {
 		t.Errorf("the run inherits %q", environ)
 	}
 	eventually(t, "the status line counts processes", func() bool {
 		return property("StatusText", unit) == "1 process: 1 running"
 	})
-	t.Log(do(t, "systemctl", "--no-pager", "status", unit))
-	t.Log(do(t, "systemd-cgls", "--no-pager", "-u", filepath.Base(top)))
 }
 
 // limit sets a limit on a tree, which is on its group and must stay there.
@@ -178,24 +179,30 @@ func inodeOf(t *testing.T, path string) uint64 {
 
 func TestStopEndsAllInOrder(t *testing.T) {
 	serve(t)
-	pid := start(t, "web")
-	pm(t, "start", "-name", "polite", "-command", `trap 'sleep 1; echo done >/run/polite; exit 0' TERM; while :; do sleep 0.1; done`)
-	polite := running(t, "polite")
-	os.Remove("/run/polite")
+	const said = "/run/said"
+	os.Remove(said)
+	polite := `trap 'echo $PROCESSMANAGER_NAME asked >>` + said + `; sleep 1; echo $PROCESSMANAGER_NAME ends >>` + said + `; exit 0' TERM
+		touch /run/$PROCESSMANAGER_NAME.up; while :; do sleep 0.1; done`
+	pids := []int{start(t, "plain")}
+	for _, p := range [][]string{{"db"}, {"web", "-needs", "db"}, {"front", "-after", "web"}} {
+		pm(t, append([]string{"start", "-command", polite, "-ready", "exec:test -e /run/" + p[0] + ".up"}, p...)...)
+		eventually(t, p[0]+" is up", func() bool { return statusOf(t, p[0]).Status == "running" })
+		pids = append(pids, running(t, p[0]))
+	}
 	do(t, "systemctl", "stop", unit)
-	if alive(pid) || alive(polite) {
+	if slices.ContainsFunc(pids, alive) {
 		t.Errorf("processes live on after stop")
 	}
-	if !is("/run/polite") {
-		t.Errorf("a process was not given the time to end")
+	if got, want := strings.Fields(read(t, said)), strings.Fields("front asked front ends web asked web ends db asked db ends"); !slices.Equal(got, want) {
+		t.Errorf("they have ended in the order %s, not %s", got, want)
 	}
 	if result := property("Result", unit); result != "success" {
 		t.Errorf("the result of the unit is %s", result)
 	}
 	nothingIsLeft(t)
 	do(t, "systemctl", "start", unit)
-	if s := statusOf(t, "polite"); s.Status != "stopped" && s.Status != "completed" && s.Status != "running" {
-		t.Errorf("polite is %+v", s)
+	if s := statusOf(t, "web"); s.Status == "running" || s.Last == nil || s.Last.Cause != "shutdown" {
+		t.Errorf("web is %+v", s)
 	}
 	start(t, "again")
 }
