@@ -160,7 +160,9 @@ func TestAnUpgradeFollowsTheFile(t *testing.T) {
 	if from := len(said); !d.log.await(from, "the configuration stays as it was", d.ended) || !strings.Contains(d.log.since(from), file+`:1: there is no setting "idel"`) {
 		t.Errorf("it says %s", d.log.since(from))
 	}
-	d.mustClient("list")
+	if text := strings.Join(strings.Fields(d.mustClient("doctor")), " "); !strings.Contains(text, `problem configuration `+file+`:1: there is no setting "idel"`) {
+		t.Errorf("doctor: %s", text)
+	}
 	d.configure("listen = 127.0.0.1:0")
 	if code := d.end(unix.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)

@@ -14,7 +14,8 @@ packages=(
 	'./supervisor/keeper ^Test(KeepersDeath|RunInherits|WorkerIs|Shutdown|Exit|Spawn|OneUpgrade|UpgradeBrings|NothingIsLost|StartWithSettings|TheKeeperDoesNotWait)'
 	'./supervisor/logs .'
 	'./cmd/processmanager .'
-	'./integration ^Test(TreeIsInItsGroup|ExitCodes|NobodySurvives|RunInherits|WorkerThatIsKilled|ExitWithoutAWorker|TreesOutlive|FIFOThat|StoreThatIs|TooFew|MoreRuns|RunsThatFit|LostStore|LeaderOutside|EmptyGroup|OutputAndErrors|Secret|TheSecond|Doctor|Restart|ARunGets|StartsThatFail|WhatVariables|ChangesOfThe)'
+	'./supervisor/config .'
+	'./integration ^Test(TreeIsInItsGroup|ExitCodes|NobodySurvives|RunInherits|WorkerThatIsKilled|ExitWithoutAWorker|TreesOutlive|FIFOThat|StoreThatIs|TooFew|MoreRuns|RunsThatFit|LostStore|LeaderOutside|EmptyGroup|OutputAndErrors|Secret|TheSecond|Doctor|Restart|ARunGets|StartsThatFail|WhatVariables|ChangesOfThe|SocketFromThe|CheckShows|MistakesIn|ClosingTheTerminal)'
 )
 if [ "$(id -u)" != 0 ]; then
 	echo 'integration/user.sh: this is an ordinary user, and the other tests are run by it'

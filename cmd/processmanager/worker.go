@@ -44,11 +44,35 @@ type hello struct {
 	StandsFor string `json:",omitempty"` // the process with which the daemon ends
 }
 
+// mistakes are the lines of what is wrong with a configuration.
+func mistakes(err error) []string {
+	wrong, _ := errors.AsType[config.Mistakes](err)
+	return wrong
+}
+
+// examine says what this host offers, and whether the next daemon can be told what it needs.
+func (h *hello) examine() process.Report {
+	r := doctor.Examine(doctor.Config{
+		Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, State: h.State, Runtime: h.Runtime, Socket: h.Socket, Others: h.Keeper.Access.who(), Listen: h.Listen,
+	})
+	_, err := h.Held.Reread(new(options))
+	for _, line := range mistakes(err) {
+		r.Findings = append(r.Findings, process.Finding{
+			Subject: "configuration", Level: process.LevelProblem, Found: line, Mend: "processmanager -check shows it until it is right",
+		})
+	}
+	return r
+}
+
 // reread follows the configuration file where a worker can.
 func (h *hello) reread(logger *log.Logger) {
 	o := options{Places: h.places, Idle: h.Idle}
-	for _, line := range h.Held.Reread(&o) {
-		warning(logger).Print(line)
+	said, err := h.Held.Reread(&o)
+	for _, line := range said {
+		logger.Print(line)
+	}
+	for _, line := range mistakes(err) {
+		warning(logger).Printf("%s; the configuration stays as it was, and a restart is refused", line)
 	}
 	h.Definitions, h.Idle = o.Definitions, o.Idle
 }
@@ -257,12 +281,8 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supe
 		Upgrade: func(ctx context.Context, number uint64) (process.Upgrade, error) {
 			return upgrade(ctx, link, greeting.Upgrade, number)
 		},
-		Doctor: func() process.Report {
-			return doctor.Examine(doctor.Config{
-				Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, State: h.State, Runtime: h.Runtime, Socket: h.Socket, Others: h.Keeper.Access.who(), Listen: h.Listen,
-			})
-		},
-		Log: warning(logger),
+		Doctor: h.examine,
+		Log:    warning(logger),
 
 		StandsFor: h.StandsFor,
 		End:       func(code int) { link.End(code) }, // a keeper that is gone has ended all

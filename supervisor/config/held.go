@@ -31,21 +31,23 @@ func (c *Config) Held() Held {
 }
 
 // Reread reads the file again. o, which are the options that hold, follows it where a worker
-// can; said are lines that tell what has changed. A file with a mistake changes nothing.
-func (h Held) Reread(o *Options) (said []string) {
+// can; said are lines that tell what has changed. A file with mistakes changes nothing.
+//
+// Errors: Mistakes.
+func (h Held) Reread(o *Options) (said []string, err error) {
 	if h.Path == "" {
-		return nil
+		return nil, nil
 	}
 	values, wrong := readFile(h.Path, h.Must)
 	if wrong != nil {
-		return append(wrong, "the configuration stays as it was")
+		return nil, wrong
 	}
 	for _, name := range h.Above {
 		delete(values, name)
 	}
 	fresh := &Config{given: values}
 	if wrong := fresh.settle(); wrong != nil {
-		return append(wrong, "the configuration stays as it was")
+		return nil, wrong
 	}
 	for i := range Flags {
 		f := &Flags[i]
@@ -70,5 +72,5 @@ func (h Held) Reread(o *Options) (said []string) {
 			said = append(said, fmt.Sprintf("%s: %v", what, err))
 		}
 	}
-	return said
+	return said, nil
 }
