@@ -24,7 +24,7 @@ rm -rf "$stage"
 mkdir -p "$stage" "$out"
 rm -f "$out"/processmanager[_-]*.{deb,rpm,apk}
 cp -r packaging/. LICENSE "$stage"
-rm "$stage"/*.go # no package of the module
+find "$stage" -name '*.go' -delete # these are no packages of the module
 
 CGO_ENABLED=0 go build -trimpath -ldflags "-s -w ${LDFLAGS-}" -o "$stage/bin/" ./cmd/processmanager ./cmd/pmclient
 
@@ -68,11 +68,13 @@ END
 find "$stage" -exec touch -d "@$SOURCE_DATE_EPOCH" {} + # scripts of .apk have their file's time
 for packager in deb rpm apk; do
 	PACKAGE_VERSION=$VERSION
-	if [ $packager = apk ]; then # of what is behind a + it can say a number
+	DESCRIPTION=$(cat packaging/description)
+	if [ $packager = apk ]; then # of what is behind a + it can say a number, and it has lines only
 		PACKAGE_VERSION=${VERSION%%+*} PACKAGE_VERSION=${PACKAGE_VERSION/\~/_}
 		[[ ! $VERSION =~ \+([0-9]+) ]] || PACKAGE_VERSION+=_p${BASH_REMATCH[1]}
+		DESCRIPTION=${DESCRIPTION%%$'\n'*}
 	fi
-	export PACKAGE_VERSION
+	export PACKAGE_VERSION DESCRIPTION
 	(cd "$stage" && PACKAGE_ARCH=$GOARCH GOARCH= go run "$NFPM" package -f nfpm.yaml -p $packager -t "$out/")
 done
 cp "$out"/*.deb "$stage/processmanager.deb" # a name that tests know

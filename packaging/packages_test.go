@@ -109,6 +109,24 @@ func TestProgramsSayThePackagesVersion(t *testing.T) {
 	}
 }
 
+// What the package managers show of the package.
+func TestPackagesSayWhatTheyAre(t *testing.T) {
+	const line = "Process manager with a cgroup for each run"
+	for name, text := range map[string]string{
+		"deb": output(t, nil, "dpkg-deb", "-f", given(t, "deb"), "Description"),
+		"rpm": output(t, nil, "rpm", "-qp", "--qf", "%{SUMMARY}\n%{DESCRIPTION}", given(t, "rpm")),
+	} {
+		if !strings.HasPrefix(text, line+"\n") || !strings.HasSuffix(strings.TrimSpace(text), "pmclient drives it from the command line.") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	for said := range strings.Lines(read(t, unpacked(t)["apk"]+"/.PKGINFO")) {
+		if name, value, ok := strings.Cut(said, " = "); !strings.HasPrefix(said, "#") && (!ok || name == "pkgdesc" && value != line+"\n") {
+			t.Errorf("apk: %s", said)
+		}
+	}
+}
+
 // The scripts are whole, each is one that a shell can read, and the number of the store's format
 // in them is the one that is in the package.
 func TestScriptsAreWhole(t *testing.T) {

@@ -261,6 +261,19 @@ func TestPurgeLeavesTheAdministratorsOwn(t *testing.T) {
 	do(t, "getent", "group", "processmanager")
 }
 
+// A host on which the daemon cannot start has the package all the same, and is told.
+func TestInstallationSaysThatTheDaemonDoesNotStart(t *testing.T) {
+	t.Cleanup(func() { do(t, "dpkg", "--purge", "processmanager") })
+	do(t, "mkdir", "-p", "/etc/processmanager")
+	write(t, secret, "\n", 0o600) // of no use as a secret
+	if out := do(t, "dpkg", "-i", given); !strings.Contains(out, "processmanager: its daemon does not start here") {
+		t.Errorf("dpkg says %s", out)
+	}
+	do(t, "rm", secret)
+	do(t, "dpkg", "-i", given) // makes one
+	daemon(t)
+}
+
 // Where systemd does not run, as in a container, the package is installed all the same.
 func TestInstallationWithoutSystemdMakesSecretAndGroup(t *testing.T) {
 	t.Cleanup(func() { do(t, "dpkg", "--purge", "processmanager") })
