@@ -20,10 +20,13 @@ GOARCH = $(shell go env GOARCH)
 PACKAGE_VERSION = $(if $(filter file,$(origin VERSION)),$(shell packaging/version.sh $(VERSION)),$(VERSION))
 SOURCE_DATE_EPOCH ?= $(or $(shell git --git-dir=.git log -1 --format=%ct 2>/dev/null),0)
 
-.PHONY: build demo test lint test-guest test-matrix test-systemd package test-package test-package-guest bench storm storm-guest
+.PHONY: build man demo test lint test-guest test-matrix test-systemd package test-package test-package-guest bench storm storm-guest
 
 build: # bin/processmanager and bin/pmclient, static: they start faster, and run anywhere
 	CGO_ENABLED=0 go build -ldflags "$(STAMP)" -o $(BIN)/ ./cmd/processmanager ./cmd/pmclient
+
+man: # bin/man and bin/completions, from the tables of the programs; the pages have the day of the last commit
+	GOARCH= SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) go run ./packaging/man $(BIN)
 
 demo: build # a tour that checks what it shows, with a daemon of its own
 	integration/demo.sh bin

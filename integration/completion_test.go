@@ -12,21 +12,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/packaging/completions"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
-// completions is where the completions for shells stand.
-const completions = "../packaging/completions"
-
 // interactive is how each shell is started, what it is told first, so that it completes, and
-// with which keys it shows what a word could become. %s is the directory of the completions.
+// with which keys it shows what a word could become. %s is the directory of its completions.
 var interactive = map[string]struct {
 	start       []string
 	setUp, list string
 }{
-	"bash": {[]string{"bash", "--norc", "--noprofile", "-i"}, "bind 'set show-all-if-ambiguous on'; PS1='> '; . %s/pmclient.bash", tab},
+	"bash": {[]string{"bash", "--norc", "--noprofile", "-i"}, "bind 'set show-all-if-ambiguous on'; PS1='> '; . %s/pmclient; . %s/processmanager", tab},
 	"zsh":  {[]string{"zsh", "-f", "-i"}, "PS1='> '; fpath=(%s $fpath); autoload -Uz compinit && compinit -u -D; unsetopt beep list_ambiguous", tab},
-	"fish": {[]string{"fish", "--no-config", "--private", "-i"}, "function fish_prompt; echo '> '; end; . %s/pmclient.fish", tab},
+	"fish": {[]string{"fish", "--no-config", "--private", "-i"}, "function fish_prompt; echo '> '; end; . %s/pmclient.fish; . %s/processmanager.fish", tab},
 }
 
 // person is somebody at a shell, who has the client and its completion.
@@ -44,9 +42,13 @@ func completing(t *testing.T, d *daemon, name string) *person {
 	if _, err := exec.LookPath(how.start[0]); err != nil {
 		cannot(t, "%s is not here (apt-get install %s): %v", name, name, err)
 	}
-	dir, err := filepath.Abs(completions)
-	if err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for path, text := range completions.Files() {
+		if shell, file := filepath.Split(path); shell == name+"/" {
+			if err := os.WriteFile(dir+"/"+file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	bin := t.TempDir()
 	for _, program := range []string{"pmclient", "processmanager", onlyProgram} {
@@ -83,7 +85,6 @@ const onlyProgram = "pm-tried-completion"
 // out: what the daemon is asked for then shows what the shell has made of it.
 func TestShellsComplete(t *testing.T) {
 	t.Parallel()
-	sources(t)
 	for name := range interactive {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,6 +147,14 @@ func TestShellsComplete(t *testing.T) {
 			if s := defined("mine"); s.User != "daemon" || strings.TrimSuffix(s.Dir, "/") != "/proc" {
 				t.Errorf("user %q, dir %q", s.User, s.Dir)
 			}
+
+			// The flags of the daemon.
+			if err := os.Mkdir(d.dir+"/other", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			p.types("processmanager -stat", tab, d.dir, "/oth", tab, " -socket-gr", tab, "daemo", tab, " -che", tab, enter)
+			p.sees("SETTING")
+			p.shows("socket-group", d.dir+"/other")
 
 			// What is wrong, dangerous or answered by nobody changes nothing.
 			p.types(p.client, "status $(touch touched) `touch touched` ;w", tab, ctrlU)

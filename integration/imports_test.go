@@ -58,6 +58,8 @@ var mayImport = map[string]string{
 	"cmd/pmclient":          anything,
 	"cmd/pmclient/commands": "heroscript/verbs supervisor/process",
 	"cmd/processmanager":    anything,
+	"packaging/completions": "supervisor/config",
+	"packaging/man":         anything,
 	"integration":           anything, // and what is below it
 }
 

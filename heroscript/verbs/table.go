@@ -60,6 +60,12 @@ func (v *Verb) Params() []Param { return v.form(time.Time{}).own() }
 // AllParams are the verb's own parameters and those that all verbs take.
 func (v *Verb) AllParams() []Param { return v.form(time.Time{}).all() }
 
+// Common are the parameters that all verbs take.
+func Common() []Param {
+	common := new(form).common()
+	return common[:]
+}
+
 // Takes reports whether the verb has the parameter.
 func (v *Verb) Takes(name string) bool { return v.form(time.Time{}).param(name) != nil }
 

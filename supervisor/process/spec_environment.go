@@ -189,7 +189,7 @@ func (r *Resource) parse(text string) (soft, hard uint64, err error) {
 		}
 	}
 	if err != nil {
-		return 0, 0, fmt.Errorf("%s is not a limit: SOFT:HARD, one value for both, or unlimited; a value is %s", Printable(text), r.takes())
+		return 0, 0, fmt.Errorf("%s is not a limit: SOFT:HARD, one value for both, or unlimited; a value is %s", Printable(text), r.Takes())
 	}
 	return soft, hard, nil
 }
@@ -238,8 +238,8 @@ func (r *Resource) text(n uint64) string {
 	return strconv.FormatUint(n, 10)
 }
 
-// takes is what a value may be.
-func (r *Resource) takes() string {
+// Takes is what one side of the limit may be, in its unit.
+func (r *Resource) Takes() string {
 	switch r.unit {
 	case unitBytes:
 		return "a number of bytes, or one with K, M, G or T"

@@ -141,5 +141,5 @@ var Exits = []Exit{
 	{4, "status", "no such process"},
 	{process.ExitTimeOver, "-wait", "its deadline passed"},
 	{process.ExitOurFault, "-wait", "a fault that is not the run's, no daemon included"},
-	{process.ExitSignal, "-wait", "and the number of the signal that ended it"},
+	{process.ExitSignal, "-wait", "plus the number of the signal that ended it"},
 }
