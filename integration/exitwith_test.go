@@ -191,6 +191,9 @@ func TestSignalsArePassedOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if text := d.log.since(0); !strings.Contains(text, "no process 'main' is defined yet") {
+		t.Errorf("nobody has the name, and it is not said: %s", text)
+	}
 	from := d.log.len()
 	pass(syscall.SIGUSR1)
 	if !d.log.await(from, "SIGUSR1 is passed on to nobody: main", d.ended) {

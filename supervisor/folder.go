@@ -35,6 +35,7 @@ func (s *Supervisor) begin() {
 	boot := sync.OnceFunc(func() { s.boot(s.toStart, s.former) })
 	if s.former != (store.Daemon{Origin: s.origin, Done: true}) {
 		s.loadDefinitions(boot)
+		s.sayUnknown()
 	}
 	boot()
 }

@@ -34,3 +34,14 @@ func (p *managed) endsDaemon(e lifecycle.Event) {
 	p.endTold = true
 	p.s.endWith(p.kept.Last.Code())
 }
+
+// sayUnknown says that nobody has the name of the process that the daemon stands for: it may
+// come by command, or be misspelt.
+func (s *Supervisor) sayUnknown() {
+	s.mu.Lock()
+	p := s.names[s.standsFor]
+	s.mu.Unlock()
+	if s.standsFor != "" && p == nil {
+		s.log.Printf("no process '%s' is defined yet: the daemon ends with it only when it has run", s.standsFor)
+	}
+}

@@ -301,12 +301,12 @@ func makeRoot(g cgroup.Group) (made bool, err error) {
 
 // enable has the kernel account for each run by itself, with the controllers that
 // are there. A group that has processes of its own cannot. In a container those are
-// the first processes, in the root that is handed to us: they move to our leaf, as does who
+// the first processes, in the group that is handed to us: they move to our leaf, as does who
 // is in a scope of ours. In a
 // session or the like they are somebody else's: then it works without controllers.
 func (g *groups) enable() error {
 	err := g.root.Enable(controllers...)
-	if g.root == g.hierarchy.Group("/") || g.scope != "" {
+	if g.root == g.hierarchy.Group("/") || g.scope != "" || g.ofContainer() {
 		for try := 0; errors.Is(err, cgroup.ErrInternalProcesses) && try < 100; try++ { // they may fork meanwhile
 			if err = g.moveOthers(); err == nil {
 				err = g.root.Enable(controllers...)
@@ -323,6 +323,13 @@ func (g *groups) enable() error {
 		return err
 	}
 	return g.runs().Enable(controllers...)
+}
+
+// ofContainer reports whether the delegated root is the group of a container that sees the groups
+// of its host: the first process there is, as we see them, is in it.
+func (g *groups) ofContainer() bool {
+	pids, err := g.root.Own()
+	return err == nil && slices.Contains(pids, 1)
 }
 
 // moveOthers moves the processes that are in the delegated root itself.

@@ -134,11 +134,11 @@ func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writ
 	}
 	signals := keeper.Listen(o.ExitWith != "", terminal) // to the very end: what was begun is cleaned up
 	place, err := openPlace(o, logger)
-	if errors.Is(err, cgroup.ErrNoHierarchy) {
+	switch {
+	case errors.Is(err, cgroup.ErrNoHierarchy):
 		return fmt.Errorf("%w; %s", err, doctor.MendNoHierarchy())
-	}
-	if errors.Is(err, cgroup.ErrReadOnly) {
-		check(o, stderr, lineedit.Columns(os.Stderr)) // says more, and what to do
+	case errors.Is(err, cgroup.ErrReadOnly), errors.Is(err, cgroup.ErrOutside):
+		return fmt.Errorf("%w; %s", err, doctor.MendContainer)
 	}
 	if err != nil {
 		return err

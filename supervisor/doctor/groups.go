@@ -14,11 +14,14 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
+// MendContainer has the engine of a container give it a cgroup v2 that can be written, and in which
+// its own group is seen.
+const MendContainer = "start the container with --privileged, with --security-opt unmask=/sys/fs/cgroup (podman), or with --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup:rw"
+
 const (
-	mendHybrid    = "add systemd.unified_cgroup_hierarchy=1 (without systemd: cgroup_no_v1=all) to the kernel command line and reboot"
-	mendContainer = "start the container with --cgroupns=private and a writable mount of cgroup v2 (docker, podman: --privileged is one way)"
-	mendRoot      = "give a directory of cgroup v2 that belongs to you with -cgroup"
-	delegate      = "Delegate=cpu io memory pids"
+	mendHybrid = "add systemd.unified_cgroup_hierarchy=1 (without systemd: cgroup_no_v1=all) to the kernel command line and reboot"
+	mendRoot   = "give a directory of cgroup v2 that belongs to you with -cgroup"
+	delegate   = "Delegate=cpu io memory pids"
 )
 
 func (e *exam) hierarchy() []process.Finding {
@@ -26,7 +29,7 @@ func (e *exam) hierarchy() []process.Finding {
 	t := &e.tree
 	switch own := e.Runtime + "/cgroup"; {
 	case errors.Is(t.err, cgroup.ErrReadOnly):
-		return one(subject, process.LevelProblem, mendContainer, "none: %v, so no group can be made and no daemon can start", t.err)
+		return one(subject, process.LevelProblem, MendContainer, "none: %v, so no group can be made and no daemon can start", t.err)
 	case errors.Is(t.err, cgroup.ErrNoHierarchy) && e.Runtime != "" && e.can(unix.CAP_SYS_ADMIN):
 		return one(subject, process.LevelNote, mendHybrid, "none: cgroup v2 is not mounted; the daemon will mount it on %s, without the controllers that v1 hierarchies hold", own)
 	case errors.Is(t.err, cgroup.ErrNoHierarchy):
@@ -55,9 +58,9 @@ func (e *exam) root() []process.Finding {
 	case err == nil:
 		return one(subject, process.LevelOK, "", "groups can be made below %s", t.root)
 	case errors.Is(err, cgroup.ErrOutside):
-		return one(subject, process.LevelProblem, mendContainer, "none: %v", err)
+		return one(subject, process.LevelProblem, MendContainer, "none: %v", err)
 	case errors.Is(err, cgroup.ErrReadOnly):
-		return one(subject, process.LevelProblem, mendContainer, "no group can be made below %s: %v", t.root, bare(err))
+		return one(subject, process.LevelProblem, MendContainer, "no group can be made below %s: %v", t.root, bare(err))
 	case errors.Is(err, fs.ErrPermission):
 		return one(subject, process.LevelProblem, "start the daemon with "+e.scope()+", or "+mendRoot, "no group of ours can be made below %s: %v", t.root, bare(err))
 	default:

@@ -1,0 +1,237 @@
+package container
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	// base is what the Containerfile begins with, and image what it makes.
+	base  = "docker.io/library/busybox:stable"
+	image = "localhost/web"
+
+	// busybox and the programs are put into the guest by guest -file.
+	busybox = "/usr/lib/processmanager/busybox"
+
+	// patience is how long a test waits for what must come. A guest is slow.
+	patience = 90 * time.Second
+
+	tester = 1000 // the ordinary user
+)
+
+func TestMain(m *testing.M) {
+	if _, err := exec.LookPath("podman"); err != nil || os.Getenv("GUEST") == "" {
+		// Elsewhere there is nothing to test, and an engine to leave alone.
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// engine is the podman of a user.
+type engine struct {
+	t    *testing.T
+	user int
+}
+
+// root is the podman of root, with the image.
+func root(t *testing.T) engine {
+	t.Helper()
+	e := engine{t, 0}
+	e.prepare()
+	return e
+}
+
+// ordinary is the podman of an ordinary user whose service manager runs, with the image.
+func ordinary(t *testing.T) engine {
+	t.Helper()
+	e := engine{t, tester}
+	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
+		if err := os.WriteFile(file, []byte("tester:100000:65536\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(t, "loginctl", "enable-linger", "tester")
+	t.Cleanup(func() {
+		if t.Failed() {
+			out, _ := exec.Command("journalctl", "--no-pager", "-n", "60", "-o", "short-monotonic").CombinedOutput()
+			t.Logf("%s", out)
+		}
+	})
+	eventually(t, "the user's service manager runs", func() bool {
+		_, err := os.Stat(fmt.Sprintf("/run/user/%d/bus", tester))
+		return err == nil
+	})
+	e.prepare()
+	return e
+}
+
+// prepare makes the image once for each user. What one has left is kept.
+func (e engine) prepare() {
+	e.t.Helper()
+	if _, err := e.try("image", "exists", image); err == nil {
+		return
+	}
+	dir := e.t.TempDir()
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
+		e.t.Fatal(err)
+	}
+	do(e.t, "sh", "-ec", `
+		mkdir -p "$1"/base/bin "$1"/base/etc "$1"/base/tmp "$1"/base/usr/bin "$1"/base/run "$1"/base/root
+		chmod 1777 "$1"/base/tmp
+		cp "$2" "$1"/base/bin/busybox
+		for name in $("$2" --list); do [ "$name" = busybox ] || ln -s busybox "$1"/base/bin/$name; done
+		echo root:x:0:0:root:/root:/bin/sh >"$1"/base/etc/passwd
+		echo root:x:0: >"$1"/base/etc/group
+		tar -C "$1"/base -cf "$1"/base.tar .
+		mkdir "$1"/context
+		cp /usr/bin/processmanager /usr/bin/pmclient testdata/* "$1"/context`, "sh", dir, busybox)
+	e.do("import", dir+"/base.tar", base)
+	e.do("build", "--pull=never", "-t", image, dir+"/context")
+}
+
+// try runs podman and returns what it has written.
+func (e engine) try(args ...string) (string, error) {
+	line := append([]string{"podman", "--storage-driver", "vfs"}, args...)
+	if e.user != 0 { // in the user's part of the cgroup tree
+		run := fmt.Sprintf("/run/user/%d", e.user)
+		line = append([]string{"setpriv", "--reuid=" + strconv.Itoa(e.user), "--regid=" + strconv.Itoa(e.user), "--clear-groups", "env",
+			"HOME=/home/tester", "USER=tester", "XDG_RUNTIME_DIR=" + run, "DBUS_SESSION_BUS_ADDRESS=unix:path=" + run + "/bus",
+			"systemd-run", "--user", "--pipe", "--wait", "--collect", "--quiet", "--working-directory=/"}, line...)
+	}
+	out, err := exec.Command(line[0], line[1:]...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// do is try for what must work.
+func (e engine) do(args ...string) string {
+	e.t.Helper()
+	out, err := e.try(args...)
+	if err != nil {
+		e.t.Fatalf("podman %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// container is one that a test has started.
+type container struct {
+	engine
+	name string
+}
+
+// start starts a container and waits for the daemon in it. flags are the engine's, with blanks
+// between them, args stand behind the image.
+func (e engine) start(flags string, args ...string) container {
+	e.t.Helper()
+	c := e.create(flags, args...)
+	c.ready()
+	return c
+}
+
+// create is start without waiting for the daemon.
+func (e engine) create(flags string, args ...string) container {
+	e.t.Helper()
+	c := container{e, "c" + strconv.FormatInt(time.Now().UnixNano(), 36)}
+	line := append([]string{"run", "-d", "--network=none", "--name", c.name}, strings.Fields(flags)...)
+	c.do(append(append(line, image), args...)...)
+	e.t.Cleanup(func() {
+		if e.t.Failed() {
+			out, _ := c.try("logs", c.name)
+			e.t.Logf("%s said:\n%s", c.name, out)
+		}
+		c.try("rm", "-f", "-v", "-t", "0", c.name)
+	})
+	return c
+}
+
+// ready waits until the daemon answers.
+func (c container) ready() {
+	c.t.Helper()
+	eventually(c.t, "the daemon in "+c.name+" answers", func() bool {
+		_, err := c.try("exec", c.name, "pmclient", "list")
+		if err != nil && !c.running() {
+			out, _ := c.try("logs", c.name)
+			c.t.Fatalf("%s has ended:\n%s", c.name, out)
+		}
+		return err == nil
+	})
+}
+
+func (c container) running() bool {
+	return c.do("inspect", "--format", "{{.State.Running}}", c.name) == "true"
+}
+
+// code is the container's exit code, once it has ended.
+func (c container) code() int {
+	c.t.Helper()
+	n, err := strconv.Atoi(c.do("wait", c.name))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return n
+}
+
+// sh runs a shell script in the container.
+func (c container) sh(script string) string {
+	c.t.Helper()
+	return c.do("exec", c.name, "sh", "-c", script)
+}
+
+// pm is pmclient of root in the container, without a flag.
+func (c container) pm(args ...string) string {
+	c.t.Helper()
+	return c.do(append([]string{"exec", c.name, "pmclient"}, args...)...)
+}
+
+type status struct {
+	Name   string `json:"name"`
+	Status string `json:"status"`
+	PID    int    `json:"pid"`
+	Run    int    `json:"run"`
+	Cause  string `json:"cause"`
+	Last   *struct {
+		Run   int    `json:"run"`
+		Cause string `json:"cause"`
+	} `json:"last_run"`
+}
+
+// status is that of all processes, by name.
+func (c container) status() map[string]status {
+	c.t.Helper()
+	var list []status
+	out := c.pm("list", "-format", "json")
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		c.t.Fatalf("list: %v: %s", err, out)
+	}
+	all := map[string]status{}
+	for _, s := range list {
+		all[s.Name] = s
+	}
+	return all
+}
+
+// do runs a command that must work.
+func do(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(patience); !cond(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("in vain waited until %s", what)
+		}
+	}
+}
