@@ -104,7 +104,7 @@ func (p *player) judgeRestarts(s process.Status, told story) error {
 	}
 	newest := newestRun(s)
 	most := int(newest - p.base)
-	if s.State == process.Starting { // that one is not shown yet
+	if s.Number == 0 && (s.State == process.Starting || s.State == process.Stopping) { // one that is not born is not shown
 		most++
 	}
 	least := 0 // a number that was given out may not have been used
