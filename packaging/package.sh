@@ -23,10 +23,12 @@ stage=$PWD/bin/package out=${OUT:-$PWD/bin/packages}
 rm -rf "$stage"
 mkdir -p "$stage" "$out"
 rm -f "$out"/processmanager[_-]*.{deb,rpm,apk}
-cp -r packaging/. LICENSE "$stage"
-find "$stage" -name '*.go' -delete # these are no packages of the module
+cp -r packaging/{deb,rpm,apk,shared,description,nfpm.yaml,*.service,*.socket,*.conf,*.sample} LICENSE "$stage"
 
 CGO_ENABLED=0 go build -trimpath -ldflags "-s -w ${LDFLAGS-}" -o "$stage/bin/" ./cmd/processmanager ./cmd/pmclient
+
+GOARCH= go run ./packaging/man "$stage" # and completions
+gzip -9n "$stage"/man/*
 
 # The number in the store that the programs write.
 format=$(sed -n 's/^const format = "\([0-9]*\)"$/\1/p' supervisor/store/buckets.go)

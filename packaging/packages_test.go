@@ -66,21 +66,28 @@ func TestLintianHasNothingToSay(t *testing.T) {
 // What a package has, whatever its format.
 func TestPackagesHoldThePrograms(t *testing.T) {
 	for format, dir := range unpacked(t) {
+		zsh := map[string]string{"deb": "vendor-completions", "rpm": "site-functions", "apk": "site-functions"}[format]
 		for path, mode := range map[string]os.FileMode{
-			"usr/bin/processmanager":                            0o755,
-			"usr/bin/pmclient":                                  0o755,
-			"usr/lib/systemd/system/processmanager.service":     0o644,
-			"usr/lib/systemd/system/processmanager.socket":      0o644,
-			"usr/share/bash-completion/completions/pmclient":    0o644,
-			"usr/share/fish/vendor_completions.d/pmclient.fish": 0o644,
-			map[bool]string{true: "usr/share/zsh/vendor-completions/_pmclient", false: "usr/share/zsh/site-functions/_pmclient"}[format == "deb"]: 0o644,
-			"usr/lib/sysusers.d/processmanager.conf":               0o644,
-			"usr/lib/tmpfiles.d/processmanager.conf":               0o644,
-			"usr/share/processmanager/store-format":                0o644,
-			"usr/share/doc/processmanager/third-party-licenses.gz": 0o644,
-			"etc/processmanager":                                   os.ModeDir | 0o755,
-			"etc/processmanager/processmanager.conf":               0o644,
-			"etc/processmanager/example.hero.sample":               0o644,
+			"usr/bin/processmanager":                                  0o755,
+			"usr/bin/pmclient":                                        0o755,
+			"usr/lib/systemd/system/processmanager.service":           0o644,
+			"usr/lib/systemd/system/processmanager.socket":            0o644,
+			"usr/share/man/man1/pmclient.1.gz":                        0o644,
+			"usr/share/man/man5/heroscript.5.gz":                      0o644,
+			"usr/share/man/man8/processmanager.8.gz":                  0o644,
+			"usr/share/bash-completion/completions/pmclient":          0o644,
+			"usr/share/bash-completion/completions/processmanager":    0o644,
+			"usr/share/fish/vendor_completions.d/pmclient.fish":       0o644,
+			"usr/share/fish/vendor_completions.d/processmanager.fish": 0o644,
+			"usr/share/zsh/" + zsh + "/_pmclient":                     0o644,
+			"usr/share/zsh/" + zsh + "/_processmanager":               0o644,
+			"usr/lib/sysusers.d/processmanager.conf":                  0o644,
+			"usr/lib/tmpfiles.d/processmanager.conf":                  0o644,
+			"usr/share/processmanager/store-format":                   0o644,
+			"usr/share/doc/processmanager/third-party-licenses.gz":    0o644,
+			"etc/processmanager":                                      os.ModeDir | 0o755,
+			"etc/processmanager/processmanager.conf":                  0o644,
+			"etc/processmanager/example.hero.sample":                  0o644,
 		} {
 			if info, err := os.Lstat(filepath.Join(dir, path)); err != nil {
 				t.Errorf("%s: %v", format, err)
