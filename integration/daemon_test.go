@@ -62,6 +62,9 @@ func newDaemon(t testing.TB, s setup) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if *asOnLinux514 && s.Wrap == nil {
+		s.Wrap = linux514.wrap(t)
+	}
 	d := &daemon{
 		t: t, setup: s, dir: dir, state: dir + "/state", socket: dir + "/pm.sock",
 		cgroup: newGroup(t),

@@ -38,6 +38,16 @@ var installedPrograms = []string{
 	"-file", "/usr/lib/systemd/system/processmanager.socket=packaging/processmanager.socket",
 }
 
+// Tests of the product that depend most on what the kernel does: those that are quick, and
+// those that take all the time and figures there are.
+const (
+	quickOfTheKernel = "Linux514|OlderKernels|TheStartSays|NoHierarchy|NobodyHasMounted|ThreadsAreNotPids|BytesFromAndToTheDisk|NoPidsLeft|" +
+		"TreeIsInItsGroup|ExitCodesAndCauses|WhatTheLeader|CPUCounts|PidsAre|WorkerThatIsKilled|ExitWithoutAWorker|TreesOutliveTheKeeper|" +
+		"RunInherits|OutputAndErrors|OnlyTheRunsOwn|ReadyIsNotLost|TheEndComesIn"
+	longOfTheKernel = "Memory|OutOfMemory|NobodySurvives|ManyTrees|CommandLinesOfTheSeed|HeroscriptLinesOfTheSeed|ClockThatIsStepped|" +
+		"FollowerSees|ACrashComesBack|BackoffSurvives|ARunGetsWhat|ProbeEndsWithTheRun"
+)
+
 // table is what is tested where. The rows that take longest come first, so that the last
 // guests to run are short ones.
 var table = []row{
@@ -55,13 +65,7 @@ var table = []row{
 		kernels: allKernels,
 		quick:   ends,
 		flags:   slices.Concat([]string{"-limit", "15m"}, plainPrograms),
-		tests: []string{"./integration", "--", "-test.short", "-test.parallel=4", "-test.run=^Test(" + strings.Join([]string{
-			"Memory", "ThreadsAreNotPids", "BytesFromAndToTheDisk", "OutOfMemory", "NoPidsLeft", "NobodySurvives", "ManyTrees",
-			"TreeIsInItsGroup", "ExitCodesAndCauses", "WhatTheLeader", "CPUCounts", "PidsAre", "WorkerThatIsKilled", "ExitWithoutAWorker",
-			"TreesOutliveTheKeeper", "CommandLinesOfTheSeed", "HeroscriptLinesOfTheSeed", "RunInherits", "ClockThatIsStepped", "FollowerSees",
-			"OutputAndErrors", "ACrashComesBack", "BackoffSurvives", "ARunGetsWhat", "OnlyTheRunsOwn", "ReadyIsNotLost", "ProbeEndsWithTheRun",
-			"TheEndComesIn",
-		}, "|") + ")"},
+		tests:   []string{"./integration", "--", "-test.short", "-test.parallel=4", "-test.run=^Test(" + quickOfTheKernel + "|" + longOfTheKernel + ")"},
 	},
 	{
 		place:   "kernel interfaces",
@@ -82,10 +86,17 @@ var table = []row{
 		tests:   []string{"./integration/packages"},
 	},
 	{
+		place:   "as on Linux 5.14",
+		shows:   "the product without the system calls, files and figures that came after Linux 5.14, and that older kernels are refused",
+		kernels: allKernels,
+		flags:   slices.Concat([]string{"-limit", "15m"}, plainPrograms),
+		tests:   []string{"./integration", "--", "-test.short", "-test.parallel=2", "-linux-5.14", "-test.run=^Test(" + quickOfTheKernel + ")"},
+	},
+	{
 		place:   "this machine",
 		shows:   "finding the hierarchy that this machine has, and saying what it lacks",
 		kernels: []string{host},
-		tests:   []string{"./cgroup", "./proc", "./supervisor/doctor", "./integration", "--", "-test.short", "-test.run=Hierarch|Mount|Missing|Doctor|Check|TreeIsInItsGroup|ExitCodes|NobodySurvives"},
+		tests:   []string{"./cgroup", "./proc", "./supervisor/doctor", "./integration", "--", "-test.short", "-test.run=Hierarch|Mount|Missing|Lacks|TheStartSays|Doctor|Check|Linux514|OlderKernels|TreeIsInItsGroup|ExitCodes|NobodySurvives"},
 	},
 }
 
