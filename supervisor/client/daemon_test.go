@@ -268,7 +268,7 @@ func inTime(t *testing.T) context.Context {
 
 // forgetSecrets is an environment that names no secret.
 func forgetSecrets(t *testing.T) {
-	for _, name := range []string{client.SecretEnv, "CREDENTIALS_DIRECTORY"} {
+	for _, name := range []string{client.SecretEnv, client.SecretFileEnv, client.SocketEnv, client.CredentialsEnv} {
 		t.Setenv(name, "") // put back at the end
 		os.Unsetenv(name)
 	}

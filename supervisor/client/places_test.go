@@ -27,6 +27,8 @@ func TestWhereTheSecretComesFrom(t *testing.T) {
 	write(t, client.SecretBeside(socket), "from beside\n")
 	os.Setenv(client.SecretEnv, "from the environment")
 	os.Setenv("CREDENTIALS_DIRECTORY", dir)
+	os.Setenv(client.SecretFileEnv, dir+"/named")
+	write(t, dir+"/named", "from a file that the environment names\n")
 
 	check := func(want string, secret []byte, err error) {
 		t.Helper()
@@ -43,6 +45,9 @@ func TestWhereTheSecretComesFrom(t *testing.T) {
 	_, secret, err = find()
 	check("from the environment", secret, err)
 	os.Unsetenv(client.SecretEnv)
+	_, secret, err = find()
+	check("from a file that the environment names", secret, err)
+	os.Unsetenv(client.SecretFileEnv)
 	_, secret, err = find()
 	check("from systemd", secret, err)
 	os.Remove(dir + "/secret")
@@ -80,6 +85,7 @@ func TestAnUnusableSecretIsAnError(t *testing.T) {
 }
 
 func TestDefaultPlaces(t *testing.T) {
+	t.Setenv(client.SocketEnv, "")
 	t.Setenv("XDG_RUNTIME_DIR", "/run/user/me")
 	want := "/run/user/me/processmanager"
 	if os.Geteuid() == 0 {
@@ -90,5 +96,9 @@ func TestDefaultPlaces(t *testing.T) {
 	}
 	if got := client.DefaultSocket(); got != filepath.Join(want, "pm.sock") {
 		t.Errorf("got %s", got)
+	}
+	t.Setenv(client.SocketEnv, "/given")
+	if got := client.DefaultSocket(); got != "/given" {
+		t.Errorf("with a variable: %s", got)
 	}
 }

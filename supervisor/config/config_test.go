@@ -171,6 +171,10 @@ func TestEachMistakeIsOneLineThatSaysWhereAndWhatWouldBeRight(t *testing.T) {
 	if c.Listen != "[::1]:1" {
 		t.Errorf("what is right is lost: %+v", c.Options)
 	}
+	// A unit that is stopped for good leaves nobody, whatever the file says.
+	if c, err := Read(line("-unit-stopped", "-config", file), environment()); err == nil || !c.UnitStopped {
+		t.Errorf("-unit-stopped: %+v, %v", c, err)
+	}
 }
 
 // A value that another takes the place of is checked all the same.
