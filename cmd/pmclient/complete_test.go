@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"flag"
+	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -138,5 +141,24 @@ func TestTheTableHasTheFlagsThatAreTaken(t *testing.T) {
 		if got, ok := codes[code]; !ok || got != of {
 			t.Errorf("exit code %d of %q is told as of %q, %v", code, of, got, ok)
 		}
+	}
+}
+
+// Somebody waits at the keys: a second at most, however long the daemon takes.
+func TestNamesAreNotWaitedFor(t *testing.T) {
+	if namesTime > time.Second {
+		t.Errorf("names are waited for %v", namesTime)
+	}
+	socket := filepath.Join(t.TempDir(), "mute.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // far more than that, and less than a command waits
+	defer cancel()
+	typed := readTyped([]string{"-socket", socket, "-secret", secret, "status"})
+	if got := typed.candidates(ctx, "w"); len(got) != 0 || ctx.Err() != nil {
+		t.Errorf("%q, %v", got, ctx.Err())
 	}
 }
