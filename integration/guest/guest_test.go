@@ -240,6 +240,37 @@ func TestGuestThatDoesNotFinishFailsAndShowsItsConsole(t *testing.T) {
 	}
 }
 
+// A test that fails is judged by what its machine has said, too.
+func TestFailureShowsConsoleAndJournal(t *testing.T) {
+	var disk bytes.Buffer
+	w := tarWriter{tar.NewWriter(&disk)}
+	if err := errors.Join(w.text("./cpu.pprof", "profile"), w.text("./journal", "processmanager[7]: worker 8 has ended\n"), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(file, disk.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := outcome{transcript: parseTranscript([]byte(finished)), console: []byte("oom-kill: constraint\n"), journal: readResult(file, "journal")}
+	if readResult(file, "none") != nil || readResult(file+"x", "journal") != nil {
+		t.Error("what is not there was read")
+	}
+	var out strings.Builder
+	r := reporter{out: &out}
+	r.guest("6.1", []string{"example/a", "example/b"}, o)
+	for _, want := range []string{"--- console of linux 6.1", "oom-kill: constraint", "--- journal of linux 6.1", "worker 8 has ended"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	out.Reset()
+	o.runs = o.runs[:1] // the one that passed
+	r.guest("6.1", []string{"example/a"}, o)
+	if strings.Contains(out.String(), "oom-kill") {
+		t.Errorf("of a guest whose tests passed:\n%s", &out)
+	}
+}
+
 func TestPackagesThatDoNotCompileFailByThemselves(t *testing.T) {
 	var out, said strings.Builder
 	o := options{packages: []string{"./testdata/compiles", "./testdata/broken", "./testdata/nowhere"}}

@@ -126,7 +126,8 @@ type outcome struct {
 	took        time.Duration
 	results     string // the file with the results disk
 	console     []byte
-	err         error // why it did not finish
+	journal     []byte // where systemd runs
+	err         error  // why it did not finish
 }
 
 // run boots the guest, and if it does not finish once more, emulated.
@@ -187,6 +188,9 @@ func (g guest) attempt(ctx context.Context, accelerator, name string) outcome {
 		o.console, _ = os.ReadFile(m.console())
 		report, _ := os.ReadFile(m.report())
 		o.transcript = parseTranscript(report)
+		if g.systemd {
+			o.journal = readResult(o.results, "journal")
+		}
 		if err == nil && !o.done {
 			err = fmt.Errorf("ended before its tests did")
 		}

@@ -220,6 +220,25 @@ func unpackResults(disk, dir string) error {
 	}
 }
 
+// readResult is one file of those on the disk; nil if it is not there.
+func readResult(disk, name string) []byte {
+	in, err := os.Open(disk)
+	if err != nil {
+		return nil
+	}
+	defer in.Close()
+	for r := tar.NewReader(in); ; {
+		h, err := r.Next()
+		if err != nil {
+			return nil
+		}
+		if path.Clean(h.Name) == name {
+			data, _ := io.ReadAll(r) // as far as it was written
+			return data
+		}
+	}
+}
+
 func writeFile(root *os.Root, name string, from io.Reader) error {
 	f, err := root.Create(name)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -105,13 +106,23 @@ func (r *reporter) guest(version string, packages []string, o outcome) {
 		}
 		r.run(where, o.runs[i])
 	}
+	if o.err != nil || slices.ContainsFunc(o.runs, func(t testRun) bool { return t.code != 0 }) {
+		r.evidence("console of "+where+" ("+o.kernel+")", o.console)
+		r.evidence("journal of "+where, o.journal)
+	}
 	if o.err != nil {
 		r.failed++
-		fmt.Fprintf(r.out, "--- console of %s (%s)\n%s\n", where, o.kernel, lastLines(o.console, 100))
 		fmt.Fprintf(r.out, "FAIL\t%s: %v\n", where, o.err)
 		return
 	}
 	fmt.Fprintf(r.out, "%s: %s, %s, up after %.1fs, %.1fs in all\n", where, o.release, o.accelerator, o.up, o.took.Seconds())
+}
+
+// evidence shows the end of what a machine has said beside its tests.
+func (r *reporter) evidence(what string, text []byte) {
+	if len(bytes.TrimSpace(text)) > 0 {
+		fmt.Fprintf(r.out, "--- %s\n%s\n", what, lastLines(text, 100))
+	}
 }
 
 func (r *reporter) run(where string, t testRun) {
