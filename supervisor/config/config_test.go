@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -324,6 +325,24 @@ func TestAWorkerFollowsTheFileWhereItCan(t *testing.T) {
 	}
 	if said, err := (Held{}).Reread(&o); said != nil || err != nil { // of a keeper of a former version
 		t.Errorf("%q, %v", said, err)
+	}
+}
+
+// A shell hands over what it has made up, <(…), as a descriptor, which is read once.
+func TestAFileMayBeADescriptor(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w.WriteString("idle = 1h\n")
+	w.Close()
+	c := read(t, environment(), "-config", "/dev/fd/"+strconv.Itoa(int(r.Fd())))
+	if c.Idle != time.Hour {
+		t.Errorf("%+v", c.Options)
+	}
+	if held := c.Held(); held.Path != "" {
+		t.Errorf("it is read again: %+v", held)
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 )
 
@@ -16,6 +17,9 @@ type Held struct {
 
 // Held is what a worker needs to read the file again.
 func (c *Config) Held() Held {
+	if filepath.Dir(c.File) == "/dev/fd" || c.File == "/dev/stdin" { // of this process, and read
+		return Held{}
+	}
 	h := Held{Path: c.File, Must: c.Options.Config != "", Values: map[string]given{}}
 	for name, value := range c.given {
 		if value.From.File == "" {
