@@ -17,7 +17,6 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
-	"github.com/freeflowuniverse/processmanager/supervisor/config"
 	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
@@ -47,24 +46,6 @@ func TestDefaultPlaces(t *testing.T) {
 		got := c.given
 		if err := got.Fill(); err != nil || got != c.want {
 			t.Errorf("%+v: got %+v, %v, want %+v", c.given, got, err, c.want)
-		}
-	}
-}
-
-func TestStateDirectoryOfEachUser(t *testing.T) {
-	t.Setenv("HOME", "/home/me")
-	for _, c := range []struct {
-		uid       int
-		xdg, want string
-	}{
-		{0, "", "/var/lib/processmanager"},
-		{0, "/home/me/state", "/var/lib/processmanager"},
-		{1000, "/home/me/state", "/home/me/state/processmanager"},
-		{1000, "", "/home/me/.local/state/processmanager"},
-	} {
-		t.Setenv("XDG_STATE_HOME", c.xdg)
-		if got := config.StateDir(c.uid); got != c.want {
-			t.Errorf("user %d, XDG_STATE_HOME %q: got %s, want %s", c.uid, c.xdg, got, c.want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"regexp"
 	"strings"
@@ -29,10 +30,17 @@ func withoutSecret(environ []string) (kept []string) {
 }
 
 // givenSecret is the secret that was given, if clients can send it; client.ErrNoSecret
-// if there is none.
+// if there is none. An ordinary user's may be in his configuration, for the daemon that uses
+// that; root's comes from there through the unit.
 func givenSecret(o options) (secret []byte, err error) {
 	if secret = []byte(o.Secret); o.Secret == "" {
 		secret, err = client.GivenSecret(o.SecretFile)
+	}
+	if errors.Is(err, client.ErrNoSecret) && os.Geteuid() != 0 && o.State == client.StateDir() {
+		found, readErr := private.ReadSecret(client.ConfigSecret())
+		if !errors.Is(readErr, fs.ErrNotExist) {
+			secret, err = found, readErr
+		}
 	}
 	if err == nil {
 		err = telnet.CheckSecret(secret)

@@ -17,25 +17,16 @@ const (
 	CredentialsEnv = "CREDENTIALS_DIRECTORY"      // a directory of systemd with the file "secret"
 )
 
-// RuntimeDir is where a daemon of this user keeps its socket:
-// /run/processmanager for root, processmanager under $XDG_RUNTIME_DIR for others.
-func RuntimeDir() string {
-	if os.Geteuid() == 0 {
-		return "/run/processmanager"
-	}
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		return dir + "/processmanager"
-	}
-	return fmt.Sprintf("/run/user/%d/processmanager", os.Geteuid())
-}
-
 // DefaultSocket is the socket in $PROCESSMANAGER_SOCKET, or else that of this user's daemon.
 func DefaultSocket() string {
 	if socket := os.Getenv(SocketEnv); socket != "" {
 		return socket
 	}
-	return SocketIn(RuntimeDir())
+	return ownSocket()
 }
+
+// ownSocket is that of this user's daemon.
+func ownSocket() string { return SocketIn(RuntimeDir()) }
 
 // SocketIn is the socket in a runtime directory.
 func SocketIn(runtimeDir string) string { return runtimeDir + "/pm.sock" }
@@ -84,21 +75,32 @@ func GivenSecret(file string) ([]byte, error) {
 // rootSocket is that of root's daemon.
 const rootSocket = "/run/processmanager/pm.sock"
 
-// unitSecrets are where root, and whoever else may read them, finds the secret of
-// processmanager.service: what systemd has loaded for it, with LoadCredential=secret:…, and,
-// before it runs, the file that this comes from.
-var unitSecrets = []string{"/run/credentials/processmanager.service/secret", "/etc/processmanager/secret"}
+// ConfigSecret is the file with the secret of this user's daemon, where he wants a certain one.
+func ConfigSecret() string { return ConfigDir() + "/secret" }
+
+// configSecrets are where the secret of a daemon is that has not made one. Root, and whoever
+// else may read them, finds that of processmanager.service: what systemd has loaded for it, with
+// LoadCredential=secret:…, and, before it runs, the file that this comes from.
+func configSecrets(socket string) []string {
+	switch socket {
+	case rootSocket:
+		return []string{"/run/credentials/processmanager.service/secret", "/etc/processmanager/secret"}
+	case ownSocket():
+		return []string{ConfigSecret()}
+	}
+	return nil
+}
 
 // FindSecret is the given secret, or else the one beside the socket, or for the socket of
-// root's daemon that of processmanager.service.
+// root's daemon, or of this user's, that of the configuration.
 func FindSecret(socket string) ([]byte, error) {
 	secret, err := GivenSecret("")
 	if !errors.Is(err, ErrNoSecret) {
 		return secret, err
 	}
 	secret, err = private.ReadSecret(SecretBeside(socket))
-	if errors.Is(err, fs.ErrNotExist) && socket == rootSocket {
-		for _, file := range unitSecrets {
+	if errors.Is(err, fs.ErrNotExist) {
+		for _, file := range configSecrets(socket) {
 			given, unitErr := private.ReadSecret(file)
 			closed := errors.Is(unitErr, fs.ErrPermission) && os.Geteuid() != 0
 			if !closed && !errors.Is(unitErr, fs.ErrNotExist) {

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 	"unicode/utf8"
@@ -43,7 +42,7 @@ type Places struct {
 func (p *Places) Fill() error {
 	ownState := p.State != ""
 	if !ownState {
-		p.State = StateDir(os.Geteuid())
+		p.State = client.StateDir()
 	}
 	if p.Runtime == "" {
 		if p.Runtime = client.RuntimeDir(); ownState {
@@ -78,35 +77,13 @@ func CheckText(path string) error {
 	return nil
 }
 
-// StateDir is the state directory of a user's daemon.
-func StateDir(uid int) string {
-	if uid == 0 {
-		return "/var/lib/processmanager"
-	}
-	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
-		return dir + "/processmanager"
-	}
-	return os.Getenv("HOME") + "/.local/state/processmanager"
-}
-
 // DefinitionsDir is the folder of definitions that belongs to a state directory. That of
 // another instance is in it.
 func DefinitionsDir(state string) string {
-	if state != StateDir(os.Geteuid()) {
+	if state != client.StateDir() {
 		return filepath.Join(state, "definitions")
 	}
-	return configDir()
-}
-
-// configDir is where this user's daemon is configured.
-func configDir() string {
-	switch dir := os.Getenv("XDG_CONFIG_HOME"); {
-	case os.Geteuid() == 0:
-		return "/etc/processmanager"
-	case dir != "":
-		return dir + "/processmanager"
-	}
-	return os.Getenv("HOME") + "/.config/processmanager"
+	return client.ConfigDir()
 }
 
 // fileName is that of the configuration file.
@@ -116,7 +93,7 @@ const fileName = "processmanager.conf"
 // where none was given. That of another instance is in it.
 func defaultFile(state string) string {
 	if state == "" {
-		return filepath.Join(configDir(), fileName)
+		return filepath.Join(client.ConfigDir(), fileName)
 	}
 	return filepath.Join(state, fileName)
 }
