@@ -60,7 +60,7 @@ test-matrix: build package # the whole table; ROW='systemd service' and KERNEL=6
 	$(GUEST) -table all $(if $(ROW),-row '$(ROW)') $(if $(KERNEL),-kernel $(KERNEL)) $(if $(DOCS),-docs $(DOCS))
 
 test-systemd: build # the unit of this project, in a guest that systemd runs; takes root once, to set that up
-	$(GUEST) -table quick -row 'systemd service'
+	$(GUEST) -table quick -row 'systemd service' -row 'ordinary user'
 
 package: # .deb, .rpm and .apk in bin/packages
 	VERSION='$(PACKAGE_VERSION)' GOARCH=$(GOARCH) LDFLAGS='$(subst version.number=$(VERSION),version.number=$(PACKAGE_VERSION),$(STAMP))' \

@@ -35,7 +35,8 @@ type groups struct {
 	hierarchy *cgroup.Hierarchy
 	id        string // of the instance
 	from      view
-	origin    string       // where this process came from
+	origin    string // where this process came from
+	host      systemd.Manager
 	unit      string       // of systemd whose main process this is, in whose group it stays; empty: it moves
 	scope     string       // the name of the root, if that is a scope of ours
 	holder    proc.ID      // of that
@@ -68,6 +69,7 @@ func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 	if g.origin, err = h.Self(0); err != nil {
 		return nil, err
 	}
+	g.host = hostOf(g.origin)
 	if g.from, err = viewOf(h); err != nil {
 		return nil, err
 	}
@@ -75,12 +77,12 @@ func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 	if err != nil && p.Cgroup == "" {
 		return nil, err
 	}
-	s, err := situationOf(h, p, in, recorded, ok, g.origin, os.Geteuid())
+	s, err := situationOf(h, p, in, recorded, ok, g.origin, g.host)
 	if err != nil {
 		return nil, err
 	}
 	if s.systemd {
-		g.unit = systemd.MainOf(g.origin, os.Getpid(), os.Getenv)
+		g.unit = g.host.MainOf(g.origin, os.Getpid(), os.Getenv)
 	}
 	opened := g
 	defer func() {
@@ -101,7 +103,7 @@ func openGroups(p *places, logger *log.Logger) (g *groups, err error) {
 		if err := g.askScope(); err != nil {
 			return nil, err
 		}
-		logger.Printf("systemd has made %s for all processes: systemd-cgls -u %s", g.scope, g.scope)
+		g.tellScope(logger)
 	default:
 		g.root = h.Group(g.origin)
 		if recorded != (cgroup.Group{}) {
@@ -228,7 +230,7 @@ func (g *groups) take() (err error) {
 		return err
 	}
 	if g.unit == "" {
-		if err := g.daemon().Enter(os.Getpid()); err != nil {
+		if err := g.enter(); err != nil {
 			return err
 		}
 	}

@@ -22,12 +22,10 @@ import (
 // systemd removes a scope some 20 ms after its last process, with all groups in it. It is a
 // program that only waits. The worker would not do: it can be killed while its only run ends.
 const (
-	holderArg = "-hold-scope" // with the scope's name and the units that it is to be before
-	holdArg   = "-hold"       // with the scope's name
+	holderArg = "-hold-scope"  // with the user whose systemd it is, the scope's name and the units that it is to be before
+	holdArg   = "-hold"        // with the scope's name
+	attachArg = "-enter-scope" // with the user whose systemd it is, the scope's name and a group below
 )
-
-// host is the service manager of this machine.
-var host = systemd.Manager{Run: "/run"}
 
 // scopeLimit is how long systemd may take for a scope; on a busy machine that boots, seconds.
 const scopeLimit = 30 * time.Second
@@ -35,8 +33,8 @@ const scopeLimit = 30 * time.Second
 // newScope has a new holder ask systemd for a scope around itself, and returns the scope's
 // group and the holder. The holder talks to systemd because what that takes in memory is
 // gone with its exec.
-func newScope(h *cgroup.Hierarchy, name, before string) (scope cgroup.Group, holder proc.ID, err error) {
-	args := []string{holderArg, name}
+func newScope(h *cgroup.Hierarchy, name string, host systemd.Manager, before string) (scope cgroup.Group, holder proc.ID, err error) {
+	args := []string{holderArg, host.User, name}
 	if before != "" {
 		args = append(args, before)
 	}
@@ -106,7 +104,8 @@ func identify(pid int) (proc.ID, error) { return proc.Identify("/proc", pid) }
 
 // holdScope is the holder: it asks for the scope, says how that went, and becomes the program
 // that waits.
-func holdScope(name string, before []string) error {
+func holdScope(user, name string, before []string) error {
+	host := systemd.Manager{Run: "/run", User: user}
 	ctx, cancel := context.WithTimeout(context.Background(), scopeLimit)
 	defer cancel()
 	err := host.StartScope(ctx, systemd.Scope{
@@ -126,4 +125,21 @@ func waitForSignal() {
 	for {
 		unix.Pause()
 	}
+}
+
+// attachSelf has systemd move this process into a group of a scope. A program of its own asks
+// for it, as the holder does for the scope.
+func attachSelf(host systemd.Manager, scope, group string) error {
+	out, err := holderCommand(attachArg, host.User, scope, group).CombinedOutput()
+	if text := strings.TrimSpace(string(out)); err != nil && text != "" {
+		return errors.New(strings.TrimPrefix(text, "processmanager: "))
+	}
+	return err
+}
+
+// attachParent is that program.
+func attachParent(user, scope, group string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), scopeLimit)
+	defer cancel()
+	return systemd.Manager{Run: "/run", User: user}.Attach(ctx, scope, group, os.Getppid())
 }

@@ -81,7 +81,7 @@ func (p *place) keeperHost(logger *log.Logger) keeper.Host {
 		},
 	}
 	if unit := p.groups.unit; unit != "" {
-		h.Stays = func() bool { return staysFor(unit) }
+		h.Stays = func() bool { return staysFor(p.groups.host, unit) }
 	}
 	return h
 }

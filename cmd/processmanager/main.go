@@ -9,6 +9,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -65,8 +66,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	logger := newLogger(out)
 	var err error
 	switch {
-	case len(args) >= 3 && args[1] == holderArg:
-		err = holdScope(args[2], args[3:])
+	case len(args) >= 4 && args[1] == holderArg:
+		err = holdScope(args[2], args[3], args[4:])
+	case len(args) == 5 && args[1] == attachArg:
+		err = attachParent(args[2], args[3], args[4])
 	case len(args) == 2 && args[1] == workerArg:
 		err = work(logger, out.flush)
 	case len(args) == 2 && args[1] == keeper.CheckArg:
@@ -215,9 +218,15 @@ func check(o options, w io.Writer, width int) error {
 		root = recordedRoot(o.State)
 	}
 	let, wrong := accessOf(&o)
-	report := doctor.Examine(doctor.Config{
-		Proc: "/proc", Root: root, Scope: givesScope(), State: o.State, Runtime: o.Runtime, Socket: o.Socket, Others: let.who(), Listen: o.Listen,
-	})
+	host, asked := scopeGiver()
+	c := doctor.Config{
+		Proc: "/proc", Root: root, State: o.State, Runtime: o.Runtime, Socket: o.Socket, Others: let.who(), Listen: o.Listen,
+	}
+	if root == "" && asked {
+		c.Scope = host.Group()
+	}
+	c.User = userManager(host, cmp.Or(root, c.Scope))
+	report := doctor.Examine(c)
 	// What a start would refuse, by the same functions.
 	refused := func(subject string, err error) {
 		if err != nil && !errors.Is(err, client.ErrNoSecret) {

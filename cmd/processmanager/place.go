@@ -65,6 +65,9 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if err := o.Fill(); err != nil {
 		return nil, err
 	}
+	if err := missesManager(o.Places); err != nil {
+		return nil, err
+	}
 	let, err := accessOf(&o)
 	if handed != nil && err == nil {
 		if o.SocketMode != 0 || o.SocketGroup != "" {

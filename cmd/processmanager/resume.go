@@ -61,7 +61,7 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 		host: h.Keeper.Host, handed: h.Keeper.Handed, access: h.Keeper.Access, terminal: h.Keeper.Terminal, places: h.places, standsFor: h.StandsFor, secret: h.Secret, secretFile: h.Keeper.SecretFile,
 		listeners: c.Listeners, locks: c.Locks,
 		groups: &groups{
-			hierarchy: hierarchy, origin: h.Keeper.Origin, madeRoot: h.Keeper.MadeRoot,
+			hierarchy: hierarchy, origin: h.Keeper.Origin, host: hostOf(h.Keeper.Origin), madeRoot: h.Keeper.MadeRoot,
 			unit: h.Keeper.Unit, scope: h.Keeper.Scope, holder: h.Keeper.Holder,
 			id:   strings.TrimPrefix(filepath.Base(filepath.Dir(h.Runs)), instancePrefix),
 			root: hierarchy.Group(h.Cgroup), instance: hierarchy.Group(filepath.Dir(h.Runs)),

@@ -22,7 +22,7 @@ const (
 type situation struct {
 	given    bool // -cgroup
 	systemd  bool // a service manager that we may ask answers for the group that we are in
-	own      bool // and has delegated that, a scope, to us
+	own      bool // and that is delegated to us: a scope, or the group of an ordinary user's service
 	recorded bool // the root of an earlier start is there, seen from here
 	scope    bool // that is a scope of ours
 	unit     bool // it is in the group of another unit of systemd's
@@ -46,28 +46,33 @@ func (s situation) source() source {
 	return fromOwn
 }
 
-// givesScope reports whether a daemon that starts here for the first time gets a scope.
-func givesScope() bool {
+// hostOf is the instance of systemd that we ask, from a group.
+func hostOf(group string) systemd.Manager { return systemd.For("/run", os.Geteuid(), group) }
+
+// scopeGiver is the instance of systemd that gives a scope to a daemon that starts here for the
+// first time. ok is false where none is asked.
+func scopeGiver() (host systemd.Manager, ok bool) {
 	h, err := cgroup.Find("/proc")
 	if err != nil {
-		return false
+		return host, false
 	}
 	own, err := h.Self(0)
 	if err != nil {
-		return false
+		return host, false
 	}
-	s, err := situationOf(h, &places{}, instance{}, cgroup.Group{}, false, own, os.Geteuid())
-	return err == nil && s.source() == fromScope
+	host = hostOf(own)
+	s, err := situationOf(h, &places{}, instance{}, cgroup.Group{}, false, own, host)
+	return host, err == nil && s.source() == fromScope
 }
 
 // situationOf looks at what there is. recorded is the root of an earlier start, if usable.
-func situationOf(h *cgroup.Hierarchy, p *places, in instance, recorded cgroup.Group, usable bool, origin string, euid int) (s situation, err error) {
+func situationOf(h *cgroup.Hierarchy, p *places, in instance, recorded cgroup.Group, usable bool, origin string, host systemd.Manager) (s situation, err error) {
 	s = situation{
 		given:    p.Cgroup != "",
-		systemd:  euid == 0 && host.Runs() && systemd.InTree(origin),
+		systemd:  host.Booted() && systemd.InTree(origin),
 		recorded: usable,
 	}
-	s.own = s.systemd && strings.HasSuffix(origin, ".scope") && h.Group(origin).Delegated()
+	s.own = s.systemd && isOwn(h.Group(origin), origin, host)
 	if !usable {
 		return s, nil
 	}
@@ -84,4 +89,15 @@ func situationOf(h *cgroup.Hierarchy, p *places, in instance, recorded cgroup.Gr
 	events, err := living.Events()
 	s.alive = err == nil && events.Populated
 	return s, err
+}
+
+// isOwn reports whether systemd has delegated a group to us in which a daemon can work. In a
+// unit's own group it cannot start again after SIGKILL, so of those only scopes are taken, and
+// the service that the system's instance runs as an ordinary user: he is given no scope that
+// could take its processes in.
+func isOwn(g cgroup.Group, path string, host systemd.Manager) bool {
+	if host.User != "" && host.UnitOf(path) == "" {
+		return g.MayMove(g) == nil
+	}
+	return strings.HasSuffix(path, ".scope") && g.Delegated()
 }

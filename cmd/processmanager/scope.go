@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,17 +21,45 @@ import (
 func scopeName(id string) string { return instancePrefix + id + ".scope" }
 
 // scopeCommand starts a daemon in a scope that somebody else asks for.
-const scopeCommand = "systemd-run --scope -p Delegate=yes -p TasksMax=infinity processmanager"
+func scopeCommand(host systemd.Manager) string {
+	command := "systemd-run --scope -p Delegate=yes -p TasksMax=infinity processmanager"
+	if host.User != "" {
+		command = strings.Replace(command, " ", " --user ", 1)
+	}
+	return command
+}
 
 // askScope has systemd make a scope, which becomes the root, with a holder in it.
 func (g *groups) askScope() (err error) {
 	g.scope = scopeName(g.id)
-	g.root, g.holder, err = newScope(g.hierarchy, g.scope, g.unit)
+	g.root, g.holder, err = newScope(g.hierarchy, g.scope, g.host, g.unit)
 	if err != nil {
-		return fmt.Errorf("no scope for the processes: %w; start the daemon in one: %s", err, scopeCommand)
+		return fmt.Errorf("no scope for the processes: %w; start the daemon in one: %s", err, scopeCommand(g.host))
 	}
 	g.madeScope = true
 	return nil
+}
+
+// tellScope says where the processes are, and to an ordinary user when they end.
+func (g *groups) tellScope(logger *log.Logger) {
+	if g.host.User == "" {
+		logger.Printf("systemd has made %[1]s for all processes: systemd-cgls -u %[1]s", g.scope)
+		return
+	}
+	logger.Printf("systemd has made %[1]s for all processes: systemd-cgls --user-unit %[1]s", g.scope)
+	if name := userName(); !lingers(name) {
+		logger.Printf("the daemon and all processes end soon after the last session of %[1]s; as root, loginctl enable-linger %[1]s has them live on", name)
+	}
+}
+
+// enter moves this process into the daemon's group. From a login session an ordinary user may
+// not leave for another place by himself: systemd does that.
+func (g *groups) enter() error {
+	err := g.daemon().Enter(os.Getpid())
+	if g.host.User == "" || g.scope == "" || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return attachSelf(g.host, g.scope, strings.TrimPrefix(g.daemon().Path(), g.root.Path()))
 }
 
 // holdScope makes sure that a holder is in the daemon's group of the scope, and none in the
@@ -106,7 +136,7 @@ const jobLimit = 5 * time.Second
 
 // staysFor reports whether systemd stops the unit only to start it again. Where it cannot be
 // asked, the unit is stopped for good: that loses no process that somebody wants ended.
-func staysFor(unit string) bool {
+func staysFor(host systemd.Manager, unit string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), jobLimit)
 	defer cancel()
 	job, err := host.Job(ctx, unit)
@@ -137,7 +167,8 @@ func unitStopped(o options) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), scopeLimit)
 	defer cancel()
-	unit := systemd.UnitOf(own)
+	host := hostOf(own)
+	unit := host.UnitOf(own)
 	job, err := host.Job(ctx, unit)
 	if err != nil || job != "stop" {
 		return err

@@ -53,7 +53,7 @@ func mistakes(err error) []string {
 // examine says what this host offers, and whether the next daemon can be told what it needs.
 func (h *hello) examine() process.Report {
 	r := doctor.Examine(doctor.Config{
-		Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, State: h.State, Runtime: h.Runtime, Socket: h.Socket, Others: h.Keeper.Access.who(), Listen: h.Listen,
+		Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, User: userManager(hostOf(h.Cgroup), h.Cgroup), State: h.State, Runtime: h.Runtime, Socket: h.Socket, Others: h.Keeper.Access.who(), Listen: h.Listen,
 	})
 	_, err := h.Held.Reread(new(options))
 	for _, line := range mistakes(err) {

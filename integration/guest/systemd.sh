@@ -23,6 +23,7 @@ echo 'c0ffee00c0ffee00c0ffee00c0ffee00' >/mnt/etc/machine-id
 printf '127.0.0.1 localhost guest\n::1 localhost\n' >/mnt/etc/hosts
 echo 'tester:x:1000:1000:tester:/home/tester:/bin/sh' >>/mnt/etc/passwd
 echo 'tester:x:1000:' >>/mnt/etc/group
+echo 'tester:*:19000:0:99999:7:::' >>/mnt/etc/shadow # without it PAM lets no session begin
 mkdir -p /mnt/home/tester && chown 1000:1000 /mnt/home/tester
 
 cat >/mnt/etc/systemd/system/guest.target <<END

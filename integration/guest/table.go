@@ -36,6 +36,7 @@ var installedPrograms = []string{
 	"-file", "/usr/bin/processmanager=bin/processmanager", "-file", "/usr/bin/pmclient=bin/pmclient",
 	"-file", "/usr/lib/systemd/system/processmanager.service=packaging/processmanager.service",
 	"-file", "/usr/lib/systemd/system/processmanager.socket=packaging/processmanager.socket",
+	"-file", "/usr/lib/systemd/user/processmanager.service=packaging/user/processmanager.service",
 }
 
 // Tests of the product that depend most on what the kernel does: those that are quick, and
@@ -57,7 +58,15 @@ var table = []row{
 		kernels: allKernels,
 		quick:   []string{"6.12"},
 		flags:   slices.Concat([]string{"-systemd", "-limit", "15m"}, installedPrograms),
-		tests:   []string{"./integration/systemd"},
+		tests:   []string{"./integration/systemd", "--", "-test.skip=User"},
+	},
+	{
+		place:   "ordinary user",
+		shows:   "the user's unit, a scope from his shell, XDG places, what is said without a systemd of his, and each mend of the doctor's",
+		kernels: allKernels,
+		quick:   []string{"6.12"},
+		flags:   slices.Concat([]string{"-systemd", "-limit", "15m"}, installedPrograms),
+		tests:   []string{"./integration/systemd", "--", "-test.run=User"},
 	},
 	{
 		place:   "root, from a shell",

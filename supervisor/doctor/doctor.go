@@ -16,13 +16,23 @@ const enough = 1000
 type Config struct {
 	Proc    string // where procfs is mounted, normally "/proc"
 	Root    string // the delegated root; empty: the group that we are in, as at a first start
-	Scope   bool   // systemd makes the root when the daemon starts; nothing is tried in its tree
+	Scope   string // the group of the systemd that makes the root when the daemon starts, where nothing is tried; empty: none does
 	Runs    string // the group that holds those of the runs; empty without a daemon
 	State   string // directory of the store and the logs
 	Runtime string // directory of the FIFOs
 	Socket  string // Unix socket
 	Others  string // who besides this user and root is to connect to that, in words; empty: nobody
 	Listen  string // HOST:PORT of the TCP listener
+
+	User *UserManager // nil: the root is in no group of an ordinary user's systemd
+}
+
+// UserManager is the instance of systemd that belongs to an ordinary user.
+type UserManager struct {
+	User    string // the name of whom it belongs to
+	Unit    string // what it is for the system's instance
+	Runs    bool
+	Lingers bool // it is there without a session of the user's
 }
 
 // Examine looks at everything and says what it found.
@@ -61,6 +71,7 @@ func examine(c Config, t tree) process.Report {
 var checks = []func(*exam) []process.Finding{
 	(*exam).hierarchy,
 	(*exam).root,
+	(*exam).lingering,
 	(*exam).kill,
 	(*exam).controllers,
 	(*exam).release,

@@ -42,6 +42,21 @@ func TestHostsAreDescribed(t *testing.T) {
 			tr.kill = KillThere
 			return tr
 		},
+		// The same host, where the user's own systemd runs.
+		"user": func(c *Config, dir string) tree {
+			c.Scope = "u.slice/user@1000.service"
+			c.User = &UserManager{User: "alice", Unit: "user@1000.service", Runs: true}
+			tr := look(*c, unifiedAt(dir+"/cgroup"))
+			tr.kill = KillThere
+			return tr
+		},
+		"nosession": func(c *Config, dir string) tree {
+			c.Scope = "u.slice/user@1000.service"
+			c.User = &UserManager{User: "alice", Unit: "user@1000.service"}
+			tr := look(*c, unifiedAt(dir+"/cgroup"))
+			tr.kill = KillThere
+			return tr
+		},
 		"low": func(c *Config, dir string) tree {
 			c.Root = "a"
 			return look(*c, unifiedAt(dir+"/cgroup"))
@@ -61,7 +76,7 @@ func TestHostsAreDescribed(t *testing.T) {
 		"container":  func(c *Config, _ string) tree { return look(*c, findNothing(cgroup.ErrReadOnly)) },
 		"forbidden": func(*Config, string) tree {
 			return tree{
-				kind: process.HierarchyUnified, mount: "/sys/fs/cgroup", root: "/sys/fs/cgroup/user.slice/session-1.scope",
+				kind: process.HierarchyUnified, mount: "/sys/fs/cgroup", root: "/sys/fs/cgroup/user.slice/session-1.scope", runs: "/sys/fs/cgroup/user.slice/session-1.scope",
 				rootErr:     &cgroup.Error{Op: "mkdir", Path: "/sys/fs/cgroup/user.slice/session-1.scope/doctor-x", Err: unix.EACCES},
 				controllers: []string{"memory", "pids"},
 				missing: []lack{
@@ -207,5 +222,32 @@ func TestARootOfAnotherFileSystemIsAProblem(t *testing.T) {
 	want := "no group can be made below " + dir + ": " + dir + " is not below cgroup v2, which is mounted at /sys/fs/cgroup/unified"
 	if got := e.root(); len(got) != 1 || got[0].Level != process.LevelProblem || got[0].Found != want {
 		t.Errorf("got  %+v\nwant %s", got, want)
+	}
+}
+
+// Nothing is asked of an ordinary user that he may not do, and each mend names who may.
+func TestMendsOfAUserSayWhoDoesThem(t *testing.T) {
+	const manager = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service"
+	e := exam{
+		Config: Config{User: &UserManager{User: "alice", Unit: "user@1000.service", Runs: true}},
+		tree:   tree{mount: "/sys/fs/cgroup", runs: manager + "/app.slice/processmanager-x.scope/processmanager-x/p"},
+	}
+	for at, want := range map[string]string{
+		manager:                "as root: systemctl set-property user@1000.service TasksMax=infinity",
+		manager + "/app.slice": "systemctl --user set-property app.slice TasksMax=infinity",
+		"/sys/fs/cgroup/user.slice/user-1000.slice": "as root: systemctl set-property user-1000.slice TasksMax=infinity",
+	} {
+		if got := e.mendPidsMax(at); got != want {
+			t.Errorf("%s: %s, want %s", at, got, want)
+		}
+	}
+	for at, want := range map[string]string{
+		"/sys/fs/cgroup/user.slice": "Delegate=cpu io memory pids", // systemd has not been told
+		manager:                     ": systemctl restart user@1000.service",
+	} {
+		got := e.mendLack(lack{Missing: cgroup.Missing{Name: "io"}, why: notEnabled, at: at})
+		if !strings.HasPrefix(got, "as root, ") || !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", at, got, want)
+		}
 	}
 }

@@ -53,8 +53,10 @@ func (e *exam) root() []process.Finding {
 	switch err := t.rootErr; {
 	case t.err != nil:
 		return nil // there is nothing to have a root in
+	case t.scope && e.User != nil && !e.User.Runs:
+		return one(subject, process.LevelProblem, e.User.linger(), "systemd runs nothing for user %s, so there is nobody to make a group for the processes", e.User.User)
 	case t.scope:
-		return one(subject, process.LevelOK, "", "systemd makes a scope for all processes when the daemon starts, with all controllers that there are")
+		return one(subject, process.LevelOK, "", "systemd makes a scope for all processes when the daemon starts, with all controllers that it has")
 	case err == nil:
 		return one(subject, process.LevelOK, "", "groups can be made below %s", t.root)
 	case errors.Is(err, cgroup.ErrOutside):
@@ -170,10 +172,14 @@ func (e *exam) mendLack(l lack) string {
 	case unknown:
 		return ""
 	}
-	switch unit := unitBelow(l.at, e.tree.root); path.Ext(unit) {
-	case ".service":
+	switch unit := unitBelow(l.at, e.tree.runs); {
+	case e.User != nil && unit == e.User.Unit:
+		return e.User.delegation()
+	case e.User != nil:
+		return asRootAnew + e.User.restart()
+	case path.Ext(unit) == ".service":
 		return fmt.Sprintf("systemctl edit %s: in [Service], %s; then restart it", unit, delegate)
-	case ".scope":
+	case path.Ext(unit) == ".scope":
 		return "start the daemon with " + e.scope()
 	}
 	return fmt.Sprintf("echo +%s > %s/cgroup.subtree_control", l.Name, l.at)

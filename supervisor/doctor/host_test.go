@@ -155,10 +155,10 @@ func TestSocketSaysWhoMayConnect(t *testing.T) {
 }
 
 func TestSpaceIsThatOfTheDirectoryToBe(t *testing.T) {
-	if f := space("state", "-state", t.TempDir()+"/a/b")[0]; f.Level == process.LevelProblem {
+	if f := space("state", "-state", t.TempDir()+"/a/b", stateRoom)[0]; f.Level == process.LevelProblem {
 		t.Errorf("got %+v", f)
 	}
-	if f := space("state", "-state", "/proc/none/such")[0]; f.Level != process.LevelProblem || f.Mend == "" {
+	if f := space("state", "-state", "/proc/none/such", stateRoom)[0]; f.Level != process.LevelProblem || f.Mend == "" {
 		t.Errorf("no room in /proc: got %+v", f)
 	}
 }

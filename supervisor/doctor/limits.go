@@ -2,6 +2,9 @@ package doctor
 
 import (
 	"fmt"
+	"path"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -26,7 +29,11 @@ func (e *exam) openFiles() []process.Finding {
 	if limit == ^uint64(0) {
 		return one(subject, process.LevelOK, "", "without limit")
 	}
-	return one(subject, noteIf(room < enough), "LimitNOFILE=65536 in the daemon's unit, or ulimit -Hn 65536 before its start",
+	mend := "LimitNOFILE=65536 in the daemon's unit, or ulimit -Hn 65536 before its start"
+	if e.User != nil {
+		mend = e.User.raise()
+	}
+	return one(subject, noteIf(room < enough), mend,
 		"the daemon may have %d open, which is enough for about %d running processes", limit, room)
 }
 
@@ -42,18 +49,18 @@ func (e *exam) processes() []process.Finding {
 		if err != nil {
 			return unread(subject, err)
 		}
-		limits = append(limits, limit{n, l.sysctl, "sysctl -w " + l.sysctl + "=" + l.value})
+		limits = append(limits, limit{n, l.sysctl, e.sysctlMend(l.sysctl, l.value)})
 	}
 	// Root is not held to it.
 	if n := e.limits.Processes; e.err == nil && e.self.UIDs[0] != 0 && n < 1<<31 {
-		limits = append(limits, limit{int(n), "the user's limit RLIMIT_NPROC", "LimitNPROC=infinity in the daemon's unit, or ulimit -u before its start"})
+		mend := "LimitNPROC=infinity in the daemon's unit, or ulimit -u before its start"
+		if e.User != nil {
+			mend = e.User.raise()
+		}
+		limits = append(limits, limit{int(n), "the user's limit RLIMIT_NPROC", mend})
 	}
 	if at := e.tree.pidsMaxAt; at != "" {
-		mend := fmt.Sprintf("echo max > %s/pids.max", at)
-		if e.tree.pidsMaxAt == e.tree.mount {
-			mend = "start the container with a higher --pids-limit"
-		}
-		limits = append(limits, limit{e.tree.pidsMax, at + "/pids.max", mend + ", or TasksMax=infinity in the daemon's unit"})
+		limits = append(limits, limit{e.tree.pidsMax, at + "/pids.max", e.mendPidsMax(at)})
 	}
 	smallest := limits[0]
 	for _, l := range limits[1:] {
@@ -63,6 +70,26 @@ func (e *exam) processes() []process.Finding {
 	}
 	return one(subject, noteIf(smallest.n < treePids*enough), smallest.mend,
 		"there can be %d kernel processes and threads at once (%s)", smallest.n, smallest.from)
+}
+
+func (e *exam) sysctlMend(name, value string) string {
+	mend := "sysctl -w " + name + "=" + value
+	if e.self.UIDs[0] != 0 {
+		mend = asRoot + mend
+	}
+	return mend
+}
+
+func (e *exam) mendPidsMax(at string) string {
+	switch unit := path.Base(at); {
+	case at == e.tree.mount:
+		return "start the container with a higher --pids-limit, or TasksMax=infinity in the daemon's unit"
+	case e.User != nil && strings.Contains(at, "/"+e.User.Unit+"/"):
+		return "systemctl --user set-property " + unit + " TasksMax=infinity"
+	case e.User != nil:
+		return asRoot + "systemctl set-property " + unit + " TasksMax=infinity"
+	}
+	return fmt.Sprintf("echo max > %s/pids.max, or TasksMax=infinity in the daemon's unit", at)
 }
 
 func (e *exam) inotify() []process.Finding {
@@ -80,9 +107,9 @@ func (e *exam) inotify() []process.Finding {
 	case err != nil:
 		return unread(subject, err)
 	case m == 0:
-		return one(subject, process.LevelProblem, "sysctl -w "+instances+"=128", "%s is 0, and the daemon needs one to see the end of a tree", instances)
+		return one(subject, process.LevelProblem, e.sysctlMend(instances, "128"), "%s is 0, and the daemon needs one to see the end of a tree", instances)
 	}
-	return one(subject, noteIf(n < enough), "sysctl -w "+watches+"=65536",
+	return one(subject, noteIf(n < enough), e.sysctlMend(watches, "65536"),
 		"a user may have %d instances and %d watches; the daemon takes one instance, and a watch for each run", m, n)
 }
 
@@ -100,6 +127,6 @@ func (e *exam) pipes() []process.Finding {
 	case n == 0 || e.can(unix.CAP_SYS_RESOURCE) || e.can(unix.CAP_SYS_ADMIN):
 		return one(subject, process.LevelOK, "", "the output of every run has a buffer of %d pages", fifoPages)
 	}
-	return one(subject, noteIf(n/fifoPages < enough), fmt.Sprintf("sysctl -w %s=%d", soft, 4*enough*fifoPages),
+	return one(subject, noteIf(n/fifoPages < enough), e.sysctlMend(soft, strconv.Itoa(4*enough*fifoPages)),
 		"the output of a run has a buffer of %d pages; beyond about %d runs it has two, and writers wait more often", fifoPages, n/fifoPages)
 }

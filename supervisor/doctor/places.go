@@ -12,18 +12,24 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
-// Less free space than this is a note, or a problem.
-const (
-	littleMiB = 256
-	noMiB     = 16
+// room is how much free space a directory should have, in MiB: less is a note, or a problem.
+type room struct{ enough, least uint64 }
+
+var (
+	stateRoom   = room{256, 16}
+	runtimeRoom = room{16, 1} // there is next to nothing but pipes in it, and that of a user is often small
 )
 
 func (e *exam) directories() []process.Finding {
-	return append(space("state", "-state", e.State), space("runtime", "-runtime", e.Runtime)...)
+	findings := space("state", "-state", e.State, stateRoom)
+	if e.User == nil || e.User.Runs { // else systemd has yet to make the place for it
+		findings = append(findings, space("runtime", "-runtime", e.Runtime, runtimeRoom)...)
+	}
+	return findings
 }
 
 // space looks at a directory, or at the nearest above it if it has yet to be made.
-func space(subject, flag, dir string) []process.Finding {
+func space(subject, flag, dir string, want room) []process.Finding {
 	if dir == "" {
 		return nil
 	}
@@ -39,8 +45,8 @@ func space(subject, flag, dir string) []process.Finding {
 		return unread(subject, err)
 	}
 	free := st.Bavail * uint64(st.Bsize) >> 20
-	level := noteIf(free < littleMiB)
-	if free < noMiB {
+	level := noteIf(free < want.enough)
+	if free < want.least {
 		level = process.LevelProblem
 	}
 	return one(subject, level, "make room there, or give another directory with "+flag, "%s has %d MiB free", dir, free)

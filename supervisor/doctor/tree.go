@@ -20,6 +20,7 @@ type tree struct {
 	root    string // directory
 	rootErr error  // why none can be chosen, or no group be made below it
 	scope   bool   // there is none yet: systemd makes it
+	runs    string // directory of the group whose controllers the runs can have
 	kill    Kill   // of the groups below it
 
 	controllers []string // that the runs can have
@@ -72,13 +73,17 @@ func look(c Config, find func(procDir string) (*cgroup.Hierarchy, error)) (t tre
 			return t
 		}
 	}
-	if err != nil && (c.Root == "" || errors.Is(err, cgroup.ErrOutside)) {
-		t.rootErr = err
+	if c.Scope != "" && c.Root == "" { // it is given all controllers that this systemd has
+		giver := h.Group(c.Scope)
+		t.scope, t.kill, t.runs = true, killIn(h.Group(own)), giver.Path()
+		if c.User == nil || c.User.Runs { // else there is no such group
+			t.controllers, t.missing = split(giver, c.Proc, h.Contained())
+			t.pidsMax, t.pidsMaxAt = smallestPidsMax(giver)
+		}
 		return t
 	}
-	if c.Scope && c.Root == "" { // it is given all controllers that there are
-		t.scope, t.kill = true, killIn(h.Group(own))
-		t.controllers, t.missing = split(h.Group("/"), c.Proc, h.Contained())
+	if err != nil && (c.Root == "" || errors.Is(err, cgroup.ErrOutside)) {
+		t.rootErr = err
 		return t
 	}
 	t.root = root.Path()
@@ -88,8 +93,9 @@ func look(c Config, find func(procDir string) (*cgroup.Hierarchy, error)) (t tre
 		runs = h.Group(c.Runs)
 		parent, _ = runs.Parent() // not among the runs, where each group is one
 	}
+	t.runs = runs.Path()
 	t.kill, t.rootErr = try(parent)
-	if t.rootErr == nil && c.Runs == "" {
+	if t.rootErr == nil && c.Runs == "" && c.User == nil { // where there is a user's systemd, that moves us
 		t.rootErr = nearest.MayMove(h.Group(own))
 	}
 	t.controllers, t.missing = split(runs, c.Proc, h.Contained())

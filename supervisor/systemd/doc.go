@@ -3,8 +3,10 @@
 //
 // # Model
 //
-//	Manager ── Runs ──────▶ is there a systemd at all
+//	Manager ── Booted ────▶ is there a systemd at all
+//	   │────── Runs ──────▶ is there this instance of it, the system's or a user's
 //	   │────── StartScope ▶ a group for our trees, which is not the unit's
+//	   │────── Attach ────▶ a process of ours goes there
 //	   │────── Job ───────▶ why a unit is being stopped: for good, or to start again
 //	   └────── StopUnit
 //	Notifier ── Send ─────▶ READY=1, STATUS=…, WATCHDOG=1
@@ -20,6 +22,7 @@
 //
 // # Connections
 //
-// A call makes a connection and closes it. Of root's the first is to systemd itself, by
-// which systemctl goes too: it works while there is no message bus.
+// A call makes a connection and closes it. The first is tried to the instance itself, by
+// which systemctl goes too: it works while there is no message bus. That of a user's instance
+// is below /run/user/UID, whatever $XDG_RUNTIME_DIR says.
 package systemd

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -14,36 +15,75 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// Manager is the system instance of systemd.
+// Manager is an instance of systemd: that of the system, or of one user.
 type Manager struct {
-	Run string // where it keeps its sockets, normally "/run"
+	Run  string // where there are its sockets, normally "/run"
+	User string // the number of the user whose instance it is; empty: the system's
+}
+
+// For is the instance that a process of a user in a group of the cgroup tree asks for a scope.
+// An ordinary user's is his own, for no other does what he says. Root's is the system's, but
+// for a service that his own instance has started.
+func For(run string, uid int, group string) Manager {
+	user := Manager{run, strconv.Itoa(uid)}
+	if uid != 0 || path.Ext(user.UnitOf(group)) == ".service" {
+		return user
+	}
+	return Manager{Run: run}
 }
 
 // ErrUnreachable is a systemd that runs and cannot be spoken to.
 var ErrUnreachable = errors.New("systemd cannot be reached over D-Bus")
 
-// Runs reports whether this host, or container, was booted with systemd (sd_booted).
-func (m Manager) Runs() bool {
+// Booted reports whether this host, or container, was booted with systemd (sd_booted).
+func (m Manager) Booted() bool {
 	info, err := os.Lstat(m.Run + "/systemd/system")
 	return err == nil && info.IsDir()
 }
 
-// connect takes systemd's own socket, which is there without a message bus too and is for
-// root alone, or else the bus.
+// Runs reports whether there is such an instance. That of a user is there from his first
+// session to his last, or all the time if he lingers.
+func (m Manager) Runs() bool {
+	if m.User == "" {
+		return m.Booted()
+	}
+	_, err := os.Lstat(m.own())
+	return err == nil
+}
+
+// own is the socket of the instance itself, which is there without a message bus too. That of
+// the system is for root alone.
+func (m Manager) own() string { return m.dir() + "/systemd/private" }
+
+func (m Manager) bus() string {
+	if m.User == "" {
+		return m.Run + "/dbus/system_bus_socket"
+	}
+	return m.dir() + "/bus"
+}
+
+// dir is the runtime directory of the instance.
+func (m Manager) dir() string {
+	if m.User == "" {
+		return m.Run
+	}
+	return m.Run + "/user/" + m.User
+}
+
 func (m Manager) connect(ctx context.Context) (*sd.Conn, error) {
-	conn, err := sd.NewConnection(m.dial(ctx, "/systemd/private", false))
+	conn, err := sd.NewConnection(dial(ctx, m.own(), false))
 	if err != nil {
 		var busErr error
-		if conn, busErr = sd.NewConnection(m.dial(ctx, "/dbus/system_bus_socket", true)); busErr != nil {
+		if conn, busErr = sd.NewConnection(dial(ctx, m.bus(), true)); busErr != nil {
 			return nil, fmt.Errorf("%w: %w; %w", ErrUnreachable, err, busErr)
 		}
 	}
 	return conn, nil
 }
 
-func (m Manager) dial(ctx context.Context, socket string, isBus bool) func() (*dbus.Conn, error) {
+func dial(ctx context.Context, socket string, isBus bool) func() (*dbus.Conn, error) {
 	return func() (conn *dbus.Conn, err error) {
-		if conn, err = dbus.Dial("unix:path="+m.Run+socket, dbus.WithContext(ctx)); err != nil {
+		if conn, err = dbus.Dial("unix:path="+socket, dbus.WithContext(ctx)); err != nil {
 			return nil, err
 		}
 		err = conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))})
@@ -130,6 +170,23 @@ func await(ctx context.Context, result <-chan string, what string) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 	}
+}
+
+// Attach moves a process of ours into a group of a delegated scope, given by its path from the
+// scope's own. A user's instance can do that from a login session too, where the user himself
+// may not: it asks the system's.
+//
+// Errors: ErrUnreachable.
+func (m Manager) Attach(ctx context.Context, scope, group string, pid int) error {
+	conn, err := m.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.AttachProcessesToUnit(ctx, scope, group, []uint32{uint32(pid)}); err != nil {
+		return fmt.Errorf("move %d to %s: %w", pid, scope, err)
+	}
+	return nil
 }
 
 // Job is the type of the job that systemd works off for a unit: "stop", "restart" …; empty

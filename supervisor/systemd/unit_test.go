@@ -24,18 +24,57 @@ func TestUnitOfAGroup(t *testing.T) {
 	}
 }
 
-func TestMainProcessOfAServiceIsTold(t *testing.T) {
-	const service = "/system.slice/processmanager.service"
+// A user's daemon asks his own instance of systemd; root's asks the system's, from wherever it
+// was started, unless his own instance has started it.
+func TestEachDaemonAsksTheSystemdThatAnswersForIt(t *testing.T) {
+	const (
+		session = "/user.slice/user-1000.slice/session-3.scope"
+		service = "/user.slice/user-1000.slice/user@1000.service/app.slice/processmanager.service"
+	)
 	for _, c := range []struct {
+		uid         int
+		group       string
+		user, unit  string
+		holdsGroups bool // of its units
+	}{
+		{1000, session, "1000", "", false},
+		{1000, service, "1000", "processmanager.service", true},
+		{1000, "/sys/fs/cgroup" + service, "1000", "processmanager.service", true},
+		{1000, "/system.slice/cron.service", "1000", "", false},
+		{100, service, "100", "", false}, // su
+		{0, session, "", "session-3.scope", true},
+		{0, "/system.slice/processmanager.service", "", "processmanager.service", true},
+		{0, "/user.slice/user-0.slice/user@0.service/app.slice/x.service", "0", "x.service", true},
+		{0, "/user.slice/user-0.slice/user@0.service/app.slice/tmux.scope", "", "user@0.service", true},
+	} {
+		m := For("/run", c.uid, c.group)
+		if m.User != c.user || m.UnitOf(c.group) != c.unit || m.Holds(c.group) != c.holdsGroups {
+			t.Errorf("%+v: %+v, unit %q, holds it: %v", c, m, m.UnitOf(c.group), m.Holds(c.group))
+		}
+	}
+}
+
+func TestMainProcessOfAServiceIsTold(t *testing.T) {
+	const (
+		service = "/system.slice/processmanager.service"
+		users   = "/user.slice/user-1000.slice/user@1000.service/app.slice/processmanager.service"
+	)
+	for _, c := range []struct {
+		uid               int
 		group, exec, want string
 	}{
-		{service, "77", "processmanager.service"},
-		{service, "76", ""}, // it was started by a script that is
-		{service, "", ""},
-		{"/user.slice/user-0.slice/session-1.scope", "77", ""},
+		{0, service, "77", "processmanager.service"},
+		{0, service, "76", ""}, // it was started by a script that is
+		{0, service, "", ""},
+		{0, "/user.slice/user-0.slice/session-1.scope", "77", ""},
+		{1000, users, "77", "processmanager.service"},
+		{1000, users, "76", ""},
+		{1000, service, "77", ""}, // the system's instance has started it
+		{1000, "/user.slice/user-1000.slice/session-1.scope", "77", ""},
+		{0, "/user.slice/user-0.slice/user@0.service/app.slice/processmanager.service", "77", "processmanager.service"},
 	} {
 		getenv := func(name string) string { return map[string]string{"SYSTEMD_EXEC_PID": c.exec}[name] }
-		if got := MainOf(c.group, 77, getenv); got != c.want {
+		if got := For("/run", c.uid, c.group).MainOf(c.group, 77, getenv); got != c.want {
 			t.Errorf("%+v: %q", c, got)
 		}
 	}

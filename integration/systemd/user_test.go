@@ -1,0 +1,611 @@
+package systemd
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// An ordinary user of the guest.
+const (
+	userName = "tester"
+	userID   = 1000
+	userHome = "/home/tester"
+
+	userSlice   = "/sys/fs/cgroup/user.slice/user-1000.slice"
+	userManager = "user@1000.service"
+	userRuntime = "user-runtime-dir@1000.service"
+)
+
+// asUser is a command of the user's, in no session of his. It reaches his systemd.
+func asUser(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = "/"
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + userHome, "USER=" + userName, "LOGNAME=" + userName, "SHELL=/bin/sh",
+		"XDG_RUNTIME_DIR=/run/user/" + strconv.Itoa(userID),
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: userID, Gid: userID}}
+	return cmd
+}
+
+func tryUser(name string, args ...string) (string, error) {
+	out, err := asUser(name, args...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+func doUser(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := tryUser(name, args...)
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s\n%s", name, strings.Join(args, " "), err, out, journal())
+	}
+	return out
+}
+
+func userProperty(name, of string) string {
+	out, _ := tryUser("systemctl", "--user", "show", "--value", "-p", name, of)
+	return out
+}
+
+// linger has the user's systemd run, whether he has a session or not.
+func linger(t *testing.T) {
+	t.Helper()
+	do(t, "loginctl", "enable-linger", userName)
+	t.Cleanup(func() { noUser(t) })
+	userRuns(t)
+}
+
+func userRuns(t *testing.T) {
+	t.Helper()
+	eventually(t, "the user's systemd runs", func() bool {
+		out, _ := tryUser("systemctl", "--user", "is-system-running")
+		return out == "running" || out == "degraded"
+	})
+}
+
+// noUser ends all that runs for the user.
+func noUser(t *testing.T) {
+	t.Helper()
+	try("loginctl", "disable-linger", userName)
+	try("loginctl", "terminate-user", userName)
+	try("systemctl", "stop", userManager)
+	try("pkill", "-KILL", "-u", userName)
+	eventually(t, "nothing runs for the user", func() bool {
+		_, err := try("pgrep", "-u", userName)
+		return err != nil && atRest(userManager) && atRest(userRuntime)
+	})
+	try("systemctl", "reset-failed", userManager, userRuntime) // they may start often in these tests
+	for _, dir := range []string{"/.local", "/.config"} {
+		os.RemoveAll(userHome + dir)
+	}
+}
+
+func atRest(unit string) bool {
+	state := property("ActiveState", unit)
+	return state == "inactive" || state == "failed"
+}
+
+// serveUser starts the user's unit, and ends it after the test with all there is.
+func serveUser(t *testing.T) {
+	t.Helper()
+	linger(t)
+	doUser(t, "systemctl", "--user", "start", unit)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(journal())
+		}
+		doUser(t, "systemctl", "--user", "stop", unit)
+		nothingOfUserIsLeft(t)
+	})
+}
+
+func nothingOfUserIsLeft(t *testing.T) {
+	t.Helper()
+	if failed := doUser(t, "systemctl", "--user", "list-units", "--failed", "--plain", "--no-legend", "processmanager*"); failed != "" {
+		t.Errorf("failed units: %s", failed)
+		tryUser("systemctl", "--user", "reset-failed", "processmanager*")
+	}
+	eventually(t, "no scope, no group and no process is left", func() bool {
+		_, err := try("pgrep", "-x", "processmanager")
+		units, _ := tryUser("systemctl", "--user", "list-units", "--all", "--plain", "--no-legend", "processmanager-*.scope")
+		return err != nil && units == "" && len(userScopes()) == 0
+	})
+}
+
+func userScopes() []string {
+	list, _ := filepath.Glob(userSlice + "/" + userManager + "/*/processmanager-*.scope")
+	return list
+}
+
+// userScope is the group of the user's scope that there is.
+func userScope(t *testing.T) string {
+	t.Helper()
+	list := userScopes()
+	if len(list) != 1 {
+		t.Fatalf("scopes: %v\n%s", list, journal())
+	}
+	return list[0]
+}
+
+// upm is pmclient of the user, without a flag.
+func upm(t *testing.T, args ...string) string {
+	t.Helper()
+	return doUser(t, "pmclient", args...)
+}
+
+func userStart(t *testing.T, name, command string, more ...string) int {
+	t.Helper()
+	upm(t, append([]string{"start", "-name", name, "-command", command}, more...)...)
+	return userRunning(t, name)
+}
+
+func userStatus(t *testing.T, name string) (s status) {
+	t.Helper()
+	out, _ := tryUser("pmclient", "status", name, "-format", "json") // exit code 3 for one at rest
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		t.Fatalf("status of %s: %v: %s\n%s", name, err, out, journal())
+	}
+	return s
+}
+
+func userRunning(t *testing.T, name string) int {
+	t.Helper()
+	s := userStatus(t, name)
+	if s.Status != "running" || s.PID == 0 {
+		t.Fatalf("%s: %+v", name, s)
+	}
+	return s.PID
+}
+
+// userOnce runs a command to its end.
+func userOnce(t *testing.T, command string, code int) {
+	t.Helper()
+	tryUser("pmclient", "start", "-name", "once", "-wait", "end", "-command", command)
+	if s := userStatus(t, "once"); s.Last == nil || s.Last.Code == nil || *s.Last.Code != code {
+		t.Errorf("%s: %+v", command, s)
+	}
+	upm(t, "delete", "once")
+}
+
+func userKeeper(t *testing.T) int {
+	t.Helper()
+	pid, err := strconv.Atoi(userProperty("MainPID", unit))
+	if err != nil || pid == 0 {
+		t.Fatalf("no main process: %v\n%s", err, journal())
+	}
+	return pid
+}
+
+// userAnswers waits until another keeper than the one with that pid serves.
+func userAnswers(t *testing.T, former int) {
+	t.Helper()
+	eventually(t, "the user's next daemon answers", func() bool {
+		if userProperty("MainPID", unit) == strconv.Itoa(former) || userProperty("ActiveState", unit) != "active" {
+			return false
+		}
+		_, err := tryUser("pmclient", "list")
+		return err == nil
+	})
+}
+
+// The promise of the unit holds for an ordinary user's as well: whatever ends the daemon but
+// stop, the same processes live, with their limits, and the next daemon looks after them.
+func TestUsersUnitLosesNothingWhen(t *testing.T) {
+	serveUser(t)
+	web := userStart(t, "web", "exec sleep 100000")
+	limit(t, web)
+	talks := userStart(t, "talks", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done", "-log")
+	top := userScope(t)
+	limited := group(t, web) + "/memory.max"
+	if in := group(t, web); !strings.HasPrefix(in, top+"/") || !strings.Contains(top, "/app.slice/") {
+		t.Errorf("the tree is in %s, not below %s", in, top)
+	}
+	if in := group(t, userKeeper(t)); filepath.Base(in) != unit {
+		t.Errorf("the keeper is in %s", in)
+	}
+	for _, arg := range []string{"-worker", "-hold"} {
+		if in := group(t, find(arg)); !strings.HasPrefix(in, top+"/") || filepath.Base(in) != "daemon" {
+			t.Errorf("%s is in %s", arg, in)
+		}
+	}
+	if before := userProperty("Before", filepath.Base(top)); !slices.Contains(strings.Fields(before), unit) {
+		t.Errorf("the end of the user's systemd may end the scope with the unit: it is before %s", before)
+	}
+	if most := userProperty("TasksMax", filepath.Base(top)); most != "infinity" {
+		t.Errorf("TasksMax of the scope: %s", most)
+	}
+	eventually(t, "the status line counts processes", func() bool {
+		return userProperty("StatusText", unit) == "2 processes: 2 running"
+	})
+	for _, c := range []struct {
+		name string
+		do   func(t *testing.T)
+		same bool // the keeper
+	}{
+		{name: "the keeper is killed", do: func(t *testing.T) { kill(t, userKeeper(t), syscall.SIGKILL) }},
+		{name: "the worker is killed", same: true, do: func(t *testing.T) { kill(t, worker(t), syscall.SIGKILL) }},
+		{name: "both are killed", do: func(t *testing.T) {
+			keeper, worker := userKeeper(t), worker(t)
+			kill(t, keeper, syscall.SIGKILL)
+			syscall.Kill(worker, syscall.SIGKILL) // it may have seen the end of the keeper
+		}},
+		{name: "the unit is restarted", do: func(t *testing.T) { doUser(t, "systemctl", "--user", "restart", unit) }},
+		{name: "the unit is reloaded", same: true, do: func(t *testing.T) { doUser(t, "systemctl", "--user", "reload", unit) }},
+		{name: "the user's systemd is executed anew", same: true, do: func(t *testing.T) { doUser(t, "systemctl", "--user", "daemon-reexec") }},
+		{name: "the system's is executed anew", same: true, do: func(t *testing.T) { do(t, "systemctl", "daemon-reexec") }},
+		{name: "the keeper is killed again", do: func(t *testing.T) { kill(t, userKeeper(t), syscall.SIGKILL) }},
+	} {
+		ok := t.Run(c.name, func(t *testing.T) {
+			before := userKeeper(t)
+			c.do(t)
+			if c.same {
+				userAnswers(t, 0)
+				if now := userKeeper(t); now != before {
+					t.Errorf("the keeper was %d and is %d", before, now)
+				}
+			} else {
+				userAnswers(t, before)
+			}
+			if now := userRunning(t, "web"); now != web {
+				t.Errorf("web was %d and is %d", web, now)
+			}
+			if now := userRunning(t, "talks"); now != talks {
+				t.Errorf("talks was %d and is %d", talks, now)
+			}
+			if now := read(t, limited); now != strconv.Itoa(64<<20) {
+				t.Errorf("memory.max is %s", now)
+			}
+			userOnce(t, "exit 7", 7)
+		})
+		if !ok {
+			t.Log(journal())
+			break
+		}
+	}
+	// What was written meanwhile is there, each line once.
+	lines := strings.Fields(upm(t, "logs", "talks", "-run", "1"))
+	for i, line := range lines {
+		if line != strconv.Itoa(i+1) {
+			t.Fatalf("line %d is %q", i+1, line)
+		}
+	}
+	if len(lines) < 10 {
+		t.Errorf("%d lines", len(lines))
+	}
+	// SIGKILL in the middle of a stop: the unit's own ExecStopPost ends the rest.
+	slow := userStart(t, "slow", "trap 'touch /tmp/slow' TERM; while :; do sleep 0.1; done", "-stop_timeout", "60s")
+	os.Remove("/tmp/slow")
+	pid := userKeeper(t)
+	doUser(t, "systemctl", "--user", "stop", "--no-block", unit)
+	eventually(t, "the process is being stopped", func() bool { return is("/tmp/slow") })
+	kill(t, pid, syscall.SIGKILL)
+	eventually(t, "the processes have ended", func() bool { return !alive(slow) && !alive(web) && !alive(talks) })
+	eventually(t, "the unit has stopped", func() bool {
+		s := userProperty("ActiveState", unit)
+		return s == "inactive" || s == "failed"
+	})
+	tryUser("systemctl", "--user", "reset-failed", unit)
+}
+
+func asExit(err error) int {
+	if exit, ok := err.(*exec.ExitError); ok {
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+// What ends the user's systemd, such as the machine's shutdown, gives processes their time; and
+// its start is the boot of an ordinary user who lingers.
+func TestUsersProcessesEndInOrderAndComeBackWithHisSystemd(t *testing.T) {
+	serveUser(t)
+	doUser(t, "systemctl", "--user", "enable", unit)
+	polite := userStart(t, "polite", `trap 'sleep 1; echo done >/tmp/polite; exit 0' TERM; while :; do sleep 0.1; done`, "-autostart")
+	os.Remove("/tmp/polite")
+	do(t, "systemctl", "restart", userManager)
+	if alive(polite) || !is("/tmp/polite") {
+		t.Errorf("a process was not given the time to end")
+	}
+	userRuns(t)
+	userAnswers(t, 0)
+	if now := userRunning(t, "polite"); now == polite {
+		t.Errorf("it is still %d", now)
+	}
+}
+
+// login runs a script in a session of the user's. What it says goes to a file that all may read.
+func login(t *testing.T, script string) (cmd *exec.Cmd, said func() string) {
+	t.Helper()
+	log := filepath.Join(t.TempDir(), "log")
+	f, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	cmd = exec.Command("su", "-l", userName, "-c", script)
+	cmd.Stdout, cmd.Stderr = f, f
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, func() string { data, _ := os.ReadFile(log); return string(data) }
+}
+
+// loginDaemon starts a daemon in a session and waits until it answers. The session ends with it.
+func loginDaemon(t *testing.T, command string) (cmd *exec.Cmd, pid int, said func() string) {
+	t.Helper()
+	os.Remove("/tmp/daemon.pid")
+	cmd, said = login(t, "echo $$ >/tmp/daemon.pid.new; mv /tmp/daemon.pid.new /tmp/daemon.pid; exec "+command)
+	eventually(t, "the daemon answers", func() bool { _, err := tryUser("pmclient", "list"); return err == nil })
+	pid, err := strconv.Atoi(read(t, "/tmp/daemon.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd, pid, said
+}
+
+// From a plain shell of an ordinary user the daemon gets a scope of the user's systemd and is
+// moved there, which the user himself may not do from a session.
+func TestUsersShellGetsAScope(t *testing.T) {
+	linger(t)
+	cmd, pid, said := loginDaemon(t, "processmanager")
+	top := userScope(t)
+	if n := strings.Count(said(), ".scope for all processes"); n != 1 || strings.Contains(said(), "linger") {
+		t.Errorf("said %d times: %s", n, said())
+	}
+	if in := group(t, pid); !strings.HasPrefix(in, top+"/") {
+		t.Errorf("the keeper is in %s", in)
+	}
+	web := userStart(t, "web", "exec sleep 100000")
+	limit(t, web)
+	// The next daemon, of another session, finds them.
+	kill(t, pid, syscall.SIGKILL)
+	cmd.Wait()
+	cmd, pid, said = loginDaemon(t, "processmanager")
+	if now := userRunning(t, "web"); now != web || userScope(t) != top {
+		t.Errorf("web was %d and is %d: %s", web, now, said())
+	}
+	if in := group(t, pid); !strings.HasPrefix(in, top+"/") {
+		t.Errorf("the next keeper is in %s", in)
+	}
+	userOnce(t, "exit 7", 7)
+	// From a session there is a fitting answer of the doctor's, too.
+	check, checked := login(t, "processmanager -check")
+	if err := check.Wait(); err != nil {
+		t.Errorf("%v: %s", err, checked())
+	}
+	kill(t, pid, syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, said())
+	}
+	if alive(web) {
+		t.Error("web lives on")
+	}
+	nothingOfUserIsLeft(t)
+}
+
+// Without lingering everything ends with the last session. That is said.
+func TestUserWhoDoesNotLingerIsToldSo(t *testing.T) {
+	t.Cleanup(func() { noUser(t) })
+	cmd, pid, said := loginDaemon(t, "processmanager")
+	web := userStart(t, "web", "exec sleep 100000")
+	if !strings.Contains(said(), "loginctl enable-linger "+userName) {
+		t.Errorf("said: %s", said())
+	}
+	cmd.Process.Signal(syscall.SIGTERM) // the end of the session
+	cmd.Wait()
+	eventually(t, "everything has ended", func() bool { return !alive(pid) && !alive(web) })
+}
+
+// For who has neither session nor lingering systemd runs nothing. The line that the daemon says
+// mends that.
+func TestWithoutASystemdOfHisTheUserIsToldWhatMendsIt(t *testing.T) {
+	noUser(t)
+	t.Cleanup(func() { noUser(t) })
+	bare := func(args ...string) *exec.Cmd { // as cron, or su, has it
+		cmd := asUser("processmanager", args...)
+		cmd.Env = cmd.Env[:1:1]
+		return cmd
+	}
+	out, err := bare().CombinedOutput()
+	const line = "loginctl enable-linger " + userName
+	if err == nil || strings.Count(strings.TrimSpace(string(out)), "\n") != 0 || !strings.Contains(string(out), "as root, "+line) {
+		t.Fatalf("%v: %s", err, out)
+	}
+	checked, err := bare("-check").CombinedOutput()
+	if words := strings.Join(strings.Fields(string(checked)), " "); err == nil || !strings.Contains(words, "as root: "+line) {
+		t.Errorf("the doctor says: %v: %s", err, words)
+	}
+	do(t, "sh", "-c", line)
+	userRuns(t)
+	if checked, err := bare("-check").CombinedOutput(); err != nil {
+		t.Errorf("the doctor is not content: %v: %s", err, checked)
+	}
+	cmd := bare()
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the daemon answers", func() bool { _, err := tryUser("pmclient", "list"); return err == nil })
+	if in := group(t, userStart(t, "web", "exec sleep 100000")); !strings.HasPrefix(in, userScope(t)) {
+		t.Errorf("the tree is in %s", in)
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, log.String())
+	}
+	nothingOfUserIsLeft(t)
+}
+
+// Where the user's systemd gives no scope, the line that is said starts a daemon.
+func TestWithoutDBusTheUserIsToldHowToStartIt(t *testing.T) {
+	linger(t)
+	hidden := exec.Command("unshare", "--mount", "sh", "-c",
+		"mount --bind /dev/null /run/user/1000/systemd/private && mount --bind /dev/null /run/user/1000/bus && "+
+			"exec setpriv --reuid=1000 --regid=1000 --clear-groups env -i PATH=$PATH HOME="+userHome+" processmanager")
+	out, err := hidden.CombinedOutput()
+	const line = "systemd-run --user --scope -p Delegate=yes -p TasksMax=infinity processmanager"
+	if err == nil || !strings.Contains(string(out), line) || len(userScopes()) > 0 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	cmd, pid, said := loginDaemon(t, line)
+	web := userStart(t, "web", "exec sleep 100000")
+	limit(t, web)
+	if in := group(t, web); !strings.Contains(in, userManager+"/app.slice/") {
+		t.Errorf("it is in %s: %s", in, said())
+	}
+	kill(t, pid, syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, said())
+	}
+	nothingOfUserIsLeft(t)
+}
+
+// A service of the system's that runs as an ordinary user has a group of its own.
+func TestServiceOfTheSystemThatRunsAsAUserUsesItsOwnGroup(t *testing.T) {
+	noUser(t)
+	const service = "as-user.service"
+	state := userHome + "/.local/as-user"
+	do(t, "systemd-run", "--unit="+service, "--uid="+userName, "-p", "Delegate=yes", "-p", "KillMode=mixed", "--setenv=HOME="+userHome,
+		"processmanager", "-state", state, "-secret", "x")
+	t.Cleanup(func() {
+		do(t, "systemctl", "stop", service)
+		noUser(t)
+	})
+	eventually(t, "the daemon answers", func() bool {
+		_, err := tryUser("pmclient", "-socket", state+"/run/pm.sock", "-secret", "x", "start", "-name", "web", "-command", "exec sleep 100000")
+		return err == nil
+	})
+}
+
+// The places of the XDG base directories, for the daemon and its client without a flag.
+func TestUsersPlacesAreThoseOfXDG(t *testing.T) {
+	linger(t)
+	home := filepath.Join(userHome, "xdg")
+	doUser(t, "mkdir", "-p", home+"/config/processmanager", home+"/state")
+	t.Cleanup(func() { os.RemoveAll(home) })
+	doUser(t, "sh", "-c", "umask 077; cd "+home+"/config/processmanager; echo of the configuration >secret; "+
+		"echo \"!!process.define name:web command:'exec sleep 100000' autostart:true\" >web.hero")
+	places := []string{"XDG_STATE_HOME=" + home + "/state", "XDG_CONFIG_HOME=" + home + "/config"}
+	daemon := asUser("processmanager")
+	daemon.Env = append(daemon.Env, places...)
+	var log bytes.Buffer
+	daemon.Stdout, daemon.Stderr = &log, &log
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	client := func(args ...string) (string, error) {
+		cmd := asUser("pmclient", args...)
+		cmd.Env = append(cmd.Env, places...)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	eventually(t, "the daemon answers", func() bool { _, err := client("list"); return err == nil })
+	if out, err := client("status", "web"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	for _, path := range []string{"/run/user/1000/processmanager/pm.sock", home + "/state/processmanager/instance.json"} {
+		if !is(path) {
+			t.Errorf("%s is not there", path)
+		}
+	}
+	if is("/run/user/1000/processmanager/pm.sock.secret") {
+		t.Error("a secret was made besides that of the configuration")
+	}
+	if out, err := tryUser("pmclient", "list"); asExit(err) != 77 { // whose configuration is another
+		t.Errorf("without that secret: %v: %s", err, out)
+	}
+	daemon.Process.Signal(syscall.SIGTERM)
+	if err := daemon.Wait(); err != nil {
+		t.Errorf("%v: %s", err, log.String())
+	}
+	nothingOfUserIsLeft(t)
+}
+
+// Each mend that the doctor gives to an ordinary user is a line for a shell, his own or root's,
+// and works: the doctor is content then.
+func TestEachMendThatTheDoctorGivesToAUserWorks(t *testing.T) {
+	const dropIns = "/etc/systemd/system/user@.service.d"
+	for name, poor := range map[string]string{
+		"fs.inotify.max_user_watches": "100", "fs.pipe-user-pages-soft": "160", "kernel.threads-max": "1500",
+	} {
+		was := do(t, "sysctl", "-n", name)
+		do(t, "sysctl", "-w", name+"="+poor)
+		t.Cleanup(func() { do(t, "sysctl", "-w", name+"="+was) })
+	}
+	do(t, "mkdir", "-p", dropIns)
+	t.Cleanup(func() {
+		noUser(t)
+		os.RemoveAll(dropIns)
+		do(t, "systemctl", "revert", userManager, "user-1000.slice")
+		do(t, "systemctl", "daemon-reload")
+	})
+	if err := os.WriteFile(dropIns+"/10-poor.conf", []byte("[Service]\nTasksMax=500\nLimitNOFILE=512\nLimitNPROC=800\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	do(t, "systemctl", "daemon-reload")
+	session, _ := login(t, "exec sleep 100000")
+	t.Cleanup(func() { session.Process.Signal(syscall.SIGTERM); session.Wait() })
+	userRuns(t)
+
+	examine := func() (mends map[string]string) {
+		t.Helper()
+		tryUser("systemctl", "--user", "start", unit) // a mend may have ended it
+		userAnswers(t, 0)
+		var report struct {
+			Controllers []string
+			Findings    []struct{ Subject, Level, Found, Mend string }
+		}
+		out := upm(t, "doctor", "-format", "json")
+		if err := json.Unmarshal([]byte(out), &report); err != nil {
+			t.Fatal(err)
+		}
+		mends = map[string]string{}
+		for _, f := range report.Findings {
+			if f.Level != "ok" {
+				mends[f.Subject] = f.Mend
+			}
+		}
+		return mends
+	}
+	var mended []string
+	tried := map[string]bool{}
+	for mends := examine(); len(mends) > 0; mends = examine() {
+		for subject, mend := range mends {
+			if tried[mend] {
+				t.Fatalf("%s: it was tried, and the doctor says it again: %s", subject, mend)
+			}
+			tried[mend] = true
+			who, line, ok := strings.Cut(mend, ": ")
+			if !ok || !strings.HasPrefix(who, "as root") {
+				doUser(t, "sh", "-c", mend)
+			} else {
+				do(t, "sh", "-c", line)
+			}
+			t.Logf("%s: %s", subject, mend)
+			mended = append(mended, subject)
+			userRuns(t)
+			break // and what is left now
+		}
+	}
+	for _, subject := range []string{"io controller", "lingering", "open files", "processes", "inotify", "pipes"} {
+		if !slices.Contains(mended, subject) {
+			t.Errorf("%s was not mended, or not amiss: %v", subject, mended)
+		}
+	}
+	there := read(t, group(t, userStart(t, "web", "exec sleep 100000"))+"/cgroup.controllers")
+	for _, controller := range []string{"cpu", "io", "memory", "pids"} {
+		if !slices.Contains(strings.Fields(there), controller) {
+			t.Errorf("a run has the controllers %s, not %s", there, controller)
+		}
+	}
+	doUser(t, "systemctl", "--user", "stop", unit)
+	nothingOfUserIsLeft(t)
+}
