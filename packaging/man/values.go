@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 // values are what stands for the values of parameters, with their units.
 var values = map[string]string{
 	"CODES":      "exit codes with commas between them, 0 to 255",
-	"COMMAND":    "a text for /bin/sh \\-c, which may span lines",
+	"COMMAND":    "a text for /bin/sh -c, which may span lines",
 	"DIRECTORY":  "an absolute path",
 	"FORMAT":     "json or text",
 	"FROM":       "null, or file: and an absolute path",
@@ -52,19 +53,18 @@ func valueList() (string, error) {
 		}
 	}
 	var items []string
-	for value := range seen {
+	for _, value := range slices.Sorted(maps.Keys(seen)) {
 		text, ok := values[value]
 		if !ok {
 			return "", fmt.Errorf("the value %s of a parameter is explained nowhere: add it to values.go", value)
 		}
-		items = append(items, item("Ar "+argument(value), sentence(strings.ReplaceAll(text, `\-`, "-"))))
+		items = append(items, item("Ar "+argument(value), sentence(text)))
 	}
 	for value := range values {
 		if !seen[value] {
 			return "", fmt.Errorf("no parameter takes a %s: take it out of values.go", value)
 		}
 	}
-	slices.Sort(items)
 	items = append(items, ".It yes or no\n"+prose("true, yes, y, 1, on; or false, no, n, 0, off. A key that stands alone is true."))
 	return tagged(items...), nil
 }
