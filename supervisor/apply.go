@@ -11,7 +11,6 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/definitions"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
-	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
 
 // Apply makes definitions hold. See [verbs.Definer].
@@ -92,8 +91,7 @@ func (s *Supervisor) known() map[string]definitions.Known {
 		v := p.view.Load()
 		is := definitions.Known{Spec: v.defined.Spec, Source: v.defined.Source, Dir: v.defined.Dir}
 		if v.run.Number != 0 {
-			kept := store.Process{Definition: *v.defined, Target: store.Target{Changed: v.changed}}
-			is.Follows = new(kept.LastSpec())
+			is.Follows = new(v.defined.LastSpec(v.changed))
 		}
 		all[name] = is
 	}

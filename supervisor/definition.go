@@ -73,6 +73,7 @@ func (p *managed) apply(r request, op toApply) {
 	}
 	p.checkNeeds()
 	if p.kept.Source != op.source {
+		p.kept.Definition = new(*p.kept.Definition)
 		p.kept.Source = op.source
 		p.disk.definition, p.disk.dirty = true, true
 		p.tell(process.Event{Kind: process.EventChanged, Fields: []string{"source"}})
@@ -150,7 +151,8 @@ func (p *managed) redefine(spec process.Spec) error {
 	for _, f := range differ {
 		event.Fields = append(event.Fields, f.Name)
 	}
-	p.kept.Spec, p.kept.Job, p.invalid = spec, spec.JobID, nil
+	p.kept.Definition, p.invalid = new(*p.kept.Definition), nil
+	p.kept.Spec, p.kept.Job = spec, spec.JobID
 	p.disk.definition, p.disk.dirty = true, true
 	p.noteWaiting()
 	p.tell(event)

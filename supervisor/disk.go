@@ -240,10 +240,10 @@ func (p *managed) saveChange() {
 		t.Next = p.next.UTC()
 	}
 	w := &write{number: p.nextWrite(), runs: d.unkept, lost: d.lost, definition: d.definition || !p.stored, begins: d.number, events: slices.Concat(d.untold, d.events)}
-	target, definition := p.kept.Target, p.kept.Definition
+	target := p.kept.Target
 	c := store.Change{Name: p.name, Target: &target, Runs: slices.Clone(w.lost), Events: w.events}
 	if w.definition {
-		c.Definition = &definition
+		c.Definition = p.kept.Definition
 	}
 	for _, r := range w.runs {
 		c.Runs = append(c.Runs, r.Result())
@@ -339,9 +339,20 @@ func (p *managed) wroteAll() {
 	d := &p.disk
 	for len(d.writes) > 0 && d.writes[0].back {
 		w := d.writes[0]
-		d.writes = d.writes[1:]
+		d.writes = popped(d.writes)
 		p.wrote(w)
 	}
+}
+
+// popped is a list without its first, of which nothing stays behind it in memory: a process
+// that rests keeps no more than it needs.
+func popped[T any](list []T) []T {
+	if len(list) == 1 {
+		return nil
+	}
+	var none T
+	list[0] = none
+	return list[1:]
 }
 
 // wrote goes on with what waits for a write.
@@ -373,13 +384,13 @@ func (p *managed) wrote(w *write) {
 	}
 	for len(d.waits) > 0 && d.waits[0].write <= w.number {
 		then := d.waits[0].then
-		d.waits = d.waits[1:]
+		d.waits = popped(d.waits)
 		then(w.err)
 	}
 	p.publish() // first: who is answered must see the new state
 	for len(d.held) > 0 && d.held[0].write <= w.number {
 		h := d.held[0]
-		d.held = d.held[1:]
+		d.held = popped(d.held)
 		h.answer.failIfDone(err)
 		h.request.answer <- h.answer
 	}

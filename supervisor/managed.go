@@ -23,10 +23,10 @@ import (
 type managed struct {
 	s        *Supervisor
 	name     string
-	kept     store.Process // what is to be on disk
-	stored   bool          // the store has it
-	unread   bool          // what the store has of it cannot be read, and stays there as it is
-	invalid  error         // why the definition cannot be carried out; nil: it can
+	kept     kept  // what is to be on disk
+	stored   bool  // the store has it
+	unread   bool  // what the store has of it cannot be read, and stays there as it is
+	invalid  error // why the definition cannot be carried out; nil: it can
 	machine  lifecycle.Process
 	runs     map[uint64]*run.Run // under way
 	output   output
@@ -59,10 +59,18 @@ type managed struct {
 	inbox *inbox
 	ended chan struct{} // nobody takes from the inbox any more
 	view  atomic.Pointer[view]
-	known *store.Definition // to those who see a view, see [managed.definition]
 }
 
-func (s *Supervisor) newManaged(kept store.Process, times *schedule.Schedule, out output) *managed {
+// kept is a [store.Process] whose definition is shared with all views: it is large, and never
+// changed but replaced.
+type kept struct {
+	*store.Definition
+	store.Target
+	Last *process.Run
+}
+
+func (s *Supervisor) newManaged(stored store.Process, times *schedule.Schedule, out output) *managed {
+	kept := kept{new(stored.Definition), stored.Target, stored.Last}
 	p := &managed{
 		s: s, name: kept.Spec.Name, kept: kept, times: times, output: out,
 		runs: map[uint64]*run.Run{}, inbox: newInbox(), ended: make(chan struct{}),

@@ -99,7 +99,7 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 		_, err := os.Stat(s.logDir(name))
 		kept.Spec.Log = err == nil
 	}
-	spec := kept.LastSpec()
+	spec := kept.LastSpec(kept.Changed)
 	out, outputErr := s.openOutput(&spec)
 	if outputErr != nil { // its limits cannot be; the defaults can
 		out, _ = s.openOutput(&process.Spec{Name: name, Logging: process.Logging{Log: true}})
@@ -159,7 +159,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 	if group != nil {
 		found.Group = *group
 	}
-	r := p.s.host.Adopt(run.Plan{ID: id, JobID: p.kept.Target.JobID, Spec: p.kept.LastSpec(), Output: p.output}, found, p)
+	r := p.s.host.Adopt(run.Plan{ID: id, JobID: p.kept.Target.JobID, Spec: p.kept.LastSpec(p.kept.Changed), Output: p.output}, found, p)
 	if r == nil {
 		return false
 	}

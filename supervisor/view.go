@@ -79,7 +79,7 @@ func (p *managed) releasing() bool {
 // look is how things stand; all: with a run that is not born yet.
 func (p *managed) look(all bool) *view {
 	v := &view{
-		defined: p.definition(), invalid: p.invalid, unstored: p.unstored, output: p.output,
+		defined: p.kept.Definition, invalid: p.invalid, unstored: p.unstored, output: p.output,
 		state: p.machine.State(), last: p.kept.Last, next: p.next, missed: p.kept.Missed,
 		attempt: p.attempt, tries: p.machine.Attempts.Count, reason: p.machine.Reason,
 		neededBy: func() []string { return p.s.ordering.neededBy(p.name) },
@@ -106,14 +106,6 @@ func (p *managed) look(all bool) *view {
 		v.state = process.Stopping
 	}
 	return v
-}
-
-// definition is a copy of the definition that all views share until it changes: it is large.
-func (p *managed) definition() *store.Definition {
-	if p.known == nil || *p.known != p.kept.Definition {
-		p.known = new(p.kept.Definition)
-	}
-	return p.known
 }
 
 // Summary says in one line how many processes there are, and how many are in each state.

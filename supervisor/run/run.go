@@ -59,7 +59,7 @@ type Run struct {
 	start    time.Time     // by the wall clock, which can be stepped; zero: it has not started
 	boot     time.Duration // the same by the clock
 	moveErr  error         // why its output is not read; nil: it is
-	birth    *birth        // nil: it has not begun, or is adopted
+	birth    *birth        // nil: it has not begun, or is over
 	drained  *atomic.Bool  // nil: that has not begun; true: a fault of ours has ended it
 	gone     *Event        // the leader's end, as it was told
 	exit     *proc.Exit    // of the leader; nil: it runs, or nobody could see it
@@ -236,6 +236,7 @@ func (r *Run) Handle(e Event) []lifecycle.Event {
 
 // born goes on with what waited for the leader's birth, when the process has been told of it.
 func (r *Run) born() {
+	r.birth = nil
 	r.setDeadline()
 	if r.gone != nil {
 		r.owner.Tell(*r.gone)

@@ -28,10 +28,11 @@ func (d *Definition) NextSpec() process.Spec {
 	return spec
 }
 
-// LastSpec is what the last run that was given out follows, or has followed.
-func (p *Process) LastSpec() process.Spec {
-	spec := p.NextSpec()
-	for _, has := range p.Changed {
+// LastSpec is what the last run that was given out follows, or has followed, which was
+// before some changes.
+func (d *Definition) LastSpec(changed []process.Setting) process.Spec {
+	spec := d.NextSpec()
+	for _, has := range changed {
 		if f := process.FieldNamed(has.Field); f != nil {
 			f.Set(&spec, has.Value) // it was valid
 		}
