@@ -1,6 +1,10 @@
 package cgroup
 
-import "golang.org/x/sys/unix"
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
 
 // SetAttr keeps value with the group under name, until the group is removed. It
 // takes write access to the directory. Source: the extended attribute
@@ -28,5 +32,26 @@ func (g Group) Attr(name string) ([]byte, error) {
 			return buf[:n], nil
 		}
 		return nil, &Error{Op: "get attribute " + name + " of", Path: g.path, Err: err}
+	}
+}
+
+// Attrs are the names of all that SetAttr kept.
+//
+// Errors: fs.ErrNotExist if there is no such group.
+func (g Group) Attrs() (names []string, err error) {
+	for buf := make([]byte, 512); ; buf = make([]byte, 64<<10) {
+		n, err := unix.Listxattr(g.path, buf)
+		switch {
+		case err == unix.ERANGE && len(buf) < 64<<10:
+			continue
+		case err != nil:
+			return nil, &Error{Op: "list the attributes of", Path: g.path, Err: err}
+		}
+		for _, name := range strings.Split(string(buf[:n]), "\x00") {
+			if name, ours := strings.CutPrefix(name, "user."); ours {
+				names = append(names, name)
+			}
+		}
+		return names, nil
 	}
 }

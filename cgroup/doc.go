@@ -16,7 +16,7 @@
 //	   │         Enter, Dir, Pids       the processes in it
 //	   │         Freeze, Signal, Kill   ending or holding all of them
 //	   │         Usage, CPU             what they have used, the dead included
-//	   ▼         SetAttr, Attr          notes that live and die with the group
+//	   ▼         SetAttr, Attr, Attrs   notes that live and die with the group
 //	 Watch ───── Add                    changes of populated and frozen
 //
 // A tree is everything in a group and in the groups nested below it, so Pids,

@@ -36,7 +36,7 @@ func TestMakeAndRemove(t *testing.T) {
 	for _, err := range []error{
 		c.Kill(), c.Freeze(), c.Thaw(), c.Enter(0), c.Enable("memory"), c.SetAttr("a", nil),
 		second(c.Pids()), second(c.Events()), second(c.Usage()), second(c.Children()), second(c.Dir()),
-		second(c.Lock()), second(c.Attr("a")), second(c.Signal(unix.SIGTERM)), second(c.Controllers()),
+		second(c.Lock()), second(c.Attr("a")), second(c.Attrs()), second(c.Signal(unix.SIGTERM)), second(c.Controllers()),
 	} {
 		if !gone(err) {
 			t.Errorf("on a removed group: %v", err)
@@ -299,6 +299,24 @@ func TestAttrsLiveWithTheGroup(t *testing.T) {
 	}
 	if err := g.SetAttr("third", []byte("x")); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("over 128 KiB in all: %v", err)
+	}
+	if names, err := g.Attrs(); err != nil || !slices.Equal(slices.Sorted(slices.Values(names)), []string{"other", "run"}) {
+		t.Errorf("they are listed as %q, %v", names, err)
+	}
+}
+
+func TestAllAttrsAreListed(t *testing.T) {
+	g := newGroup(t)
+	if names, err := g.Attrs(); len(names) > 0 || err != nil {
+		t.Errorf("%q, %v", names, err)
+	}
+	for i := range 100 {
+		if err := g.SetAttr(fmt.Sprintf("processmanager.%03d", i), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if names, err := g.Attrs(); len(names) != 100 || err != nil || slices.Min(names) != "processmanager.000" || slices.Max(names) != "processmanager.099" {
+		t.Errorf("%q, %v", names, err)
 	}
 }
 

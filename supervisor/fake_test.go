@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"log"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -208,6 +209,12 @@ func (g *fakeGroup) Attr(name string) ([]byte, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.attrs[name], nil
+}
+
+func (g *fakeGroup) Attrs() ([]string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Keys(g.attrs)), nil
 }
 
 func (g *fakeGroup) SetAttr(name string, value []byte) error {

@@ -33,7 +33,7 @@ func (s *Supervisor) takeOver(contents store.Contents, held []keeper.Held, endin
 	if err != nil {
 		return err
 	}
-	alive, err := populated(s.groups)
+	alive, err := anyAlive(groups)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (s *Supervisor) takeOver(contents store.Contents, held []keeper.Held, endin
 	if s.former = contents.Daemon; ending {
 		s.former = store.Daemon{Origin: s.origin, Done: true}
 	}
-	s.toStart = s.toBoot(s.former, len(alive) > 0)
+	s.toStart = s.toBoot(s.former, alive)
 	for _, p := range s.names {
 		p.publish()
 	}
@@ -335,6 +335,20 @@ func populated(runs cgroup.Group) (list []cgroup.Group, err error) {
 		}
 	}
 	return list, nil
+}
+
+// anyAlive reports whether somebody is left in the group of a run. It asks no more than it
+// must: there may be thousands.
+func anyAlive(groups map[keeper.RunID]*cgroup.Group) (bool, error) {
+	for _, g := range groups {
+		if run.IsHelper(g.Name()) {
+			continue
+		}
+		if empty, err := run.IsEmpty(*g); err != nil || !empty {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 func (s *Supervisor) groupsByRun() (map[keeper.RunID]*cgroup.Group, error) {

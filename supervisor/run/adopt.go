@@ -38,20 +38,24 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 	}
 	var leader leaderAttr
 	known, unread, nobody := false, false, found.Group == nil
+	var says attrs
 	if !nobody {
 		var err error
-		if known, err = readAttr(found.Group, attrLeader, &leader); err != nil {
+		says = notedOn(found.Group)
+		if known, err = readAttr(says, attrLeader, &leader); err != nil {
 			h.Log.Printf("%v: %v", plan.ID, err)
 			unread = true
 		}
 		nobody, _ = IsEmpty(found.Group)
 	}
 	if held != nil && held.SpawnErr != nil || held == nil && !known && nobody {
-		return h.adoptUnborn(plan, found.Group, output, socket, owner)
+		return h.adoptUnborn(plan, found.Group, says, output, socket, owner)
 	}
 	r := h.New(plan, owner)
 	if found.Group != nil { // otherwise somebody removed it; the keeper knows how the leader ended
 		r.group = found.Group
+	} else {
+		says = r.group
 	}
 	r.made, r.leader = true, leader.ID
 	if held != nil {
@@ -62,13 +66,13 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 	}
 	r.start, r.boot = leader.Started, leader.Boot
 	r.machine.Phase, r.machine.Born = lifecycle.Running, true
-	r.takeUpAttrs()
+	r.takeUpAttrs(says)
 	var err error
 	if r.unwatch, err = h.Watch(r.group, r.tells(eventChanged)); err != nil {
 		h.Log.Printf("%v: %v", r.ID, err)
 	}
 	r.forget = h.watchMemory(r.ID, r.group, r.tells(eventMemory))
-	if _, err := readAttr(r.group, attrOutlived, &r.outlived); err != nil {
+	if _, err := readAttr(says, attrOutlived, &r.outlived); err != nil {
 		h.Log.Printf("%v: %v", r.ID, err)
 	}
 	r.tells(eventMemory)()
@@ -89,13 +93,13 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 
 // adoptUnborn takes over a run without a leader whose end could not be recorded; nil: it
 // never was.
-func (h *Host) adoptUnborn(plan Plan, group Group, output, socket *os.File, owner Owner) *Run {
+func (h *Host) adoptUnborn(plan Plan, group Group, says attrs, output, socket *os.File, owner Owner) *Run {
 	if group == nil {
 		return nil
 	}
 	r := h.New(plan, owner)
 	r.group, r.made = group, true
-	if r.takeUpAttrs(); r.note.Over == 0 {
+	if r.takeUpAttrs(says); r.note.Over == 0 {
 		return nil
 	}
 	r.held, r.says.held = output, socket
@@ -149,23 +153,23 @@ func (r *Run) oldest() (first proc.ID, err error) {
 
 // takeUpAttrs takes up what the group says about its run. An end that was begun is gone
 // on with by [Run.Resume].
-func (r *Run) takeUpAttrs() {
+func (r *Run) takeUpAttrs(says attrs) {
 	var of runAttr
-	if ok, err := readAttr(r.group, attrRun, &of); err != nil {
+	if ok, err := readAttr(says, attrRun, &of); err != nil {
 		r.host.Log.Printf("%v: %v", r.ID, err)
 	} else if ok {
 		r.JobID = of.JobID
 	}
-	is, err := readAttr(r.group, attrReady, &r.probing.since)
+	is, err := readAttr(says, attrReady, &r.probing.since)
 	if err != nil {
 		r.host.Log.Printf("%v: %v", r.ID, err)
 	}
 	r.machine.Ready = is || !r.machine.Awaited
-	r.takeUpHealth()
-	if _, err := readAttr(r.group, attrNotify, &r.says.notifyAttr); err != nil {
+	r.takeUpHealth(says)
+	if _, err := readAttr(says, attrNotify, &r.says.notifyAttr); err != nil {
 		r.host.Log.Printf("%v: %v", r.ID, err)
 	}
-	ending, err := readAttr(r.group, attrEnd, &r.note)
+	ending, err := readAttr(says, attrEnd, &r.note)
 	if err != nil {
 		r.host.Log.Printf("%v: %v", r.ID, err)
 	}

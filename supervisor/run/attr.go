@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
@@ -59,8 +60,39 @@ func setAttr(g Group, name string, value any) error {
 	return g.SetAttr(name, data)
 }
 
+// noted is what a group that was found says. It may have one attribute of each kind, and has
+// few: those that it has not the kernel need not be asked for one by one.
+type noted struct {
+	Group
+	names []string
+}
+
+// notedOn reads which attributes a group has. Where that cannot be it is asked for each.
+func notedOn(g Group) attrs {
+	var names []string
+	if err := RetryPassing(func() (err error) {
+		names, err = g.Attrs()
+		return err
+	}); err != nil {
+		return g
+	}
+	return noted{g, names}
+}
+
+func (n noted) Attr(name string) ([]byte, error) {
+	if !slices.Contains(n.names, name) {
+		return nil, cgroup.ErrNoAttr
+	}
+	return n.Group.Attr(name)
+}
+
+// attrs is what attributes are read from.
+type attrs interface {
+	Attr(name string) ([]byte, error)
+}
+
 // readAttr is false when the group has no such attribute.
-func readAttr(g Group, name string, value any) (bool, error) {
+func readAttr(g attrs, name string, value any) (bool, error) {
 	var data []byte
 	err := RetryPassing(func() (err error) {
 		data, err = g.Attr(name)

@@ -589,6 +589,11 @@ func (g fakeGroup) Attr(name string) (value []byte, err error) {
 	return value, err
 }
 
+func (g fakeGroup) Attrs() (names []string, err error) {
+	err = g.do("attrs", func(m *machine) error { names = slices.Collect(maps.Keys(m.attrs)); return nil })
+	return names, err
+}
+
 func (g fakeGroup) SetAttr(name string, value []byte) error {
 	return g.do("set "+name, func(m *machine) error { m.attrs[name] = value; return nil })
 }

@@ -57,6 +57,7 @@ type Group interface {
 	Signal(unix.Signal) (sent int, err error)
 	Kill() error
 	Attr(name string) ([]byte, error)
+	Attrs() (names []string, err error)
 	SetAttr(name string, value []byte) error
 }
 

@@ -74,9 +74,9 @@ func (r *Run) putHealth() {
 }
 
 // takeUpHealth takes up what a former worker has found out.
-func (r *Run) takeUpHealth() {
+func (r *Run) takeUpHealth(says attrs) {
 	b := &r.probing
-	if _, err := readAttr(r.group, attrHealth, &b.noted); err != nil {
+	if _, err := readAttr(says, attrHealth, &b.noted); err != nil {
 		r.host.Log.Printf("%v: %v", r.ID, err)
 	}
 	b.failed, b.unwell, b.words = b.noted.Failed, b.noted.Unwell, b.noted.Words
