@@ -47,7 +47,8 @@ func (g *gate) enter(do func(leave func())) {
 	g.admit(do)
 }
 
-// wait returns when there is room.
+// wait returns when there is room. It takes no context: what was asked for goes on when
+// nobody waits for it any more, and nobody within holds up the line for long.
 func (g *gate) wait() (leave func()) {
 	entered := make(chan func(), 1)
 	g.enter(func(leave func()) { entered <- leave })

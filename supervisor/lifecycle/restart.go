@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -42,7 +41,7 @@ func (a Attempts) plan(policy process.Restarting, ended time.Duration, random fl
 		a.Times = within(a.Times, ended-window)
 		switch {
 		case window > 0 && len(a.Times) >= limit:
-			return a, fmt.Sprintf("restarted %s in %s, the limit", times(limit), span(window))
+			return a, fmt.Sprintf("restarted %s in %s, the limit", times(limit), process.ShortDuration(window))
 		case window == 0 && a.Row >= limit:
 			return a, fmt.Sprintf("restarted %s in a row, the limit", times(a.Row))
 		}
@@ -91,18 +90,6 @@ func times(n int) string {
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)
-}
-
-// span is a length of time without the zeros behind it: 1m, 1h30m.
-func span(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 // retry is the next attempt: its time has come.

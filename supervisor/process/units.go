@@ -80,6 +80,18 @@ func FormatDuration(d time.Duration) string {
 	return text
 }
 
+// ShortDuration is d for people, without the zeros behind it: 1m, 1h30m.
+func ShortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // size is a number with a unit, or without one.
 var size = regexp.MustCompile(`^([0-9]{1,19})(?:([KMGT])I?)?B?$`)
 

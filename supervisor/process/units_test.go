@@ -57,3 +57,14 @@ func TestParseSize(t *testing.T) {
 		}
 	}
 }
+
+func TestAShortDurationHasNoZerosBehindIt(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", time.Second: "1s", 90 * time.Second: "1m30s", time.Minute: "1m", 10 * time.Minute: "10m", time.Hour: "1h",
+		90 * time.Minute: "1h30m", time.Hour + 5*time.Second: "1h0m5s", 20 * time.Hour: "20h", 1500 * time.Millisecond: "1.5s",
+	} {
+		if got := ShortDuration(d); got != want {
+			t.Errorf("%d: %s, not %s", d, got, want)
+		}
+	}
+}
