@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -51,19 +53,37 @@ func (r result) String() string {
 type results struct {
 	rows    []row
 	kernels []string // the columns
+	host    string   // the title of that of this machine
 
 	mu    sync.Mutex
 	cells map[[2]string]result // by place and kernel
 }
 
 func newResults(rows []row) *results {
-	r := &results{rows: rows, cells: map[[2]string]result{}}
+	r := &results{rows: rows, host: thisHost("/proc"), cells: map[[2]string]result{}}
 	for _, k := range append(slices.Clone(allKernels), host) {
 		if slices.ContainsFunc(rows, func(row row) bool { return slices.Contains(row.kernels, k) }) {
 			r.kernels = append(r.kernels, k)
 		}
 	}
 	return r
+}
+
+// thisHost names the kernel of this machine, and how it has mounted cgroups.
+func thisHost(proc string) string {
+	release, _ := os.ReadFile(proc + "/sys/kernel/osrelease")
+	mounts, _ := os.ReadFile(proc + "/self/mountinfo")
+	v1, v2 := bytes.Contains(mounts, []byte(" - cgroup ")), bytes.Contains(mounts, []byte(" - cgroup2 "))
+	hierarchy := "no cgroups"
+	switch {
+	case v1 && v2:
+		hierarchy = "hybrid"
+	case v1:
+		hierarchy = "cgroup v1"
+	case v2:
+		hierarchy = "unified"
+	}
+	return fmt.Sprintf("Linux %s (%s)", bytes.TrimSpace(release), hierarchy)
 }
 
 // add counts a result to those of a place on kernels.
@@ -84,7 +104,7 @@ func (r *results) grid() [][]string {
 	titles := []string{"place"}
 	for _, k := range r.kernels {
 		if k == host {
-			titles = append(titles, k)
+			titles = append(titles, r.host)
 		} else {
 			titles = append(titles, "Linux "+k)
 		}
@@ -131,7 +151,7 @@ func (r *results) markdown() string {
 	var b strings.Builder
 	b.WriteString("# Where it is tested\n\n" +
 		"Written by `make test-matrix DOCS=docs/matrix.md`; change integration/guest/table.go, not this file.\n" +
-		"Each place is a kind of virtual machine that boots a kernel of Debian's; *host* is the machine that\n" +
+		"Each place is a kind of virtual machine that boots a kernel of Debian's; *this machine* is the one that\n" +
 		"the tests were started on. A cell says how many tests passed, failed or were skipped, and how long\n" +
 		"the machine was on. Virtual machines without hardware support compute ten times slower.\n\n")
 	for i, line := range r.grid() {

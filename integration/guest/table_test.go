@@ -92,10 +92,11 @@ func TestResultsShowEachPlaceAndKernel(t *testing.T) {
 		{place: "a", shows: "this", kernels: []string{"6.1", "6.12"}},
 		{place: "long name", shows: "that", kernels: []string{host}},
 	})
+	r.host = "here"
 	r.add("a", outcome{transcript: parseTranscript([]byte(finished)), took: 1400 * time.Millisecond}.result(2), "6.1")
 	r.add("a", result{missing: true}, "6.12")
 	r.add("long name", result{passed: 7, took: time.Minute}, host)
-	const want = `place      Linux 6.1                           Linux 6.12      host
+	const want = `place      Linux 6.1                           Linux 6.12      here
 a          1 FAILED, 1 passed, 1 skipped, 1 s  no such kernel  –
 long name  –                                   –               7 passed, 60 s
 `
@@ -103,12 +104,34 @@ long name  –                                   –               7 passed, 60 
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 	for _, line := range []string{
-		"| place | Linux 6.1 | Linux 6.12 | host |\n| --- | --- | --- | --- |\n",
+		"| place | Linux 6.1 | Linux 6.12 | here |\n| --- | --- | --- | --- |\n",
 		"| long name | – | – | 7 passed, 60 s |\n",
 		"- **long name**: that\n",
 	} {
 		if !strings.Contains(r.markdown(), line) {
 			t.Errorf("no %q in\n%s", line, r.markdown())
+		}
+	}
+}
+
+func TestThisHostIsNamedByKernelAndHierarchy(t *testing.T) {
+	for mounts, want := range map[string]string{
+		"1 0 0:1 / /a rw - cgroup cgroup rw,cpu\n2 0 0:2 / /b rw - cgroup2 cgroup2 rw\n": "Linux 6.1.0-50 (hybrid)",
+		"2 0 0:2 / /b rw - cgroup2 cgroup2 rw\n":                                         "Linux 6.1.0-50 (unified)",
+		"1 0 0:1 / /a rw - cgroup cgroup rw,cpu\n":                                       "Linux 6.1.0-50 (cgroup v1)",
+		"3 0 0:3 / / rw - ext4 /dev/vda rw\n":                                            "Linux 6.1.0-50 (no cgroups)",
+	} {
+		proc := t.TempDir()
+		for name, text := range map[string]string{"sys/kernel/osrelease": "6.1.0-50\n", "self/mountinfo": mounts} {
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(proc, name)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(proc, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := thisHost(proc); got != want {
+			t.Errorf("%q: got %s, want %s", mounts, got, want)
 		}
 	}
 }
