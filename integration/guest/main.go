@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -171,38 +170,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(load.packages) == 0 {
 		return printer.close()
 	}
-	hardware, err := store.accelerator(ctx, work.path, stderr)
-	if err != nil {
+	only := order{row: row{kernels: o.kernels}, options: o, load: load}
+	if err := runGuests(ctx, o, store, []order{only}, work.path, &printer, newResults(nil), stderr); err != nil {
 		return err
 	}
-
-	var (
-		guests sync.WaitGroup
-		slots  = make(chan struct{}, o.jobs)
-	)
-	for _, version := range o.kernels {
-		k, ok := store.kernel(version)
-		if !ok {
-			printer.missing(version)
-			continue
-		}
-		guests.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			g := guest{
-				store: store, kernel: k, accelerator: hardware, payload: load,
-				systemd: o.systemd, install: o.install, memory: o.memory, limit: o.limit, dir: filepath.Join(work.path, version),
-			}
-			outcome := g.run(ctx)
-			if o.results != "" {
-				if err := unpackResults(outcome.results, filepath.Join(o.results, version)); err != nil && outcome.err == nil {
-					outcome.err = err
-				}
-			}
-			printer.guest(version, load.packages, outcome)
-		})
-	}
-	guests.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func runGuests(ctx context.Context, o options, store *cache, orders []order, wor
 						outcome.err = err
 					}
 				}
-				printer.guest(version+", "+r.place, r.load.packages, outcome)
+				printer.guest(r.name(version), r.load.packages, outcome)
 				results.add(r.place, outcome.result(len(r.load.packages)), version)
 			})
 		}

@@ -17,6 +17,15 @@ type row struct {
 	tests   []string // the packages, and behind -- the flags for the test binaries
 }
 
+// name is that of the row's guest with a kernel; of a guest that is not of the table there
+// is no place.
+func (r row) name(kernel string) string {
+	if r.place == "" {
+		return kernel
+	}
+	return kernel + ", " + r.place
+}
+
 // host stands for the kernel of this machine.
 const host = "host"
 
