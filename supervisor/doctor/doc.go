@@ -8,6 +8,7 @@
 //
 //	Examine ── look     what there is of the cgroup tree (tree.go)
 //	   └────── checks   hierarchy, root, kill, controllers   (groups.go)
+//	                    lingering                            (user.go)
 //	                    kernel                               (kernel.go)
 //	                    open files, processes, inotify, pipes (limits.go)
 //	                    state, runtime                       (places.go)
