@@ -69,72 +69,13 @@ func read(t *testing.T, path string) string {
 	return strings.TrimSpace(string(data))
 }
 
-// TestNothingIsLostWhen is the promise under systemd: whatever ends the daemon but stop, the
-// same processes live, with their limits, and the next daemon looks after them.
+// TestNothingIsLostWhen is the promise under systemd.
 func TestNothingIsLostWhen(t *testing.T) {
 	serve(t)
-	web := start(t, "web")
-	limit(t, web)
-	limited := group(t, web) + "/memory.max"
-	pm(t, "start", "-name", "talks", "-log", "-command", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done")
-	talks := running(t, "talks")
-	for _, c := range []struct {
-		name string
-		do   func(t *testing.T)
-		same bool // the keeper
-	}{
-		{name: "the keeper is killed", do: func(t *testing.T) { kill(t, keeper(t), syscall.SIGKILL) }},
-		{name: "the worker is killed", same: true, do: func(t *testing.T) { kill(t, worker(t), syscall.SIGKILL) }},
-		{name: "both are killed", do: func(t *testing.T) {
-			keeper, worker := keeper(t), worker(t)
-			kill(t, keeper, syscall.SIGKILL)
-			syscall.Kill(worker, syscall.SIGKILL) // it may have seen the end of the keeper
-		}},
-		{name: "all of the unit is killed", do: func(t *testing.T) { do(t, "systemctl", "kill", "-s", "KILL", unit) }},
-		{name: "the unit is restarted", do: func(t *testing.T) { do(t, "systemctl", "restart", unit) }},
-		{name: "the unit is reloaded", same: true, do: func(t *testing.T) { do(t, "systemctl", "reload", unit) }},
-		{name: "systemd is reloaded", same: true, do: func(t *testing.T) { do(t, "systemctl", "daemon-reload") }},
-		{name: "systemd is executed anew", same: true, do: func(t *testing.T) { do(t, "systemctl", "daemon-reexec") }},
-		{name: "the keeper is killed again", do: func(t *testing.T) { kill(t, keeper(t), syscall.SIGKILL) }},
-	} {
-		ok := t.Run(c.name, func(t *testing.T) {
-			before := keeper(t)
-			c.do(t)
-			if c.same {
-				answers(t, 0)
-				if now := keeper(t); now != before {
-					t.Errorf("the keeper was %d and is %d", before, now)
-				}
-			} else {
-				answers(t, before)
-			}
-			if now := running(t, "web"); now != web {
-				t.Errorf("web was %d and is %d", web, now)
-			}
-			if now := running(t, "talks"); now != talks {
-				t.Errorf("talks was %d and is %d", talks, now)
-			}
-			if now := read(t, limited); now != strconv.Itoa(64<<20) {
-				t.Errorf("memory.max is %s", now)
-			}
-			// Everything works: a process can be started, and its exit is seen.
-			once(t, "exit 7", 7)
-		})
-		if !ok {
-			t.Log(journal())
-			break
-		}
-	}
-	// What was written meanwhile is there, each line once.
-	lines := strings.Fields(pm(t, "logs", "talks", "-run", "1"))
-	for i, line := range lines {
-		if line != strconv.Itoa(i+1) {
-			t.Fatalf("line %d is %q", i+1, line)
-		}
-	}
-	if len(lines) < 10 {
-		t.Errorf("%d lines", len(lines))
-	}
+	nothingIsLost(t, daemon{
+		systemctl: func(t *testing.T, args ...string) { t.Helper(); do(t, "systemctl", args...) },
+		pm:        pm, keeper: keeper, answers: answers, running: running, once: once,
+	})
 }
 
 // once runs a command to its end.

@@ -41,7 +41,7 @@ func tryUser(name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-func doUser(t *testing.T, name string, args ...string) string {
+func doUser(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	out, err := tryUser(name, args...)
 	if err != nil {
@@ -136,7 +136,7 @@ func userScope(t *testing.T) string {
 }
 
 // upm is pmclient of the user, without a flag.
-func upm(t *testing.T, args ...string) string {
+func upm(t testing.TB, args ...string) string {
 	t.Helper()
 	return doUser(t, "pmclient", args...)
 }
@@ -147,7 +147,7 @@ func userStart(t *testing.T, name, command string, more ...string) int {
 	return userRunning(t, name)
 }
 
-func userStatus(t *testing.T, name string) (s status) {
+func userStatus(t testing.TB, name string) (s status) {
 	t.Helper()
 	out, _ := tryUser("pmclient", "status", name, "-format", "json") // exit code 3 for one at rest
 	if err := json.Unmarshal([]byte(out), &s); err != nil {
@@ -156,7 +156,7 @@ func userStatus(t *testing.T, name string) (s status) {
 	return s
 }
 
-func userRunning(t *testing.T, name string) int {
+func userRunning(t testing.TB, name string) int {
 	t.Helper()
 	s := userStatus(t, name)
 	if s.Status != "running" || s.PID == 0 {
@@ -175,7 +175,7 @@ func userOnce(t *testing.T, command string, code int) {
 	upm(t, "delete", "once")
 }
 
-func userKeeper(t *testing.T) int {
+func userKeeper(t testing.TB) int {
 	t.Helper()
 	pid, err := strconv.Atoi(userProperty("MainPID", unit))
 	if err != nil || pid == 0 {
@@ -196,15 +196,17 @@ func userAnswers(t *testing.T, former int) {
 	})
 }
 
-// The promise of the unit holds for an ordinary user's as well: whatever ends the daemon but
-// stop, the same processes live, with their limits, and the next daemon looks after them.
-func TestUsersUnitLosesNothingWhen(t *testing.T) {
+// The promise of the unit holds for an ordinary user's as well.
+func TestUsersUnitLosesNothing(t *testing.T) {
 	serveUser(t)
-	web := userStart(t, "web", "exec sleep 100000")
-	limit(t, web)
-	talks := userStart(t, "talks", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done", "-log")
+	web := nothingIsLost(t, daemon{
+		systemctl: func(t *testing.T, args ...string) {
+			t.Helper()
+			doUser(t, "systemctl", append([]string{"--user"}, args...)...)
+		},
+		pm: upm, keeper: userKeeper, answers: userAnswers, running: userRunning, once: userOnce,
+	})
 	top := userScope(t)
-	limited := group(t, web) + "/memory.max"
 	if in := group(t, web); !strings.HasPrefix(in, top+"/") || !strings.Contains(top, "/app.slice/") {
 		t.Errorf("the tree is in %s, not below %s", in, top)
 	}
@@ -225,61 +227,6 @@ func TestUsersUnitLosesNothingWhen(t *testing.T) {
 	eventually(t, "the status line counts processes", func() bool {
 		return userProperty("StatusText", unit) == "2 processes: 2 running"
 	})
-	for _, c := range []struct {
-		name string
-		do   func(t *testing.T)
-		same bool // the keeper
-	}{
-		{name: "the keeper is killed", do: func(t *testing.T) { kill(t, userKeeper(t), syscall.SIGKILL) }},
-		{name: "the worker is killed", same: true, do: func(t *testing.T) { kill(t, worker(t), syscall.SIGKILL) }},
-		{name: "both are killed", do: func(t *testing.T) {
-			keeper, worker := userKeeper(t), worker(t)
-			kill(t, keeper, syscall.SIGKILL)
-			syscall.Kill(worker, syscall.SIGKILL) // it may have seen the end of the keeper
-		}},
-		{name: "the unit is restarted", do: func(t *testing.T) { doUser(t, "systemctl", "--user", "restart", unit) }},
-		{name: "the unit is reloaded", same: true, do: func(t *testing.T) { doUser(t, "systemctl", "--user", "reload", unit) }},
-		{name: "the user's systemd is executed anew", same: true, do: func(t *testing.T) { doUser(t, "systemctl", "--user", "daemon-reexec") }},
-		{name: "the system's is executed anew", same: true, do: func(t *testing.T) { do(t, "systemctl", "daemon-reexec") }},
-		{name: "the keeper is killed again", do: func(t *testing.T) { kill(t, userKeeper(t), syscall.SIGKILL) }},
-	} {
-		ok := t.Run(c.name, func(t *testing.T) {
-			before := userKeeper(t)
-			c.do(t)
-			if c.same {
-				userAnswers(t, 0)
-				if now := userKeeper(t); now != before {
-					t.Errorf("the keeper was %d and is %d", before, now)
-				}
-			} else {
-				userAnswers(t, before)
-			}
-			if now := userRunning(t, "web"); now != web {
-				t.Errorf("web was %d and is %d", web, now)
-			}
-			if now := userRunning(t, "talks"); now != talks {
-				t.Errorf("talks was %d and is %d", talks, now)
-			}
-			if now := read(t, limited); now != strconv.Itoa(64<<20) {
-				t.Errorf("memory.max is %s", now)
-			}
-			userOnce(t, "exit 7", 7)
-		})
-		if !ok {
-			t.Log(journal())
-			break
-		}
-	}
-	// What was written meanwhile is there, each line once.
-	lines := strings.Fields(upm(t, "logs", "talks", "-run", "1"))
-	for i, line := range lines {
-		if line != strconv.Itoa(i+1) {
-			t.Fatalf("line %d is %q", i+1, line)
-		}
-	}
-	if len(lines) < 10 {
-		t.Errorf("%d lines", len(lines))
-	}
 	// SIGKILL in the middle of a stop: the unit's own ExecStopPost ends the rest.
 	slow := userStart(t, "slow", "trap 'touch /tmp/slow' TERM; while :; do sleep 0.1; done", "-stop_timeout", "60s")
 	os.Remove("/tmp/slow")
@@ -287,7 +234,7 @@ func TestUsersUnitLosesNothingWhen(t *testing.T) {
 	doUser(t, "systemctl", "--user", "stop", "--no-block", unit)
 	eventually(t, "the process is being stopped", func() bool { return is("/tmp/slow") })
 	kill(t, pid, syscall.SIGKILL)
-	eventually(t, "the processes have ended", func() bool { return !alive(slow) && !alive(web) && !alive(talks) })
+	eventually(t, "the processes have ended", func() bool { return !alive(slow) && !alive(web) })
 	eventually(t, "the unit has stopped", func() bool {
 		s := userProperty("ActiveState", unit)
 		return s == "inactive" || s == "failed"
