@@ -69,8 +69,8 @@ package: # .deb, .rpm and .apk in bin/packages
 test-package: package # what is in the packages, by lintian, dpkg, rpm and tar
 	PACKAGES=$(CURDIR)/bin/packages go test -count=1 -timeout 10m ./packaging
 
-test-package-guest: package # installs, upgrades and removes the Debian package in a guest that systemd runs
-	$(GUEST) -table all -row 'Debian package'
+test-package-guest: package # installs, upgrades and removes the packages in a guest that systemd runs
+	$(GUEST) -table all -row packages
 
 bench: # each figure beside the least that the kernel could be asked for
 	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor/keeper ./supervisor/logs

@@ -79,4 +79,6 @@ for packager in deb rpm apk; do
 	export PACKAGE_VERSION DESCRIPTION
 	(cd "$stage" && PACKAGE_ARCH=$GOARCH GOARCH= go run "$NFPM" package -f nfpm.yaml -p $packager -t "$out/")
 done
-cp "$out"/*.deb "$stage/processmanager.deb" # a name that tests know
+for packager in deb rpm; do
+	cp "$out"/*.$packager "$stage/processmanager.$packager" # a name that tests know
+done

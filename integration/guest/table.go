@@ -97,11 +97,12 @@ var table = []row{
 		},
 	},
 	{
-		place:   "Debian package",
-		shows:   "the package: installation, upgrade and downgrade under living trees, refusals, removal, purge",
-		kernels: []string{"6.12"}, // dpkg and systemd do it, not the kernel
-		flags:   []string{"-systemd", "-limit", "15m", "-file", "/packages/processmanager.deb=bin/package/processmanager.deb"},
-		tests:   []string{"./integration/packages"},
+		place:   "packages",
+		shows:   "the .deb and the .rpm: installation, upgrade and downgrade under living trees, refusals, removal, purge",
+		kernels: []string{"6.12"}, // dpkg, rpm and systemd do it, not the kernel
+		flags: []string{"-systemd", "-install", "rpm", "-limit", "15m",
+			"-file", "/packages/processmanager.deb=bin/package/processmanager.deb", "-file", "/packages/processmanager.rpm=bin/package/processmanager.rpm"},
+		tests: []string{"./integration/packages"},
 	},
 	{
 		place:   "as on Linux 5.14",

@@ -94,6 +94,9 @@ func throughout(t *testing.T, happens func()) {
 	do(t, "pmclient", "delete", "stays,ends")
 }
 
+// workerLine is how the command line of the daemon's worker begins.
+const workerLine = "^processmanager -worker"
+
 // runsWhatIsInstalled fails the test if the worker is not the program on disk. (The keeper
 // replaces itself only by a program that speaks another protocol.)
 func runsWhatIsInstalled(t *testing.T) {
@@ -102,7 +105,7 @@ func runsWhatIsInstalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	running, err := os.Stat("/proc/" + do(t, "pgrep", "-f", "^processmanager -worker") + "/exe")
+	running, err := os.Stat("/proc/" + do(t, "pgrep", "-f", workerLine) + "/exe")
 	if err != nil || !os.SameFile(disk, running) {
 		t.Errorf("the daemon that runs is not the one that is installed: %v", err)
 	}
