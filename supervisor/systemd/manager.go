@@ -47,8 +47,12 @@ func (m Manager) Runs() bool {
 	if m.User == "" {
 		return m.Booted()
 	}
-	_, err := os.Lstat(m.own())
-	return err == nil
+	for _, socket := range []string{m.own(), m.bus()} {
+		if _, err := os.Lstat(socket); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // own is the socket of the instance itself, which is there without a message bus too. That of

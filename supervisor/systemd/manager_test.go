@@ -23,18 +23,22 @@ func TestSystemdRunsWhereItHasMadeItsDirectory(t *testing.T) {
 
 // Where systemd runs there may yet be no instance of a user.
 func TestInstanceOfAUserRunsWhereItHasASocket(t *testing.T) {
-	m := Manager{t.TempDir(), "1000"}
-	if err := os.MkdirAll(m.Run+"/systemd/system", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if m.Runs() || !m.Booted() {
-		t.Error("it runs for a user without a session")
-	}
-	if err := os.MkdirAll(m.Run+"/user/1000/systemd/private", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if !m.Runs() {
-		t.Error("it does not run")
+	for _, socket := range []string{"/systemd/private", "/bus"} {
+		m := Manager{t.TempDir(), "1000"}
+		for _, dir := range []string{"/systemd/system", "/user/1000/systemd", "/user/1001/systemd/private"} {
+			if err := os.MkdirAll(m.Run+dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m.Runs() || !m.Booted() {
+			t.Error("it runs for a user without a session")
+		}
+		if err := os.WriteFile(m.Run+"/user/1000"+socket, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !m.Runs() {
+			t.Errorf("it does not run with %s", socket)
+		}
 	}
 }
 
