@@ -20,18 +20,19 @@ var templates embed.FS
 // pages are the man pages by their paths.
 func pages(day time.Time) (map[string]string, error) {
 	all, err := template.New("").Funcs(template.FuncMap{
-		"date":         func() string { return day.UTC().Format("January 2, 2006") },
-		"daemonFlags":  daemonFlags,
-		"daemonUsage":  daemonUsage,
-		"daemonEnv":    daemonEnv,
-		"commands":     commandList,
-		"connection":   connectionList,
-		"exits":        exitList,
-		"language":     language,
-		"actions":      actionList,
-		"fields":       fieldList,
-		"values":       valueList,
-		"runVariables": runVariables,
+		"date":            func() string { return day.UTC().Format("January 2, 2006") },
+		"daemonFlags":     daemonFlags,
+		"daemonUsage":     daemonUsage,
+		"daemonEnv":       daemonEnv,
+		"commands":        commandList,
+		"connection":      connectionList,
+		"connectionUsage": connectionUsage,
+		"exits":           exitList,
+		"language":        language,
+		"actions":         actionList,
+		"fields":          fieldList,
+		"values":          valueList,
+		"runVariables":    runVariables,
 	}).ParseFS(templates, "pages/*")
 	if err != nil {
 		return nil, err
@@ -142,6 +143,15 @@ func commandList() string {
 		common = append(common, item(flagTag("", p.Name, p.Value), sentence(p.Help)))
 	}
 	return tagged(items...) + ".Pp\nAll that stand for a verb of the daemon take:\n" + tagged(common...)
+}
+
+// connectionUsage is the flags of all commands, for the synopsis.
+func connectionUsage() string {
+	var flags []string
+	for _, p := range commands.Connection {
+		flags = append(flags, ".Op "+flagTag("", p.Name, p.Value))
+	}
+	return strings.Join(flags, "\n")
 }
 
 func connectionList() string {
