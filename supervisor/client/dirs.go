@@ -71,5 +71,5 @@ func home(uid int) string {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		return u.HomeDir
 	}
-	return "/"
+	return ""
 }
