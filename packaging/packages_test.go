@@ -72,6 +72,7 @@ func TestPackagesHoldThePrograms(t *testing.T) {
 			"usr/bin/pmclient":                                        0o755,
 			"usr/lib/systemd/system/processmanager.service":           0o644,
 			"usr/lib/systemd/system/processmanager.socket":            0o644,
+			"usr/lib/systemd/user/processmanager.service":             0o644,
 			"usr/share/man/man1/pmclient.1.gz":                        0o644,
 			"usr/share/man/man5/heroscript.5.gz":                      0o644,
 			"usr/share/man/man8/processmanager.8.gz":                  0o644,

@@ -100,7 +100,7 @@ var table = []row{
 		place:   "packages",
 		shows:   "the .deb and the .rpm: installation, upgrade and downgrade under living trees, refusals, removal, purge",
 		kernels: []string{"6.12"}, // dpkg, rpm and systemd do it, not the kernel
-		flags: []string{"-systemd", "-install", "rpm", "-limit", "15m",
+		flags: []string{"-systemd", "-install", "rpm", "-limit", "30m",
 			"-file", "/packages/processmanager.deb=bin/package/processmanager.deb", "-file", "/packages/processmanager.rpm=bin/package/processmanager.rpm"},
 		tests: []string{"./integration/packages"},
 	},

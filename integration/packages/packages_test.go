@@ -191,6 +191,30 @@ func TestRemovalEndsTreesInOrderAndKeepsTheirDefinitions(t *testing.T) {
 	}
 }
 
+// Users' daemons come with the package, and end with it.
+func TestRemovalEndsUsersDaemonsToo(t *testing.T) {
+	installed(t)
+	do(t, "loginctl", "enable-linger", "tester")
+	t.Cleanup(func() {
+		do(t, "loginctl", "disable-linger", "tester")
+		try("loginctl", "terminate-user", "tester")
+		os.RemoveAll("/home/tester/.local")
+	})
+	user := []string{"--user", "--machine", "tester@"}
+	eventually(t, "tester has a systemd", func() bool {
+		_, err := try("systemctl", append(user, "start", unit)...)
+		return err == nil
+	})
+	pid := do(t, "systemctl", append(user, "show", "--value", "-p", "MainPID", unit)...)
+	if owner := do(t, "stat", "-c", "%U", "/proc/"+pid); owner != "tester" {
+		t.Fatalf("the daemon %s is %s's", pid, owner)
+	}
+	do(t, "dpkg", "--remove", "processmanager")
+	if is("/proc/" + pid) {
+		t.Error("a user's daemon lives on after the removal")
+	}
+}
+
 func TestPurgeLeavesNothingOver(t *testing.T) {
 	before := everything(t)
 	installed(t)
@@ -304,7 +328,7 @@ func everything(t *testing.T) (paths []string) {
 			if err != nil {
 				return err
 			}
-			for _, other := range []string{"/var/lib/dpkg", "/var/log", "/run/systemd", "/run/udev", "/run/log", "/var/tmp", "/etc/group-", "/etc/gshadow-", "/etc/.pwd.lock", "/run/polite", "/run/end"} {
+			for _, other := range []string{"/var/lib/dpkg", "/var/log", "/run/systemd", "/run/user", "/run/udev", "/run/log", "/var/tmp", "/etc/group-", "/etc/gshadow-", "/etc/.pwd.lock", "/run/polite", "/run/end"} {
 				if path == other {
 					if d.IsDir() {
 						return filepath.SkipDir
