@@ -105,6 +105,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return o, errors.New("-table has packages of its own: name none")
 	case o.table == "" && (len(o.rows) > 0 || o.docs != ""):
 		return o, errors.New("-row and -docs go with -table")
+	case o.docs != "" && (o.table != allChoice || len(o.rows) > 0 || named):
+		return o, errors.New("-docs is for the results of all: -table all, without -row and -kernel")
 	case len(o.packages) == 0 && !o.setup && o.table == "":
 		return o, errors.New("no packages named")
 	case o.jobs < 1:
