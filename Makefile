@@ -20,7 +20,7 @@ GOARCH = $(shell go env GOARCH)
 PACKAGE_VERSION = $(if $(filter file,$(origin VERSION)),$(shell packaging/version.sh $(VERSION)),$(VERSION))
 SOURCE_DATE_EPOCH ?= $(or $(shell git --git-dir=.git log -1 --format=%ct 2>/dev/null),0)
 
-.PHONY: build man demo test lint test-guest test-matrix test-systemd package test-package test-package-guest bench storm storm-guest
+.PHONY: build man demo test lint test-guest test-matrix test-systemd package test-package test-package-guest bench bench-systemd storm storm-guest
 
 build: # bin/processmanager and bin/pmclient, static: they start faster, and run anywhere
 	CGO_ENABLED=0 go build -ldflags "$(STAMP)" -o $(BIN)/ ./cmd/processmanager ./cmd/pmclient
@@ -74,6 +74,11 @@ test-package-guest: package # installs, upgrades and removes the packages in a g
 
 bench: # each figure beside the least that the kernel could be asked for
 	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor/keeper ./supervisor/logs
+
+bench-systemd: build # systemd-run beside pmclient: start, stop of a tree of 100, memory; KERNEL=6.12
+	$(GUEST) -v -systemd -kernel $(or $(KERNEL),6.12) -limit 15m -file /usr/bin/processmanager=bin/processmanager -file /usr/bin/pmclient=bin/pmclient \
+		-file /usr/lib/systemd/system/processmanager.service=packaging/processmanager.service ./integration/systemd -- \
+		-test.run='^$$' -test.bench=. -test.benchtime=$(or $(TURNS),10)x
 
 storm: # kill worker and keeper at random for an hour, or DURATION; SEED=n repeats one; FLAGS='-files 100', '-disk fills' or '-disk freezes' makes it harder
 	go run ./integration/storm -duration $(or $(DURATION),1h) $(if $(SEED),-seed $(SEED)) $(FLAGS)

@@ -67,7 +67,7 @@ var table = []row{
 		kernels: allKernels,
 		quick:   []string{"6.12"},
 		flags:   slices.Concat([]string{"-systemd", "-limit", "15m"}, installedPrograms),
-		tests:   []string{"./integration/systemd", "--", "-test.skip=User"},
+		tests:   []string{"./integration/systemd", "./integration/systemd/reboot", "--", "-test.skip=User"},
 	},
 	{
 		place:   "ordinary user",
@@ -76,6 +76,20 @@ var table = []row{
 		quick:   []string{"6.12"},
 		flags:   slices.Concat([]string{"-systemd", "-limit", "15m"}, installedPrograms),
 		tests:   []string{"./integration/systemd", "--", "-test.run=User"},
+	},
+	{
+		place:   "systemd service, in a storm",
+		shows:   "nothing is lost in 200 rounds of SIGKILL of keeper, worker, holder and both, restart, reload and daemon-reexec, in random order",
+		kernels: []string{"6.12"},
+		flags:   slices.Concat([]string{"-systemd", "-limit", "40m"}, installedPrograms),
+		tests:   []string{"./integration/systemd", "--", "-test.run=Storm", "-rounds=200"},
+	},
+	{
+		place:   "boot with 100 processes",
+		shows:   "100 processes come up with the machine, within 1.5 times what the same take by pmclient start",
+		kernels: []string{"6.12"},
+		flags:   slices.Concat([]string{"-systemd", "-limit", "15m"}, installedPrograms),
+		tests:   []string{"./integration/systemd/reboot", "--", "-processes=100"},
 	},
 	{
 		place:   "root, from a shell",

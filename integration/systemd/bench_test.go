@@ -83,28 +83,21 @@ func BenchmarkStopOfATreeOfAHundred(b *testing.B) {
 	compare(b, "ms", total[0]/float64(b.N), total[1]/float64(b.N))
 }
 
-// Memory that whoever looks after processes takes for each one more. Those of one turn live on
-// in the next: what is freed between two turns is used again, and would hide the rest.
-func BenchmarkMemoryOfAHundredMore(b *testing.B) {
+// Memory of whoever looks after processes while there are a hundred more of each side with
+// every turn. systemd's is that of all it does; how it grows cannot be seen, because it has
+// freed more than that since it booted the machine.
+func BenchmarkMemory(b *testing.B) {
 	serve(b)
-	keepers := [2]func() []int{
-		func() []int { return []int{1} },
-		func() []int { return []int{keeper(b), worker(b), find("-hold")} },
-	}
-	var more [2]float64
 	turns := 0
 	for ; b.Loop(); turns++ {
-		for i, s := range sides {
-			before := pss(b, keepers[i]()...)
+		for _, s := range sides {
 			for n := range 100 {
 				s.start(b, fmt.Sprintf("many-%d-%d", turns, n), sleeps)
 			}
-			more[i] += pss(b, keepers[i]()...) - before
 		}
 	}
-	compare(b, "KiB-each", more[0]/float64(100*turns), more[1]/float64(100*turns))
-	b.ReportMetric(pss(b, keepers[0]()...)/1024, "systemd-MiB")
-	b.ReportMetric(pss(b, keepers[1]()...)/1024, "ours-MiB")
+	compare(b, "MiB", pss(b, 1)/1024, pss(b, keeper(b), worker(b), find("-hold"))/1024)
+	b.ReportMetric(float64(100*turns), "processes")
 	do(b, "systemctl", "stop", "many-*")
 }
 

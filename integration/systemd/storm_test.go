@@ -78,7 +78,7 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 		eventually(t, name+" comes back", func() bool { return statusOf(t, name).Run > was })
 	}
 	eventually(t, "no group of a run that has ended is left", func() bool {
-		list, err := filepath.Glob(scope(t) + "/processmanager-*/p/*")
+		list, err := filepath.Glob(scope(t) + "/processmanager-*/p/*/cgroup.procs")
 		return err == nil && len(list) >= len(pids) && len(list) <= len(pids)+returning
 	})
 }
