@@ -2,6 +2,7 @@ package integration
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -9,7 +10,7 @@ import (
 // What the unit takes from the daemon it takes from every process, and what it asks of
 // systemd somebody will want to change: the reason stands above each setting.
 func TestEachSettingOfTheUnitsHasItsReason(t *testing.T) {
-	for _, name := range []string{"processmanager.service", "processmanager.socket"} {
+	for _, name := range []string{"processmanager.service", "processmanager.socket", "user/processmanager.service"} {
 		text, err := os.ReadFile("../packaging/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -24,8 +25,8 @@ func TestEachSettingOfTheUnitsHasItsReason(t *testing.T) {
 				reason = true
 			default:
 				settings++
-				// What a name says itself needs none.
-				if key, _, _ := strings.Cut(line, "="); !reason && key != "Description" && key != "WantedBy" && key != "ListenStream" {
+				key, _, _ := strings.Cut(line, "=")
+				if !reason && !slices.Contains([]string{"Description", "Documentation", "WantedBy", "ListenStream"}, key) { // these say it themselves
 					t.Errorf("%s: no reason stands above %s", name, line)
 				}
 			}

@@ -38,7 +38,9 @@ func TestAGroupThatIsLetInStaysSo(t *testing.T) {
 	letsIn("after a reload")
 	before := keeper(t)
 	syscall.Kill(before, syscall.SIGKILL)
-	eventually(t, "another keeper is there", func() bool { return property("MainPID", unit) != strconv.Itoa(before) && property("ActiveState", unit) == "active" })
+	eventually(t, "another keeper is there", func() bool {
+		return property("MainPID", unit) != strconv.Itoa(before) && property("ActiveState", unit) == "active"
+	})
 	letsIn("after SIGKILL")
 	if out := do(t, "processmanager", "-check"); !strings.Contains(out, file+":1") {
 		t.Errorf("-check does not say where that comes from: %s", out)
