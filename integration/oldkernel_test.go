@@ -367,7 +367,7 @@ func TestLinux514LacksFiguresAndNothingElse(t *testing.T) {
 func TestOlderKernelsAreRefusedWithOneLine(t *testing.T) {
 	t.Parallel()
 	d := newDaemon(t, setup{Wrap: linux510.wrap(t)})
-	want := fmt.Sprintf("processmanager: Linux %s has no cgroup.kill, without which trees cannot be ended: Linux 5.14 or later is needed\n", linux510.release)
+	want := fmt.Sprintf("processmanager: kernel %s has no cgroup.kill, without which trees cannot be ended: Linux 5.14 or later is needed\n", linux510.release)
 	if said := d.refuse(); said != want {
 		t.Errorf("it says %q, want %q", said, want)
 	}
@@ -377,7 +377,7 @@ func TestOlderKernelsAreRefusedWithOneLine(t *testing.T) {
 	// -check has the same line among others.
 	command := append(slices.Clone(d.setup.Wrap), programs.daemon, "-check", "-state", d.state, "-cgroup", d.cgroup)
 	out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
-	if text := strings.Join(strings.Fields(string(out)), " "); err == nil || !strings.Contains(text, "problem kernel Linux "+linux510.release) || !strings.Contains(text, "5.14 or later is needed") {
+	if text := strings.Join(strings.Fields(string(out)), " "); err == nil || !strings.Contains(text, "problem kernel kernel "+linux510.release) || !strings.Contains(text, "5.14 or later is needed") {
 		t.Errorf("%v: %s", err, out)
 	}
 }

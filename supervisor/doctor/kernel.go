@@ -51,7 +51,7 @@ const (
 func CheckKernel(release string, kill Kill) error {
 	v, err := parseRelease(release)
 	if kill == KillMissing || kill == KillUnknown && err == nil && v.before(oldest) {
-		return fmt.Errorf("Linux %s has no cgroup.kill, without which trees cannot be ended: Linux %s or later is needed", release, oldest)
+		return fmt.Errorf("kernel %s has no cgroup.kill, without which trees cannot be ended: Linux %s or later is needed", release, oldest)
 	}
 	return nil
 }

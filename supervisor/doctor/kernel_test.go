@@ -33,7 +33,7 @@ func TestKernelsBefore514AreTooOld(t *testing.T) {
 			t.Errorf("%q, kill %v: %v", c.release, c.kill, err)
 		}
 		if err != nil {
-			want := "Linux " + c.release + " has no cgroup.kill, without which trees cannot be ended: Linux 5.14 or later is needed"
+			want := "kernel " + c.release + " has no cgroup.kill, without which trees cannot be ended: Linux 5.14 or later is needed"
 			if err.Error() != want || strings.Contains(want, "\n") {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
