@@ -20,7 +20,7 @@ GOARCH = $(shell go env GOARCH)
 PACKAGE_VERSION = $(if $(filter file,$(origin VERSION)),$(shell packaging/version.sh $(VERSION)),$(VERSION))
 SOURCE_DATE_EPOCH ?= $(or $(shell git --git-dir=.git log -1 --format=%ct 2>/dev/null),0)
 
-.PHONY: build man demo test lint test-guest test-matrix test-systemd package test-package test-package-guest bench bench-systemd storm storm-guest
+.PHONY: build man demo test lint test-guest test-matrix test-container test-systemd package test-package test-package-guest bench bench-systemd storm storm-guest
 
 build: # bin/processmanager and bin/pmclient, static: they start faster, and run anywhere
 	CGO_ENABLED=0 go build -ldflags "$(STAMP)" -o $(BIN)/ ./cmd/processmanager ./cmd/pmclient
@@ -58,6 +58,9 @@ test-guest: build # the quick choice of the table of places and kernels (integra
 
 test-matrix: build package # the whole table; ROW='systemd service' and KERNEL=6.1 take a part, DOCS=docs/matrix.md writes the results there
 	$(GUEST) -table all $(if $(ROW),-row '$(ROW)') $(if $(KERNEL),-kernel $(KERNEL)) $(if $(DOCS),-docs $(DOCS))
+
+test-container: build # containers of podman, in a guest that systemd runs; takes root once, to set that up. KERNEL=6.1 takes one
+	$(GUEST) -table all -row 'containers of podman' $(if $(KERNEL),-kernel $(KERNEL))
 
 test-systemd: build # the unit of this project, in a guest that systemd runs; takes root once, to set that up
 	$(GUEST) -table quick -row 'systemd service' -row 'ordinary user'

@@ -77,9 +77,7 @@ func (k dirKind) lockIn(dir string) (*os.File, error) {
 	switch {
 	case errors.Is(err, unix.EWOULDBLOCK):
 		defer f.Close()
-		holder, _ := os.ReadFile(path)
-		return nil, fmt.Errorf("the %s directory %s is in use by the daemon with pid %s; give another one with %s, or end that daemon",
-			k.name, dir, strings.TrimSpace(string(holder)), k.flag)
+		return nil, fmt.Errorf("the %s directory %s is in use by %s; give another one with %s, or end that daemon", k.name, dir, holderOf(f, path), k.flag)
 	case err != nil:
 		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", path, err)
@@ -89,6 +87,17 @@ func (k dirKind) lockIn(dir string) (*os.File, error) {
 	}
 	notePID(f)
 	return f, nil
+}
+
+// holderOf names the daemon that has locked f, by what it wrote there. One of another container
+// is not seen from here, and has a pid that is another's here.
+func holderOf(f *os.File, path string) string {
+	text, _ := os.ReadFile(path)
+	pid := strings.TrimSpace(string(text))
+	if pids, err := proc.LockHolders("/proc", f); err == nil && len(pids) == 0 {
+		return fmt.Sprintf("a daemon of another container, with pid %s there", pid)
+	}
+	return "the daemon with pid " + pid
 }
 
 // replaceLock puts a new file, which it has locked, in the place of one that processes

@@ -18,8 +18,8 @@ const (
 	base  = "docker.io/library/busybox:stable"
 	image = "localhost/web"
 
-	// busybox and the programs are put into the guest by guest -file.
-	busybox = "/usr/lib/processmanager/busybox"
+	// busybox is of the package busybox-static.
+	busybox = "/bin/busybox"
 
 	// patience is how long a test waits for what must come. A guest is slow.
 	patience = 90 * time.Second
@@ -58,17 +58,14 @@ func ordinary(t *testing.T) engine {
 			t.Fatal(err)
 		}
 	}
-	do(t, "loginctl", "enable-linger", "tester")
 	t.Cleanup(func() {
 		if t.Failed() {
 			out, _ := exec.Command("journalctl", "--no-pager", "-n", "60", "-o", "short-monotonic").CombinedOutput()
 			t.Logf("%s", out)
 		}
 	})
-	eventually(t, "the user's service manager runs", func() bool {
-		_, err := os.Stat(fmt.Sprintf("/run/user/%d/bus", tester))
-		return err == nil
-	})
+	do(t, "loginctl", "enable-linger", "tester")
+	do(t, "systemctl", "start", fmt.Sprintf("user@%d.service", tester)) // and waits for it
 	e.prepare()
 	return e
 }
@@ -97,27 +94,35 @@ func (e engine) prepare() {
 	e.do("build", "--pull=never", "-t", image, dir+"/context")
 }
 
-// try runs podman and returns what it has written.
-func (e engine) try(args ...string) (string, error) {
+// command is podman with these arguments.
+func (e engine) command(args []string) *exec.Cmd {
 	line := append([]string{"podman", "--storage-driver", "vfs"}, args...)
 	if e.user != 0 { // in the user's part of the cgroup tree
 		run := fmt.Sprintf("/run/user/%d", e.user)
 		line = append([]string{"setpriv", "--reuid=" + strconv.Itoa(e.user), "--regid=" + strconv.Itoa(e.user), "--clear-groups", "env",
 			"HOME=/home/tester", "USER=tester", "XDG_RUNTIME_DIR=" + run, "DBUS_SESSION_BUS_ADDRESS=unix:path=" + run + "/bus",
-			"systemd-run", "--user", "--pipe", "--wait", "--collect", "--quiet", "--working-directory=/"}, line...)
+			"systemd-run", "--user", "--pipe", "--wait", "--collect", "--quiet", "--property=KillMode=process", "--working-directory=/"}, line...)
 	}
-	out, err := exec.Command(line[0], line[1:]...).CombinedOutput()
+	return exec.Command(line[0], line[1:]...)
+}
+
+// try runs podman and returns what it and who it ran have written.
+func (e engine) try(args ...string) (string, error) {
+	out, err := e.command(args).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 
-// do is try for what must work.
+// do is the standard output of podman, which must work.
 func (e engine) do(args ...string) string {
 	e.t.Helper()
-	out, err := e.try(args...)
+	cmd := e.command(args)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
 	if err != nil {
-		e.t.Fatalf("podman %s: %v\n%s", strings.Join(args, " "), err, out)
+		e.t.Fatalf("podman %s: %v\n%s%s", strings.Join(args, " "), err, out, stderr.String())
 	}
-	return out
+	return strings.TrimSpace(string(out))
 }
 
 // container is one that a test has started.
@@ -143,8 +148,7 @@ func (e engine) create(flags string, args ...string) container {
 	c.do(append(append(line, image), args...)...)
 	e.t.Cleanup(func() {
 		if e.t.Failed() {
-			out, _ := c.try("logs", c.name)
-			e.t.Logf("%s said:\n%s", c.name, out)
+			e.t.Logf("%s said:\n%s", c.name, c.said())
 		}
 		c.try("rm", "-f", "-v", "-t", "0", c.name)
 	})
@@ -157,11 +161,16 @@ func (c container) ready() {
 	eventually(c.t, "the daemon in "+c.name+" answers", func() bool {
 		_, err := c.try("exec", c.name, "pmclient", "list")
 		if err != nil && !c.running() {
-			out, _ := c.try("logs", c.name)
-			c.t.Fatalf("%s has ended:\n%s", c.name, out)
+			c.t.Fatalf("%s has ended:\n%s", c.name, c.said())
 		}
 		return err == nil
 	})
+}
+
+// said is what the container has written.
+func (c container) said() string {
+	out, _ := c.try("logs", c.name)
+	return out
 }
 
 func (c container) running() bool {

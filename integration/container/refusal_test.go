@@ -29,7 +29,7 @@ func (e engine) refused(flags string) string {
 	if code := c.code(); code != 1 {
 		e.t.Errorf("exit code %d", code)
 	}
-	said := c.do("logs", c.name)
+	said := c.said()
 	if strings.Contains(said, "\n") || !strings.HasPrefix(said, "processmanager: ") {
 		e.t.Errorf("more than one line: %s", said)
 	}

@@ -107,7 +107,7 @@ func TestNotTheFirstProcess(t *testing.T) {
 			c.ordered()
 			c.stop()
 			c.inOrder()
-			if out := c.do("logs", c.name); !strings.HasSuffix(out, "code 0") {
+			if out := c.said(); !strings.HasSuffix(out, "code 0") {
 				t.Errorf("the daemon ended so: %s", out)
 			}
 		})

@@ -1,6 +1,9 @@
 package container
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // kept is a container whose state is on a volume.
 func kept(t *testing.T, flags string) container {
@@ -60,8 +63,12 @@ func TestARestartedContainerGoesOn(t *testing.T) {
 	t.Run("another container", func(t *testing.T) {
 		c := kept(t, "--privileged")
 		volume := c.do("inspect", "--format", "{{(index .Mounts 0).Name}}", c.name)
+		flags := "--privileged -v " + volume + ":/var/lib/processmanager"
+		if said := c.refused(flags); !strings.Contains(said, "/var/lib/processmanager is in use by a daemon of another container") {
+			t.Errorf("said %s", said)
+		}
 		c.do("rm", "-f", "-t", "0", c.name)
-		next := c.engine.create("--privileged -v "+volume+":/var/lib/processmanager", without...)
+		next := c.engine.create(flags, without...)
 		next.comesBack("lost")
 	})
 }

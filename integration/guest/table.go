@@ -92,6 +92,14 @@ var table = []row{
 		tests:   []string{"./integration/systemd/reboot", "--", "-processes=100"},
 	},
 	{
+		place:   "containers of podman",
+		shows:   "the first process and not, both cgroup namespaces, kept state, a read-only hierarchy, an ordinary user's containers",
+		kernels: ends,
+		flags: slices.Concat([]string{"-systemd", "-install", "busybox-static,catatonit,crun,podman,uidmap", "-memory", "3072", "-limit", "25m"},
+			installedPrograms),
+		tests: []string{"./integration/container"},
+	},
+	{
 		place:   "root, from a shell",
 		shows:   "the whole product as root in the root group, with all controllers",
 		kernels: allKernels,
