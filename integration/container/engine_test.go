@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -70,9 +71,14 @@ func ordinary(t *testing.T) engine {
 	return e
 }
 
-// prepare makes the image once for each user. What one has left is kept.
+// preparing is held by who looks whether there is the image, and makes it.
+var preparing sync.Mutex
+
+// prepare makes the image once for each user.
 func (e engine) prepare() {
 	e.t.Helper()
+	preparing.Lock()
+	defer preparing.Unlock()
 	if _, err := e.try("image", "exists", image); err == nil {
 		return
 	}

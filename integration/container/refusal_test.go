@@ -39,6 +39,7 @@ func (e engine) refused(flags string) string {
 // Where cgroup v2 is read-only the daemon says in one line what mends that, and each way that it
 // names does.
 func TestAReadOnlyHierarchyIsRefused(t *testing.T) {
+	t.Parallel()
 	e := root(t)
 	said := e.refused("")
 	if !strings.Contains(said, "the cgroup file system is read-only") {
@@ -62,6 +63,7 @@ func TestAReadOnlyHierarchyIsRefused(t *testing.T) {
 // What holds for root's containers holds for those of an ordinary user, with the controllers that
 // the user has been given.
 func TestAnOrdinaryUser(t *testing.T) {
+	t.Parallel()
 	e := ordinary(t)
 	for _, flags := range ways(t, e.refused("")) {
 		t.Run(flags, func(t *testing.T) {

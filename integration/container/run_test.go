@@ -51,6 +51,7 @@ var places = map[string]string{
 // As the first process of a container the daemon has a group with all controllers, whatever its
 // namespace, reaps what others leave, and ends all in order when the engine stops it.
 func TestTheFirstProcess(t *testing.T) {
+	t.Parallel()
 	for name, flags := range places {
 		t.Run(name, func(t *testing.T) {
 			c := root(t).start(flags, without...)
@@ -90,6 +91,7 @@ func (c container) controllers() {
 
 // Behind the engine's own first process, or a shell, the same holds.
 func TestNotTheFirstProcess(t *testing.T) {
+	t.Parallel()
 	for name, flags := range places {
 		t.Run("init, "+name, func(t *testing.T) {
 			c := root(t).start(flags+" --init", without...)
@@ -116,6 +118,7 @@ func TestNotTheFirstProcess(t *testing.T) {
 
 // The container ends with its process, and as that does.
 func TestTheContainerEndsWithItsProcess(t *testing.T) {
+	t.Parallel()
 	e := root(t)
 	args := append([]string{"-exit-with", "main"}, without...)
 	for then, want := range map[string]int{"exit 0": 0, "exit 3": 3, "kill -KILL $$": 137} {
@@ -140,6 +143,7 @@ func TestTheContainerEndsWithItsProcess(t *testing.T) {
 
 // The example of the documentation works as it stands there.
 func TestTheExample(t *testing.T) {
+	t.Parallel()
 	c := root(t).start("--privileged")
 	eventually(t, "web answers", func() bool {
 		_, err := c.try("exec", c.name, "wget", "-q", "-O", "-", "http://127.0.0.1:8080/web.hero")

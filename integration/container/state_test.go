@@ -46,6 +46,7 @@ func (c container) comesBack(cause string) {
 }
 
 func TestARestartedContainerGoesOn(t *testing.T) {
+	t.Parallel()
 	for name, flags := range places {
 		t.Run(name, func(t *testing.T) {
 			c := kept(t, flags)
