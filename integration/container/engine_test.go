@@ -97,7 +97,7 @@ func (e engine) prepare() {
 		mkdir "$1"/context
 		cp /usr/bin/processmanager /usr/bin/pmclient testdata/* "$1"/context`, "sh", dir, busybox)
 	e.do("import", dir+"/base.tar", base)
-	e.do("build", "--pull=never", "-t", image, dir+"/context")
+	e.do("build", "--pull=never", "--layers=false", "-t", image, dir+"/context")
 }
 
 // command is podman with these arguments.
