@@ -3,7 +3,6 @@ package container
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 // without are arguments for a daemon that leaves the definitions of the image alone.
@@ -34,11 +33,9 @@ func (c container) inOrder() {
 // stop is podman stop, which must not come to SIGKILL.
 func (c container) stop() {
 	c.t.Helper()
-	const limit = 30 * time.Second
-	begin := time.Now()
-	c.do("stop", "-t", "30", c.name)
-	if took := time.Since(begin); took >= limit {
-		c.t.Errorf("the engine waited %v, and then killed it", took)
+	c.do("stop", "-t", "60", c.name)
+	if c.code() == 137 {
+		c.t.Error("the engine had to kill it")
 	}
 }
 
