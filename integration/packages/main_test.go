@@ -22,7 +22,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv("GUEST") == "" || !is("/packages/processmanager.deb") {
+	if os.Getenv("GUEST") == "" {
 		// Elsewhere there is nothing to test, and a host to leave alone.
 		return
 	}
