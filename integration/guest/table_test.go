@@ -46,6 +46,23 @@ func TestRowsOfTheTableAreSound(t *testing.T) {
 	}
 }
 
+// Tests that are for a place of their own would be run nowhere else.
+func TestEveryPlaceIsInTheTable(t *testing.T) {
+	const notAPlace = "guest storm testdata"
+	entries, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() || slices.Contains(strings.Fields(notAPlace), e.Name()) {
+			continue
+		}
+		if !slices.ContainsFunc(table, func(r row) bool { return slices.Contains(r.tests, "./integration/"+e.Name()) }) {
+			t.Errorf("integration/%s is in no row", e.Name())
+		}
+	}
+}
+
 func TestQuickChoiceHasEveryKernel(t *testing.T) {
 	rows, err := choose(table, quickChoice, nil, nil)
 	if err != nil {
