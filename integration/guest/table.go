@@ -53,9 +53,9 @@ var installedPrograms = []string{
 const (
 	quickOfTheKernel = "Linux514|OlderKernels|TheStartSays|NoHierarchy|NobodyHasMounted|ThreadsAreNotPids|BytesFromAndToTheDisk|NoPidsLeft|" +
 		"TreeIsInItsGroup|ExitCodesAndCauses|WhatTheLeader|CPUCounts|PidsAre|WorkerThatIsKilled|ExitWithoutAWorker|TreesOutliveTheKeeper|" +
-		"RunInherits|OutputAndErrors|OnlyTheRunsOwn|ReadyIsNotLost|TheEndComesIn"
+		"RunInherits|OutputAndErrors|OnlyTheRunsOwn|ReadyIsNotLost"
 	longOfTheKernel = "Memory|OutOfMemory|NobodySurvives|ManyTrees|CommandLinesOfTheSeed|HeroscriptLinesOfTheSeed|ClockThatIsStepped|" +
-		"FollowerSees|ACrashComesBack|BackoffSurvives|ARunGetsWhat|ProbeEndsWithTheRun"
+		"FollowerSees|ACrashComesBack|BackoffSurvives|ARunGetsWhat|ProbeEndsWithTheRun|TheEndComesIn"
 )
 
 // table is what is tested where. The rows that take longest come first, so that the last
