@@ -164,8 +164,10 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 		return false
 	}
 	p.runs[id.Run] = r
-	if empty, err := run.IsEmpty(found.Group); held == nil && err == nil && empty {
-		p.past = id.Run
+	if held == nil { // then there is a group
+		if empty, err := run.IsEmpty(found.Group); err == nil && empty {
+			p.past = id.Run
+		}
 	}
 	phase := lifecycle.Running
 	if r.Ends() {

@@ -1,8 +1,11 @@
 package supervisor
 
 import (
+	"os"
 	"testing"
 
+	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
@@ -32,5 +35,26 @@ func TestARunThatNeverWasIsNotLostLater(t *testing.T) {
 	w.s.resume(contents.Processes[0], nil, nil, nil, nil)
 	if v := w.s.names["web"].view.Load(); v.state != process.Stopped || v.last != nil {
 		t.Errorf("after the death of the keeper it is %v, and its last run %v", v.state, v.last)
+	}
+}
+
+// Somebody may have removed the group of a run before a worker takes it over: how its leader
+// ended the keeper knows.
+func TestARunWhoseGroupIsGoneIsTakenOver(t *testing.T) {
+	w := newWorld(t)
+	defer w.s.closeParts()
+	id := keeper.RunID{Name: "web", Run: 1}
+	kept := keptOf(spec("web"))
+	kept.Target = store.Target{Up: true, Run: id.Run, Origin: w.s.origin}
+	leader, err := proc.Identify("/proc", os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := keeper.Held{Run: id, ID: leader, Exit: &proc.Exit{Code: 3}}
+	w.s.resume(kept, nil, nil, map[keeper.RunID]*keeper.Held{id: &held}, nil)
+	p := w.s.names["web"]
+	p.turnsUntil(t, func() bool { return !p.machine.Busy() && len(p.disk.writes) == 0 })
+	if last := p.kept.Last; last == nil || last.ExitCode == nil || *last.ExitCode != 3 {
+		t.Errorf("its last run is %+v", last)
 	}
 }

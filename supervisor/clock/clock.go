@@ -71,7 +71,6 @@ func (c *Clock) At(at time.Duration, call func()) (stop func()) {
 
 // stop leaves the descriptor set: most calls are bounds that are taken back at once, and one
 // that fires for nobody now and then costs less than to set it with each of them.
-
 func (c *Clock) stop(a *alarm) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

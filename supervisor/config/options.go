@@ -14,7 +14,7 @@ import (
 type Options struct {
 	Places
 	Secret, SecretFile string
-	SocketMode         fs.FileMode // zero: DefaultMode
+	SocketMode         fs.FileMode // zero: see Access
 	SocketGroup        string      // a name or a number; empty: the daemon's own
 	AllowRemote        bool
 	Idle               time.Duration // as telnet.Server has it
