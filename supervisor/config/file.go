@@ -73,25 +73,34 @@ func parseLine(line string) (name, value string, err error) {
 	name, value, ok := strings.Cut(line, "=")
 	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 	if !ok || name == "" {
-		return "", "", fmt.Errorf("%s: NAME = VALUE is expected", process.Printable(line))
+		return "", "", fmt.Errorf("%s: NAME = VALUE is expected", shown(line))
 	}
 	if quote := value[:min(1, len(value))]; quote == `"` || quote == "'" {
 		inside, behind, closed := strings.Cut(value[1:], quote)
 		behind = strings.TrimSpace(behind)
 		switch {
 		case !closed:
-			return "", "", fmt.Errorf("%s: the quote %s is not closed", name, quote)
+			return "", "", fmt.Errorf("%s: the quote %s is not closed", shown(name), quote)
 		case behind != "" && behind[0] != '#':
-			return "", "", fmt.Errorf("%s: nothing but a # and a comment is expected behind the quoted value", name)
+			return "", "", fmt.Errorf("%s: nothing but a # and a comment is expected behind the quoted value", shown(name))
 		}
 		value = inside
 	} else {
 		value = cutComment(value)
 	}
 	if value == "" {
-		return "", "", fmt.Errorf("%s has no value: leave the line out for the default", process.Printable(name))
+		return "", "", fmt.Errorf("%s has no value: leave the line out for the default", shown(name))
 	}
 	return name, value, nil
+}
+
+// shown is what a message says of a line, or of a name: nothing that may be the secret.
+func shown(text string) string {
+	const secret = "secret"
+	if lookup(text) == nil && len(text) > len(secret) && strings.EqualFold(text[:len(secret)], secret) {
+		return process.Printable(text[:len(secret)]) + "…"
+	}
+	return process.Printable(text)
 }
 
 func isBlank(r rune) bool { return r == ' ' || r == '\t' }
@@ -116,7 +125,7 @@ func checkName(f *Flag, name string) error {
 				known = append(known, Flags[i].Name)
 			}
 		}
-		return fmt.Errorf("there is no setting %s%s", process.Printable(name), verbs.DidYouMean(name, known))
+		return fmt.Errorf("there is no setting %s%s", shown(name), verbs.DidYouMean(name, known))
 	case f.secret:
 		return fmt.Errorf("%s does not belong into a file that others may read: put it into one of its own, and say secret-file = FILE", name)
 	case f.Where != Anywhere:
