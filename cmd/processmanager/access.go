@@ -92,14 +92,18 @@ func (a access) give(path string) error {
 // letIn makes sure that those who may connect come through to the socket at path. It opens
 // directories on the way that are ours to open: what is in them has modes of its own.
 func (a access) letIn(path string, ours ...string) error {
-	return a.through(path, func(dir string, mode fs.FileMode, gid int, everybody bool) error {
+	return a.through(path, func(dir string, info fs.FileInfo, gid int, everybody bool) error {
+		mode := info.Mode().Perm()
 		switch {
 		case !slices.Contains(ours, dir):
 			return a.closed(path, dir, mode, gid, everybody)
 		case everybody:
 			return os.Chmod(dir, mode|0o011)
+		case groupOf(info) == gid:
+			return os.Chmod(dir, mode|0o010)
 		}
-		if err := os.Chown(dir, -1, gid); err != nil {
+		mode &^= 0o070 // what another group could was not for this one
+		if err := errors.Join(os.Chmod(dir, mode), os.Chown(dir, -1, gid)); err != nil {
 			return err
 		}
 		return os.Chmod(dir, mode|0o010)
@@ -109,17 +113,17 @@ func (a access) letIn(path string, ours ...string) error {
 // examine says what letIn would, and opens nothing. Directories that are not there yet will
 // be ours.
 func (a access) examine(path string, ours ...string) error {
-	return a.through(path, func(dir string, mode fs.FileMode, gid int, everybody bool) error {
+	return a.through(path, func(dir string, info fs.FileInfo, gid int, everybody bool) error {
 		if slices.Contains(ours, dir) {
 			return nil
 		}
-		return a.closed(path, dir, mode, gid, everybody)
+		return a.closed(path, dir, info.Mode().Perm(), gid, everybody)
 	})
 }
 
 // through calls shut for each directory on the way to path that keeps out those who may
 // connect, and ends with its error.
-func (a access) through(path string, shut func(dir string, mode fs.FileMode, gid int, everybody bool) error) error {
+func (a access) through(path string, shut func(dir string, info fs.FileInfo, gid int, everybody bool) error) error {
 	if !a.others() {
 		return nil
 	}
@@ -133,7 +137,7 @@ func (a access) through(path string, shut func(dir string, mode fs.FileMode, gid
 		if err == nil {
 			mode := info.Mode().Perm()
 			if passes := mode&0o001 != 0 || !everybody && mode&0o010 != 0 && groupOf(info) == gid; !passes {
-				err = shut(dir, mode, gid, everybody)
+				err = shut(dir, info, gid, everybody)
 			}
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) || dir == "/" {

@@ -55,6 +55,33 @@ func TestTheSocketsDirectoryLetsInWhoMayConnect(t *testing.T) {
 	}
 }
 
+// A directory that goes from one group to another gives that the way through, and nothing else
+// that the former group could.
+func TestALetInGroupInheritsNothing(t *testing.T) {
+	asRoot(t)
+	tmp, err := os.MkdirTemp("/tmp", "pm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(tmp)
+	for _, c := range []struct {
+		gid       int
+		mode, dir fs.FileMode
+	}{
+		{0, 0o750, 0o710},
+		{member, 0o740, 0o750}, // its own rights it keeps
+	} {
+		os.Chown(tmp, -1, c.gid)
+		os.Chmod(tmp, c.mode)
+		if err := (access{Mode: 0o660, Group: "20345"}).letIn(tmp+"/s", tmp); err != nil {
+			t.Error(err)
+		}
+		if info, _ := os.Stat(tmp); info.Mode().Perm() != c.dir || groupOf(info) != member {
+			t.Errorf("%+v: it is %v of group %d", c, info.Mode(), groupOf(info))
+		}
+	}
+}
+
 // What is not ours to open is named, with what mends it; nothing is changed.
 func TestADirectoryThatKeepsTheGroupOutIsNamed(t *testing.T) {
 	asRoot(t)
