@@ -62,8 +62,8 @@ test-matrix: build package # the whole table; ROW='systemd service' and KERNEL=6
 test-container: build # containers of podman, in a guest that systemd runs; takes root once, to set that up. KERNEL=6.1 takes one
 	$(GUEST) -table all -row 'containers of podman' $(if $(KERNEL),-kernel $(KERNEL))
 
-test-systemd: build # the unit of this project, in a guest that systemd runs; takes root once, to set that up
-	$(GUEST) -table quick -row 'systemd service' -row 'ordinary user'
+test-systemd: build # the units of this project, in guests that systemd runs; takes root once, to set that up. KERNEL=6.12
+	$(GUEST) -table all -kernel $(or $(KERNEL),6.12) -row 'systemd service' -row 'ordinary user' -row 'ordinary user, at length'
 
 package: # .deb, .rpm and .apk in bin/packages
 	VERSION='$(PACKAGE_VERSION)' GOARCH=$(GOARCH) LDFLAGS='$(subst version.number=$(VERSION),version.number=$(PACKAGE_VERSION),$(STAMP))' \

@@ -58,6 +58,9 @@ const (
 		"FollowerSees|ACrashComesBack|BackoffSurvives|ARunGetsWhat|ProbeEndsWithTheRun|TheEndComesIn"
 )
 
+// quickOfAUser are tests of an ordinary user that take a minute or two.
+const quickOfAUser = "UsersProcesses|UsersShell|UsersPlaces"
+
 // table is what is tested where. The rows that take longest come first, so that the last
 // guests to run are short ones.
 var table = []row{
@@ -71,11 +74,18 @@ var table = []row{
 	},
 	{
 		place:   "ordinary user",
-		shows:   "the user's unit, a scope from his shell, XDG places, what is said without a systemd of his, and each mend of the doctor's",
+		shows:   "the user's unit from the start of his systemd to its end, a scope from his shell, and XDG places",
 		kernels: allKernels,
 		quick:   []string{"6.12"},
 		flags:   slices.Concat([]string{"-systemd", "-limit", "15m"}, installedPrograms),
-		tests:   []string{"./integration/systemd", "--", "-test.run=User"},
+		tests:   []string{"./integration/systemd", "--", "-test.run=" + quickOfAUser},
+	},
+	{
+		place:   "ordinary user, at length",
+		shows:   "restart and reload of the user's unit, SIGKILL of each process of it, what is said without a systemd of his, and each mend of the doctor's",
+		kernels: allKernels,
+		flags:   slices.Concat([]string{"-systemd", "-limit", "15m"}, installedPrograms),
+		tests:   []string{"./integration/systemd", "--", "-test.run=User", "-test.skip=" + quickOfAUser},
 	},
 	{
 		place:   "systemd service, in a storm",

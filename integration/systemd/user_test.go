@@ -476,10 +476,36 @@ func TestUsersPlacesAreThoseOfXDG(t *testing.T) {
 	nothingOfUserIsLeft(t)
 }
 
+// Where root has settings for the user's systemd.
+const (
+	userDropIns = "/etc/systemd/system/user@.service.d"
+	userLimits  = "/etc/security/limits.d"
+	userPAM     = "/etc/pam.d/systemd-user" // in the place of that of the distribution
+)
+
+// givePoor writes files of such settings. After the test there are none.
+func givePoor(t *testing.T, settings map[string]string) {
+	t.Helper()
+	t.Cleanup(func() {
+		noUser(t)
+		for _, path := range []string{userDropIns, userLimits, userPAM} {
+			os.RemoveAll(path)
+		}
+		do(t, "systemctl", "revert", userManager, "user-1000.slice")
+		do(t, "systemctl", "daemon-reload")
+	})
+	for path, text := range settings {
+		do(t, "mkdir", "-p", filepath.Dir(path))
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(t, "systemctl", "daemon-reload")
+}
+
 // Each mend that the doctor gives to an ordinary user is a line for a shell, his own or root's,
 // and works: the doctor is content then.
 func TestEachMendThatTheDoctorGivesToAUserWorks(t *testing.T) {
-	const dropIns = "/etc/systemd/system/user@.service.d"
 	for name, poor := range map[string]string{
 		"fs.inotify.max_user_watches": "100", "fs.pipe-user-pages-soft": "160", "kernel.threads-max": "1500",
 	} {
@@ -487,21 +513,52 @@ func TestEachMendThatTheDoctorGivesToAUserWorks(t *testing.T) {
 		do(t, "sysctl", "-w", name+"="+poor)
 		t.Cleanup(func() { do(t, "sysctl", "-w", name+"="+was) })
 	}
-	do(t, "mkdir", "-p", dropIns)
-	t.Cleanup(func() {
-		noUser(t)
-		os.RemoveAll(dropIns)
-		do(t, "systemctl", "revert", userManager, "user-1000.slice")
-		do(t, "systemctl", "daemon-reload")
+	givePoor(t, map[string]string{
+		userDropIns + "/10-poor.conf": "[Service]\nTasksMax=500\n",
+		userLimits + "/10-poor.conf":  userName + " - nofile 512\n" + userName + " - nproc 800\n",
 	})
-	if err := os.WriteFile(dropIns+"/10-poor.conf", []byte("[Service]\nTasksMax=500\nLimitNOFILE=512\nLimitNPROC=800\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	do(t, "systemctl", "daemon-reload")
 	session, _ := login(t, "exec sleep 100000")
 	t.Cleanup(func() { session.Process.Signal(syscall.SIGTERM); session.Wait() })
 	userRuns(t)
+	mended := untilTheDoctorIsContent(t)
+	for subject, of := range map[string]string{
+		"io controller": "Delegate=", "lingering": "linger", "open files": "nofile", "processes": "nproc", "inotify": "watches", "pipes": "pages",
+	} {
+		if !strings.Contains(mended[subject], of) {
+			t.Errorf("%s was not mended by %s, or not amiss: %v", subject, of, mended)
+		}
+	}
+	there := read(t, group(t, userStart(t, "web", "exec sleep 100000"))+"/cgroup.controllers")
+	for _, controller := range []string{"cpu", "io", "memory", "pids"} {
+		if !slices.Contains(strings.Fields(there), controller) {
+			t.Errorf("a run has the controllers %s, not %s", there, controller)
+		}
+	}
+	doUser(t, "systemctl", "--user", "stop", unit)
+	nothingOfUserIsLeft(t)
+}
 
+// The same line mends a limit where PAM has the last word on it, as above, and where it has none.
+func TestMendsOfLimitsGivenToAUserWorkWithoutPAMsLimits(t *testing.T) {
+	givePoor(t, map[string]string{
+		userDropIns + "/10-poor.conf": "[Service]\nDelegate=cpu io memory pids\nLimitNOFILE=512\nLimitNPROC=800\n",
+		userPAM:                       do(t, "grep", "-v", "pam_limits", "/usr/lib/pam.d/systemd-user") + "\n",
+	})
+	linger(t)
+	mended := untilTheDoctorIsContent(t)
+	for _, subject := range []string{"open files", "processes"} {
+		if mended[subject] == "" {
+			t.Errorf("%s was not mended, or not amiss: %v", subject, mended)
+		}
+	}
+	doUser(t, "systemctl", "--user", "stop", unit)
+	nothingOfUserIsLeft(t)
+}
+
+// untilTheDoctorIsContent does what the doctor of the user's unit says, and returns for each
+// subject what has mended it.
+func untilTheDoctorIsContent(t *testing.T) (mended map[string]string) {
+	t.Helper()
 	examine := func() (mends map[string]string) {
 		t.Helper()
 		tryUser("systemctl", "--user", "start", unit) // a mend may have ended it
@@ -522,7 +579,7 @@ func TestEachMendThatTheDoctorGivesToAUserWorks(t *testing.T) {
 		}
 		return mends
 	}
-	var mended []string
+	mended = map[string]string{}
 	tried := map[string]bool{}
 	for mends := examine(); len(mends) > 0; mends = examine() {
 		for subject, mend := range mends {
@@ -539,24 +596,12 @@ func TestEachMendThatTheDoctorGivesToAUserWorks(t *testing.T) {
 			t.Logf("%s: %s", subject, mend)
 			for other := range mends {
 				if mends[other] == mend { // it mends more than one
-					mended = append(mended, other)
+					mended[other] += mend + "\n"
 				}
 			}
 			userRuns(t)
 			break // and what is left now
 		}
 	}
-	for _, subject := range []string{"io controller", "lingering", "processes", "inotify", "pipes"} {
-		if !slices.Contains(mended, subject) {
-			t.Errorf("%s was not mended, or not amiss: %v", subject, mended)
-		}
-	}
-	there := read(t, group(t, userStart(t, "web", "exec sleep 100000"))+"/cgroup.controllers")
-	for _, controller := range []string{"cpu", "io", "memory", "pids"} {
-		if !slices.Contains(strings.Fields(there), controller) {
-			t.Errorf("a run has the controllers %s, not %s", there, controller)
-		}
-	}
-	doUser(t, "systemctl", "--user", "stop", unit)
-	nothingOfUserIsLeft(t)
+	return mended
 }

@@ -31,7 +31,7 @@ func (e *exam) openFiles() []process.Finding {
 	}
 	mend := "LimitNOFILE=65536 in the daemon's unit, or ulimit -Hn 65536 before its start"
 	if e.User != nil {
-		mend = e.User.raise()
+		mend = e.User.raise("NOFILE", "65536")
 	}
 	return one(subject, noteIf(room < enough), mend,
 		"the daemon may have %d open, which is enough for about %d running processes", limit, room)
@@ -55,7 +55,7 @@ func (e *exam) processes() []process.Finding {
 	if n := e.limits.Processes; e.err == nil && e.self.UIDs[0] != 0 && n < 1<<31 {
 		mend := "LimitNPROC=infinity in the daemon's unit, or ulimit -u before its start"
 		if e.User != nil {
-			mend = e.User.raise()
+			mend = e.User.raise("NPROC", "infinity")
 		}
 		limits = append(limits, limit{int(n), "the user's limit RLIMIT_NPROC", mend})
 	}

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -11,7 +12,7 @@ import (
 const (
 	asRoot      = "as root: "
 	asRootAnew  = "as root, which ends what the user runs: "
-	asRootLimit = "as root, which ends what the user runs (a daemon that a shell has started has the limits of the shell): "
+	asRootLimit = "as root, which ends what the user runs (a shell has the new limit after a new login): "
 )
 
 // lingering: without it systemd ends whatever it runs for a user with his last session.
@@ -30,18 +31,23 @@ func (e *exam) lingering() []process.Finding {
 func (u *UserManager) linger() string { return asRoot + "loginctl enable-linger " + u.User }
 
 // delegation gives the user's instance all controllers that we use, and it them to its units.
-func (u *UserManager) delegation() string { return asRootAnew + u.change("delegate", delegate) }
-
-// raise gives it, and so its units, the limits of an ordinary process of systemd's.
-func (u *UserManager) raise() string {
-	return asRootLimit + u.change("limits", `LimitNOFILE=65536\nLimitNPROC=infinity`)
+func (u *UserManager) delegation() string {
+	return asRootAnew + u.change("user@.service", "delegate", delegate)
 }
 
-// change has systemd run the user's instance with other settings, from its next start on.
-func (u *UserManager) change(name, settings string) string {
-	const dir = "/etc/systemd/system/user@.service.d"
+// raise gives the user's instance, and so its units, another limit. Systemd sets it before it calls
+// PAM, and pam_limits, where the instance has that, sets it anew: both are told.
+func (u *UserManager) raise(limit, value string) string {
+	const dir = "/etc/security/limits.d"
+	name := strings.ToLower(limit)
+	return asRootLimit + fmt.Sprintf("mkdir -p %[1]s && echo '%[2]s - %[3]s %[4]s' >%[1]s/processmanager-%[2]s-%[3]s.conf && ", dir, u.User, name, value) +
+		u.change(u.Unit, name, "Limit"+limit+"="+value)
+}
+
+// change has systemd run a unit with other settings, and the user's instance anew.
+func (u *UserManager) change(unit, name, settings string) string {
 	return fmt.Sprintf(`mkdir -p %[1]s && printf '[Service]\n%[2]s\n' >%[1]s/processmanager-%[3]s.conf && systemctl daemon-reload && %[4]s`,
-		dir, settings, name, u.restart())
+		"/etc/systemd/system/"+unit+".d", settings, name, u.restart())
 }
 
 func (u *UserManager) restart() string { return "systemctl restart " + u.Unit }
