@@ -185,8 +185,12 @@ func carryOut(ctx context.Context, conn connection, verb *verbs.Verb, action her
 	switch verb.Short() {
 	case "start":
 		name, _ := action.Get("name")
-		if process.ValidateName(name.Value) == nil && errors.Is(failed, process.ErrNotFound) { // one alone
-			failed = fmt.Errorf("%w: give -command to register it", failed)
+		switch {
+		case !errors.Is(failed, process.ErrNotFound):
+		case process.ValidateName(name.Value) == nil: // one alone
+			failed = fmt.Errorf("%w: to define it, give its command, behind -- or as -command", failed)
+		case !strings.ContainsAny(name.Value, "*?["):
+			failed = fmt.Errorf("%w: a command stands behind --", failed)
 		}
 	case "status":
 		failed = statusCode(answer.Outcomes(), failed)
@@ -246,6 +250,11 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 	if _, command := a.Get("command"); command && len(words) > 1 {
 		return a, usageOf(v.Short(), "%s with a command takes one name: after %s, %s was given; several words make one value in quotes, or stand behind --",
 			v.Short(), process.Printable(words[0]), process.Printable(words[1]))
+	}
+	if _, command := a.Get("command"); !command && v.Takes("command") {
+		if err := amongNames(v.Short(), words); err != nil {
+			return a, err
+		}
 	}
 	if len(words) > 0 {
 		a.Params = append(a.Params, heroscript.Param{Key: "name", Value: strings.Join(words, ",")})
@@ -358,11 +367,10 @@ func flagError(f *flag.FlagSet, err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return err
 	}
-	hint := ""
 	if given, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
 		var known []string
 		f.VisitAll(func(f *flag.Flag) { known = append(known, "-"+f.Name) })
-		hint = verbs.DidYouMean("-"+given, known)
+		return usageOf(f.Name(), "there is no flag %s%s", process.Printable("-"+given), verbs.DidYouMean("-"+given, known))
 	}
-	return usageOf(f.Name(), "%w%s", err, hint)
+	return usageOf(f.Name(), "%w", err)
 }

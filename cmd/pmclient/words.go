@@ -7,6 +7,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // cutWords takes a command as words off the arguments: what stands behind the first --
@@ -72,4 +73,35 @@ func isPlain(word string) bool {
 		}
 	}
 	return word != ""
+}
+
+// amongNames is the error where a command stands among the names, as in "start web 'sleep 5'".
+func amongNames(verb string, words []string) error {
+	for i, word := range words {
+		_, err := process.ParseSelection(word)
+		switch {
+		case err == nil:
+		case i > 0:
+			return usageOf(verb, "%s is not a name: a command stands behind --, as in pmclient %s %s -- %s",
+				process.Printable(word), verb, words[0], asWords(words[1:]))
+		case strings.Contains(word, " "):
+			return usageOf(verb, "%s is not a name: the name comes first, and a command stands behind --, as in pmclient %s NAME -- %s",
+				process.Printable(word), verb, asWords(words))
+		}
+	}
+	return nil
+}
+
+// asWords is what has to stand behind -- for the command that somebody gave, in quotes or not.
+// What only a shell understands is given to one.
+func asWords(given []string) string {
+	text := strings.Join(given, " ")
+	words := strings.Fields(text)
+	for _, w := range words {
+		if !isPlain(w) {
+			words = []string{"sh", "-c", text}
+			break
+		}
+	}
+	return screen.Cut(strings.TrimPrefix(commandOf(words), "exec "), 128)
 }
