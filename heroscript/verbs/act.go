@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,17 @@ func act(ctx context.Context, m Manager, of process.Selection, op process.Operat
 }
 
 func stopForm(time.Time) *form {
-	return operation(func(f *form) process.Operation { return process.Stop{} }, stopped)
+	var of process.Selection
+	return &form{
+		params: []Param{selected(&of)},
+		do: func(ctx context.Context, m Manager) (result, error) {
+			list, err := m.Do(ctx, of, process.Stop{})
+			if err != nil {
+				return nil, err
+			}
+			return several(of, list, func(o process.Outcome) string { return stopped(o, list) })
+		},
+	}
 }
 
 func restartForm(time.Time) *form {
@@ -137,13 +148,19 @@ func started(o process.Outcome) string {
 	return fmt.Sprintf("process '%s' started: run %d, pid %d", s.Name, s.Number, s.PID)
 }
 
-// stopped says what stop did.
-func stopped(o process.Outcome) string {
+// stopped says what stop did. Who needs the process is worth a word unless the same request has
+// stopped it.
+func stopped(o process.Outcome, all []process.Outcome) string {
 	if s := o.Status; !s.State.AtRest() { // a start came behind the stop
 		return fmt.Sprintf("process '%s' was stopped, and is being started again", s.Name)
 	}
 	text := fmt.Sprintf("process '%s' is %s, nobody is left", o.Name, o.Status.State)
-	if by := o.Status.NeededBy; len(by) > 0 {
+	by := slices.DeleteFunc(slices.Clone(o.Status.NeededBy), func(name string) bool {
+		return slices.ContainsFunc(all, func(o process.Outcome) bool {
+			return o.Name == name && o.Err == nil && o.Status.State.AtRest()
+		})
+	})
+	if len(by) > 0 {
 		text += "; it is needed by " + strings.Join(by, ", ")
 	}
 	return text

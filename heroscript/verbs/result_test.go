@@ -288,6 +288,18 @@ func TestSeveralAreToldEach(t *testing.T) {
 	if got := answer(t, m, "!!process.stop name:'job*'"); got != "process 'job.1' is failed, nobody is left\n" {
 		t.Errorf("got %q", got)
 	}
+	db, api := failed(), failed()
+	db.Name, db.NeededBy, api.Name = "db", []string{"api", "web"}, "api"
+	m.all = []process.Status{db, api}
+	if got := answer(t, m, "!!process.stop name:db,api"); got != "process 'db' is failed, nobody is left; it is needed by web\nprocess 'api' is failed, nobody is left\n" {
+		t.Errorf("got %q", got)
+	}
+	m.all[1] = running()
+	m.all[1].Name = "api" // started again meanwhile
+	if got := answer(t, m, "!!process.stop name:db,api"); !strings.HasPrefix(got, "process 'db' is failed, nobody is left; it is needed by api, web\n") {
+		t.Errorf("got %q", got)
+	}
+	m.all = []process.Status{running(), failed()}
 	if got := answer(t, m, "!!process.delete name:'*' format:json"); got != `[{"name":"job.1","deleted":true},{"name":"web","deleted":true}]`+"\n" {
 		t.Errorf("got %q", got)
 	}
