@@ -90,13 +90,13 @@ func TestThePathOfAnUpgradeIsTheOneOfTheStart(t *testing.T) {
 
 func TestUsageErrorsSayWhatIsWrong(t *testing.T) {
 	for args, want := range map[string]string{
-		"-sokcet x": "flag provided but not defined: -sokcet: did you mean -socket?",
+		"-sokcet x": `there is no flag "-sokcet": did you mean -socket?`,
 		"-socket":   "flag needs an argument: -socket",
 		"start":     `unexpected argument "start": it takes flags only; -help lists the flags`,
 		"-idle 10":  `invalid value "10" for flag -idle: a length of time is expected, such as 90s or 2h, or 0 for none`,
 		"-idle -1s": "a length of time is expected",
 		"-secret=":  `invalid value "" for flag -secret: -secret is empty`,
-		"-worker x": "flag provided but not defined: -worker",
+		"-worker x": `there is no flag "-worker"`,
 	} {
 		var stderr strings.Builder
 		if _, err := parseOptions(words(strings.Fields(args)...), &stderr); !errors.Is(err, errUsage) || !strings.Contains(stderr.String(), want) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // Config is what the daemon was told.
@@ -138,7 +139,7 @@ func lineMistake(err error) string {
 	for i := range Flags {
 		known = append(known, "-"+Flags[i].Name)
 	}
-	return err.Error() + verbs.DidYouMean("-"+name, known)
+	return fmt.Sprintf("there is no flag %s%s", process.Printable("-"+name), verbs.DidYouMean("-"+name, known))
 }
 
 // offer takes a value unless one was given that counts more.
