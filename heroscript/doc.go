@@ -35,11 +35,13 @@
 // # Grammar
 //
 //	script    = { filler | action } .
-//	filler    = ( [ blanks ] [ "//" text ] | "#" text ) eol .
-//	action    = "!!" [ word "." ] word { gap parameter } [ blanks [ "//" text ] ] eol .
-//	gap       = blanks | [ blanks [ "//" text ] ] eol { [ blanks [ "//" text ] ] eol } blanks .
+//	filler    = end | "#" text eol .
+//	action    = "!!" [ word "." ] word { gap parameter } end .
+//	gap       = blanks | end { end } blanks .
+//	end       = [ blanks [ "//" text ] ] eol .
 //	parameter = word [ ":" [ value ] ] .
-//	value     = [ blanks ] ( unquoted | quoted ) | [ blanks ] eol blanks quoted .
+//	value     = [ blanks ] ( unquoted | quoted )
+//	          | [ blanks ] eol blanks quoted .
 //	unquoted  = plain { plain } .
 //	quoted    = "'" { `\\` | `\'` | any but "'" } "'"
 //	          | '"' { `\\` | `\"` | any but '"' } '"' .

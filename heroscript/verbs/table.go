@@ -49,7 +49,7 @@ func init() { // the forms refer to the table for their hints
 		{"process.runs", "Show the runs that have ended, the oldest first.", runsForm},
 		{"process.events", "Show what has changed, in order, or as it comes.", eventsForm},
 		{"process.tree", "Draw what processes need.", treeForm},
-		{"upgrade", "Bring in the program now on disk; trees and connections waiting live on.", upgradeForm},
+		{"upgrade", "Replace the running daemon with the program on disk. Processes keep running.", upgradeForm},
 		{"doctor", "Show what the daemon found on this host, what follows, and what mends it.", doctorForm},
 	}
 }

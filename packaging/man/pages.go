@@ -86,11 +86,11 @@ func daemonFlags() string {
 		}
 		switch {
 		case f.Where == config.Anywhere && f.Follows:
-			text = append(text, "A change in the file takes a reload")
+			text = append(text, "A change in the configuration file takes a reload")
 		case f.Where == config.Anywhere:
 			text = append(text, "A change takes a restart")
 		case f.Where == config.NotInFile:
-			text = append(text, "It does not stand in the file")
+			text = append(text, "It cannot stand in the configuration file")
 		}
 		items = append(items, item(flagTag("", f.Name, value), joined(text...)))
 	}

@@ -78,6 +78,8 @@ func facts(f *process.Field) string {
 	}
 	text = append(text, choice(f.Help, f.Choices))
 	switch {
+	case f.Default == "1" && f.Value == "TIME":
+		text = append(text, "Default: 1 second")
 	case f.Default != "" && f.Value == "TIME":
 		text = append(text, "Default: "+f.Default+" seconds")
 	case f.Default != "":

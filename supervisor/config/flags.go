@@ -110,7 +110,7 @@ var Flags = []Flag{
 	{
 		Name: "state", Default: "root: /var/lib/processmanager; others: processmanager in $XDG_STATE_HOME, or in ~/.local/state", Example: "/srv/processmanager",
 		Help: "`DIR` of definitions, results and logs; another one is another instance",
-		More: "Where it is given, the runtime directory is run in it, the definitions are in definitions, and, if it is given on the command line or in the environment, so is this file.",
+		More: "Where it is given, the runtime directory is run in it, the definitions are in definitions, and, if it is given on the command line or in the environment, so is the configuration file.",
 		set:  text(func(o *Options) *string { return &o.State }), inFile: absolute,
 	},
 	{
