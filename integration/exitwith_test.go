@@ -97,7 +97,7 @@ func TestRestartsAreNotTheEnd(t *testing.T) {
 	}
 }
 
-// Who stops it, in a run or between two, has the daemon end.
+// Who stops it, in a run or between two, or deletes it, has the daemon end.
 func TestAStopIsTheEnd(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, standsForMain)
@@ -106,12 +106,14 @@ func TestAStopIsTheEnd(t *testing.T) {
 	if code := d.wait(); code != 5 {
 		t.Errorf("exit code %d", code)
 	}
-	d.launch()
-	d.mustClient("start", "main", "-command", "exit 6", "-restart", "always", "-restart_delay", "1h", "-replace")
-	d.await("main", "in backoff", state(process.Backoff))
-	d.mustClient("stop", "main")
-	if code := d.wait(); code != 6 {
-		t.Errorf("exit code %d", code)
+	for _, end := range []string{"stop", "delete"} {
+		d.launch()
+		d.mustClient("start", "main", "-command", "exit 6", "-restart", "always", "-restart_delay", "1h", "-replace")
+		d.await("main", "in backoff", state(process.Backoff))
+		d.mustClient(end, "main")
+		if code := d.wait(); code != 6 {
+			t.Errorf("%s: exit code %d", end, code)
+		}
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // and exits as that did.
 //
 // It has ended for good when it is at rest after a run, and nothing follows by itself: no
-// restart, no scheduled time. A run that was over before this keeper began does not count: what
+// restart, no scheduled time; or when it was deleted then. A run that was over before this keeper began does not count: what
 // comes up with the daemon is decided anew. The keeper is told before the result goes to disk,
 // and holds the run until it is there: whichever worker dies, the keeper knows or is told again.
 
@@ -26,7 +26,7 @@ func (p *managed) endsDaemon(e lifecycle.Event) {
 		if !ended { // it was at rest when the daemon was asked to end
 			return
 		}
-	case m.Rest == process.Stopped, m.Rest == process.Completed, m.Rest == process.Failed:
+	case m.Removed, m.Rest == process.Stopped, m.Rest == process.Completed, m.Rest == process.Failed:
 		p.s.log.Printf("process '%s' has ended for good (%s): the daemon ends with it, exit code %d", p.name, p.kept.Last.Cause, p.kept.Last.Code())
 	default:
 		return
