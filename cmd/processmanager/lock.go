@@ -77,7 +77,7 @@ func (k dirKind) lockIn(dir string) (*os.File, error) {
 	switch {
 	case errors.Is(err, unix.EWOULDBLOCK):
 		defer f.Close()
-		return nil, fmt.Errorf("the %s directory %s is in use by %s; give another one with %s, or end that daemon", k.name, dir, holderOf(f, path), k.flag)
+		return nil, k.errInUse(dir, f)
 	case err != nil:
 		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", path, err)
@@ -87,6 +87,23 @@ func (k dirKind) lockIn(dir string) (*os.File, error) {
 	}
 	notePID(f)
 	return f, nil
+}
+
+// inUse says which living daemon uses dir; nil: none does. It changes nothing there.
+func (k dirKind) inUse(dir string) error {
+	f, err := private.OpenFile(dir+"/"+k.lock, os.O_RDONLY)
+	if err != nil {
+		return nil // nobody can have locked it
+	}
+	defer f.Close()
+	if err := flockSoon(f); errors.Is(err, unix.EWOULDBLOCK) {
+		return k.errInUse(dir, f)
+	}
+	return nil
+}
+
+func (k dirKind) errInUse(dir string, f *os.File) error {
+	return fmt.Errorf("the %s directory %s is in use by %s; give another one with %s, or end that daemon", k.name, dir, holderOf(f, dir+"/"+k.lock), k.flag)
 }
 
 // holderOf names the daemon that has locked f, by what it wrote there. One of another container

@@ -338,3 +338,31 @@ func TestAStartThatFailsLeavesTheGroupsOfAnEarlierDaemon(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A unit that is stopped ends what its own daemon has left, and nothing of one that lives: a
+// configuration that cannot be read any more leads to the state directory of another.
+func TestAUnitThatIsStoppedLeavesALivingDaemonAlone(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	in := newInstance()
+	in.Root, in.Scope = "/processmanager-test.scope", "processmanager-test.scope"
+	if err := in.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := stateKind.lockIn(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	var o options
+	o.State = dir
+	if err := unitStopped(o); err == nil || !strings.Contains(err.Error(), dir+" is in use by the daemon with pid "+fmt.Sprint(os.Getpid())) {
+		t.Errorf("it is stopped: %v", err)
+	}
+	lock.Close()
+	if err := stateKind.inUse(dir); err != nil {
+		t.Errorf("nobody uses it: %v", err)
+	}
+}

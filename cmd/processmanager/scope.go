@@ -157,6 +157,11 @@ func unitStopped(o options) error {
 	if err != nil || in.Scope == "" {
 		return nil // there was no scope
 	}
+	// The unit's own daemon has ended. One that lives is another's, whose directory this one was
+	// told by mistake, or by a configuration with mistakes.
+	if err := stateKind.inUse(o.State); err != nil {
+		return err
+	}
 	h, err := cgroup.Find("/proc")
 	if err != nil {
 		return err
