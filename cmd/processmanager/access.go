@@ -154,4 +154,20 @@ func (a access) closed(path, dir string, mode fs.FileMode, gid int, everybody bo
 	return fmt.Errorf("%s cannot reach %s through %s (mode %04o): %s, or give another path with -socket", a.who(), path, dir, mode, mend)
 }
 
+// bares reports whether every user can read a file of definitions in dir, for which only the directories
+// above it that letIn opens were shut.
+func (a access) bares(dir string, ours ...string) bool {
+	if a.mode()&0o002 == 0 || !slices.Contains(ours, filepath.Dir(dir)) {
+		return false
+	}
+	if info, err := os.Lstat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {
+		return false
+	}
+	files, _ := os.ReadDir(dir)
+	return slices.ContainsFunc(files, func(file fs.DirEntry) bool {
+		info, err := file.Info()
+		return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0
+	})
+}
+
 func groupOf(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Gid) }

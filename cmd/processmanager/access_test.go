@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"strings"
@@ -79,6 +80,38 @@ func TestALetInGroupInheritsNothing(t *testing.T) {
 		if info, _ := os.Stat(tmp); info.Mode().Perm() != c.dir || groupOf(info) != member {
 			t.Errorf("%+v: it is %v of group %d", c, info.Mode(), groupOf(info))
 		}
+	}
+}
+
+// Definitions in a state directory that everybody may pass now were closed by that alone.
+func TestDefinitionsThatEverybodyCanReadNowAreNamed(t *testing.T) {
+	state := t.TempDir()
+	dir := state + "/definitions"
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(dir+"/a.hero", nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		a         access
+		dir, file fs.FileMode
+		want      bool
+	}{
+		{access{Mode: 0o666}, 0o755, 0o644, true},
+		{access{Mode: 0o666}, 0o711, 0o604, true}, // its name can be guessed
+		{access{Mode: 0o666}, 0o700, 0o644, false},
+		{access{Mode: 0o666}, 0o755, 0o600, false},
+		{access{Mode: 0o660}, 0o755, 0o644, false},
+		{access{}, 0o755, 0o644, false},
+	} {
+		os.Chmod(dir, c.dir)
+		os.Chmod(dir+"/a.hero", c.file)
+		if c.a.bares(dir, state) != c.want {
+			t.Errorf("%+v: want %v", c, c.want)
+		}
+	}
+	os.Chmod(dir, 0o755)
+	os.Chmod(dir+"/a.hero", 0o644)
+	if (access{Mode: 0o666}).bares(dir, state+"/other") {
+		t.Error("it stands in a directory that is not opened")
 	}
 }
 

@@ -154,6 +154,9 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if p.access.others() {
 		logger.Printf("%s can connect to %s; whoever knows the secret can do there what this daemon's user can", p.access.who(), p.Socket)
 	}
+	if p.access.bares(p.Definitions, p.State) {
+		warning(logger).Printf("every user of this machine can read the definitions in %s, and the secrets in them: chmod go-rwx %[1]s", p.Definitions)
+	}
 	// Who can connect finds the secret.
 	o.Socket = p.Socket
 	p.secret, p.secretFile, err = findSecret(o)
