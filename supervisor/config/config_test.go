@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -335,19 +336,33 @@ func TestAWorkerFollowsTheFileWhereItCan(t *testing.T) {
 
 // A shell hands over what it has made up, <(…), as a descriptor, which is read once.
 func TestAFileMayBeADescriptor(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
+	for _, dir := range []string{"/dev/fd/", "/proc/self/fd/", fmt.Sprintf("/proc/%d/fd/", os.Getpid())} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.WriteString("idle = 1h\n")
+		w.Close()
+		c := read(t, environment(), "-config", dir+strconv.Itoa(int(r.Fd())))
+		r.Close()
+		if c.Idle != time.Hour {
+			t.Errorf("%s: %+v", dir, c.Options)
+		}
+		if held := c.Held(); held.Path != "" {
+			t.Errorf("it is read again: %+v", held)
+		}
 	}
-	defer r.Close()
-	w.WriteString("idle = 1h\n")
-	w.Close()
-	c := read(t, environment(), "-config", "/dev/fd/"+strconv.Itoa(int(r.Fd())))
-	if c.Idle != time.Hour {
+}
+
+// Who says that no version is asked for gets the daemon, with all that it was told.
+func TestAVersionThatIsNotAskedForChangesNothing(t *testing.T) {
+	_, file := write(t, "idle = 1h\n")
+	if c := read(t, environment(), "-config", file, "-version=false"); c.Version || c.Idle != time.Hour {
 		t.Errorf("%+v", c.Options)
 	}
-	if held := c.Held(); held.Path != "" {
-		t.Errorf("it is read again: %+v", held)
+	_, broken := write(t, "idle = soon\n")
+	if c := read(t, environment(), "-config", broken, "-version"); !c.Version {
+		t.Errorf("%+v", c.Options)
 	}
 }
 

@@ -2,8 +2,8 @@ package config
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Held is what a daemon works with, for a worker that reads the configuration file again.
@@ -17,7 +17,7 @@ type Held struct {
 
 // Held is what a worker needs to read the file again.
 func (c *Config) Held() Held {
-	if filepath.Dir(c.File) == "/dev/fd" || c.File == "/dev/stdin" { // of this process, and read
+	if c.File == "/dev/stdin" || strings.HasPrefix(c.File, "/dev/fd/") || strings.HasPrefix(c.File, "/proc/") { // of this process, and read
 		return Held{}
 	}
 	h := Held{Path: c.File, Must: c.Options.Config != "", Values: map[string]given{}}

@@ -86,8 +86,8 @@ func Read(args []string, getenv func(string) string) (*Config, error) {
 	case set.NArg() > 0:
 		return c, Mistakes{fmt.Sprintf("unexpected argument %q: it takes flags only", set.Arg(0)) + usageHint}
 	}
-	if _, asked := c.given["version"]; asked { // whatever else there is
-		return c, c.settle().err()
+	if wrong := c.settle(); c.Version { // whatever else there is
+		return c, wrong.err()
 	}
 	var wrong Mistakes
 	for i := range Flags {
