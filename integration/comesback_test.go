@@ -317,7 +317,7 @@ func TestRunsThatEndUnseenAreFollowed(t *testing.T) {
 			d.start(process.Spec{Name: "other", Command: "exec sleep 600"}) // a tree that lives
 			pid := d.status("web").PID
 			if name == "worker" {
-				unix.Kill(d.worker(), unix.SIGSTOP) // it sees nothing any more
+				d.stopWorker() // it sees nothing any more
 				unix.Kill(pid, unix.SIGKILL)
 				replace(d)
 			} else {

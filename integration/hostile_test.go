@@ -308,11 +308,8 @@ func TestReadOnlyCgroupFileSystemIsAClearError(t *testing.T) {
 	d := newDaemon(t, setup{Private: true, Wrap: []string{"/bin/sh", "-c",
 		`mount --bind ` + quoted(parent) + ` ` + quoted(parent) + ` && mount -o remount,ro,bind ` + quoted(parent) + ` && exec "$0" "$@"`}})
 	said := d.refuse()
-	if !strings.Contains(said, "read-only") || !strings.Contains(said, parent) {
+	if !strings.Contains(said, "read-only") || !strings.Contains(said, parent) || strings.Count(said, "\n") != 1 {
 		t.Errorf("it says %q", said)
-	}
-	if !strings.Contains(said, "problem ") { // what doctor finds
-		t.Errorf("it does not say what was found: %s", said)
 	}
 	if !gone(d.state) || !gone(d.socket) {
 		t.Error("it has left something behind")

@@ -71,10 +71,7 @@ func TestExitWithoutAWorkerIsNotLost(t *testing.T) {
 	d.start(process.Spec{Name: "x", Command: "trap 'exit 9' USR1; echo up; while :; do sleep 0.05; done"})
 	d.said("x", "up")
 	leader := d.status("x").PID
-	worker := d.worker()
-	if err := unix.Kill(worker, unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	d.stopWorker()
 	if err := unix.Kill(leader, unix.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}

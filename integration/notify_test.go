@@ -128,6 +128,7 @@ func TestRunIsReadyWhenItSaysSo(t *testing.T) {
 	d.touch("go")
 	d.isIn("web", process.Running)
 	eventually(t, "the barrier is passed", func() bool { return !gone(d.dir + "/ready") })
+	eventually(t, "the log has the refusal", func() bool { return strings.Contains(d.log.since(0), "MAINPID") })
 	from := d.log.len()
 	d.touch("reload")
 	if s := d.says("web", process.NotifiedReloading, `serving \u001b[1m`); s.State != process.Running {
@@ -177,8 +178,7 @@ func TestReadyIsNotLostWithTheWorker(t *testing.T) {
 		t.Parallel()
 		d := startDaemon(t, setup{})
 		d.start(notifying("web", "await:"+d.dir+"/go", `READY=1\nSTATUS=here`, "make:"+d.dir+"/sent", "barrier:"+d.dir+"/dealt", "stay"))
-		worker := d.worker()
-		unix.Kill(worker, unix.SIGSTOP)
+		worker := d.stopWorker()
 		d.touch("go")
 		eventually(t, "it is sent", func() bool { return !gone(d.dir + "/sent") })
 		if !gone(d.dir + "/dealt") {

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	lives "github.com/freeflowuniverse/processmanager/supervisor/run"
 )
@@ -166,7 +164,7 @@ func TestALineOfALogIsReadBack(t *testing.T) {
 	spec := d.awaited(t)["log"]
 	d.start(spec)
 	d.said("log", "not up yet")
-	unix.Kill(d.worker(), unix.SIGSTOP)
+	d.stopWorker()
 	d.touch("go")
 	eventually(t, "the line is written", func() bool {
 		_, err := os.Stat(d.dir + "/up")
@@ -215,7 +213,7 @@ func TestNotReadyInTime(t *testing.T) {
 		t.Errorf("%+v", s.LastRun)
 	}
 	d.start(process.Spec{Name: "long", Command: "exec sleep 600", Probing: process.Probing{Ready: "exec:false", ReadyTimeout: 2 * time.Second}})
-	unix.Kill(d.worker(), unix.SIGSTOP)
+	d.stopWorker()
 	time.Sleep(1500 * time.Millisecond)
 	d.killWorker()
 	if s := d.rest("long"); s.Uptime > 4 || s.Uptime < 2 || !strings.Contains(s.Error, "not ready within 2s") {

@@ -78,8 +78,7 @@ func TestLastLineOfAnAdoptedRunIsKept(t *testing.T) {
 	pid := d.status("x").PID
 	d.crash()
 	d.launch()
-	worker := d.worker()
-	unix.Kill(worker, unix.SIGSTOP)
+	d.stopWorker()
 	touchFile(t, d.dir+"/enough")
 	eventually(t, "the tree has ended", func() bool { return !running(pid) })
 	d.killWorker()

@@ -214,8 +214,7 @@ func TestEndOfARunIsNotWhenItWasNoticed(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, setup{})
 	d.start(process.Spec{Name: "x", Command: "until [ -e enough ]; do sleep 0.02; done; exit 3"})
-	pid, worker := d.status("x").PID, d.worker()
-	unix.Kill(worker, unix.SIGSTOP)
+	pid, worker := d.status("x").PID, d.stopWorker()
 	if err := os.WriteFile(d.dir+"/enough", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -201,18 +201,27 @@ func TestLastLinesOutliveAnUpgrade(t *testing.T) {
 	}
 }
 
-// leaveWorkerStopped kills the keeper while the worker, whose pid it returns, does nothing.
-func (d *daemon) leaveWorkerStopped() int {
+// stopWorker has the worker, whose pid it returns, do nothing any more.
+func (d *daemon) stopWorker() int {
 	d.t.Helper()
-	worker, keeper := d.worker(), d.keeper()
-	unix.Kill(worker, unix.SIGSTOP)
-	eventually(d.t, "all threads of the worker stand still", func() bool { // else one may see the keeper's end
+	worker := d.worker()
+	if err := unix.Kill(worker, unix.SIGSTOP); err != nil {
+		d.t.Fatal(err)
+	}
+	eventually(d.t, "all threads of the worker stand still", func() bool {
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", worker))
 		return len(threads) > 0 && !slices.ContainsFunc(threads, func(status string) bool {
 			data, _ := os.ReadFile(status)
 			return !strings.Contains(string(data), "State:\tT")
 		})
 	})
+	return worker
+}
+
+// leaveWorkerStopped kills the keeper while the worker, whose pid it returns, does nothing.
+func (d *daemon) leaveWorkerStopped() int {
+	d.t.Helper()
+	worker, keeper := d.stopWorker(), d.keeper() // else it may see the keeper's end
 	d.hangUp()
 	unix.Kill(keeper, unix.SIGKILL)
 	eventually(d.t, "the keeper is dead", func() bool { return !running(keeper) })

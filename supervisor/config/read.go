@@ -111,7 +111,7 @@ func Read(args []string, getenv func(string) string) (*Config, error) {
 	if named == "" {
 		file, err = filepath.Abs(defaultFile(c.given["state"].Text))
 	}
-	if err == nil {
+	if err == nil && named != "" { // of the others the state directory is looked at
 		err = CheckText(file)
 	}
 	if err != nil {
