@@ -102,7 +102,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 // keep is the keeper: it finds and locks the places where the daemon works, and
 // looks after the worker until that has ended everything.
 func keep(ctx context.Context, args []string, logger *log.Logger, stderr io.Writer, flush func()) (err error) {
-	told, err := parseOptions(args, stderr)
+	told, err := parseOptions(args, os.Stdout, stderr)
 	if err != nil && (told == nil || !told.UnitStopped) { // whatever the file says, a unit that is stopped leaves nobody
 		return err
 	}
@@ -253,14 +253,15 @@ func check(o options, w io.Writer, width int) error {
 type options = config.Options
 
 // parseOptions is what the daemon is told, by whoever may tell it. What is wrong with that is
-// said, one line each; the rest is returned beside errUsage.
-func parseOptions(args []string, stderr io.Writer) (*config.Config, error) {
+// said on stderr, one line each; the rest is returned beside errUsage. Help that was asked for
+// goes to stdout.
+func parseOptions(args []string, stdout, stderr io.Writer) (*config.Config, error) {
 	client.HideSecret(args)
 	c, err := config.Read(args, os.Getenv)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(stderr, "usage: processmanager [flags]")
+		fmt.Fprintln(stdout, "usage: processmanager [flags]")
 		f := config.FlagSet(nil)
-		f.SetOutput(stderr)
+		f.SetOutput(stdout)
 		f.PrintDefaults()
 		return c, err
 	}

@@ -42,7 +42,7 @@ func words(args ...string) []string {
 // told are the options of a command line.
 func told(t *testing.T, args ...string) options {
 	t.Helper()
-	c, err := parseOptions(words(args...), io.Discard)
+	c, err := parseOptions(words(args...), io.Discard, io.Discard)
 	if err != nil {
 		t.Fatalf("%q: %v", args, err)
 	}
@@ -98,21 +98,21 @@ func TestUsageErrorsSayWhatIsWrong(t *testing.T) {
 		"-secret=":  `invalid value "" for flag -secret: -secret is empty`,
 		"-worker x": `there is no flag "-worker"`,
 	} {
-		var stderr strings.Builder
-		if _, err := parseOptions(words(strings.Fields(args)...), &stderr); !errors.Is(err, errUsage) || !strings.Contains(stderr.String(), want) {
+		var stdout, stderr strings.Builder
+		if _, err := parseOptions(words(strings.Fields(args)...), &stdout, &stderr); !errors.Is(err, errUsage) || !strings.Contains(stderr.String(), want) {
 			t.Errorf("%s: got %v, %s", args, err, stderr.String())
 		}
-		if said := stderr.String(); strings.Count(said, "\n") != 1 || !strings.HasSuffix(said, "-help lists the flags\n") {
+		if said := stderr.String(); stdout.Len() > 0 || strings.Count(said, "\n") != 1 || !strings.HasSuffix(said, "-help lists the flags\n") {
 			t.Errorf("%s: not one line that says what to do: %s", args, said)
 		}
 	}
-	var stderr strings.Builder
-	if _, err := parseOptions(words("-h"), &stderr); !errors.Is(err, flag.ErrHelp) {
-		t.Errorf("-h: got %v", err)
+	var stdout, stderr strings.Builder
+	if _, err := parseOptions(words("-h"), &stdout, &stderr); !errors.Is(err, flag.ErrHelp) || stderr.Len() > 0 {
+		t.Errorf("-h: got %v, and on standard error %s", err, stderr.String())
 	}
 	for _, flag := range []string{"-socket PATH", "-secret-file FILE", "-state DIR", "-runtime DIR", "-cgroup DIR", "-reset-store", "-listen HOST:PORT", "-idle TIME"} {
-		if !strings.Contains(stderr.String(), "  "+flag) {
-			t.Errorf("-h does not tell of %s:\n%s", flag, stderr.String())
+		if !strings.Contains(stdout.String(), "  "+flag) {
+			t.Errorf("-h does not tell of %s:\n%s", flag, stdout.String())
 		}
 	}
 }

@@ -16,7 +16,7 @@ func TestParsedOptionsKeepTheSecret(t *testing.T) {
 	for _, args := range [][]string{{"-secret", "hush"}, {"--secret=hush"}} {
 		line := words(args...)
 		seen := slices.Clone(line)
-		o, err := parseOptions(line, io.Discard)
+		o, err := parseOptions(line, io.Discard, io.Discard)
 		if err != nil || o.Secret != "hush" || strings.Contains(strings.Join(seen, " "), "hush") {
 			t.Errorf("%q: got %q, %v, others read %q", args, o.Secret, err, seen)
 		}

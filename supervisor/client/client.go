@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"strconv"
 	"syscall"
 	"time"
@@ -39,6 +40,7 @@ type Config struct {
 // daemon carries them out one after another.
 type Client struct {
 	config Config
+	named  string         // who has named the socket, behind it in an error; empty: the caller, or nobody
 	turn   chan struct{}  // holds one token: whose turn it is
 	conn   *telnet.Client // owned by whose turn it is; nil: to be made
 
@@ -51,10 +53,13 @@ var _ verbs.Manager = (*Client)(nil)
 // Dial connects and authenticates. Errors: ErrNoDaemon, ErrNotAuthenticated, and
 // telnet.ErrUntrustedServer when the socket is another user's.
 func Dial(ctx context.Context, config Config) (*Client, error) {
+	named := ""
 	if config.Socket == "" {
-		config.Socket = DefaultSocket()
+		if config.Socket = DefaultSocket(); os.Getenv(SocketEnv) != "" {
+			named = ", which " + SocketEnv + " names"
+		}
 	}
-	c := &Client{config: config, turn: make(chan struct{}, 1)}
+	c := &Client{config: config, named: named, turn: make(chan struct{}, 1)}
 	c.closed, c.close = context.WithCancel(context.Background())
 	c.turn <- struct{}{}
 	if err := c.connect(ctx); err != nil {
@@ -131,7 +136,7 @@ func (c *Client) connectOnce(ctx context.Context) error {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: nobody listens on %s", ErrNoDaemon, c.config.Socket)
+		return fmt.Errorf("%w: nobody listens on %s%s", ErrNoDaemon, c.config.Socket, c.named)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %s is another user's", ErrNotAuthenticated, c.config.Socket)
 	case err != nil && ctx.Err() != nil:

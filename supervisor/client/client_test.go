@@ -395,6 +395,11 @@ func TestNobodyThere(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
+	t.Setenv(client.SocketEnv, dir+"/stale.sock")
+	_, err = client.Dial(inTime(t), client.Config{Secret: []byte("x")})
+	if !errors.Is(err, client.ErrNoDaemon) || !strings.Contains(err.Error(), dir+"/stale.sock, which PROCESSMANAGER_SOCKET names") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestAWrongSecretIsNotAuthenticated(t *testing.T) {

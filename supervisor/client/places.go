@@ -55,13 +55,13 @@ var ErrNoSecret = errors.New("no secret")
 // $CREDENTIALS_DIRECTORY/secret. None of them is ErrNoSecret.
 func GivenSecret(file string) ([]byte, error) {
 	if file != "" {
-		return private.ReadSecret(file)
+		return secretOf("secret-file", file)
 	}
 	if secret := os.Getenv(SecretEnv); secret != "" {
 		return []byte(secret), nil
 	}
 	if file := os.Getenv(SecretFileEnv); file != "" {
-		return private.ReadSecret(file)
+		return secretOf(SecretFileEnv, file)
 	}
 	if dir := os.Getenv(CredentialsEnv); dir != "" {
 		secret, err := private.ReadSecret(dir + "/secret")
@@ -70,6 +70,15 @@ func GivenSecret(file string) ([]byte, error) {
 		}
 	}
 	return nil, ErrNoSecret
+}
+
+// secretOf is the secret in a file. An error says who named the file.
+func secretOf(by, file string) ([]byte, error) {
+	secret, err := private.ReadSecret(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", by, err)
+	}
+	return secret, nil
 }
 
 // rootSocket is that of root's daemon.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
@@ -73,9 +74,14 @@ func TestAnUnusableSecretIsAnError(t *testing.T) {
 	if secret, err := client.GivenSecret(dir + "/empty"); err == nil {
 		t.Errorf("got %q", secret)
 	}
-	if _, err := client.GivenSecret(dir + "/none"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := client.GivenSecret(dir + "/none"); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "secret-file: ") {
 		t.Errorf("got %v", err)
 	}
+	t.Setenv(client.SecretFileEnv, dir+"/none")
+	if _, err := client.GivenSecret(""); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), client.SecretFileEnv+": ") {
+		t.Errorf("got %v", err)
+	}
+	t.Setenv(client.SecretFileEnv, "")
 	os.Mkdir(dir+"/secret", 0o700)
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 	write(t, dir+"/pm.sock.secret", "from beside")
