@@ -65,7 +65,7 @@ func helpOne(t io.Writer, command string) error {
 	if c.Verb != nil {
 		usage += "[flags] "
 	}
-	fmt.Fprintf(t, "usage: %s\n\n%s\n%s\n", strings.TrimSpace(usage+c.Args), c.Help, c.More)
+	fmt.Fprintf(t, "usage: %s\n\n%s\n\n", strings.TrimSpace(usage+c.Args), strings.TrimSpace(c.Help+"\n"+c.More))
 	for _, f := range c.Flags {
 		helpFlag(t, f)
 	}

@@ -38,6 +38,20 @@ func TestBackoffSaysWhatComes(t *testing.T) {
 	}
 }
 
+// How a run went that was waited for is said once.
+func TestTheEndThatWasWaitedForIsSaidOnce(t *testing.T) {
+	s := failed()
+	s.Error = "exit code 3: no port"
+	for want, status := range map[string]process.Status{
+		"process 'job.1': run 1 ended: exit code 3: no port\n": s,
+		"process 'killed': run 2 ended: oom, SIGKILL\n":        killed(),
+	} {
+		if got := answer(t, &recorder{status: status}, "!!process.restart name:"+status.Name+" wait:end"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // A daemon that has forked away was ended; that and the remedy are said where it is seen.
 func TestWhatForkedAwayIsToRunInTheForeground(t *testing.T) {
 	s := process.NewStatus(process.Spec{Name: "httpd", Command: "httpd"}, process.Completed)

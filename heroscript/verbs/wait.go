@@ -48,10 +48,15 @@ func readied(o process.Outcome) string {
 // ranOut says how the run went that was waited for.
 func ranOut(o process.Outcome) string {
 	r := o.Status.Ended()
-	text := fmt.Sprintf("process '%s': run %d ended: %s", o.Name, r.Number, outcome(r))
-	if r.Error != "" {
-		text += ": " + screen.Line(r.Error)
+	how := outcome(r)
+	switch {
+	case r.Error == "":
+	case r.Cause == process.CauseExit: // it begins with the exit code
+		how = screen.Line(r.Error)
+	default:
+		how += ": " + screen.Line(r.Error)
 	}
+	text := fmt.Sprintf("process '%s': run %d ended: %s", o.Name, r.Number, how)
 	if advice := forkedAway(r); advice != "" {
 		text += "; " + advice
 	}

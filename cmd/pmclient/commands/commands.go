@@ -116,6 +116,7 @@ func ofVerb(v *verbs.Verb) Command {
 			f.Name = strings.ReplaceAll(p.Name, "_", "-")
 		case LogVerb:
 			f.Short = short[p.Name]
+			c.More = "log and logs are the same."
 		}
 		c.Flags = append(c.Flags, f)
 	}
