@@ -259,10 +259,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (*config.Config, erro
 	client.HideSecret(args)
 	c, err := config.Read(args, os.Getenv)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(stdout, "usage: processmanager [flags]")
-		f := config.FlagSet(nil)
-		f.SetOutput(stdout)
-		f.PrintDefaults()
+		help(stdout)
 		return c, err
 	}
 	if err != nil {
