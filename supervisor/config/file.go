@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 	"unicode/utf8"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
@@ -22,7 +21,7 @@ const maxFile = 64 << 10
 func readFile(path string, must bool) (map[string]given, Mistakes) {
 	data, err := private.ReadTrusted(path, maxFile)
 	switch {
-	case (errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)) && !must:
+	case (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) && !must:
 		return nil, nil
 	case err != nil:
 		return nil, Mistakes{"the configuration file cannot be used: " + err.Error()}
