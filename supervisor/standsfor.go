@@ -10,9 +10,10 @@ import (
 // and exits as that did.
 //
 // It has ended for good when it is at rest after a run, and nothing follows by itself: no
-// restart, no scheduled time; or when it was deleted then. A run that was over before this keeper began does not count: what
-// comes up with the daemon is decided anew. The keeper is told before the result goes to disk,
-// and holds the run until it is there: whichever worker dies, the keeper knows or is told again.
+// restart, no scheduled time; or when it was deleted then. A run that was over before this
+// keeper began does not count: what comes up with the daemon is decided anew. The keeper is
+// told before the result goes to disk, and holds the run until it is there: whichever worker
+// dies, the keeper knows or is told again.
 
 // endsDaemon has the daemon end with this process, if it stands for it and e was its end.
 func (p *managed) endsDaemon(e lifecycle.Event) {

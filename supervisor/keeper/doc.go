@@ -56,10 +56,10 @@
 //
 // # The end
 //
-// SIGTERM and SIGINT end all trees, as does END of a worker, whose exit code the keeper's caller
-// is given. Where the service manager stops the keeper only to start
-// it again (Host.Stays), SIGTERM ends the keeper and its worker, and trees live on as if both
-// had been killed: the next keeper takes them over.
+// SIGTERM and SIGINT end all trees, as does END of a worker, whose exit code the keeper's
+// caller is given. Where the service manager stops the keeper only to start it again
+// (Host.Stays), SIGTERM ends the keeper and its worker, and trees live on as if both had been
+// killed: the next keeper takes them over.
 //
 // Where the keeper stands for one process (Passes), as the first process of a container does,
 // the leader of that is sent what else it gets: SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM and

@@ -55,10 +55,9 @@
 //
 // While something that it needs is not there (Held) every "starts" of the table, whoever asks
 // for it, comes to waiting: also that of waiting itself. What is missing, and who is asked for
-// it, [Needs] says. What is needed may come (needs
-// changed), or be lost: then who waits for the start is told. A scheduled time that waits goes
-// on waiting when somebody asks for a start: that is done. Owed is a start that a former worker
-// was about to make.
+// it, [Needs] says. What is needed may come (needs changed), or be lost: then who waits for the
+// start is told. A scheduled time that waits goes on waiting when somebody asks for a start:
+// that is done. Owed is a start that a former worker was about to make.
 //
 // Who joins an end waits for it, and gives it a cause if it has none. While a process is
 // being deleted a start is refused, and nothing but the end of its runs changes that. A
