@@ -193,8 +193,8 @@ func TestSignalsArePassedOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if text := d.log.since(0); !strings.Contains(text, "no process 'main' is defined yet") {
-		t.Errorf("nobody has the name, and it is not said: %s", text)
+	if !d.log.await(0, "no process 'main' is defined yet", d.ended) {
+		t.Errorf("nobody has the name, and it is not said: %s", d.log.since(0))
 	}
 	from := d.log.len()
 	pass(syscall.SIGUSR1)

@@ -281,8 +281,8 @@ func TestFullDiskIsAnErrorAndLosesNothing(t *testing.T) {
 	if s := d.status("before"); s.State != process.Running {
 		t.Errorf("%+v", s)
 	}
-	if text := d.log.since(0); !strings.Contains(text, "no space left") {
-		t.Errorf("it does not say so: %s", text)
+	if !d.log.await(0, "no space left", d.ended) {
+		t.Errorf("it does not say so: %s", d.log.since(0))
 	}
 	if err := fill.Truncate(0); err != nil {
 		t.Fatal(err)

@@ -124,7 +124,7 @@ func TestWhereNobodyHasMountedItTheDaemonDoesAndSaysSo(t *testing.T) {
 	d, wrap := inNoHierarchy(t)
 	wrap("true", "may mount")
 	d.launch()
-	if want := "nobody else has mounted cgroup v2: it is mounted on " + d.state + "/run/cgroup\n"; !strings.Contains(d.log.since(0), want) {
+	if want := "nobody else has mounted cgroup v2: it is mounted on " + d.state + "/run/cgroup\n"; !d.log.await(0, want, d.ended) {
 		t.Errorf("it does not say %q: %s", want, d.log.since(0))
 	}
 	d.start(process.Spec{Name: "p", Command: "exec sleep 1000"})

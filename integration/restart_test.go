@@ -246,7 +246,7 @@ func TestStoreThatCannotBeReadIsRefusedAndCanBeMovedAside(t *testing.T) {
 			if now, err := os.ReadFile(moved[0]); err != nil || !bytes.Equal(now, data) {
 				t.Errorf("what was moved aside was changed: %v", err)
 			}
-			if !strings.Contains(d.log.since(0), moved[0]) {
+			if !d.log.await(0, moved[0], d.ended) {
 				t.Error("it does not say where to")
 			}
 			d.start(process.Spec{Name: "x", Command: "true"})
