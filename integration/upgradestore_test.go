@@ -97,9 +97,10 @@ func TestAStoreOfTheFirstFormatIsTakenOver(t *testing.T) {
 		if s := d.status("nightly"); s.Run.JobID != "n1" || s.Deadline != 30*time.Second || !s.NextTime.After(time.Now()) {
 			t.Errorf("%+v", s)
 		}
-		if text := d.mustClient("runs", "-format", "json", "server"); !strings.Contains(text, `"run":1,"job_id":"e42"`) || !strings.Contains(text, `"cause":"lost"`) {
-			t.Errorf("runs of server: %s", text)
-		}
+		eventually(t, "the history of server has its lost run", func() bool {
+			text := d.mustClient("runs", "-format", "json", "server")
+			return strings.Contains(text, `"run":1,"job_id":"e42"`) && strings.Contains(text, `"cause":"lost"`)
+		})
 	}
 	check()
 	eventually(t, "the events tell of the run that was lost", func() bool {

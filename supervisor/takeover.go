@@ -208,6 +208,7 @@ func (p *managed) lose() {
 	p.inbox.put(func() {
 		p.disk.lost = append(p.disk.lost, lost)
 		p.disk.dirty = true
+		p.afterSave(func(error) {}) // it is shown already: its history is to tell of it soon
 		p.tell(process.Event{Kind: process.EventEnded, Run: lost.Number, JobID: lost.JobID, Cause: lost.Cause, Error: lost.Error})
 		for _, a := range actions {
 			if a.Do == lifecycle.AwaitRetry || a.Do == lifecycle.GiveUp { // its schedule goes on by itself, and nobody waits
