@@ -78,6 +78,8 @@ func (p *managed) recover() {
 		if p.kept.Removed { // it was being forgotten
 			p.handle(lifecycle.Event{Kind: lifecycle.Delete})
 		}
+		p.ran = p.ran || p.hasRun()
+		p.endsDaemon(lifecycle.Event{}) // its end may be what the fault was met with
 	}
 	if p.s.isClosing() && !m.Closing {
 		p.handle(lifecycle.Event{Kind: lifecycle.Shutdown})

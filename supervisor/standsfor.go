@@ -36,6 +36,12 @@ func (p *managed) endsDaemon(e lifecycle.Event) {
 	p.s.endWith(p.kept.Last.Code())
 }
 
+// hasRun reports whether its last run began under this keeper and is over.
+func (p *managed) hasRun() bool {
+	last := p.kept.Last
+	return last != nil && last.Number == p.kept.Target.Run && last.Number != p.past && p.kept.Origin == p.s.origin
+}
+
 // sayUnknown says that nobody has the name of the process that the daemon stands for: it may
 // come by command, or be misspelt.
 func (s *Supervisor) sayUnknown() {

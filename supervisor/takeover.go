@@ -117,7 +117,7 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 	if k := tails[name]; out.tail != nil && k.Run == kept.Target.Run {
 		out.tail.resume(k)
 	}
-	p.ran = kept.Origin == s.origin && kept.Last != nil && kept.Last.Number == kept.Target.Run
+	p.ran = p.hasRun()
 	id := keeper.RunID{Name: name, Run: kept.Target.Run}
 	switch {
 	case id.Run > kept.Never && (kept.Last == nil || kept.Last.Number < id.Run):
