@@ -51,7 +51,7 @@ func logParams(q *process.LogQuery, now time.Time) []Param {
 			q.Lines, err = positive(v, "a number of lines")
 			return err
 		}},
-		{Name: "since", Value: "TIME", Help: "from this time on: 10m (ago), 2026-01-31, 2026-01-31T15:04:05, or with a zone", set: func(v string) (err error) {
+		{Name: "since", Value: "TIME", Help: "from this time on: " + momentForms, set: func(v string) (err error) {
 			q.Since, err = parseTime(v, now)
 			return err
 		}},
@@ -109,20 +109,6 @@ func LogAction(name string, q process.LogQuery) heroscript.Action {
 		add("from", strconv.FormatInt(q.From, 10))
 	}
 	return a
-}
-
-// parseTime reads a moment: a length of time ago, or a date with or without a time
-// and a zone; local without one.
-func parseTime(text string, now time.Time) (time.Time, error) {
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
-		return now.Add(-ago), nil
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%s is not a time: 10m (ago), 2026-01-31, 2026-01-31T15:04:05, or that with a zone such as Z", process.Printable(text))
 }
 
 // readLog is process.log. What cannot be is refused here; the log is read when the
