@@ -61,7 +61,7 @@ GUEST = go run ./integration/guest
 test-guest: build # the quick choice of the table of places and kernels (integration/guest/table.go)
 	$(GUEST) -table quick
 
-test-matrix: build package # the whole table; ROW='systemd service' and KERNEL=6.1 take a part, DOCS=docs/matrix.md writes the results there
+test-matrix: build package # the whole table; ROW='systemd service' and KERNEL=6.1 take a part, DOCS=docs/matrix.md writes their results there
 	$(GUEST) -table all $(if $(ROW),-row '$(ROW)') $(if $(KERNEL),-kernel $(KERNEL)) $(if $(DOCS),-docs $(DOCS))
 
 test-container: build # containers of podman, in a guest that systemd runs; takes root once, to set that up. KERNEL=6.1 takes one

@@ -52,7 +52,7 @@ then its console is shown.
 Which place the product must work in, on which kernels, and which tests show it, is one
 table (table.go). -table all runs it, -table quick a choice of it that takes minutes;
 -row and -kernel take a part. It ends with the table, and what came of each row on each
-kernel. Paths in it are from the top directory of the project, with the programs in bin.
+kernel; -docs puts that into a document, where the results of other parts stay as they are. Paths in it are from the top directory of the project, with the programs in bin.
 
 	go run ./integration/guest -table quick
 	go run ./integration/guest -table all -row 'systemd service' -kernel 6.1

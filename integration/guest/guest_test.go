@@ -33,7 +33,7 @@ func TestOptionsTellPackagesFromArguments(t *testing.T) {
 
 func TestSenselessOptionsAreRefused(t *testing.T) {
 	for _, args := range []string{"", "-kernel= ./a", "-jobs 0 ./a", "-file x ./a", "-file =x ./a", "-nonsense",
-		"-table all ./a", "-row x ./a", "-docs x ./a", "-docs x -table quick", "-docs x -table all -row x", "-docs x -table all -kernel 6.1", "-table all -kernel=",
+		"-table all ./a", "-row x ./a", "-docs x ./a", "-table all -kernel=",
 	} {
 		if _, err := parseOptions(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%q was taken", args)

@@ -48,7 +48,7 @@ type options struct {
 	setup    bool
 	table    string   // the choice of the table to run; empty: packages
 	rows     []string // the places of it; none: all
-	docs     string   // the file to write its results to
+	docs     string   // the document to write its results into
 	packages []string
 	args     []string // for the test binaries
 }
@@ -81,7 +81,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		o.rows = append(o.rows, s)
 		return nil
 	})
-	flags.StringVar(&o.docs, "docs", "", "`file` for the results of the table, in Markdown")
+	flags.StringVar(&o.docs, "docs", "", "Markdown `file` of the table's results: those of this run replace older ones in it")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -105,8 +105,6 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return o, errors.New("-table has packages of its own: name none")
 	case o.table == "" && (len(o.rows) > 0 || o.docs != ""):
 		return o, errors.New("-row and -docs go with -table")
-	case o.docs != "" && (o.table != allChoice || len(o.rows) > 0 || named):
-		return o, errors.New("-docs is for the results of all: -table all, without -row and -kernel")
 	case len(o.packages) == 0 && !o.setup && o.table == "":
 		return o, errors.New("no packages named")
 	case o.jobs < 1:

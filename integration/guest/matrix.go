@@ -28,6 +28,12 @@ func runTable(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	var docs document
+	if o.docs != "" {
+		if docs, err = openDocument(o.docs); err != nil { // before hours of tests
+			return err
+		}
+	}
 	work, err := newWorkdir(os.TempDir())
 	if err != nil {
 		return err
@@ -83,7 +89,7 @@ func runTable(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "\n%s\n", results.text())
 	if o.docs != "" {
-		if err := os.WriteFile(o.docs, []byte(results.markdown()), 0o644); err != nil {
+		if err := docs.update(results); err != nil {
 			return err
 		}
 	}

@@ -99,21 +99,25 @@ func (r *results) add(place string, n result, kernels ...string) {
 	}
 }
 
+// columnTitle is that of a kernel; that of this machine is handed in.
+func columnTitle(kernel, here string) string {
+	if kernel == host {
+		return here
+	}
+	return "Linux " + kernel
+}
+
 // grid is the table with a line of titles.
 func (r *results) grid() [][]string {
 	titles := []string{"place"}
 	for _, k := range r.kernels {
-		if k == host {
-			titles = append(titles, r.host)
-		} else {
-			titles = append(titles, "Linux "+k)
-		}
+		titles = append(titles, columnTitle(k, r.host))
 	}
 	lines := [][]string{titles}
 	for _, row := range r.rows {
 		line := []string{row.place}
 		for _, k := range r.kernels {
-			cell := "–"
+			cell := notInTable
 			if result, ok := r.cells[[2]string{row.place, k}]; ok {
 				cell = result.String()
 			}
@@ -142,27 +146,6 @@ func (r *results) text() string {
 			b.WriteString(cell)
 		}
 		b.WriteByte('\n')
-	}
-	return b.String()
-}
-
-// markdown is the table for the docs.
-func (r *results) markdown() string {
-	var b strings.Builder
-	b.WriteString("# Where it is tested\n\n" +
-		"Written by `make test-matrix DOCS=docs/matrix.md`; change integration/guest/table.go, not this file.\n" +
-		"Each place is a kind of virtual machine that boots a kernel of Debian's; *this machine* is the one that\n" +
-		"the tests were started on. A cell says how many tests passed, failed or were skipped, and how long\n" +
-		"the machine was on. Virtual machines without hardware support compute ten times slower.\n\n")
-	for i, line := range r.grid() {
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(line, " | "))
-		if i == 0 {
-			fmt.Fprintf(&b, "|%s\n", strings.Repeat(" --- |", len(line)))
-		}
-	}
-	b.WriteString("\nWhat the tests of a place show:\n\n")
-	for _, row := range r.rows {
-		fmt.Fprintf(&b, "- **%s**: %s\n", row.place, row.shows)
 	}
 	return b.String()
 }
