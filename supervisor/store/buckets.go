@@ -139,6 +139,7 @@ var (
 	targetBucket     = []byte("targets")
 	runBucket        = []byte("runs")
 	eventBucket      = []byte("events")
+	ledgerBucket     = []byte("ledger") // not in files of programs that kept none
 	formatKey        = []byte("format")
 	daemonKey        = []byte("daemon")
 )
@@ -224,6 +225,13 @@ func isOf(kept []byte, id string) bool {
 	return json.Unmarshal(kept, &d) == nil && d.ID == id
 }
 
+// isAnother reports whether what is kept under the name of c is of a process that goes with
+// it: that is removed, or was, and that could not be put on disk.
+func isAnother(tx *bolt.Tx, c *Change) bool {
+	former := tx.Bucket(definitionBucket).Get([]byte(c.Name))
+	return c.Remove || c.Definition != nil && former != nil && !isOf(former, c.Definition.ID)
+}
+
 // put writes one change, and gives its events their numbers. Of its runs a process keeps
 // so many.
 func put(tx *bolt.Tx, c *Change, keep uint64, now time.Time) error {
@@ -239,17 +247,13 @@ func put(tx *bolt.Tx, c *Change, keep uint64, now time.Time) error {
 				return err
 			}
 		}
+	}
+	if isAnother(tx, c) {
 		if err := forgetRuns(tx.Bucket(runBucket), c.Name); err != nil {
 			return err
 		}
 	}
 	if c.Definition != nil {
-		if former := tx.Bucket(definitionBucket).Get(name); former != nil && !isOf(former, c.Definition.ID) {
-			// It was deleted, and that could not be put on disk.
-			if err := forgetRuns(tx.Bucket(runBucket), c.Name); err != nil {
-				return err
-			}
-		}
 		if err := putJSON(tx, definitionBucket, name, c.Definition); err != nil {
 			return err
 		}

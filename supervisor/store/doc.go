@@ -1,15 +1,16 @@
 // Package store keeps what must outlive the daemon: definitions, targets, the runs that
-// ended, events, and how far the last start of a daemon has come.
+// ended, events, what became of scheduled times, and how far the last start of a daemon has
+// come.
 //
 // # Model
 //
 // One file holds it all. A [Change] is what is to be written about one process together:
 // its definition, its target (with its restarts, and what a later worker owes it), a run that
-// ended, and the events that tell of it. It is
-// written in one transaction, so an event can be neither lost nor told twice. Changes are
-// written in the order in which they come; those that wait at the same time share a
-// sync. Write never waits for the disk: done is called when the change is on it, or when
-// it could not be put there.
+// ended, what became of times of its schedule, and the events that tell of it. It is written
+// in one transaction, so an event can be neither lost nor told twice. Changes are written in
+// the order in which they come; those that wait at the same time share a sync. Write never
+// waits for the disk: done is called when the change is on it, or when it could not be put
+// there.
 //
 // Nothing is written before [Store.Begin]. A worker that is not ready yet may have to give
 // way to the program before it, which must find the file as it left it. Changes that come
@@ -24,6 +25,7 @@
 //	targets      name               -> Target
 //	runs         name, 0, number    -> process.Run; the highest are kept, see MaxRuns
 //	events       number             -> process.Event; the highest are kept, see MaxEvents
+//	ledger       name, 0, time      -> process.LedgerEntry; the latest are kept, see MaxEntries
 //
 // Values are JSON with names and texts, never ordinals. Numbers in keys are eight bytes,
 // the highest first, so that they sort.
@@ -35,6 +37,7 @@
 // # Implementation
 //
 // store.go has Open, Write and the goroutine that writes; buckets.go what stands where;
+// history.go and ledger.go what is kept of the past;
 // format1.go the migration; file.go the file itself, which others can delete or replace
 // under us; reset.go what is done without a daemon.
 package store

@@ -42,6 +42,8 @@ type Store struct {
 	format    string  // of the file; empty: it is new
 	processes int     // that are defined
 	swept     string  // the process whose runs were trimmed last though it had none to write
+	ledgers   ledgers // how long they are
+	looked    string  // the process whose ledger was trimmed last so
 	failing   bool    // writing, as was said
 	daemon    *Daemon // that could not be written, and goes with the next change; nil: none
 	unfit     bool    // to be written to, when that was tried last
@@ -53,7 +55,8 @@ type Change struct {
 	Definition *Definition   // nil: as it is
 	Target     *Target       // nil: as it is
 	Runs       []process.Run // that have ended
-	Remove     bool          // definition, target and runs go
+	Ledger     []process.LedgerEntry
+	Remove     bool // definition, target, runs and ledger go
 	Events     []process.Event
 	Daemon     *Daemon // about none of the processes; nil: as it is. What cannot be written goes with the next change
 
@@ -100,7 +103,7 @@ func Open(path string, log *log.Logger) (*Store, Contents, error) {
 	s := &Store{
 		path: path, log: log, now: time.Now, guard: files.NewGuard(),
 		begun: make(chan struct{}), closing: make(chan struct{}), done: make(chan struct{}),
-		arrived: make(chan struct{}, 1), told: make(chan struct{}),
+		arrived: make(chan struct{}, 1), told: make(chan struct{}), ledgers: ledgers{},
 	}
 	contents, err := s.open()
 	if err != nil {
@@ -354,14 +357,23 @@ func (s *Store) writeAll(batch []*Change) {
 }
 
 func (s *Store) write(batch []*Change) error {
-	processes, swept := s.processes, s.swept
+	processes, swept, looked := s.processes, s.swept, s.looked
 	err := s.db.Update(func(tx *bolt.Tx) error {
-		runs, events := 0, 0
+		runs, events, entries := 0, 0, 0
 		for _, c := range batch {
 			runs += len(c.Runs)
 			events += len(c.Events)
+			entries += len(c.Ledger)
 			known := tx.Bucket(definitionBucket).Get([]byte(c.Name)) != nil
+			if isAnother(tx, c) {
+				if err := s.ledgers.forget(tx, c.Name); err != nil {
+					return err
+				}
+			}
 			if err := put(tx, c, runsKept(processes), s.now()); err != nil {
+				return err
+			}
+			if err := s.ledgers.put(tx, c.Name, c.Ledger, entriesKept(processes), s.now()); err != nil {
 				return err
 			}
 			switch now := c.Definition != nil || known && !c.Remove; {
@@ -375,13 +387,18 @@ func (s *Store) write(batch []*Change) error {
 		if swept, err = sweepRuns(tx.Bucket(runBucket), swept, min(runs, trimsAtATime), runsKept(processes), s.now()); err != nil {
 			return err
 		}
+		if looked, err = s.ledgers.sweep(tx, looked, min(entries, trimsAtATime), entriesKept(processes), s.now()); err != nil {
+			return err
+		}
 		return trimEvents(tx.Bucket(eventBucket), 2*events, s.now())
 	})
-	if err == nil {
-		s.processes, s.swept = processes, swept
-		s.reserve(s.path)
+	if err != nil {
+		s.ledgers = ledgers{} // they are counted anew
+		return err
 	}
-	return err
+	s.processes, s.swept, s.looked = processes, swept, looked
+	s.reserve(s.path)
+	return nil
 }
 
 // prepare makes the store fit to be written to, if it is not.
