@@ -228,5 +228,5 @@ func judge(spec *process.Spec) (times *schedule.Schedule, err error) {
 	if err := spec.Validate(); err != nil || spec.Cron == "" {
 		return nil, err
 	}
-	return schedule.Parse(spec.Cron, time.Now())
+	return schedule.Parse(spec.Cron, "", time.Now())
 }

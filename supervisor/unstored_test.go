@@ -199,7 +199,7 @@ func TestATimeWhoseRunCouldNotBeStoredIsLeftOut(t *testing.T) {
 	defer w.s.closeParts()
 	w.calm = true
 	p := w.byHand(t, "a")
-	times, err := schedule.Parse("@hourly", time.Now())
+	times, err := schedule.Parse("@hourly", "", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

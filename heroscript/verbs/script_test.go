@@ -28,7 +28,7 @@ func TestScriptsWithAFaultDoNothing(t *testing.T) {
 		"!!process.lst":                                                `line 1, column 1: no verb "process.lst": did you mean process.list?; 'pmclient help' lists them; nothing was carried out`,
 		"!!process.list\n!!process.list x":                             `line 2, column 16: process.list has no parameter "x"; nothing was carried out`,
 		"!!process.list\n!!process.start name:a log":                   "line 2, column 1: process.start without a command starts a process that is there, and takes no other parameter: give command:COMMAND, or the name alone; nothing was carried out",
-		"!!process.list\n!!process.start name:a command:b cron:@often": `line 2, column 39: cron: "@often" is not a schedule: @every and a length of time, or one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually; nothing was carried out`,
+		"!!process.list\n!!process.start name:a command:b cron:@often": `line 2, column 39: cron: "@often" is not a schedule: @every and a length of time, or one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually, @reboot; nothing was carried out`,
 		"!!process.list\nprocess.list":                                 `line 2, column 1: expected an action, a comment or an indented parameter, found "p"; nothing was carried out`,
 		"!!process.list\n!!process.start name:a command:'b\n":          "line 2, column 32: quote opened here is never closed; nothing was carried out",
 	} {

@@ -77,7 +77,7 @@ func TestRunsAtChangesOfTheClocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := Parse("CRON_TZ="+c.zone+" "+c.expr, now)
+		s, err := Parse("CRON_TZ="+c.zone+" "+c.expr, "", now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestDailyRunsComeOnceADay(t *testing.T) {
 	}
 }
 
-// FuzzTimes holds Next and Last against a look at the clocks, minute by minute, for
+// FuzzTimes holds Next, Last and Count against a look at the clocks, minute by minute, for
 // three days: nothing is left out, and nothing comes that should not.
 func FuzzTimes(f *testing.F) {
 	for i := range uint64(40) {
@@ -153,7 +153,7 @@ var zoneNames = []string{
 
 func checkTimes(t *testing.T, r *rand.Rand, place int, moment int64) {
 	expr := randomExpr(r)
-	s, err := parse(expr)
+	s, err := parse(expr, "")
 	if err != nil {
 		t.Fatalf("%q: %v", expr, err)
 	}
@@ -176,13 +176,20 @@ func checkTimes(t *testing.T, r *rand.Rand, place int, moment int64) {
 	}
 	if r.IntN(2) == 0 { // go near a change
 		if _, end := time.Unix(moment, 0).In(s.zone.Location).ZoneBounds(); !end.IsZero() && end.Unix() < 250_000_000_000 {
-			moment = end.Unix() + r.Int64N(300_000) - 150_000
+			near := int64(300_000)
+			if s.fields.second != 1 {
+				near = 4 * hour
+			}
+			moment = end.Unix() + r.Int64N(near) - near/2
 		}
 	}
 	now := time.Unix(moment, r.Int64N(2)*123)
 	where := fmt.Sprintf("%q in %s at %v", expr, name, now.In(s.zone.Location))
 
-	const days = 3 * 24 * 60 * 60
+	days := int64(3 * day)
+	if s.fields.second != 1 {
+		days = 2 * hour
+	}
 	runs := look(s, moment-days, moment+days)
 	next, last := s.Next(now), s.Last(time.Unix(moment-days-1, 0), now)
 	if !next.IsZero() && !next.After(now) {
@@ -206,6 +213,12 @@ func checkTimes(t *testing.T, r *rand.Rand, place int, moment int64) {
 	if last.Unix() != wantLast {
 		t.Fatalf("%s: last is %v, and by the clocks %v", where, last.In(s.zone.Location), time.Unix(wantLast, 0).In(s.zone.Location))
 	}
+	if got := s.Count(time.Unix(moment-days, 0), now); got != i {
+		t.Fatalf("%s: %d times, and by the clocks %d", where, got, i)
+	}
+	if got := s.Count(now, time.Unix(moment+days, 0)); got != len(runs)-i {
+		t.Fatalf("%s: %d times later, and by the clocks %d", where, got, len(runs)-i)
+	}
 	if !next.IsZero() { // each is the other's inverse
 		if got := s.Last(now.Add(-1), next); !got.Equal(next) {
 			t.Fatalf("%s: next is %v, and the last up to it %v", where, next, got)
@@ -217,7 +230,7 @@ func checkTimes(t *testing.T, r *rand.Rand, place int, moment int64) {
 }
 
 // look is when a schedule runs in (from, to], by looking at the clock each minute, and
-// each second of a minute in which it is changed.
+// each second of a minute in which it is changed; or, if the schedule has seconds, each.
 func look(s *Schedule, from, to int64) (runs []int64) {
 	offset := func(at int64) int64 {
 		_, offset := time.Unix(at, 0).In(s.zone.Location).Zone()
@@ -228,11 +241,12 @@ func look(s *Schedule, from, to int64) (runs []int64) {
 		f := &s.fields
 		day, weekday := f.day>>t.Day()&1 != 0, f.weekday>>t.Weekday()&1 != 0
 		either := day || weekday
-		if f.day&star != 0 || f.weekday&star != 0 {
+		if f.both {
 			either = day && weekday
 		}
-		return t.Second() == 0 && f.minute>>t.Minute()&1 != 0 && f.hour>>t.Hour()&1 != 0 && f.month>>t.Month()&1 != 0 && either
+		return f.second>>t.Second()&1 != 0 && f.minute>>t.Minute()&1 != 0 && f.hour>>t.Hour()&1 != 0 && f.month>>t.Month()&1 != 0 && either
 	}
+	seconds := s.fields.second != 1
 	begin := from - 4*24*60*60 // what was shown before counts
 	latest := begin + offset(begin)
 	looked := begin
@@ -243,7 +257,11 @@ func look(s *Schedule, from, to int64) (runs []int64) {
 		looked = at
 		shown := at + offset(at)
 		run := s.fields.wild && named(shown)
-		for passed := latest + 60 - (latest%60+60)%60; !s.fields.wild && !run && passed <= shown; passed += 60 {
+		passed, step := latest+1, int64(1)
+		if !seconds {
+			passed, step = latest+60-(latest%60+60)%60, 60
+		}
+		for ; !s.fields.wild && !run && passed <= shown; passed += step {
 			run = named(passed)
 		}
 		latest = max(latest, shown)
@@ -253,7 +271,7 @@ func look(s *Schedule, from, to int64) (runs []int64) {
 	}
 	for at := begin; at <= to; at += 60 {
 		now := offset(at)
-		if now == offset(at+60) {
+		if now == offset(at+60) && (!seconds || at < from-120) {
 			clock(at + (60-(at+now)%60)%60) // the second at which it shows a full minute
 			continue
 		}
@@ -286,6 +304,9 @@ func randomExpr(r *rand.Rand) string {
 	}
 	for {
 		expr := strings.Join([]string{field(0, 59, 3), hour, field(1, 31, 20), field(1, 12, 30), field(0, 7, 20)}, " ")
+		if r.IntN(8) == 0 {
+			expr = field(0, 59, 3) + " " + expr
+		}
 		if Validate(expr) == nil {
 			return expr
 		}

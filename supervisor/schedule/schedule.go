@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -12,16 +13,17 @@ import (
 // Schedule is an expression that was read.
 type Schedule struct {
 	every  time.Duration // 0: by fields
+	reboot bool
 	fields fields
 	zone   zone
 }
 
-// Parse reads an expression. An error is a [process.Error] with code invalid: of the
-// text, see [Validate]; of a zone that is not known on this host; or of times that
-// never come after now.
-func Parse(expr string, now time.Time) (*Schedule, error) {
-	s, err := parse(expr)
-	if err == nil && s.Next(now).IsZero() {
+// Parse reads an expression and, beside it, a zone (the field tz; empty: none). An error
+// is a [process.Error] with code invalid: of the text, see [Validate]; of a zone that is not
+// known or is not the one in the expression; or of times that never come after now.
+func Parse(expr, zone string, now time.Time) (*Schedule, error) {
+	s, err := parse(expr, zone)
+	if err == nil && !s.reboot && s.Next(now).IsZero() {
 		err = fmt.Errorf(": that time does not come within %d years", lookAhead/12)
 	}
 	if err != nil {
@@ -30,32 +32,56 @@ func Parse(expr string, now time.Time) (*Schedule, error) {
 	return s, nil
 }
 
-func parse(expr string) (*Schedule, error) {
+var parser = cron.NewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+
+func parse(expr, tz string) (*Schedule, error) {
 	t, err := read(expr)
 	if err != nil {
 		return nil, err
 	}
+	if t.zone != "" && tz != "" && t.zone != tz {
+		return nil, fmt.Errorf(": its zone is not that of tz, which is %s: leave one of them out", process.Printable(tz))
+	}
 	s := &Schedule{zone: zone{time.Local}}
-	if t.zone != "" {
-		if s.zone.Location, err = time.LoadLocation(t.zone); err != nil {
-			return nil, fmt.Errorf(": %s is not a time zone that this host knows: name one, such as UTC or Europe/Brussels, or install its zone data (tzdata)", process.Printable(t.zone))
+	if name := cmp.Or(t.zone, tz); name != "" {
+		if s.zone.Location, err = zones.load(name); err != nil {
+			return nil, fmt.Errorf(": %s is not a time zone: name one, such as UTC or Europe/Brussels", process.Printable(name))
 		}
 	}
-	parsed, err := cron.ParseStandard(t.spec)
+	if t.spec == reboot {
+		s.reboot = true
+		return s, nil
+	}
+	parsed, err := parser.Parse(t.spec)
 	switch p := parsed.(type) {
 	case cron.ConstantDelaySchedule:
 		s.every = p.Delay
 	case *cron.SpecSchedule:
-		s.fields = fields{minute: p.Minute, hour: p.Hour, day: p.Dom, month: p.Month, weekday: p.Dow, wild: t.wild}
+		const values = 1<<63 - 1 // the parser's own mark of a star is not one
+		s.fields = fields{
+			second: p.Second & values, minute: p.Minute & values, hour: p.Hour & values,
+			day: p.Dom & values, month: p.Month & values, weekday: p.Dow & values,
+			both: t.both, wild: t.wild,
+		}
 	default:
 		return nil, fmt.Errorf(": %w", err)
 	}
 	return s, nil
 }
 
-// Next is the first time later than t, and zero if none comes within eight years.
+// IsReboot reports whether it is @reboot: once per start of the machine. It has no times
+// of its own, and who starts it knows whether the machine was started.
+func (s *Schedule) IsReboot() bool { return s.reboot }
+
+// Zone is the one in which its fields are read.
+func (s *Schedule) Zone() *time.Location { return s.zone.Location }
+
+// Next is the first time later than t, and zero if none comes within forty years.
 func (s *Schedule) Next(t time.Time) time.Time {
-	if s.every > 0 {
+	switch {
+	case s.reboot:
+		return time.Time{}
+	case s.every > 0:
 		return t.Add(s.every - time.Duration(t.Nanosecond()))
 	}
 	now := t.Unix()
@@ -92,7 +118,7 @@ func (s *Schedule) next(now int64) (int64, bool) {
 // itself if none came between.
 func (s *Schedule) Last(earlier, now time.Time) time.Time {
 	switch {
-	case !now.After(earlier):
+	case s.reboot || !now.After(earlier):
 		return earlier
 	case s.every > 0:
 		return earlier.Add(now.Sub(earlier).Truncate(s.every))
@@ -161,9 +187,6 @@ func (s *Schedule) Due(before, now time.Time) time.Time {
 	return next
 }
 
-// lateLimit is how late a run may start because nobody was there at its time.
-const lateLimit = 10 * time.Second
-
 // Resume is how a schedule goes on after nobody has looked at it, given the time that
 // was next then. A time that passed just now runs late: then it is the next. An
 // earlier one is missed; the latest of those is the second result, zero if there is
@@ -174,7 +197,7 @@ func (s *Schedule) Resume(next, now time.Time, busy bool) (then, missed time.Tim
 	if next.IsZero() {
 		return s.Next(now), time.Time{}
 	}
-	if now.Sub(next) > lateLimit {
+	if now.Sub(next) > OnTime {
 		next = s.Last(next, now)
 		missed = next
 	}
@@ -183,7 +206,7 @@ func (s *Schedule) Resume(next, now time.Time, busy bool) (then, missed time.Tim
 		return s.Due(next, now), time.Time{}
 	case busy:
 		missed = time.Time{}
-	case late <= lateLimit:
+	case late <= OnTime:
 		return next, time.Time{}
 	}
 	return s.Due(s.Next(next), now), missed

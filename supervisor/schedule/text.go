@@ -37,10 +37,14 @@ func invalid(expr string, err error) error {
 type text struct {
 	zone string // empty: none is given
 	spec string // the rest, as the parser takes it
-	wild bool   // the minute or the hour begins with a star
+	both bool   // a day field begins with a star, so that both name a day
+	wild bool   // the second, the minute or the hour begins with a star
 }
 
-var descriptors = []string{"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"}
+// reboot is the descriptor that has no times of its own.
+const reboot = "@reboot"
+
+var descriptors = []string{"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually", reboot}
 
 // read takes an expression apart. Its errors go on behind the expression.
 func read(expr string) (t text, err error) {
@@ -69,29 +73,41 @@ func read(expr string) (t text, err error) {
 		if !slices.Contains(descriptors, t.spec) {
 			return t, fmt.Errorf(" is not a schedule: @every and a length of time, or one of %s", strings.Join(descriptors, ", "))
 		}
-		t.wild = t.spec == "@hourly"
+		t.both, t.wild = true, t.spec == "@hourly" // they name days by one field, or by none
 		return t, nil
 	}
-	texts := strings.Fields(t.spec)
-	if len(texts) != len(rules) {
-		return t, errors.New(" is not a schedule: five fields (minute, hour, day of month, month, day of week) such as '0 3 * * *', @every 10s, or @daily")
+	err = t.readFields(strings.Fields(t.spec))
+	return t, err
+}
+
+// readFields reads five fields or, with seconds, six.
+func (t *text) readFields(texts []string) error {
+	rules := rules[len(rules)-min(len(texts), len(rules)):]
+	if len(texts) != len(rules) || len(texts) < 5 {
+		return errors.New(" is not a schedule: five fields (minute, hour, day of month, month, day of week) such as '0 3 * * *', six with the second in front of them, @every 10s, or @daily")
 	}
-	var fields [len(rules)]values
+	var sets [6]uint64
+	read := sets[:len(texts)]
 	for i := range texts {
-		if fields[i], err = rules[i].read(texts[i]); err != nil {
-			return t, fmt.Errorf(": %w", err)
+		var err error
+		if read[i], err = rules[i].read(texts[i]); err != nil {
+			return fmt.Errorf(": %w", err)
 		}
 	}
-	days, months, weekdays := fields[2], fields[3], fields[4]
-	if weekdays.any && !comes(days, months) {
-		return t, errors.New(": that day never comes")
+	starred := func(from, to int) bool {
+		return slices.ContainsFunc(texts[from:to], func(field string) bool { return field[0] == '*' || field[0] == '?' })
 	}
-	if !weekdays.any { // the parser knows Sunday as 0 only, and takes no range up to 7
-		texts[4] = list((weekdays.set | weekdays.set>>7) &^ sunday7)
+	day := len(texts) - 3
+	t.wild, t.both = starred(0, day), starred(day, day+1) || starred(day+2, day+3)
+	days, months, weekdays := read[day], read[day+1], read[day+2]
+	if longest := longestOf(months); t.both && atMost(days, longest) == 0 {
+		return fmt.Errorf(": that day never comes: the longest month that it names has %d days", longest)
 	}
-	t.wild = strings.ContainsAny(texts[0][:1]+texts[1][:1], "*?")
+	if field := texts[day+2]; field != "*" && field != "?" { // the parser knows Sunday as 0 only, and takes no range up to 7
+		texts[day+2] = list((weekdays | weekdays>>7) &^ sunday7)
+	}
 	t.spec = strings.Join(texts, " ")
-	return t, nil
+	return nil
 }
 
 // sunday7 is the bit of Sunday as the seventh day.
@@ -106,7 +122,7 @@ func list(set uint64) string {
 	return strings.Join(all, ",")
 }
 
-// rule is what may stand at one place of the five.
+// rule is what may stand at one place of the six.
 type rule struct {
 	what      string
 	low, high int      // that a star names
@@ -115,7 +131,8 @@ type rule struct {
 	hint      string   // what may be given
 }
 
-var rules = [5]rule{
+var rules = [6]rule{
+	{"a second", 0, 59, 59, nil, "0 to 59"},
 	{"a minute", 0, 59, 59, nil, "0 to 59"},
 	{"an hour", 0, 23, 23, nil, "0 to 23"},
 	{"a day of the month", 1, 31, 31, nil, "1 to 31"},
@@ -123,31 +140,26 @@ var rules = [5]rule{
 	{"a day of the week", 0, 6, 7, strings.Fields("sun mon tue wed thu fri sat"), "0 to 7, or sun to sat (Sunday is 0 and 7)"},
 }
 
-// values are those that a field names.
-type values struct {
-	set uint64 // a bit for each
-	any bool   // a star or ? names all: then the field does not choose days
-}
-
-// read reads a field: numbers, ranges and steps with commas between them.
-func (f *rule) read(field string) (v values, err error) {
+// read reads a field: numbers, ranges and steps with commas between them. The values are
+// bits of the result.
+func (f *rule) read(field string) (set uint64, err error) {
 	if strings.ContainsFunc(field, notOfCron) {
-		return v, fmt.Errorf("%s is not a field: numbers or names, with * ? , - /", process.Printable(field))
+		return 0, fmt.Errorf("%s is not a field: numbers or names, with * ? , - /", process.Printable(field))
 	}
 	for part := range strings.SplitSeq(field, ",") {
 		if part == "" {
-			return v, fmt.Errorf("there is a value missing beside a comma in %s", process.Printable(field))
+			return 0, fmt.Errorf("there is a value missing beside a comma in %s", process.Printable(field))
 		}
 		values, step, stepped := strings.Cut(part, "/")
 		low, high, ranged := strings.Cut(values, "-")
 		first, last, by := f.low, f.high, 1
 		star := low == "*" || low == "?"
 		if star && ranged { // the parser would take it for the star alone
-			return v, fmt.Errorf("%s is not a range: it begins with a star", process.Printable(part))
+			return 0, fmt.Errorf("%s is not a range: it begins with a star", process.Printable(part))
 		}
 		if !star {
 			if first, err = f.value(low); err != nil {
-				return v, err
+				return 0, err
 			}
 			if !stepped { // 5/2 goes on to the end
 				last = first
@@ -155,23 +167,25 @@ func (f *rule) read(field string) (v values, err error) {
 		}
 		if ranged {
 			if last, err = f.value(high); err != nil {
-				return v, err
+				return 0, err
+			}
+			if first > last && last == f.low && f.most > f.high && f.isName(high) { // fri-sun
+				last = f.most
 			}
 		}
 		if first > last {
-			return v, fmt.Errorf("the range %s ends before it begins", process.Printable(values))
+			return 0, fmt.Errorf("the range %s ends before it begins", process.Printable(values))
 		}
 		if stepped {
 			if by, err = strconv.Atoi(step); err != nil || by < 1 {
-				return v, fmt.Errorf("%s is not a step: a number from 1", process.Printable(step))
+				return 0, fmt.Errorf("%s is not a step: a number from 1", process.Printable(step))
 			}
 		}
-		v.any = v.any || star && by == 1
 		for i := first; i <= last; i += min(by, 64) { // none has so many values
-			v.set |= 1 << i
+			set |= 1 << i
 		}
 	}
-	return v, nil
+	return set, nil
 }
 
 func notOfCron(r rune) bool {
@@ -190,14 +204,15 @@ func (f *rule) value(text string) (int, error) {
 	return n, nil
 }
 
-// comes reports whether one of the months ever has one of the days.
-func comes(days, months values) bool {
-	first := bits.TrailingZeros64(days.set)
-	for month := time.January; month <= time.December; month++ {
-		const leap = 2024
-		if months.set&(1<<month) != 0 && first <= time.Date(leap, month+1, 0, 0, 0, 0, 0, time.UTC).Day() {
-			return true
+func (f *rule) isName(text string) bool { return slices.Contains(f.names, strings.ToLower(text)) }
+
+// longestOf is how many days the longest of the months has.
+func longestOf(months uint64) (days int) {
+	const leap = 2024
+	for m := time.January; m <= time.December; m++ {
+		if months>>m&1 != 0 {
+			days = max(days, daysIn(leap, m))
 		}
 	}
-	return false
+	return days
 }

@@ -14,23 +14,24 @@ func TestSchedulesAreReadAsTheyAreWritten(t *testing.T) {
 	for _, good := range []string{
 		"0 0 * * *", "*/5 1-3 * * mon", "0 9-17/2 1,15 JAN ?", " 0\t0 * * *\n", "+5 0 * * *", "CRON_TZ=UTC 0 3 * * *", "5/20 */100 */9223372036854775807 * *",
 		"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually", "TZ=Europe/Brussels  @daily ", "@every 1s", "@every 1h30m", "CRON_TZ=UTC @every 10s",
-		"0 0 * * 7", "0 0 * * 5-7", "0 0 * * sat-7", "0 0 * * 0-7/2", "CRON_TZ=Mars/X 0 0 * * *", // whether the zone is known is for the daemon to say
+		"0 0 * * 7", "0 0 * * 5-7", "0 0 * * sat-7", "0 0 * * 0-7/2", "0 0 * * fri-sun", "0 0 * * FRI-SUN/2", "0 0 * * sun-sun", "30 0 0 * * *", "*/10 * * * * *", "@reboot", "TZ=UTC @reboot", "CRON_TZ=Mars/X 0 0 * * *", // whether the zone is known is for the daemon to say
 		"0 0 29 2 *", "0 0 31 2,3 *", "0 0 30,1 2 *", "0 0 31 2 mon", "0 0 31 2 0-6", // a day of the week comes too
 	} {
 		if err := Validate(good); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
-	const five = " is not a schedule: five fields (minute, hour, day of month, month, day of week) such as '0 3 * * *', @every 10s, or @daily"
-	const at = " is not a schedule: @every and a length of time, or one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually"
-	const never, interval, zone = ": that day never comes", ": an interval has whole seconds, at least one", "name one, such as UTC or Europe/Brussels"
+	const five = " is not a schedule: five fields (minute, hour, day of month, month, day of week) such as '0 3 * * *', six with the second in front of them, @every 10s, or @daily"
+	const at = " is not a schedule: @every and a length of time, or one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually, @reboot"
+	const never = ": that day never comes: the longest month that it names has "
+	const interval, zone = ": an interval has whole seconds, at least one", "name one, such as UTC or Europe/Brussels"
 	const weekday = ` is not a day of the week: 0 to 7, or sun to sat (Sunday is 0 and 7)`
 	for bad, want := range map[string]string{
 		"":                         "is empty: leave it out, or give a schedule",
 		" \n":                      "is empty: leave it out, or give a schedule",
 		"bad":                      `"bad"` + five,
 		"* * * *":                  `"* * * *"` + five,
-		"* * * * * *":              `"* * * * * *"` + five,
+		"* * * * * * *":            `"* * * * * * *"` + five,
 		" @daily":                  `" @daily"` + five,
 		"\x00":                     `"\x00"` + five,
 		"TZ=UTC":                   `"TZ=UTC"` + five,
@@ -38,7 +39,7 @@ func TestSchedulesAreReadAsTheyAreWritten(t *testing.T) {
 		"TZ=":                      `"TZ=": the zone is empty: ` + zone,
 		"TZ= 0 0 * * *":            `"TZ= 0 0 * * *": the zone is empty: ` + zone,
 		"CRON_TZ= @daily":          `"CRON_TZ= @daily": the zone is empty: ` + zone,
-		"@reboot":                  `"@reboot"` + at,
+		"@reboot now":              `"@reboot now"` + at,
 		"@Daily":                   `"@Daily"` + at,
 		"@every":                   `"@every"` + at,
 		"TZ=UTC @often":            `"TZ=UTC @often"` + at,
@@ -69,11 +70,17 @@ func TestSchedulesAreReadAsTheyAreWritten(t *testing.T) {
 		"*/0 * * * *":              `"*/0 * * * *": "0" is not a step: a number from 1`,
 		"*/2/3 * * * *":            `"*/2/3 * * * *": "2/3" is not a step: a number from 1`,
 		"1/ * * * *":               `"1/ * * * *": "" is not a step: a number from 1`,
-		"0 0 31 2 *":               `"0 0 31 2 *"` + never,
-		"0 0 30,31 feb ?":          `"0 0 30,31 feb ?"` + never,
-		"0 0 31 2,4,6,9,11 */1":    `"0 0 31 2,4,6,9,11 */1"` + never,
+		"60 * * * * *":             `"60 * * * * *": "60" is not a second: 0 to 59`,
+		"0 0 * * 5-0":              `"0 0 * * 5-0": the range "5-0" ends before it begins`,
+		"0 0 * * sat-fri":          `"0 0 * * sat-fri": the range "sat-fri" ends before it begins`,
+		"0 0 * dec-jan *":          `"0 0 * dec-jan *": the range "dec-jan" ends before it begins`,
+		"0 0 31 2 *":               `"0 0 31 2 *"` + never + "29 days",
+		"0 0 31 2 */2":             `"0 0 31 2 */2"` + never + "29 days",
+		"0 0 0 31 2 *":             `"0 0 0 31 2 *"` + never + "29 days",
+		"0 0 30,31 feb ?":          `"0 0 30,31 feb ?"` + never + "29 days",
+		"0 0 31 2,4,6,9,11 */1":    `"0 0 31 2,4,6,9,11 */1"` + never + "30 days",
 		strings.Repeat("0,", 600):  process.Printable(strings.Repeat("0,", 600)) + " has 1200 bytes, at most 1024",
-		"CRON_TZ=UTC 0 0 30/1 2 *": `"CRON_TZ=UTC 0 0 30/1 2 *"` + never,
+		"CRON_TZ=UTC 0 0 30/1 2 *": `"CRON_TZ=UTC 0 0 30/1 2 *"` + never + "29 days",
 	} {
 		err := Validate(bad)
 		if !errors.Is(err, process.ErrInvalid) || err.Error() != "cron: "+want {
@@ -90,7 +97,7 @@ func FuzzText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, expr string) {
 		if refused := Validate(expr); refused == nil {
-			s, err := Parse(expr, noon)
+			s, err := Parse(expr, "", noon)
 			switch {
 			case strings.Contains(expr, "TZ="): // the zone may be unknown, or leave a time out
 			case err != nil:

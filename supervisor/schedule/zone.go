@@ -1,6 +1,9 @@
 package schedule
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // zone says what the clocks of a place show. Real moments and what the clocks show
 // are both seconds, as in [fields].
@@ -9,8 +12,8 @@ type zone struct{ *time.Location }
 // maxOffset is more than any zone is ahead of UTC or behind it.
 const maxOffset = 2 * 24 * 60 * 60
 
-// maxSpans bounds how many changes of the clocks a search looks beyond. Eight years
-// of the zone that changes them most have 50.
+// maxSpans bounds how many changes of the clocks a search looks beyond. Forty years
+// of the zone that changes them most have 250.
 const maxSpans = 1000
 
 // span is a part of time in which the clocks do not change: [begin, end).
@@ -64,4 +67,31 @@ func (z zone) reaches(local int64) (int64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// zones are those that were read: thousands of schedules are mostly in a few of them, and
+// one takes 10 KB and a look at the disk. New zone data counts from the next start on.
+var zones zoneCache
+
+type zoneCache struct {
+	mu     sync.Mutex
+	byName map[string]*time.Location
+}
+
+// load reads a zone: the host's data if it has it, otherwise what the program embeds.
+func (c *zoneCache) load(name string) (*time.Location, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if loc := c.byName[name]; loc != nil {
+		return loc, nil
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil { // it may be installed later
+		return nil, err
+	}
+	if c.byName == nil {
+		c.byName = map[string]*time.Location{}
+	}
+	c.byName[name] = loc
+	return loc, nil
 }
