@@ -82,10 +82,7 @@ func (e engine) prepare() {
 	if _, err := e.try("image", "exists", image); err == nil {
 		return
 	}
-	dir := e.t.TempDir()
-	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
-		e.t.Fatal(err)
-	}
+	dir := e.ownDir()
 	do(e.t, "sh", "-ec", `
 		mkdir -p "$1"/base/bin "$1"/base/etc "$1"/base/tmp "$1"/base/usr/bin "$1"/base/run "$1"/base/root
 		chmod 1777 "$1"/base/tmp
@@ -98,6 +95,16 @@ func (e engine) prepare() {
 		cp /usr/bin/processmanager /usr/bin/pmclient testdata/* "$1"/context`, "sh", dir, busybox)
 	e.do("import", dir+"/base.tar", base)
 	e.do("build", "--pull=never", "--layers=false", "-t", image, dir+"/context")
+}
+
+// ownDir is a directory of the engine's user, for a test.
+func (e engine) ownDir() string {
+	e.t.Helper()
+	dir := e.t.TempDir() // root's, in one that nobody else may enter
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chown(dir, e.user, e.user)); err != nil {
+		e.t.Fatal(err)
+	}
+	return dir
 }
 
 // command is podman with these arguments.

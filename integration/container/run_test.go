@@ -23,7 +23,7 @@ func (c container) ordered() {
 // inOrder checks how they ended, in the volume of a container that has.
 func (c container) inOrder() {
 	c.t.Helper()
-	dir := c.t.TempDir()
+	dir := c.ownDir()
 	c.do("cp", c.name+":/var/lib/processmanager/ended", dir+"/ended")
 	if got := strings.Join(strings.Fields(do(c.t, "cat", dir+"/ended")), " "); got != "web cache db" {
 		c.t.Errorf("they ended in the order %q", got)
