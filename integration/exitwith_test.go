@@ -182,6 +182,28 @@ func TestWhatWasOverBeforeIsNotTheEnd(t *testing.T) {
 	}
 }
 
+// A run of an earlier daemon that has no FIFO any more: the keeper knows it all the same, and its
+// end is not missed though no worker lives just then.
+func TestTheEndOfARunWithoutAFIFOIsNotMissed(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, standsForMain)
+	d.start(process.Spec{Name: "main", Command: "exec sleep 1000 >/dev/null 2>&1"})
+	main := d.status("main").PID
+	d.crash()
+	if err := os.Remove(d.state + "/run/fifo/main.1"); err != nil {
+		t.Fatal(err)
+	}
+	d.launch()
+	worker := d.stopWorker()
+	d.hangUp()
+	unix.Kill(main, unix.SIGKILL)
+	eventually(t, "main has ended", func() bool { return !alive(main) })
+	unix.Kill(worker, unix.SIGKILL)
+	if code := d.wait(); code != 125 {
+		t.Errorf("exit code %d of a run whose end nobody could see", code)
+	}
+}
+
 // What the keeper has no use for is sent to the process that it stands for. SIGHUP is no
 // upgrade then.
 func TestSignalsArePassedOn(t *testing.T) {

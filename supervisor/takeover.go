@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 
@@ -294,8 +293,9 @@ func (s *Supervisor) erase(name string, out output) {
 	s.at(PointForgotten)
 }
 
-// Former are the runs that a daemon has left alive, by their FIFOs. Held by the keeper
-// these keep what is written to them, whoever dies.
+// Former are the runs that a daemon has left alive, with their FIFOs. Held by the keeper
+// these keep what is written to them, whoever dies. A run without one is among them: what
+// the keeper holds was alive when it began.
 // They are counted before anything is opened: it is a *proc.NoRoomError if there are
 // more than this process has descriptors for.
 func Former(runtime string, groups cgroup.Group) (list []keeper.Held, err error) {
@@ -315,7 +315,7 @@ func Former(runtime string, groups cgroup.Group) (list []keeper.Held, err error)
 		name := run.Name(h.Run)
 		list[i].Output, _ = run.FindFIFO(fifoDir(runtime)+"/"+name, groups.Child(name))
 	}
-	return slices.DeleteFunc(list, func(h keeper.Held) bool { return h.Output == nil }), nil
+	return list, nil
 }
 
 // populated are the groups of runs in which somebody is left; none if the group that holds

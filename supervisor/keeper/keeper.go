@@ -174,11 +174,11 @@ func Run(ctx context.Context, c Config) error {
 		ended:     make(chan struct{}),
 	}
 	for _, h := range c.Former {
-		if affordable(h.Output) {
-			k.runs[h.Run] = &run{RunID: h.Run, output: h.Output}
-		} else {
+		if !affordable(h.Output) {
 			h.Output.Close()
+			h.Output = nil
 		}
+		k.runs[h.Run] = &run{RunID: h.Run, output: h.Output}
 	}
 	takeName()
 	if c.resumed != nil {
