@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 )
 
@@ -43,7 +44,7 @@ func (p *managed) ring() {
 	}
 	p.disarm() // it may be an earlier one, that could not be taken back
 	if !p.next.IsZero() && !time.Now().Before(p.next) {
-		p.handle(lifecycle.Event{Kind: lifecycle.Due})
+		p.handle(lifecycle.Event{Kind: lifecycle.Due, Asked: process.Asked{By: process.BySchedule, Time: p.next.UTC()}})
 	} else {
 		p.arm()
 	}

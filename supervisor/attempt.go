@@ -44,7 +44,7 @@ func (p *managed) begin(kind lifecycle.EventKind, leave func()) {
 	if kind == lifecycle.Autostart {
 		p.startNeeds()
 	}
-	if p.handle(lifecycle.Event{Kind: kind}); !p.machine.Busy() {
+	if p.handle(lifecycle.Event{Kind: kind, Asked: process.Asked{By: process.ByBoot}}); !p.machine.Busy() {
 		p.leaveGate()
 	}
 }

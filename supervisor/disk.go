@@ -236,6 +236,9 @@ func (p *managed) saveChange() {
 	if t.Owed = p.owed; p.owed {
 		t.JobID = p.jobID
 	}
+	if p.owed || t.Waiting {
+		t.Asked = p.machine.Asked
+	}
 	if p.invalid == nil { // what was missed is told when the schedule can be read again
 		t.Next = p.next.UTC()
 	}

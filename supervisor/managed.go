@@ -175,7 +175,7 @@ func (p *managed) handle(e lifecycle.Event) {
 		p.startErr = p.tried(p.startErr)
 	}
 	for _, r := range p.runs { // before anything is done about its end
-		r.Follow(p.machine.Then, p.nextJobID())
+		r.Follow(p.machine.Then, p.nextJobID(), p.machine.Asked)
 	}
 	for _, a := range actions {
 		p.carryOut(a)
@@ -220,7 +220,7 @@ func (p *managed) carryOut(a lifecycle.Action) {
 		p.spawn(a.Run)
 	case lifecycle.EndRun:
 		r := p.runs[a.Run]
-		r.Follow(p.machine.Then, p.nextJobID())
+		r.Follow(p.machine.Then, p.nextJobID(), p.machine.Asked)
 		p.told(r.End(a.Cause))
 	case lifecycle.Remove:
 		p.remove()
@@ -288,16 +288,17 @@ func (p *managed) Aside(work func() run.Event) {
 func (p *managed) spawn(number uint64) {
 	was := before{p.kept.Target, p.owed, p.jobID}
 	t := &p.kept.Target
-	t.Run, t.JobID, t.Origin, t.Missed, t.Changed = number, p.nextJobID(), p.s.origin, time.Time{}, nil
+	t.Run, t.JobID, t.Asked = number, p.nextJobID(), p.machine.AskedFor(number)
+	t.Origin, t.Missed, t.Changed = p.s.origin, time.Time{}, nil
 	p.owed, p.jobID, p.unstored = false, "", nil
 	p.needs.Begun()
 	if err := p.reopenOutput(); err != nil {
 		p.s.log.Printf("process '%s': %v", p.name, err)
 	}
-	r := p.s.host.New(run.Plan{ID: keeper.RunID{Name: p.name, Run: number}, JobID: t.JobID, Spec: p.kept.NextSpec(), Output: p.output}, p)
+	r := p.s.host.New(run.Plan{ID: keeper.RunID{Name: p.name, Run: number}, JobID: t.JobID, Asked: t.Asked, Spec: p.kept.NextSpec(), Output: p.output}, p)
 	p.runs[number] = r
 	p.disk.dirty, p.disk.number = true, true
-	p.tell(process.Event{Kind: process.EventStarting, Run: number, JobID: t.JobID, Restarts: p.machine.Attempts.Count})
+	p.tell(process.Event{Kind: process.EventStarting, Run: number, JobID: t.JobID, Restarts: p.machine.Attempts.Count, Asked: t.Asked})
 	p.afterSave(func(err error) {
 		switch {
 		case p.runs[number] != r:
@@ -382,7 +383,7 @@ func (p *managed) remove() {
 // ask puts a request to the loop and waits for its answer. When ctx ends first, what was
 // asked goes on.
 func (p *managed) ask(ctx context.Context, r request) (process.Status, error) {
-	r.answer = make(chan answer, 1)
+	r.answer, r.caller = make(chan answer, 1), process.CallerOf(ctx)
 	if !p.inbox.put(func() { p.receive(r) }) {
 		return process.Status{}, p.gone()
 	}

@@ -50,7 +50,7 @@ func (p *managed) startNeeds() {
 		}
 		other, err := p.s.lookup(name)
 		if err != nil || !other.inbox.put(func() {
-			other.startNeeded()
+			other.startNeeded(p.name)
 			other.inbox.put(done) // in the next turn: this one's end shows what came of it
 		}) {
 			done()
@@ -59,12 +59,12 @@ func (p *managed) startNeeds() {
 }
 
 // startNeeded starts the process because another one needs it.
-func (p *managed) startNeeded() {
+func (p *managed) startNeeded(by string) {
 	if p.machine.Busy() || p.mayStart() != nil {
 		return
 	}
 	p.startNeeds()
-	p.handle(lifecycle.Event{Kind: lifecycle.Start})
+	p.handle(lifecycle.Event{Kind: lifecycle.Start, Asked: process.Asked{By: process.ByNeed, Name: by}})
 }
 
 // checkNeeds goes on if what the process waits for has come, or will not come.

@@ -12,6 +12,7 @@ type request struct {
 	goal   lifecycle.Goal
 	run    uint64 // that it waits for; of UntilReady and UntilEnded
 	jobID  string
+	caller process.Caller
 	found  uint64      // the run that was under way when it came; 0: none
 	answer chan answer // holds one
 }
@@ -99,8 +100,12 @@ func (p *managed) wait(r request, kind lifecycle.EventKind) {
 		r.run = p.machine.Awaits(kind)
 		p.startNeeds()
 	}
+	by := process.ByRequest
+	if _, file := r.op.(toApply); file {
+		by = process.ByApply
+	}
 	p.waiting = append(p.waiting, r)
-	p.handle(lifecycle.Event{Kind: kind})
+	p.handle(lifecycle.Event{Kind: kind, Asked: r.caller.Asks(by)})
 }
 
 // mayStart is why nothing of it can be started; nil: it can.

@@ -116,7 +116,9 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 	if k := tails[name]; out.tail != nil && k.Run == kept.Target.Run {
 		out.tail.resume(k)
 	}
-	p.ran = p.hasRun()
+	if p.ran = p.hasRun(); kept.Waiting {
+		p.machine.Asked = kept.Target.Asked
+	}
 	id := keeper.RunID{Name: name, Run: kept.Target.Run}
 	switch {
 	case id.Run > kept.Never && (kept.Last == nil || kept.Last.Number < id.Run):
@@ -127,7 +129,7 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 			p.lose()
 		}
 	case kept.Owed && kept.Origin.Boot == s.origin.Boot:
-		p.owed, p.jobID = true, kept.Target.JobID
+		p.owed, p.jobID, p.machine.Asked = true, kept.Target.JobID, kept.Target.Asked
 	}
 	if p.times != nil && p.machine.Up {
 		p.resumeSchedule(time.Now())
@@ -158,7 +160,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 	if group != nil {
 		found.Group = *group
 	}
-	r := p.s.host.Adopt(run.Plan{ID: id, JobID: p.kept.Target.JobID, Spec: p.kept.LastSpec(p.kept.Changed), Output: p.output}, found, p)
+	r := p.s.host.Adopt(run.Plan{ID: id, JobID: p.kept.Target.JobID, Asked: p.kept.Target.Asked, Spec: p.kept.LastSpec(p.kept.Changed), Output: p.output}, found, p)
 	if r == nil {
 		return false
 	}
@@ -171,7 +173,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 	phase := lifecycle.Running
 	if r.Ends() {
 		phase = lifecycle.Stopping
-		p.machine.Then, p.jobID = r.Followed()
+		p.machine.Then, p.jobID, p.machine.Asked = r.Followed()
 		if then := p.machine.Then; then == lifecycle.ThenStop || then == lifecycle.ThenRemove { // it may not have come to disk
 			p.machine.Up, p.machine.Stopped = false, true
 		}
@@ -189,11 +191,11 @@ func (p *managed) lose() {
 	case was.Boot != is.Boot:
 		reason = "machine restarted"
 	case was.Keeper == is.Keeper:
-		p.owed, p.jobID = p.kept.Up, p.kept.Target.JobID
+		p.owed, p.jobID, p.machine.Asked = p.kept.Up, p.kept.Target.JobID, p.kept.Target.Asked
 		p.neverWas()
 		return
 	}
-	lost := process.Run{Number: p.kept.Target.Run, JobID: p.kept.Target.JobID, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
+	lost := process.Run{Number: p.kept.Target.Run, JobID: p.kept.Target.JobID, Asked: p.kept.Target.Asked, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
 	ended := lifecycle.Event{Kind: lifecycle.RunEnded, Run: lost.Number, Cause: lost.Cause, Now: p.s.clock.Now(), Random: rand.Float64()}
 	if was.Boot != is.Boot { // it may have lasted long, and the machine was restarted anyway
 		ended.Lasted = p.kept.Spec.LongestDelay()

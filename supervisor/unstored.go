@@ -30,7 +30,7 @@ func (p *managed) takeBack(r *run.Run, was before, err error) {
 	r.Discard()
 	delete(p.runs, r.ID.Run)
 	t := &p.kept.Target
-	t.Run, t.JobID, t.Origin, t.Missed = was.target.Run, was.target.JobID, was.target.Origin, was.target.Missed
+	t.Run, t.JobID, t.Asked, t.Origin, t.Missed = was.target.Run, was.target.JobID, was.target.Asked, was.target.Origin, was.target.Missed
 	t.Changed = append(t.Changed, was.target.Changed...) // of a field that is in both the last holds
 	for _, events := range []*[]process.Event{&p.disk.untold, &p.disk.events} {
 		*events = slices.DeleteFunc(*events, func(e process.Event) bool { return e.Run == r.ID.Run })
@@ -65,7 +65,7 @@ func (p *managed) follow(up bool) {
 		then = lifecycle.ThenRest
 	}
 	for _, r := range p.disk.unkept {
-		r.Follow(then, "")
+		r.Follow(then, "", process.Asked{})
 	}
 }
 

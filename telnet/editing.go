@@ -84,6 +84,8 @@ func (s *Session) Info() SessionInfo {
 	defer s.mu.Unlock()
 	return SessionInfo{
 		Remote:      s.remote,
+		UID:         s.uid,
+		TCP:         s.tcp,
 		Interactive: s.editing || s.color,
 		Color:       s.color && !s.editing,
 		Width:       s.decoder.width,

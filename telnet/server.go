@@ -100,6 +100,8 @@ type Reply struct {
 // SessionInfo is what a Handler may want to know about the other end.
 type SessionInfo struct {
 	Remote      string // for a log: address, or user and pid on a Unix socket
+	UID         *int   // of the user at the other end of a Unix socket; nil: nobody knows
+	TCP         bool   // it came over TCP, which tells of no user
 	Interactive bool   // a person in an editing session, or after !!interactive
 	Color       bool   // wants colours in the payload; an editing session has its own and shows escape codes as text
 	Width       int    // columns of the window; 0 is unknown

@@ -29,6 +29,8 @@ type Session struct {
 	place   *place
 	conn    net.Conn
 	remote  string
+	uid     *int // of the other end; nil: nobody knows
+	tcp     bool
 	closing context.Context // ends at the shutdown
 	work    context.Context // ends when the shutdown has waited long enough
 	gone    context.Context // ends when the client has hung up
@@ -93,9 +95,9 @@ func newSession(server *Server, p *place) *Session {
 	}
 	s.remote = conn.RemoteAddr().String()
 	if cred, err := peer(conn); err == nil {
-		s.remote = fmt.Sprintf("uid %d pid %d", cred.Uid, cred.Pid)
+		s.remote, s.uid = fmt.Sprintf("uid %d pid %d", cred.Uid, cred.Pid), new(int(cred.Uid))
 	}
-	if _, tcp := conn.LocalAddr().(*net.TCPAddr); tcp {
+	if _, s.tcp = conn.LocalAddr().(*net.TCPAddr); s.tcp {
 		s.decoder.negotiated, s.negotiated = true, true
 	}
 	return s

@@ -335,7 +335,11 @@ func upgrade(ctx context.Context, link *keeper.Link, last keeper.Upgrade, number
 type handler struct{ manager verbs.Manager }
 
 func (h handler) Handle(ctx context.Context, script string, session telnet.SessionInfo) telnet.Reply {
-	answer := verbs.RunText(ctx, h.manager, script)
+	caller := process.Caller{UID: session.UID}
+	if session.TCP {
+		caller.Over = process.OverTCP
+	}
+	answer := verbs.RunText(process.WithCaller(ctx, caller), h.manager, script)
 	answer.Width = session.Width
 	r := reply(answer)
 	if body := r.Body; session.Interactive { // a person, who may have asked for a log

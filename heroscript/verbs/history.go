@@ -157,8 +157,10 @@ func event(e process.Event) string {
 		add("(%s)", result)
 	}
 	switch {
-	case e.Kind == process.EventStarting && e.Restarts > 0:
+	case e.Kind == process.EventStarting && e.Restarts > 0: // the same as who asked
 		add("restart %d", e.Restarts)
+	case e.Asked.By != "":
+		add("asked by %s", asker(e.Asked))
 	case e.Restarts > 0:
 		add("after %s", restarts(e.Restarts))
 	}

@@ -205,6 +205,7 @@ func keptLog(s process.Logging) string {
 func runRows(row func(name, value string), r process.Run, cpuPercent *float64) {
 	row("run", number(r.Number))
 	row("job", r.JobID)
+	row("asked by", asker(r.Asked))
 	row("result", outcome(r))
 	row("error", screen.Line(r.Error))
 	if !r.Start.IsZero() {

@@ -21,6 +21,7 @@ type Process struct {
 	Then      Then          // what follows when nothing of it runs any more
 	Runs      []Execution   // under way, oldest first: none or one
 	Last      uint64        // the highest number that a run was given
+	Asked     process.Asked // who asked for the run that is to follow: of Waiting, ThenStart and what is owed
 	Before    *Process      // what it was before the last run began, as far as unstored needs that; nil: none has
 
 	Policy   process.Restarting
@@ -31,6 +32,7 @@ type Process struct {
 // Execution is what a process knows of a run of it.
 type Execution struct {
 	Number  uint64
+	Asked   process.Asked
 	Phase   Phase // Starting, Running or Stopping
 	Started bool  // its leader was spawned
 	Ready   bool  // it is, or was
@@ -53,6 +55,7 @@ const (
 type Event struct {
 	Kind    EventKind
 	Run     uint64        // of what happens to a run
+	Asked   process.Asked // who asks, of what may start a run
 	Cause   process.Cause // of RunEnded
 	Success bool          // of RunEnded: the leader exited with a code that counts as success
 	Held    bool          // something that it needs is not there just now
@@ -150,6 +153,14 @@ func (p Process) Awaits(request EventKind) uint64 {
 	return p.Last + 1
 }
 
+// AskedFor is who asked for a run that is under way.
+func (p Process) AskedFor(run uint64) (a process.Asked) {
+	if i := p.find(run); i >= 0 {
+		a = p.Runs[i].Asked
+	}
+	return a
+}
+
 // Busy reports whether anything of it runs.
 func (p Process) Busy() bool { return len(p.Runs) > 0 }
 
@@ -169,13 +180,13 @@ func (p Process) step(e Event) (Process, []Action) {
 	p.Runs, p.Held = slices.Clone(p.Runs), e.Held
 	switch e.Kind {
 	case Start:
-		return p.start()
+		return p.start(e.Asked)
 	case Restart:
 		if p.Busy() && !p.ending() {
-			p.Then = ThenStart
+			p.Then, p.Asked = ThenStart, e.Asked
 			return p, append(p.end(process.CauseStop), Action{Do: Save})
 		}
-		return p.start()
+		return p.start(e.Asked)
 	case Stop:
 		return p.stop()
 	case Delete:
@@ -192,6 +203,7 @@ func (p Process) step(e Event) (Process, []Action) {
 		if (p.Rest == process.Scheduled || p.Rest == process.Backoff && p.Scheduled) && !p.Busy() && !p.Closing && !p.Removing {
 			drop := p.leaveBackoff()
 			p.asked()
+			p.Asked = e.Asked
 			return p.spawn(append(drop, Action{Do: Arm})...)
 		}
 		return p, []Action{{Do: Arm}} // skipped
@@ -203,7 +215,7 @@ func (p Process) step(e Event) (Process, []Action) {
 		}
 		return p.retry(e.Now)
 	case Autostart:
-		return p.autostart(e.Now)
+		return p.autostart(e)
 	case Owed:
 		return p.goOn()
 	case NeedsChanged:

@@ -99,6 +99,7 @@ func (p Process) retry(now time.Duration) (Process, []Action) {
 	}
 	actions := p.leaveBackoff()
 	p.Attempts = p.Attempts.made(p.Policy, now)
+	p.Asked = process.Asked{By: process.ByRestart, Count: p.Attempts.Count}
 	return p.spawn(append(actions, Action{Do: Arm})...)
 }
 
@@ -176,14 +177,14 @@ func (p Process) repolicied(e Event) (Process, []Action) {
 }
 
 // autostart starts what is to be up when the daemon starts.
-func (p Process) autostart(now time.Duration) (Process, []Action) {
+func (p Process) autostart(e Event) (Process, []Action) {
 	switch {
 	case p.Busy(), p.Closing, p.Removing, p.Removed, p.Stopped, p.Rest == process.Scheduled:
 		return p, nil
 	case p.Rest == process.Backoff:
-		return p.retry(now)
+		return p.retry(e.Now)
 	}
-	return p.start()
+	return p.start(e.Asked)
 }
 
 // goOn starts the run that a former worker was about to start.

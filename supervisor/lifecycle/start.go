@@ -6,7 +6,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
-func (p Process) start() (Process, []Action) {
+func (p Process) start(by process.Asked) (Process, []Action) {
 	switch {
 	case p.Then == ThenRemove, p.Removing:
 		return p, []Action{{Do: Refuse, Code: process.CodeNotFound}}
@@ -15,7 +15,7 @@ func (p Process) start() (Process, []Action) {
 	case p.isStuck():
 		return p, []Action{{Do: Refuse, Code: process.CodeStuck}}
 	case p.ending():
-		p.Then = ThenStart
+		p.Then, p.Asked = ThenStart, by
 		if p.Scheduled {
 			p.Then, p.Up, p.Stopped = ThenRest, true, false
 		}
@@ -33,7 +33,7 @@ func (p Process) start() (Process, []Action) {
 	case p.Rest == process.Scheduled, p.Rest == process.Waiting && p.Scheduled:
 		return p, p.armed()
 	}
-	p.Up, p.Stopped = true, false
+	p.Up, p.Stopped, p.Asked = true, false, by
 	if p.Rest == process.Backoff { // it does not wait any longer
 		drop := p.leaveBackoff()
 		p.asked()
@@ -68,7 +68,8 @@ func (p Process) spawn(first ...Action) (Process, []Action) {
 		return p, append(first, Action{Do: Hold}, Action{Do: Save})
 	}
 	p.Last++
-	p.Runs = append(p.Runs, Execution{Number: p.Last})
+	p.Runs = append(p.Runs, Execution{Number: p.Last, Asked: p.Asked})
+	p.Asked = process.Asked{}
 	return p, append(first, Action{Do: Spawn, Run: p.Last})
 }
 

@@ -24,6 +24,7 @@ func (p Process) unstored(e Event) (Process, []Action) {
 		return p, nil
 	}
 	next, was := p.Then, *p.Before
+	p.Asked = p.Runs[i].Asked                                                               // should it be tried again
 	if p.Up && was.Rest == process.Waiting && p.Runs[i].Phase == Starting && !p.Scheduled { // who waits goes on waiting
 		p.Runs, p.Last, p.Before = slices.Delete(p.Runs, i, i+1), p.Last-1, nil
 		return p, nil

@@ -21,6 +21,8 @@ type Event struct {
 
 	NextAttempt time.Time `json:"next_attempt_time,omitzero"`
 	Restarts    int       `json:"restarts,omitempty"` // that were made, with the one that begins
+
+	Asked Asked `json:"asked,omitzero"` // of starting: who asked for the run
 }
 
 // EventKind says what changed.

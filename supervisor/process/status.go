@@ -168,6 +168,7 @@ func (s *Status) UnmarshalJSON(data []byte) error {
 type Run struct {
 	Number uint64    `json:"run,omitempty"`
 	JobID  string    `json:"job_id,omitempty"`
+	Asked  Asked     `json:"asked,omitzero"` // who asked for it
 	Start  time.Time `json:"start_time,omitzero"`
 	End    time.Time `json:"end_time,omitzero"` // zero while it lasts
 	Uptime float64   `json:"uptime_seconds,omitempty"`

@@ -159,6 +159,9 @@ func (r *Run) takeUpAttrs(says attrs) {
 		r.host.Log.Printf("%v: %v", r.ID, err)
 	} else if ok {
 		r.JobID = of.JobID
+		if of.Asked.By != "" { // former programs did not note it there
+			r.Asked = of.Asked
+		}
 	}
 	is, err := readAttr(says, attrReady, &r.probing.since)
 	if err != nil {
@@ -181,8 +184,11 @@ func (r *Run) takeUpAttrs(says attrs) {
 	r.machine.Success = r.note.Cause == process.CauseExit && r.note.Exit != nil && r.succeeded(r.note.Exit)
 }
 
-// Followed is what is to follow the end of an adopted run, and the job id of that.
-func (r *Run) Followed() (lifecycle.Then, string) { return r.note.Then, r.note.JobID }
+// Followed is what is to follow the end of an adopted run, the job id of that, and who asked
+// for it.
+func (r *Run) Followed() (lifecycle.Then, string, process.Asked) {
+	return r.note.Then, r.note.JobID, r.note.Asked
+}
 
 // Ends reports whether a former worker had begun to end it.
 func (r *Run) Ends() bool { return r.machine.Asked != lifecycle.NotAsked }

@@ -30,6 +30,7 @@ type runAttr struct {
 	Name  string
 	Run   uint64
 	JobID string
+	Asked process.Asked `json:",omitzero"`
 }
 
 type leaderAttr struct {
@@ -48,6 +49,7 @@ type endAttr struct {
 	Exit  *proc.Exit          `json:",omitempty"` // of the leader
 	Left  *process.LeftBehind `json:",omitempty"`
 	JobID string              `json:",omitempty"` // of the run that is to follow
+	Asked process.Asked       `json:",omitzero"`  // who asked for that one
 	Over  time.Duration       `json:",omitzero"`  // when nobody was left, if the store could not be told
 	Error string              `json:",omitempty"` // why, in words, where that is known when the end begins
 }

@@ -346,7 +346,7 @@ func (w *worker) pass(d time.Duration) {
 
 func (w *worker) end(cause process.Cause) {
 	w.do(func() {
-		w.run.Follow(lifecycle.ThenStop, "")
+		w.run.Follow(lifecycle.ThenStop, "", process.Asked{})
 		w.hear(w.run.End(cause))
 	})
 }

@@ -24,6 +24,7 @@ const (
 type Plan struct {
 	ID     keeper.RunID
 	JobID  string
+	Asked  process.Asked
 	Spec   process.Spec // as it was when the run began
 	Output Output
 }
@@ -307,10 +308,13 @@ func (r *Run) End(cause process.Cause) []lifecycle.Event {
 	return r.step(lifecycle.RunEvent{Kind: lifecycle.End, Cause: cause})
 }
 
-// Follow notes what is to follow the run's end, with the job id of the next run. It
-// stands on the group before anything is done about the end.
-func (r *Run) Follow(then lifecycle.Then, jobID string) {
-	r.note.Then, r.note.JobID = then, jobID
+// Follow notes what is to follow the run's end, with the job id of the next run and who asks
+// for it. It stands on the group before anything is done about the end.
+func (r *Run) Follow(then lifecycle.Then, jobID string, asked process.Asked) {
+	if then != lifecycle.ThenStart {
+		asked = process.Asked{}
+	}
+	r.note.Then, r.note.JobID, r.note.Asked = then, jobID, asked
 	if r.machine.Asked != lifecycle.NotAsked {
 		r.noteEnd()
 	}

@@ -586,7 +586,7 @@ func TestNoteKeepsUp(t *testing.T) {
 		if n := m.note(t); n.Cause != process.CauseDeadline || n.Then != lifecycle.ThenStop || !n.Sent || n.Boot != m.Now() {
 			t.Errorf("note %+v", n)
 		}
-		w.do(func() { w.run.Follow(lifecycle.ThenStart, "next") })
+		w.do(func() { w.run.Follow(lifecycle.ThenStart, "next", process.Asked{By: process.ByRequest, UID: new(7)}) })
 		m.exit(proc.Exit{})
 		synctest.Wait()
 		if n := m.note(t); n.Exit == nil || n.Then != lifecycle.ThenStart || n.JobID != "next" {
@@ -597,7 +597,7 @@ func TestNoteKeepsUp(t *testing.T) {
 		m.orphans = true
 		w.mu.Unlock()
 		w = m.adopt(t, process.Ending{})
-		if then, id := w.run.Followed(); then != lifecycle.ThenStart || id != "next" || !w.run.Ends() {
+		if then, id, asked := w.run.Followed(); then != lifecycle.ThenStart || id != "next" || asked.By != process.ByRequest || *asked.UID != 7 || !w.run.Ends() {
 			t.Errorf("it goes on with %v, %q", then, id)
 		}
 		w.pass(process.DefaultStopTimeout)

@@ -59,7 +59,7 @@ func (b *birth) spawn() error {
 	}
 	b.made = true
 	h.at(PointMade)
-	if err := setAttr(b.group, attrRun, runAttr{b.ID.Name, b.ID.Run, b.JobID}); err != nil {
+	if err := setAttr(b.group, attrRun, runAttr{b.ID.Name, b.ID.Run, b.JobID, b.Asked}); err != nil {
 		return err
 	}
 	h.at(PointMarked)

@@ -58,6 +58,9 @@ type Target struct {
 	Run   uint64        `json:"run"`             // the last number that was given out
 	JobID string        `json:"job_id,omitempty"`
 
+	// Asked is who asked for the run that JobID is of, or, in Waiting, for the next one.
+	Asked process.Asked `json:"asked,omitzero"`
+
 	// Never is the number of a run that never was, though its number was given out.
 	Never uint64 `json:"never_was,omitempty"`
 
