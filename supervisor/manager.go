@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
 	"github.com/freeflowuniverse/processmanager/supervisor/order"
@@ -88,6 +89,27 @@ func (s *Supervisor) Runs(ctx context.Context, of process.Selection, most int) (
 		}
 		for _, r := range runs {
 			all = append(all, process.RunRecord{Name: o.Name, Run: r})
+		}
+	}
+	return all, err
+}
+
+// Ledger gives what became of the times of the schedules of what is selected. See
+// [verbs.Historian].
+func (s *Supervisor) Ledger(ctx context.Context, of process.Selection, since time.Time) (all []process.LedgerRecord, err error) {
+	list, err := s.each(of, 1, nil, func(*managed, *process.Outcome) {})
+	for _, o := range list {
+		if o.Err != nil {
+			all = append(all, process.LedgerRecord{Name: o.Name, Err: o.Err})
+			continue
+		}
+		entries, err := s.store.Ledger(o.Name, since)
+		if err != nil {
+			err = process.Errorf(process.CodeStore, "the ledger of '%s' cannot be read: %v", o.Name, err)
+			all = append(all, process.LedgerRecord{Name: o.Name, Err: err})
+		}
+		for _, e := range entries {
+			all = append(all, process.LedgerRecord{Name: o.Name, LedgerEntry: e})
 		}
 	}
 	return all, err

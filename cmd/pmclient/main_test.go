@@ -123,6 +123,11 @@ func (k *known) Runs(_ context.Context, of process.Selection, most int) ([]proce
 	return nil, err
 }
 
+func (k *known) Ledger(_ context.Context, of process.Selection, since time.Time) ([]process.LedgerRecord, error) {
+	_, err := k.do("web", "ledger %s %v", of, since.IsZero())
+	return nil, err
+}
+
 func (k *known) Events(_ context.Context, q process.EventQuery, tell func(process.Event) error) error {
 	_, err := k.do("web", "events %d %v", q.Since, q.Follow)
 	return err

@@ -3,6 +3,7 @@ package verbs
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -68,6 +69,11 @@ type Historian interface {
 	// oldest first; at most so many of each, 0 for all that are kept. The error is of
 	// the selection; what could not be told of one process stands in its record.
 	Runs(ctx context.Context, of process.Selection, most int) ([]process.RunRecord, error)
+
+	// Ledger gives what became of the times of the schedule of each process that is
+	// selected, the oldest first, from a time on; zero: all that is kept. The error is of
+	// the selection; what could not be told of one process stands in its record.
+	Ledger(ctx context.Context, of process.Selection, since time.Time) ([]process.LedgerRecord, error)
 
 	// Events tells what q asks for, in order. With q.Follow it goes on until ctx ends.
 	// An error of tell ends it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -18,6 +19,7 @@ type recorder struct {
 	status process.Status
 	all    []process.Status
 	runs   []process.RunRecord
+	ledger []process.LedgerRecord
 	events []process.Event
 	output []byte
 	report process.Report
@@ -120,6 +122,11 @@ func (r *recorder) Show(_ context.Context, of process.Selection) ([]process.Outc
 func (r *recorder) Runs(_ context.Context, of process.Selection, most int) ([]process.RunRecord, error) {
 	r.note("runs %v %d", of, most)
 	return r.runs, r.err
+}
+
+func (r *recorder) Ledger(_ context.Context, of process.Selection, since time.Time) ([]process.LedgerRecord, error) {
+	r.note("ledger %v since %s", of, since.UTC().Format(time.RFC3339))
+	return r.ledger, r.err
 }
 
 func (r *recorder) Events(_ context.Context, q process.EventQuery, tell func(process.Event) error) error {

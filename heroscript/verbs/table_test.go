@@ -69,6 +69,8 @@ func TestVerbsAskTheManager(t *testing.T) {
 		"!!process.signal name:a signal:9 tree":                   "process.SendSignal {Signal:KILL Tree:true} of a",
 		"!!process.set name:a log:no stop_timeout:'' deadline:2m": "process.Set {Settings:[{Field:log Value:no} {Field:stop_timeout Value:} {Field:deadline Value:2m}]} of a",
 		"!!process.runs name:a limit:3":                           "runs a 3",
+		"!!process.ledger name:a,b*":                              "ledger a,b* since 0001-01-01T00:00:00Z",
+		"!!process.ledger name:a since:2026-01-31":                "ledger a since 2026-01-31T00:00:00Z",
 		"!!process.events":                                        "events {Since:0 Name: Follow:false}",
 		"!!process.events since:7 name:a* follow":                 "events {Since:7 Name:a* Follow:true}",
 		"!!doctor":                                  "doctor",

@@ -14,6 +14,16 @@ import (
 // Time is a moment for people: local, to the second.
 func Time(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
+// ZonedTime is a time of a schedule for people: local, with the zone, and with seconds where
+// it has any.
+func ZonedTime(t time.Time) string {
+	t = t.Local()
+	if t.Second() != 0 {
+		return t.Format("2006-01-02 15:04:05 MST")
+	}
+	return t.Format("2006-01-02 15:04 MST")
+}
+
 // Seconds is a length of time for people.
 func Seconds(s float64) string {
 	d := time.Duration(s * float64(time.Second))

@@ -395,6 +395,13 @@ func (c *Client) Runs(ctx context.Context, of process.Selection, most int) (runs
 	return runs, err
 }
 
+// Ledger gives what became of the times of the schedule of each process that is selected, the
+// oldest first, from a time on; zero: all that is kept. See verbs.Historian.
+func (c *Client) Ledger(ctx context.Context, of process.Selection, since time.Time) (entries []process.LedgerRecord, err error) {
+	err = c.read(ctx, verbs.LedgerAction(of, since), &entries)
+	return entries, err
+}
+
 // Doctor examines the host that the daemon is on.
 func (c *Client) Doctor(ctx context.Context) (r process.Report, err error) {
 	err = c.read(ctx, verbs.NewAction("doctor"), &r)

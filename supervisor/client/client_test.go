@@ -73,6 +73,9 @@ func TestMethodsReachTheManager(t *testing.T) {
 	if got, err := c.Runs(ctx, process.Selection{"a"}, 7); err != nil || len(got) != 1 || got[0].Name != "a" || got[0].Number != 7 {
 		t.Errorf("runs: %+v, %v", got, err)
 	}
+	if got, err := c.Ledger(ctx, process.Selection{"a"}, three.Add(time.Nanosecond)); err != nil || len(got) != 1 || got[0].Name != "a" || got[0].Count != 2 {
+		t.Errorf("ledger: %+v, %v", got, err)
+	}
 	if got, err := c.Do(ctx, process.Selection{"a", "b"}, process.Delete{}); err != nil || len(got) != 2 || got[1].Name != "b" || got[1].Err != nil {
 		t.Errorf("delete: %+v, %v", got, err)
 	}

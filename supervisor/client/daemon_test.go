@@ -174,6 +174,23 @@ func (m *memory) Runs(_ context.Context, of process.Selection, most int) ([]proc
 	return []process.RunRecord{{Name: of.String(), Run: process.Run{Number: uint64(most)}}}, nil
 }
 
+// three is a time of every schedule.
+var three = time.Date(2030, 5, 1, 3, 0, 0, 0, time.UTC)
+
+// Ledger has the first time and those of two nights without a daemon, from since on.
+func (m *memory) Ledger(_ context.Context, of process.Selection, since time.Time) (all []process.LedgerRecord, err error) {
+	defer m.called("ledger")()
+	for _, e := range []process.LedgerEntry{
+		{Time: three, Outcome: process.Ran, Run: 1, LateSeconds: 0.01},
+		{Time: three.AddDate(0, 0, 1), Outcome: process.Missed, Reason: "no daemon ran", From: three.AddDate(0, 0, 1), To: three.AddDate(0, 0, 2), Count: 2},
+	} {
+		if !e.Time.Before(since) {
+			all = append(all, process.LedgerRecord{Name: of.String(), LedgerEntry: e})
+		}
+	}
+	return all, nil
+}
+
 // Events tells of 3; each time it is asked, what is behind q.Since.
 func (m *memory) Events(ctx context.Context, q process.EventQuery, tell func(process.Event) error) error {
 	defer m.called("events")()

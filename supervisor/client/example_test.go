@@ -60,3 +60,33 @@ func Example() {
 	// twice: true
 	// web is stopped
 }
+
+// What became of last night's backup.
+func ExampleClient_Ledger() {
+	socket, stop := fakeDaemon()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	pm, err := client.Dial(ctx, client.Config{Socket: socket, Secret: []byte("open sesame")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pm.Close()
+
+	entries, err := pm.Ledger(ctx, process.Selection{"backup"}, time.Time{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, e := range entries {
+		switch e.Outcome {
+		case process.Ran, process.CaughtUp:
+			fmt.Printf("%s: run %d, %.2f s late\n", e.Time.Format(time.DateOnly), e.Run, e.LateSeconds)
+		default:
+			fmt.Printf("%s: %s %d times: %s\n", e.Time.Format(time.DateOnly), e.Outcome, e.Times(), e.Reason)
+		}
+	}
+
+	// Output:
+	// 2030-05-01: run 1, 0.01 s late
+	// 2030-05-02: missed 2 times: no daemon ran
+}

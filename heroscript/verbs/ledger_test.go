@@ -1,0 +1,59 @@
+package verbs
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// entries has one of each.
+func entries() []process.LedgerRecord {
+	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+	of := func(e process.LedgerEntry) process.LedgerRecord {
+		return process.LedgerRecord{Name: "backup", LedgerEntry: e}
+	}
+	return []process.LedgerRecord{
+		of(process.LedgerEntry{Time: at(0), Outcome: process.Missed, Reason: "the machine was off", From: at(0), To: at(30), Count: 31}),
+		of(process.LedgerEntry{Time: at(31), Outcome: process.CaughtUp, Run: 11, LateSeconds: 61.6, Reason: "no daemon ran"}),
+		of(process.LedgerEntry{Time: at(32), Outcome: process.Ran, Run: 12, LateSeconds: 0.12}),
+		of(process.LedgerEntry{Time: at(33), Outcome: process.Skipped, Reason: "run 12 went on"}),
+		of(process.LedgerEntry{Time: at(34), Outcome: process.Queued, Run: 13, LateSeconds: 7384}),
+		of(process.LedgerEntry{Time: at(35), Outcome: process.Replaced, Run: 14, LateSeconds: 9.94}),
+		of(process.LedgerEntry{Time: at(36).Add(7 * time.Second), Outcome: process.SkippedOnRequest}),
+		of(process.LedgerEntry{Time: at(37), Outcome: process.Paused, From: at(37), To: at(38), Count: 2}),
+		of(process.LedgerEntry{Time: at(39), Outcome: process.Ran, Run: 15}),
+		of(process.LedgerEntry{Time: at(40), Outcome: process.Missed, Reason: "the machine slept \x1b[31m"}),
+	}
+}
+
+func TestTheLedgerForPeople(t *testing.T) {
+	golden(t, "ledger.txt", answer(t, &recorder{ledger: entries()}, "!!process.ledger name:backup"))
+	several := append(entries()[:2], process.LedgerRecord{Name: "gone", Err: process.NotFound("gone")})
+	golden(t, "ledgers.txt", answer(t, &recorder{ledger: several}, "!!process.ledger name:backup,gone"))
+	if got := answer(t, &recorder{}, "!!process.ledger name:backup"); got != "no time of a schedule has come\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestTheLedgerInJSON(t *testing.T) {
+	text := answer(t, &recorder{ledger: entries()}, "!!process.ledger name:backup format:json")
+	golden(t, "ledger.json", indented(t, text))
+	var back []process.LedgerRecord
+	if err := json.Unmarshal([]byte(text), &back); err != nil || !reflect.DeepEqual(back, entries()) {
+		t.Errorf("got %+v, %v", back, err)
+	}
+	failed := []process.LedgerRecord{{Name: "gone", Err: process.NotFound("gone")}}
+	text = answer(t, &recorder{ledger: failed}, "!!process.ledger name:gone,* format:json")
+	if err := json.Unmarshal([]byte(text), &back); err != nil || len(back) != 1 || !reflect.DeepEqual(back[0].Err.Error(), failed[0].Err.Error()) || back[0].Name != "gone" {
+		t.Errorf("%s: got %+v, %v", text, back, err)
+	}
+	if got := answer(t, &recorder{}, "!!process.ledger name:backup format:json"); got != "[]\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := answer(t, &recorder{ledger: failed}, "!!process.ledger name:gone format:json"); got != `{"error":"no process 'gone'","code":"not_found"}`+"\n" {
+		t.Errorf("got %q", got)
+	}
+}
