@@ -219,9 +219,13 @@ func TestSignalsArePassedOn(t *testing.T) {
 		t.Errorf("nobody has the name, and it is not said: %s", d.log.since(0))
 	}
 	from := d.log.len()
+	pass(syscall.SIGWINCH)
 	pass(syscall.SIGUSR1)
 	if !d.log.await(from, "SIGUSR1 is passed on to nobody: main", d.ended) {
 		t.Errorf("%s", d.log.since(from))
+	}
+	if text := d.log.since(from); strings.Contains(text, "WINCH") {
+		t.Errorf("of the size of a terminal it says: %s", text)
 	}
 	names := []string{"HUP", "QUIT", "USR1", "USR2", "ALRM", "WINCH"}
 	var traps string
@@ -256,6 +260,21 @@ func TestItIsStoodForAfterAnUpgrade(t *testing.T) {
 	}
 	if code := d.letGo(); code != 9 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// An end as it was ordered is no warning, in systemd's journal or elsewhere.
+func TestTheEndThatWasOrderedIsNoWarning(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, standsForMain)
+	d.setup.Wrap = append(d.setup.Wrap, "sh", "-c", `JOURNAL_STREAM=$(stat -L -c %d:%i /dev/fd/2) exec "$0" "$@"`)
+	d.launch()
+	d.start(process.Spec{Name: "main", Command: d.goes("exit 3")})
+	d.letGo()
+	for _, want := range []string{"\n<6>no process 'main' is defined yet", "\n<6>process 'main' has ended for good"} {
+		if !strings.Contains("\n"+d.log.since(0), want) {
+			t.Errorf("no %q in\n%s", want[1:], d.log.since(0))
+		}
 	}
 }
 

@@ -10,9 +10,7 @@ import (
 // over is a process of which run 1 has ended by itself, and whose result waits for company.
 func (w *world) over(t *testing.T) *managed {
 	t.Helper()
-	was := company
-	company = time.Hour
-	t.Cleanup(func() { company = was })
+	w.s.company = time.Hour
 	w.calm = true
 	p := w.byHand(t, "a")
 	p.mustAsk(t, process.StartAgain{})

@@ -254,7 +254,7 @@ func (p *managed) saveChange() {
 	d.unkept, d.lost, d.untold, d.events, d.definition, d.number = nil, nil, nil, nil, false, false
 	d.writes = append(d.writes, w)
 	if !p.isAwaited(w) {
-		c.Company = company
+		c.Company = p.s.company
 	}
 	if d.under++; d.under == 1 {
 		p.watchDisk()
@@ -265,7 +265,7 @@ func (p *managed) saveChange() {
 
 // company is how long a change that nobody waits for may wait for others. It is short: the
 // process is shown as it was until then.
-var company = 10 * time.Millisecond
+const company = 10 * time.Millisecond
 
 // isAwaited reports whether somebody waits for a write: a request, what follows it, the
 // daemon's end, or a process that needs this one.

@@ -56,7 +56,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	s := &Supervisor{
-		state: w.dir, runtime: w.dir, dir: w.dir, log: log.New(io.Discard, "", 0), keeper: w,
+		state: w.dir, runtime: w.dir, dir: w.dir, log: log.New(io.Discard, "", 0), note: log.New(io.Discard, "", 0), company: company, keeper: w,
 		tails: &tails{limit: tailTotal}, closing: make(chan struct{}), applying: make(chan struct{}, 1),
 		names: map[string]*managed{}, ordering: newOrdering(), strays: map[string]*stray{},
 	}

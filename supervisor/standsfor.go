@@ -28,7 +28,7 @@ func (p *managed) endsDaemon(e lifecycle.Event) {
 			return
 		}
 	case m.Removed, m.Rest == process.Stopped, m.Rest == process.Completed, m.Rest == process.Failed:
-		p.s.log.Printf("process '%s' has ended for good (%s): the daemon ends with it, exit code %d", p.name, p.kept.Last.Cause, p.kept.Last.Code())
+		p.s.note.Printf("process '%s' has ended for good (%s): the daemon ends with it, exit code %d", p.name, p.kept.Last.Cause, p.kept.Last.Code())
 	default:
 		return
 	}
@@ -49,6 +49,6 @@ func (s *Supervisor) sayUnknown() {
 	p := s.names[s.standsFor]
 	s.mu.Unlock()
 	if s.standsFor != "" && p == nil {
-		s.log.Printf("no process '%s' is defined yet: the daemon ends with it only when it has run", s.standsFor)
+		s.note.Printf("no process '%s' is defined yet: the daemon ends with it only when it has run", s.standsFor)
 	}
 }

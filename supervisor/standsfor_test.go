@@ -29,7 +29,7 @@ func TestTheEndIsNotMissedForAFault(t *testing.T) {
 	w := newCalmWorld(t)
 	once := &fails{line: "has ended for good"}
 	ended := make(chan int, 2)
-	w.s.log, w.s.standsFor, w.s.endWith = log.New(once, "", 0), "a", func(code int) { ended <- code }
+	w.s.note, w.s.standsFor, w.s.endWith = log.New(once, "", 0), "a", func(code int) { ended <- code }
 	w.atRest(t, spec("a"))
 	w.do(t, process.StartAgain{}, "a")
 	w.endRun(t, "a", 7)

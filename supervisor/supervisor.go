@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -43,7 +44,8 @@ type Config struct {
 	Environ []string              // of the daemon; runs get a part of it
 	Doctor  func() process.Report // examines the host
 	Upgrade func(ctx context.Context, number uint64) (process.Upgrade, error)
-	Log     *log.Logger
+	Log     *log.Logger // what is wrong
+	Note    *log.Logger // what is not; nil: Log takes that too
 
 	// StandsFor is the process with which the daemon ends, when that has ended for good: End
 	// is called with its exit code then, and at the latest when it ends with the daemon. End
@@ -68,6 +70,8 @@ type Supervisor struct {
 	doctor  func() process.Report
 	upgrade func(context.Context, uint64) (process.Upgrade, error)
 	log     *log.Logger
+	note    *log.Logger
+	company time.Duration // see company
 	reached func(Point)
 
 	standsFor string
@@ -106,7 +110,7 @@ var errShuttingDown = &process.Error{Code: process.CodeShuttingDown, Message: "t
 func Open(c Config) (*Supervisor, error) {
 	s := &Supervisor{
 		state: c.State, runtime: c.Runtime, groups: c.Groups, keeper: c.Keeper, proc: c.Proc,
-		dir: c.Dir, environ: c.Environ, doctor: c.Doctor, upgrade: c.Upgrade, log: c.Log, reached: c.Reached,
+		dir: c.Dir, environ: c.Environ, doctor: c.Doctor, upgrade: c.Upgrade, log: c.Log, note: cmp.Or(c.Note, c.Log), company: company, reached: c.Reached,
 		standsFor: c.StandsFor, endWith: c.End,
 		definitions: c.Folder, applying: make(chan struct{}, 1),
 		tails:    &tails{limit: tailTotal},

@@ -205,7 +205,7 @@ func TestLogLinesAreSummedUp(t *testing.T) {
 		c.note("10.0.0.1", tooMany)
 		c.note("10.0.0.1", tooMany)
 		c.close()
-		if last := lines.lines[len(lines.lines)-1]; last != "10.0.0.1: 1 connections refused: there are too many in the last minute" {
+		if last := lines.lines[len(lines.lines)-1]; last != "10.0.0.1: a connection refused: there are too many, once more in the last minute" {
 			t.Errorf("at the end: %q", last)
 		}
 	})

@@ -77,7 +77,11 @@ func (t *tally) tell() {
 			delete(t.count, e)
 			continue
 		}
-		t.log("%s: %d %s in the last minute", e.origin, n, e.what.many)
+		if n == 1 {
+			t.log("%s: %s, once more in the last minute", e.origin, e.what.one)
+		} else {
+			t.log("%s: %d %s in the last minute", e.origin, n, e.what.many)
+		}
 		t.count[e] = 0
 	}
 	if t.other > 0 {

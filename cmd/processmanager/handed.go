@@ -29,7 +29,7 @@ func handedSocket(getenv func(string) string) (f *os.File, path string, err erro
 		}
 	}
 	if f == nil && len(fds) == 1 {
-		return nil, "", fmt.Errorf("the socket that systemd has handed over cannot be used: %w; ListenStream= with a path, and SocketMode=0600, or 0660 and SocketGroup=, are expected in the socket unit", wrong)
+		return nil, "", fmt.Errorf("the socket that systemd has handed over cannot be used: %w; ListenStream= with a path, SocketMode=0600, or 0660 and SocketGroup=, and SocketUser= of the daemon's user are expected in the socket unit", wrong)
 	}
 	return f, path, nil
 }
@@ -64,8 +64,11 @@ func socketPath(fd int) (string, error) {
 	if err := unix.Lstat(unixName.Name, &st); err != nil {
 		return "", &os.PathError{Op: "lstat", Path: unixName.Name, Err: err}
 	}
-	if st.Mode&0o007 != 0 || int(st.Uid) != os.Geteuid() {
-		return "", fmt.Errorf("everybody can connect to %s (mode %04o, user %d)", unixName.Name, st.Mode&0o777, st.Uid)
+	if st.Mode&0o007 != 0 {
+		return "", fmt.Errorf("everybody can connect to %s (mode %04o)", unixName.Name, st.Mode&0o777)
+	}
+	if int(st.Uid) != os.Geteuid() {
+		return "", fmt.Errorf("%s is user %d's, and this daemon is user %d's", unixName.Name, st.Uid, os.Geteuid())
 	}
 	return unixName.Name, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"os"
 	"strings"
@@ -29,6 +30,15 @@ func TestSocketThatIsHandedOverIsLookedAt(t *testing.T) {
 		got, err := socketPath(int(f.Fd()))
 		if wrong == "" && (err != nil || got != path) || wrong != "" && (err == nil || !strings.Contains(err.Error(), wrong)) {
 			t.Errorf("mode %v: %q, %v", mode, got, err)
+		}
+	}
+	if os.Geteuid() == 0 {
+		if err := errors.Join(os.Chmod(path, 0o600), os.Chown(path, 1, -1)); err != nil {
+			t.Fatal(err)
+		}
+		const wrong = " is user 1's, and this daemon is user 0's"
+		if _, err := socketPath(int(f.Fd())); err == nil || err.Error() != path+wrong {
+			t.Errorf("of another user: %v", err)
 		}
 	}
 	for wrong, kind := range map[string][2]int{

@@ -283,6 +283,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supe
 		},
 		Doctor: h.examine,
 		Log:    warning(logger),
+		Note:   logger,
 
 		StandsFor: h.StandsFor,
 		End:       func(code int) { link.End(code) }, // a keeper that is gone has ended all

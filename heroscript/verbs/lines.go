@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/border"
 )
 
 // OpenDelay is how long a follower of several logs waits for the rest of a line.
@@ -48,13 +50,23 @@ func (l *Lines) Write(b []byte) (int, error) {
 	}
 	if len(l.partial) > 0 && l.Patience > 0 && (!waited || len(out) > 0) {
 		if l.wait == nil {
-			l.wait = time.AfterFunc(l.Patience, l.endLine)
+			l.wait = time.AfterFunc(l.Patience, l.endInTime)
 		} else {
 			l.wait.Reset(l.Patience)
 		}
 	}
 	l.put(out)
 	return n, l.err
+}
+
+// endInTime is endLine in a goroutine of the timer's. A fault is told who writes next.
+func (l *Lines) endInTime() {
+	defer border.Catch(func(fault *border.Panic) {
+		l.Mu.Lock()
+		defer l.Mu.Unlock()
+		l.err = fault
+	})
+	l.endLine()
 }
 
 // endLine writes and ends a line whose rest has not come.

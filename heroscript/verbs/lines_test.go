@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -45,5 +46,27 @@ func TestUnfinishedLinesOfSeveralLogsAreShown(t *testing.T) {
 			t.Error(err)
 		}
 		want("a | last\n")
+	})
+}
+
+// broken is a writer with a fault.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { panic("a fault") }
+
+// A fault while a line is ended, in a goroutine of a timer, is that of who writes, not of all.
+func TestAFaultInEndingALineIsToldWhoWritesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &Lines{Mu: new(sync.Mutex), W: broken{}, Patience: OpenDelay}
+		if _, err := l.Write([]byte("name? ")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * OpenDelay)
+		if _, err := l.Write([]byte("next\n")); err == nil || !strings.Contains(err.Error(), "a fault") {
+			t.Errorf("the next write: %v", err)
+		}
+		if err := l.Flush(); err == nil {
+			t.Error("nobody is told")
+		}
 	})
 }

@@ -32,7 +32,7 @@ func (k *keeper) pass(s os.Signal) {
 			sent = unix.Kill(pid, s.(unix.Signal)) == nil || sent
 		}
 	}
-	if !sent {
+	if !sent && s != unix.SIGWINCH { // a terminal tells of each change of its size, to whoever is there
 		k.Log("%s is passed on to nobody: %s has no main process that this daemon has started", unix.SignalName(s.(unix.Signal)), k.Passes)
 	}
 }
