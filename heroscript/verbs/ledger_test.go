@@ -23,7 +23,7 @@ func entries() []process.LedgerRecord {
 		of(process.LedgerEntry{Time: at(34), Outcome: process.Queued, Run: 13, LateSeconds: 7384}),
 		of(process.LedgerEntry{Time: at(35), Outcome: process.Replaced, Run: 14, LateSeconds: 9.94}),
 		of(process.LedgerEntry{Time: at(36).Add(7 * time.Second), Outcome: process.SkippedOnRequest}),
-		of(process.LedgerEntry{Time: at(37), Outcome: process.Paused, From: at(37), To: at(38), Count: 2}),
+		of(process.LedgerEntry{Time: at(37), Outcome: process.WhilePaused, From: at(37), To: at(38), Count: 2}),
 		of(process.LedgerEntry{Time: at(39), Outcome: process.Ran, Run: 15}),
 		of(process.LedgerEntry{Time: at(40), Outcome: process.Missed, Reason: "the machine slept \x1b[31m"}),
 	}

@@ -29,13 +29,13 @@ const (
 	Replaced                         // what ran makes way for it, or made way; Run is what came of it then
 	Missed                           // no daemon ran, the machine was off or slept, or the clock jumped
 	CaughtUp                         // the same, and a run began later
-	Paused                           // the schedule was paused
+	WhilePaused                      // the schedule was paused
 	SkippedOnRequest                 // somebody had asked for that
 )
 
 var fateNames = names[Fate]{"outcome", []string{
 	Ran: "ran", Skipped: "skipped", Queued: "queued", Replaced: "replaced", Missed: "missed", CaughtUp: "caught_up",
-	Paused: "paused", SkippedOnRequest: "skipped_on_request",
+	WhilePaused: "paused", SkippedOnRequest: "skipped_on_request",
 }}
 
 func (f Fate) String() string                { return fateNames.text(f) }
@@ -43,7 +43,7 @@ func (f Fate) MarshalText() ([]byte, error)  { return fateNames.marshal(f) }
 func (f *Fate) UnmarshalText(b []byte) error { return fateNames.unmarshal(f, b) }
 
 // Shared reports whether times in a row of which this became share an entry.
-func (f Fate) Shared() bool { return f == Missed || f == Paused }
+func (f Fate) Shared() bool { return f == Missed || f == WhilePaused }
 
 // Times is how many times of the schedule an entry stands for.
 func (e *LedgerEntry) Times() int { return max(e.Count, 1) }

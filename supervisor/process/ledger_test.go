@@ -18,7 +18,7 @@ func TestTimesInARowShareAnEntry(t *testing.T) {
 		t.Fatal("several take an entry of their own behind several")
 	}
 	for _, other := range []LedgerEntry{
-		{Time: at(10), Outcome: Paused, Reason: "no daemon ran"},
+		{Time: at(10), Outcome: WhilePaused, Reason: "no daemon ran"},
 		{Time: at(10), Outcome: Missed, Reason: "the clock jumped"},
 		{Time: at(9), Outcome: Missed, Reason: "no daemon ran"},
 	} {
