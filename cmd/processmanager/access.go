@@ -93,10 +93,10 @@ func (a access) give(path string) error {
 // directories on the way that are ours to open: what is in them has modes of its own.
 func (a access) letIn(path string, ours ...string) error {
 	return a.through(path, func(dir string, info fs.FileInfo, gid int, everybody bool) error {
-		mode := info.Mode().Perm()
+		mode := info.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
 		switch {
-		case !slices.Contains(ours, dir):
-			return a.closed(path, dir, mode, gid, everybody)
+		case !slices.ContainsFunc(ours, func(dir string) bool { return isDir(info, dir) }):
+			return a.closed(path, dir, mode.Perm(), gid, everybody)
 		case everybody:
 			return os.Chmod(dir, mode|0o011)
 		case groupOf(info) == gid:
@@ -114,7 +114,7 @@ func (a access) letIn(path string, ours ...string) error {
 // be ours.
 func (a access) examine(path string, ours ...string) error {
 	return a.through(path, func(dir string, info fs.FileInfo, gid int, everybody bool) error {
-		if slices.Contains(ours, dir) {
+		if slices.ContainsFunc(ours, func(dir string) bool { return isDir(info, dir) }) {
 			return nil
 		}
 		return a.closed(path, dir, info.Mode().Perm(), gid, everybody)
@@ -132,18 +132,59 @@ func (a access) through(path string, shut func(dir string, info fs.FileInfo, gid
 		gid, _ = strconv.Atoi(a.Group)
 	}
 	everybody := a.mode()&0o002 != 0
-	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+	for _, dir := range way(filepath.Dir(path)) {
 		info, err := os.Stat(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err == nil {
-			mode := info.Mode().Perm()
-			if passes := mode&0o001 != 0 || !everybody && mode&0o010 != 0 && groupOf(info) == gid; !passes {
+			// The kernel looks at one part of the mode alone: who is of the directory's group is
+			// not one of the others.
+			mode, need := info.Mode().Perm(), fs.FileMode(0o001)
+			switch {
+			case everybody:
+				need = 0o011
+			case groupOf(info) == gid:
+				need = 0o010
+			}
+			if mode&need != need {
 				err = shut(dir, info, gid, everybody)
 			}
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) || dir == "/" {
+		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// mostLinks is how many links the kernel follows.
+const mostLinks = 40
+
+// way is each directory that somebody passes on the way to dir and in it, from there upwards:
+// those of the path as it stands, and where one of them is a link, those that it leads to.
+func way(dir string) (dirs []string) {
+	next := []string{dir}
+	for links := 0; len(next) > 0; {
+		dir, next = next[0], next[1:]
+		for ; !slices.Contains(dirs, dir); dir = filepath.Dir(dir) {
+			if to, err := os.Readlink(dir); err == nil && links < mostLinks {
+				links++
+				if !filepath.IsAbs(to) {
+					to = filepath.Join(filepath.Dir(dir), to)
+				}
+				next = append(next, filepath.Clean(to))
+			}
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// isDir reports whether info is of the directory at path.
+func isDir(info fs.FileInfo, path string) bool {
+	is, err := os.Stat(path)
+	return err == nil && os.SameFile(info, is)
 }
 
 func (a access) closed(path, dir string, mode fs.FileMode, gid int, everybody bool) error {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -80,6 +82,75 @@ func TestALetInGroupInheritsNothing(t *testing.T) {
 		if info, _ := os.Stat(tmp); info.Mode().Perm() != c.dir || groupOf(info) != member {
 			t.Errorf("%+v: it is %v of group %d", c, info.Mode(), groupOf(info))
 		}
+	}
+}
+
+// Bits of a directory that say something else stay, such as setgid.
+func TestADirectoryThatIsOpenedKeepsItsOtherBits(t *testing.T) {
+	asRoot(t)
+	for _, a := range []access{{Mode: 0o660, Group: "20345"}, {Mode: 0o666}} {
+		tmp := t.TempDir()
+		os.Chmod(tmp, 0o700|fs.ModeSetgid|fs.ModeSticky)
+		os.Chmod(filepath.Dir(tmp), 0o755)
+		if err := a.letIn(tmp+"/s", tmp); err != nil {
+			t.Error(err)
+		}
+		if info, _ := os.Stat(tmp); info.Mode()&(fs.ModeSetgid|fs.ModeSticky) != fs.ModeSetgid|fs.ModeSticky || info.Mode().Perm()&0o010 == 0 {
+			t.Errorf("%+v: it is %v", a, info.Mode())
+		}
+	}
+}
+
+// A member of a directory's group has the group's rights there, not those of others.
+func TestTheGroupOfADirectoryIsNotOneOfTheOthers(t *testing.T) {
+	asRoot(t)
+	group, all := access{Mode: 0o660, Group: "20345"}, access{Mode: 0o666}
+	for _, c := range []struct {
+		a      access
+		gid    int
+		mode   fs.FileMode
+		passes bool
+	}{
+		{group, member, 0o701, false},
+		{group, member, 0o710, true},
+		{group, 0, 0o701, true},
+		{group, 0, 0o710, false},
+		{all, 0, 0o701, false}, // root's group
+		{all, 0, 0o711, true},
+	} {
+		tmp := t.TempDir()
+		os.Chmod(filepath.Dir(tmp), 0o755)
+		if err := errors.Join(os.Chown(tmp, -1, c.gid), os.Chmod(tmp, c.mode)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.a.examine(tmp + "/s"); (err == nil) != c.passes {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// Who follows a link passes the directories that it leads through.
+func TestADirectoryBehindALinkIsLookedAt(t *testing.T) {
+	asRoot(t)
+	tmp := t.TempDir()
+	if err := errors.Join(os.MkdirAll(tmp+"/shut/in", 0o755), os.Mkdir(tmp+"/open", 0o755), os.Symlink("../shut/in", tmp+"/open/link"),
+		os.Chmod(tmp+"/shut", 0o700), os.Chmod(tmp, 0o755), os.Chmod(filepath.Dir(tmp), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	a, path := access{Mode: 0o666}, tmp+"/open/link/below/s"
+	if err := a.examine(path); err == nil || !strings.Contains(err.Error(), " through "+tmp+"/shut (mode 0700)") {
+		t.Errorf("got %v", err)
+	}
+	if err := a.letIn(path, tmp+"/shut"); err != nil { // ours, by another path
+		t.Error(err)
+	}
+	if err := a.examine(path); err != nil {
+		t.Error(err)
+	}
+	os.Remove(tmp + "/open/link")
+	os.Symlink("link", tmp+"/open/link") // leads nowhere, which has an end
+	if err := a.examine(path); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"log"
 	"os"
@@ -113,6 +114,8 @@ func (m *mender) say(logger *log.Logger, mended bool, err error) {
 		text = err.Error()
 	}
 	switch {
+	case err != nil && mended && text != m.told:
+		warning(logger).Printf("%s was not there any more and was made again, but: %v", m.path, err)
 	case err != nil && text != m.told && m.isFile():
 		warning(logger).Printf("%s is not there any more and cannot be made again: %v", m.path, err)
 	case err != nil && text != m.told:
@@ -154,13 +157,13 @@ func (p *place) mendSocket() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	p.letIn(made) // root is answered though others are kept out on the way
+	shut := p.letIn(made) // root is answered though others are kept out on the way
 	if err := listen(socket); err != nil {
 		socket.Close()
 		return false, err
 	}
 	p.socketFile = fileAt(p.Socket)
-	return true, takePlace(p.listeners[0], socket)
+	return true, errors.Join(takePlace(p.listeners[0], socket), shut)
 }
 
 // mendTCP waits for an address that another process had when the daemon came back.
