@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -330,6 +331,54 @@ func TestAWorkerFollowsTheFileWhereItCan(t *testing.T) {
 		t.Errorf("%+v, %q, %v", o, said, err)
 	}
 	if said, err := (Held{}).Reread(&o); said != nil || err != nil { // of a keeper of a former version
+		t.Errorf("%q, %v", said, err)
+	}
+}
+
+// A file is right or wrong together with what the command line and the environment say, as at
+// the next start.
+func TestAFileThatIsReadAgainIsJudgedWithTheRest(t *testing.T) {
+	_, file := write(t, "")
+	for _, c := range []struct {
+		line, env []string
+		text      string
+		wrong     string
+	}{
+		{[]string{"-socket-group", "0"}, nil, "socket-mode = 0600\n", file + ":1: socket-mode = 0600: it lets in no group"},
+		{nil, []string{"PROCESSMANAGER_SOCKET_MODE=0600"}, "socket-group = 0\n", "environment PROCESSMANAGER_SOCKET_MODE: socket-mode = 0600: it lets in no group"},
+		{[]string{"-socket-mode", "0660"}, nil, "socket-mode = 0600\nsocket-group = 0\n", ""}, // the flag counts
+		{[]string{"-secret", "hush"}, nil, "socket-mode = 0600\n", ""},
+	} {
+		held := read(t, environment(c.env...), append([]string{"-config", file}, c.line...)...).Held()
+		data, err := json.Marshal(held) // as it comes to the worker
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(data), "hush") {
+			t.Errorf("the secret is in %s", data)
+		}
+		held = Held{}
+		if err := json.Unmarshal(data, &held); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err = held.Reread(new(Options))
+		if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.HasPrefix(err.Error(), c.wrong)) {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Its file need not be there, at the start or later.
+func TestAFileThatNobodyHasNamedMayBeMissing(t *testing.T) {
+	state := t.TempDir()
+	c := read(t, environment(), "-state", state, "-idle", "1h")
+	if said, err := c.Held().Reread(&c.Options); said != nil || err != nil || c.Idle != time.Hour {
 		t.Errorf("%q, %v", said, err)
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -12,6 +13,7 @@ type Held struct {
 	Path   string           // of the file; empty: nothing is read
 	Must   bool             // it was named
 	Above  []string         // flags that command line or environment decide
+	Given  map[string]given // what these say, but for the secret; a keeper of a former version does not tell
 	Values map[string]given // of the file
 }
 
@@ -20,10 +22,13 @@ func (c *Config) Held() Held {
 	if c.File == "/dev/stdin" || strings.HasPrefix(c.File, "/dev/fd/") || strings.HasPrefix(c.File, "/proc/") { // of this process, and read
 		return Held{}
 	}
-	h := Held{Path: c.File, Must: c.Options.Config != "", Values: map[string]given{}}
+	h := Held{Path: c.File, Must: c.Options.Config != "", Given: map[string]given{}, Values: map[string]given{}}
 	for name, value := range c.given {
 		if value.From.File == "" {
 			h.Above = append(h.Above, name)
+			if f := lookup(name); f != nil && !f.secret {
+				h.Given[name] = value
+			}
 		} else {
 			h.Values[name] = value
 		}
@@ -49,7 +54,11 @@ func (h Held) Reread(o *Options) (said []string, err error) {
 	for _, name := range h.Above {
 		delete(values, name)
 	}
-	fresh := &Config{given: values}
+	fresh := &Config{given: map[string]given{}} // what the next start would find
+	maps.Copy(fresh.given, values)
+	for name, value := range h.Given {
+		fresh.offer(name, value)
+	}
 	if wrong := fresh.settle(); wrong != nil {
 		return nil, wrong
 	}
