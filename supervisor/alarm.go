@@ -3,6 +3,7 @@ package supervisor
 import (
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/supervisor/clock"
 	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
@@ -10,23 +11,45 @@ import (
 
 var noTime time.Time
 
-// arm computes the next time of the schedule; one that is still to come stays.
+// scheduleTime is the time of day as the schedule sees it: behind by its jitter. So its times
+// come that much later, and are the same.
+func (p *managed) scheduleTime() time.Time {
+	return time.Now().Round(0).Add(-p.jitter())
+}
+
+func (p *managed) jitter() time.Duration {
+	return schedule.Jitter(p.kept.Spec.Jitter, p.name, p.s.machine)
+}
+
+// arm computes the next time of the schedule; one that is still to come stays. The first of a
+// schedule that begins now is later than now, whatever the jitter.
 func (p *managed) arm() {
 	if p.times == nil {
 		return
 	}
-	now := time.Now()
-	if !p.next.After(now) {
-		p.next = noTime
+	switch now := p.scheduleTime(); {
+	case p.next.IsZero():
+		p.next = p.times.Next(time.Now().Round(0)) // by the wall clock
+	case p.next.After(now):
+		p.next = p.times.Due(p.next, now)
+	default:
+		p.next = p.times.Follow(p.next, now)
 	}
-	if p.next = p.times.Due(p.next, now); !p.next.IsZero() {
-		p.alarmIn(schedule.Nap(p.next, now))
-	}
+	p.awaitNext()
 }
 
-func (p *managed) alarmIn(d time.Duration) {
+// awaitNext sets the alarm for the next time, or to look at the clock again where nobody tells
+// when it is set.
+func (p *managed) awaitNext() {
 	p.disarm()
-	p.alarm = p.s.clock.At(p.s.clock.Now()+d, func() { p.inbox.put(p.ring) })
+	if p.next.IsZero() {
+		return
+	}
+	at := p.next.Add(p.jitter())
+	if !p.s.wallTells {
+		at = time.Now().Add(schedule.Nap(at, time.Now()))
+	}
+	p.alarm = p.s.wall.At(clock.Wall(at), func() { p.inbox.put(p.ring) })
 }
 
 func (p *managed) disarm() {
@@ -36,14 +59,24 @@ func (p *managed) disarm() {
 	}
 }
 
-// ring is the alarm of the schedule: the time has come, or it is time to look at the clock
-// again.
+// clockSet is called when somebody has set the machine's clock, and after suspend: each
+// schedule looks at it again.
+func (s *Supervisor) clockSet() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.names {
+		p.inbox.put(p.ring)
+	}
+}
+
+// ring is the alarm of the schedule: the time has come, or the clock was set, or it is time to
+// look at it again.
 func (p *managed) ring() {
 	if p.alarm == nil { // it was taken back meanwhile
 		return
 	}
 	p.disarm() // it may be an earlier one, that could not be taken back
-	if !p.next.IsZero() && !time.Now().Before(p.next) {
+	if !p.next.IsZero() && !p.scheduleTime().Before(p.next) {
 		p.handle(lifecycle.Event{Kind: lifecycle.Due, Asked: process.Asked{By: process.BySchedule, Time: p.next.UTC()}})
 	} else {
 		p.arm()
@@ -58,11 +91,8 @@ func (p *managed) resumeSchedule(now time.Time) {
 	case next.IsZero():
 	case !next.After(now): // it runs late
 		p.kept.Missed = noTime
-		p.alarmIn(0)
-	default:
-		if !missed.IsZero() {
-			p.kept.Missed = missed
-		}
-		p.alarmIn(schedule.Nap(p.next, now))
+	case !missed.IsZero():
+		p.kept.Missed = missed
 	}
+	p.awaitNext()
 }

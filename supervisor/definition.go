@@ -146,7 +146,8 @@ func (p *managed) redefine(spec process.Spec) error {
 	if err := p.s.ordering.put(p.name, spec.Ordering); err != nil {
 		return err
 	}
-	cron := spec.Cron != p.kept.Spec.Cron || p.invalid != nil // zone data may have been installed
+	cron := spec.Cron != p.kept.Spec.Cron || spec.TZ != p.kept.Spec.TZ || p.invalid != nil // zone data may have been installed
+	jitter := spec.Jitter != p.kept.Spec.Jitter
 	event := process.Event{Kind: process.EventChanged}
 	for _, f := range differ {
 		event.Fields = append(event.Fields, f.Name)
@@ -170,6 +171,8 @@ func (p *managed) redefine(spec process.Spec) error {
 			kind = lifecycle.Rescheduled
 		}
 		p.handle(lifecycle.Event{Kind: kind})
+	} else if jitter && p.alarm != nil { // the next time stays the next
+		p.awaitNext()
 	}
 	return nil
 }
@@ -228,5 +231,12 @@ func judge(spec *process.Spec) (times *schedule.Schedule, err error) {
 	if err := spec.Validate(); err != nil || spec.Cron == "" {
 		return nil, err
 	}
-	return schedule.Parse(spec.Cron, "", time.Now())
+	times, err = schedule.Parse(spec.Cron, spec.TZ, time.Now())
+	if err == nil {
+		err = times.CheckJitter(spec.Jitter)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return times, nil
 }

@@ -65,6 +65,9 @@ func newWorld(t *testing.T) *world {
 	if s.clock, err = clock.New(); err != nil {
 		t.Fatal(err)
 	}
+	if s.wall, s.wallTells, err = clock.NewWall(s.clockSet); err != nil {
+		t.Fatal(err)
+	}
 	s.gate = newGate(s.clock)
 	if s.mover, err = logs.NewMover(); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -80,10 +81,14 @@ type Supervisor struct {
 	store *store.Store
 	watch *cgroup.Watch
 	clock *clock.Clock
+	wall  *clock.Clock // the time of day, for schedules
 	tails *tails
 	mover *logs.Mover
 	host  *run.Host
 	gate  *gate
+
+	wallTells bool   // when the time of day is set
+	machine   string // what tells this host from others
 
 	definitions string        // the folder
 	applying    chan struct{} // holds one while definitions are applied
@@ -145,6 +150,10 @@ func Open(c Config) (*Supervisor, error) {
 	if s.clock, err = clock.New(); err != nil {
 		return nil, err
 	}
+	if s.wall, s.wallTells, err = clock.NewWall(s.clockSet); err != nil {
+		return nil, err
+	}
+	s.machine = machineName(c.Etc)
 	s.gate = newGate(s.clock)
 	if s.mover, err = logs.NewMover(); err != nil {
 		return nil, err
@@ -169,6 +178,16 @@ func Open(c Config) (*Supervisor, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// machineName is what tells this host from others: /etc/machine-id or, where there is none
+// (in many containers), the host's name.
+func machineName(etc string) string {
+	if id, err := os.ReadFile(etc + "/machine-id"); err == nil && len(bytes.TrimSpace(id)) > 0 {
+		return string(bytes.TrimSpace(id))
+	}
+	name, _ := os.Hostname()
+	return name
 }
 
 // checkDirs makes sure that the directories below the state and the runtime directory
@@ -230,8 +249,10 @@ func (s *Supervisor) closeParts() (err error) {
 	if s.host != nil && s.host.Sockets != nil {
 		s.host.Sockets.Close()
 	}
-	if s.clock != nil {
-		s.clock.Close()
+	for _, c := range []*clock.Clock{s.clock, s.wall} {
+		if c != nil {
+			c.Close()
+		}
 	}
 	if s.watch != nil {
 		err = errors.Join(err, s.watch.Close())

@@ -111,7 +111,9 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 	}
 	p.times, p.machine.Scheduled, p.machine.Rest = times, times != nil, p.rest()
 	p.resumeAttempts()
+	s.mu.Lock() // the clock may be set meanwhile
 	s.names[name] = p
+	s.mu.Unlock()
 	s.ordering.restore(name, kept.Spec.Ordering)
 	if k := tails[name]; out.tail != nil && k.Run == kept.Target.Run {
 		out.tail.resume(k)
@@ -132,7 +134,7 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 		p.owed, p.jobID, p.machine.Asked = true, kept.Target.JobID, kept.Target.Asked
 	}
 	if p.times != nil && p.machine.Up {
-		p.resumeSchedule(time.Now())
+		p.resumeSchedule(p.scheduleTime())
 	}
 	p.inbox.put(p.goOn)
 }

@@ -125,6 +125,10 @@ func status(o process.Outcome) string {
 	row("after", strings.Join(strings.Split(s.After, ","), ", "))
 	row("needed by", strings.Join(s.NeededBy, ", "))
 	row("cron", s.Cron)
+	row("time zone", s.TZ)
+	if s.Jitter > 0 {
+		row("jitter", "up to "+Seconds(s.Jitter.Seconds())+" after each time")
+	}
 	if !s.NextTime.IsZero() {
 		row("next run", Time(s.NextTime))
 	}

@@ -30,7 +30,7 @@ func running() process.Status {
 		Name: "web", Command: "exec ./web \\\n  -port 80", Dir: "/srv", Logging: process.Logging{Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 22, LogBlock: true}, Ending: process.Ending{Deadline: 90*time.Second + 1, StopSignal: 2, StopTimeout: new(1500 * time.Millisecond)},
 		Environment: process.Environment{Env: "A=a secret\nB=another", EnvFile: "-/etc/web.env", User: "www-data", Group: "33", Umask: "0027", Nice: -5,
 			OOMScoreAdj: 500, NoNewPrivileges: true, Rlimits: rlimits(), Stdin: "file:/srv/input"},
-		Schedule: process.Schedule{Cron: "0 3 * * *"},
+		Schedule: process.Schedule{Cron: "0 3 * * *", TZ: "Europe/Brussels", Jitter: 5 * time.Minute},
 		Restarting: process.Restarting{Restart: process.RestartOnFailure, RestartDelay: 2 * time.Second, RestartMaxDelay: 90 * time.Second,
 			RestartLimit: 5, RestartWindow: 10 * time.Minute, SuccessCodes: "0,143", Autostart: true},
 		Probing: process.Probing{Ready: "log:listening on [0-9]+", ReadyTimeout: 2 * time.Minute, Health: "http://127.0.0.1/health", HealthPeriod: 5 * time.Second,

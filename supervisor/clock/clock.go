@@ -1,13 +1,19 @@
-// Package clock has timers that count CLOCK_BOOTTIME, which goes on while the machine is
-// suspended and across daemons: what is promised in seconds (a deadline, a grace period, a
-// bound) is the same before and after a takeover, and what passed in suspend is told at
-// resume. Go's own timers stand still in suspend.
+// Package clock has timers of two clocks.
 //
-// One descriptor of the kernel's, set to the earliest time, serves all.
+// [New] counts CLOCK_BOOTTIME, which goes on while the machine is suspended and across
+// daemons: what is promised in seconds (a deadline, a grace period, a bound) is the same
+// before and after a takeover, and what passed in suspend is told at resume. Go's own timers
+// stand still in suspend.
+//
+// [NewWall] shows the time of day, for schedules. A time of it comes when that clock comes to
+// it, also if it is set forward, and who uses it is told when it is set.
+//
+// One descriptor of the kernel's for each, set to the earliest time, serves all.
 package clock
 
 import (
 	"container/heap"
+	"errors"
 	"os"
 	"sync"
 	"time"
@@ -19,8 +25,9 @@ import (
 
 // Clock tells when a time has come.
 type Clock struct {
-	now   func() time.Duration      // proc.BootTime
+	now   func() time.Duration      // proc.BootTime, or wall
 	setTo func(time.Duration) error // has the descriptor fire at this time; 0: not
+	reset func()                    // is called when the clock was set
 
 	file *os.File
 	done chan struct{} // nobody reads the file any more
@@ -29,6 +36,7 @@ type Clock struct {
 	pending alarms
 	set     time.Duration // what the descriptor is set to, the earliest or before; 0: to nothing
 	closed  bool          // there is no descriptor
+	stepped bool          // the clock was set, and reset is to be called
 }
 
 // alarm is a call at a time.
@@ -45,15 +53,17 @@ func New() (*Clock, error) {
 		return nil, os.NewSyscallError("timerfd_create", err)
 	}
 	c := &Clock{now: proc.BootTime, file: os.NewFile(uintptr(fd), "timerfd"), done: make(chan struct{})}
-	c.setTo = func(at time.Duration) error {
-		return os.NewSyscallError("timerfd_settime",
-			unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(at))}, nil))
-	}
+	c.setTo = func(at time.Duration) error { return settime(fd, 0, at) }
 	go c.read()
 	return c, nil
 }
 
-// Now is the time by this clock: since the machine was started.
+func settime(fd, flags int, at time.Duration) error {
+	value := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(at))}
+	return os.NewSyscallError("timerfd_settime", unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME|flags, &value, nil))
+}
+
+// Now is the time by this clock: since the machine was started, or since 1970 in UTC.
 func (c *Clock) Now() time.Duration { return c.now() }
 
 // At has call called at a time of the clock, once, unless stop is called before. It is
@@ -84,10 +94,12 @@ func (c *Clock) read() {
 	defer close(c.done)
 	var count [8]byte
 	for {
-		if _, err := c.file.Read(count[:]); err != nil {
+		_, err := c.file.Read(count[:])
+		stepped := errors.Is(err, unix.ECANCELED)
+		if err != nil && !stepped {
 			return // closed: nothing else goes wrong with it
 		}
-		c.fire()
+		c.fire(stepped)
 	}
 }
 
@@ -100,16 +112,21 @@ func (c *Clock) Close() {
 	<-c.done
 }
 
-// fire is called when the descriptor has fired.
-func (c *Clock) fire() {
+// fire is called when the descriptor has fired, or says that the clock was set.
+func (c *Clock) fire(stepped bool) {
 	c.mu.Lock()
 	c.set = 0
+	stepped = stepped || c.stepped
+	c.stepped = false
 	var due []*alarm
 	for now := c.now(); len(c.pending) > 0 && c.pending[0].at <= now; {
 		due = append(due, heap.Pop(&c.pending).(*alarm))
 	}
 	c.setEarliest()
 	c.mu.Unlock()
+	if stepped {
+		c.reset()
+	}
 	for _, a := range due {
 		a.call()
 	}

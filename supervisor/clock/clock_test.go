@@ -22,7 +22,7 @@ func played() (c *Clock, advance func(time.Duration)) {
 	return c, func(d time.Duration) {
 		for now += d; due != 0 && due <= now; {
 			due = 0
-			c.fire()
+			c.fire(false)
 		}
 	}
 }

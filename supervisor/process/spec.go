@@ -47,11 +47,6 @@ type Spec struct {
 	Logging
 }
 
-// Schedule says when a process runs.
-type Schedule struct {
-	Cron string // five fields, @every or @daily forms; empty: at once, once
-}
-
 // Ending says how a tree is ended.
 type Ending struct {
 	Deadline    time.Duration  // from the start of each run; 0: none

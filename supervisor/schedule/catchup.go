@@ -43,10 +43,8 @@ func (s *Schedule) Past(was, now time.Time, c Catchup) (run []time.Time, missed 
 	first := was
 	if s.every == 0 {
 		first = s.Next(was.Add(-1)) // the rules of its zone may have changed since
-		next = s.Next(now)
-	} else {
-		next = s.Last(was, now).Add(s.every)
 	}
+	next = s.Follow(was, now)
 	if first.IsZero() || first.After(now) {
 		return nil, Missed{}, next
 	}

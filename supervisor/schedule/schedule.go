@@ -153,11 +153,20 @@ func (s *Schedule) last(now int64) (int64, bool) {
 	return 0, false
 }
 
-// maxNap bounds how long a schedule sleeps without a look at the clock: timers do not
-// follow the wall clock when it is stepped.
+// Follow is the first time later than now of a schedule that had one at last: @every counts
+// on from that.
+func (s *Schedule) Follow(last, now time.Time) time.Time {
+	if s.every > 0 {
+		return s.Last(last, now).Add(s.every)
+	}
+	return s.Next(now)
+}
+
+// maxNap bounds how long a schedule sleeps without a look at the clock, where nobody tells it
+// that the clock was set.
 const maxNap = time.Minute
 
-// Nap is how long to sleep until next.
+// Nap is how long to sleep until next, where nobody tells that the clock was set.
 func Nap(next, now time.Time) time.Duration {
 	return min(max(next.Sub(now), 0), maxNap)
 }

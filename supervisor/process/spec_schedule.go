@@ -1,0 +1,50 @@
+package process
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Schedule says when a process runs.
+type Schedule struct {
+	Cron   string        // five or six fields, @every or @daily forms; empty: at once, once
+	TZ     string        // the zone in which Cron is read; empty: that in Cron, or else the daemon's
+	Jitter time.Duration // runs begin up to so much later than their times, always by the same; 0: at once
+}
+
+// MaxJitter is the longest that a run may begin after its time on purpose.
+const MaxJitter = day
+
+// scheduleFields are the rows of Schedule.
+func scheduleFields() []Field {
+	return []Field{
+		{Name: "cron", JSON: "cron", Group: GroupSchedule, Value: "SCHEDULE", Live: true,
+			Help: "run at these times: five fields (minute, hour, day of month, month, day of week), six with the second first, @every 10s, @daily, @reboot …; a day is named by both day fields where one begins with a star, otherwise by either",
+			in:   func(s *Spec) any { return &s.Cron }}, // package schedule says what it may be
+		{Name: "tz", JSON: "tz", Group: GroupSchedule, Value: "ZONE", Live: true,
+			Help: "the time zone of cron: UTC, Europe/Brussels; without it, that of the daemon",
+			in:   func(s *Spec) any { return &s.TZ }, check: func(v any) error { return validateZone(v.(string)) }},
+		{Name: "jitter", JSON: "jitter_seconds", Group: GroupSchedule, Value: "TIME", Live: true,
+			Help: "begin each run up to so much after its time, always by the same: what comes from the names of the process and the host",
+			in:   func(s *Spec) any { return &s.Jitter }, check: func(v any) error { return notLonger(v.(time.Duration), MaxJitter) }},
+	}
+}
+
+// validateZone looks at the name alone. Whether there is such a zone is for the daemon to say.
+func validateZone(name string) error {
+	const others = "/_+-."
+	if len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune(others, r)
+	}) {
+		return fmt.Errorf("%s is not a time zone: name one, such as UTC or Europe/Brussels", Printable(name))
+	}
+	return nil
+}
+
+func notLonger(d, most time.Duration) error {
+	if d > most {
+		return fmt.Errorf("%v is too long: at most %v", d, most)
+	}
+	return nil
+}
