@@ -136,6 +136,7 @@ func (p *managed) hang() {
 // endTurn puts on disk and shows others what the loop has changed in what it took from the
 // inbox.
 func (p *managed) endTurn() {
+	p.settleWaits()
 	p.save()
 	p.publish()
 	if p.disk.hung != nil && p.onDisk() {

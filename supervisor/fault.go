@@ -91,6 +91,7 @@ func (p *managed) recover() {
 func (p *managed) leaveAlone() {
 	err := process.Errorf(process.CodeInternal, "process '%s' is not managed any more: the daemon has a fault, its log says where; 'pmclient upgrade' has another worker take it up", p.name)
 	p.answerAll(err)
+	p.dropWaits(err)
 	v := *p.view.Load()
 	if v.run.Number != 0 {
 		v.run.Error = err.Message

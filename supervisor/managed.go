@@ -49,6 +49,7 @@ type managed struct {
 	endTold bool   // that the daemon is to end with this process was told
 
 	waiting  []request
+	waits    []*wait
 	startErr error // why the last start failed
 	unstored error // why the last start that was asked for never was: it could not be stored; nil: it could
 	disk     disk
@@ -155,6 +156,7 @@ func (p *managed) end() {
 	}
 	p.inbox.close() // requests in it find that nobody takes them
 	p.answerAll(p.s.gone(p.name))
+	p.dropWaits(p.s.gone(p.name))
 }
 
 // handle feeds the lifecycle and carries out what it says.
@@ -332,6 +334,7 @@ func (p *managed) over(number uint64) (lasted time.Duration) {
 	p.disk.unkept = append(p.disk.unkept, r)
 	p.disk.dirty = true
 	delete(p.runs, number)
+	p.noteEnd(result)
 	p.tell(process.Event{Kind: process.EventEnded, Run: number, JobID: result.JobID, Cause: result.Cause,
 		ExitCode: result.ExitCode, Signal: result.Signal, Error: result.Error})
 	return time.Duration(result.Uptime * float64(time.Second))
@@ -384,21 +387,27 @@ func (p *managed) remove() {
 // asked goes on.
 func (p *managed) ask(ctx context.Context, r request) (process.Status, error) {
 	r.answer, r.caller = make(chan answer, 1), process.CallerOf(ctx)
-	if !p.inbox.put(func() { p.receive(r) }) {
-		return process.Status{}, p.gone()
+	a, err := p.exchange(ctx, r, func() { p.receive(r) })
+	return a.status(), err
+}
+
+// exchange has the loop take up a request, and waits for its answer.
+func (p *managed) exchange(ctx context.Context, r request, take func()) (answer, error) {
+	if !p.inbox.put(take) {
+		return answer{}, p.gone()
 	}
 	select {
 	case a := <-r.answer:
-		return a.status(), a.err
+		return a, a.err
 	case <-ctx.Done():
-		return process.Status{}, ctx.Err()
+		return answer{}, ctx.Err()
 	case <-p.ended:
 	}
 	select { // it may have been answered at the end
 	case a := <-r.answer:
-		return a.status(), a.err
+		return a, a.err
 	default:
-		return process.Status{}, p.gone()
+		return answer{}, p.gone()
 	}
 }
 

@@ -44,6 +44,11 @@ func (s *Supervisor) StartSpec(ctx context.Context, spec process.Spec, how proce
 // Do carries out an operation on each process that is selected, side by side; what is
 // started or ended in the order of their definitions. See [verbs.Actor].
 func (s *Supervisor) Do(ctx context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error) {
+	if _, plain := of.Name(); !plain && waitsLong(op) {
+		if _, err := s.allThere(of); err != nil {
+			return nil, process.Errorf(process.CodeOf(err), "%v; nothing was done", err)
+		}
+	}
 	var by order.Graph
 	switch op.(type) {
 	case process.StartAgain, process.Restart:
@@ -61,6 +66,18 @@ func (s *Supervisor) Do(ctx context.Context, of process.Selection, op process.Op
 			o.Status = process.Status{}
 		}
 	})
+}
+
+// waitsLong reports whether an operation is answered when a run has come far: who misspelt a
+// name must not hear of it only then.
+func waitsLong(op process.Operation) bool {
+	switch op := op.(type) {
+	case process.StartAgain:
+		return op.Wait != process.WaitStart
+	case process.Restart:
+		return op.Wait != process.WaitStart
+	}
+	return false
 }
 
 // Show gives the processes that are selected, or all, by name. See [verbs.Viewer].

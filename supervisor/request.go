@@ -13,8 +13,9 @@ type request struct {
 	run    uint64 // that it waits for; of UntilReady and UntilEnded
 	jobID  string
 	caller process.Caller
-	found  uint64      // the run that was under way when it came; 0: none
-	answer chan answer // holds one
+	found  uint64       // the run that was under way when it came; 0: none
+	ended  *process.Run // of a wait: the run that was waited for; nil: none
+	answer chan answer  // holds one
 }
 
 // starts reports whether it is to start something.
@@ -36,6 +37,7 @@ func goalOf(w process.Wait) lifecycle.Goal {
 // answer is what a request gives: how things stood when it was done.
 type answer struct {
 	view      *view
+	ended     *process.Run // the run that was waited for; nil: none
 	signalled int
 	err       error
 }
@@ -157,7 +159,7 @@ func (p *managed) settle(g lifecycle.Goal, run uint64, code process.Code) {
 func (p *managed) answer(r request, err error) {
 	v := p.look(true) // it is told when it is on disk
 	v.already = r.found != 0 && r.found == v.run.Number && r.starts()
-	a := answer{view: v, err: err}
+	a := answer{view: v, ended: r.ended, err: err}
 	switch {
 	case err != nil && err != p.startErr: // nothing was done
 	case p.disk.closed: // what it was is no more

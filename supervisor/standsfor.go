@@ -28,12 +28,12 @@ func (p *managed) endsDaemon(e lifecycle.Event) {
 			return
 		}
 	case m.Removed, m.Rest == process.Stopped, m.Rest == process.Completed, m.Rest == process.Failed:
-		p.s.note.Printf("process '%s' has ended for good (%s): the daemon ends with it, exit code %d", p.name, p.kept.Last.Cause, p.kept.Last.Code())
+		p.s.note.Printf("process '%s' has ended for good (%s): the daemon ends with it, exit code %d", p.name, p.kept.Last.Cause, p.kept.Last.Exit())
 	default:
 		return
 	}
 	p.endTold = true
-	p.s.endWith(p.kept.Last.Code())
+	p.s.endWith(p.kept.Last.Exit())
 }
 
 // hasRun reports whether its last run began under this keeper and is over.

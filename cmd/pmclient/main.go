@@ -4,9 +4,10 @@
 //
 // Exit codes: 0 done, 1 the action failed, 2 usage, 69 no daemon there, 77 not
 // authenticated. Of status: 0 it runs or is about to, 3 it is at rest, 4 there is no such
-// process. Where several processes are named, that of the worst. Of start and restart with
-// -wait: the run's exit code, 128 and its signal, 124 for its deadline, 125 for every fault
-// that is not the run's. Errors are one line on standard error.
+// process. Where several processes are named, that of the worst. Of wait, and of start and
+// restart with -wait: the run's exit code, 128 and its signal, 124 when a time is over, its
+// deadline or that of the wait, 125 for every fault that is not the run's. Errors are one line
+// on standard error.
 package main
 
 import (
@@ -157,6 +158,9 @@ func runVerb(ctx context.Context, conn connection, command string, args []string
 	}
 	action, err := parseVerb(verb, &conn, args)
 	if err != nil {
+		if verb.Name == commands.WaitVerb {
+			err = ourFault(err)
+		}
 		return err
 	}
 	return carryOut(ctx, conn, verb, action, stdout)
@@ -166,8 +170,8 @@ func runVerb(ctx context.Context, conn connection, command string, args []string
 func carryOut(ctx context.Context, conn connection, verb *verbs.Verb, action heroscript.Action, stdout *output) error {
 	c, err := conn.dial(ctx)
 	if err != nil {
-		if waitsForEnd(action) {
-			return runCode(nil, err)
+		if standsForRun(action) {
+			err = ourFault(err)
 		}
 		return err
 	}
@@ -195,8 +199,8 @@ func carryOut(ctx context.Context, conn connection, verb *verbs.Verb, action her
 	case "status":
 		failed = statusCode(answer.Outcomes(), failed)
 	}
-	if waitsForEnd(action) {
-		return runCode(answer.Outcomes(), errors.Join(said, failed))
+	if standsForRun(action) {
+		return codeOf(answer, errors.Join(said, failed))
 	}
 	return errors.Join(said, failed)
 }

@@ -32,6 +32,8 @@ type known struct {
 	state  process.State // 0: running
 	ended  process.Run   // how the run went that was waited for
 
+	waitErr error // of each wait
+
 	applied []process.Applied
 }
 
@@ -85,6 +87,15 @@ func (k *known) Do(_ context.Context, of process.Selection, op process.Operation
 			o.Status = process.Status{}
 		}
 		list = append(list, o)
+	}
+	return list, err
+}
+
+func (k *known) Await(_ context.Context, of process.Selection, w process.WaitFor) (list []process.Waited, err error) {
+	names, err := of.Resolve([]string{"web"})
+	for i, name := range names {
+		s, err := k.do(name, "%s wait %s %v %d", name, w.Until, w.Timeout, w.Run(i))
+		list = append(list, process.Waited{Name: name, State: process.Completed, Run: s.Ended(), Err: cmp.Or(k.waitErr, err)})
 	}
 	return list, err
 }
@@ -382,9 +393,19 @@ func TestWaitingForTheEndHasTheRunsCode(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
+		err  error
+		code int
+	}{{process.ErrTimeOver, 124}, {process.ErrStart, 1}, {process.ErrNotFound, 125}, {process.ErrInvalid, 125}} {
+		k.waitErr = c.err
+		if code, _, stderr := pmclient(t, append(base, "wait", "web", "-for", "ready")...); code != c.code || stderr == "" {
+			t.Errorf("a wait that came to %v: code %d, %q", c.err, code, stderr)
+		}
+	}
+	for _, c := range []struct {
 		args []string
 		want string
 	}{
+		{append(base, "wait"), "wait needs the name"},
 		{append(base, "start", "nobody", "-wait"), "no process 'nobody'"},
 		{append(base, "start", "web", "nobody", "-wait"), "no process 'nobody'"},
 		{[]string{"-socket", t.TempDir() + "/none", "-secret", secret, "start", "web", "-wait"}, "start processmanager"},

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
+	"flag"
 	"fmt"
 
+	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -26,28 +29,54 @@ func joinWait(v *verbs.Verb, args []string) []string {
 	return joined
 }
 
-// waitsForEnd reports whether an action is answered when a run has ended.
-func waitsForEnd(a heroscript.Action) bool {
+// standsForRun reports whether the exit code of a command is that of a run.
+func standsForRun(a heroscript.Action) bool {
 	p, given := a.Get("wait")
-	return given && p.Value == string(process.WaitEnd)
+	return a.Verb() == commands.WaitVerb || given && p.Value == string(process.WaitEnd)
 }
 
-// runCode is the exit code for runs that have ended, the worst of several.
-func runCode(list []process.Outcome, failed error) error {
+// codeOf is the exit code of a command that stands for runs, the worst of several.
+func codeOf(answer verbs.Answer, failed error) error {
 	code := 0
-	for _, o := range list {
-		if o.Err != nil {
+	worse := func(err error, of int) {
+		switch {
+		case err == nil:
+			code = max(code, of)
+		case errors.Is(err, process.ErrTimeOver):
+			code = max(code, process.ExitTimeOver)
+		case errors.Is(err, process.ErrStart) && answer.Waited() != nil: // it did not become ready
+			code = max(code, exitFailed)
+		default:
 			code = max(code, process.ExitOurFault)
-		} else {
-			ended := o.Status.Ended()
-			code = max(code, ended.Code())
 		}
+	}
+	for _, o := range answer.Outcomes() {
+		ended := o.Status.Ended()
+		worse(o.Err, ended.Exit())
+	}
+	for _, w := range answer.Waited() {
+		of := 0
+		if w.Cause != 0 {
+			of = w.Exit()
+		}
+		worse(w.Err, of)
+	}
+	if failed != nil && code == 0 {
+		worse(failed, 0)
 	}
 	switch {
 	case failed != nil:
-		return fmt.Errorf("%w%w", coded(max(code, process.ExitOurFault)), failed)
+		return fmt.Errorf("%w%w", coded(code), failed)
 	case code != 0:
 		return coded(code)
 	}
 	return nil
+}
+
+// ourFault is an error of a command that stands for a run, before there is one.
+func ourFault(err error) error {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return fmt.Errorf("%w%w", coded(process.ExitOurFault), err)
 }

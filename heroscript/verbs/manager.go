@@ -55,6 +55,12 @@ type Viewer interface {
 	// Show gives the processes that are selected, or all, by name. The error is of the
 	// selection.
 	Show(ctx context.Context, of process.Selection) ([]process.Outcome, error)
+
+	// Await waits for each process that is selected, side by side, and answers when all
+	// have come so far; it starts nothing. The error is of the selection, or that ctx has
+	// ended; what did not come of one process stands in its row. Rows are in the order of
+	// the selection.
+	Await(ctx context.Context, of process.Selection, w process.WaitFor) ([]process.Waited, error)
 }
 
 // Historian tells what has been.

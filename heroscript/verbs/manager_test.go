@@ -114,6 +114,15 @@ func (r *recorder) Do(_ context.Context, of process.Selection, op process.Operat
 	return list, err
 }
 
+func (r *recorder) Await(_ context.Context, of process.Selection, w process.WaitFor) (list []process.Waited, err error) {
+	r.note("await %v %+v", of, w)
+	all, err := r.outcomes(of)
+	for _, o := range all {
+		list = append(list, process.Waited{Name: o.Name, State: o.Status.State, PID: o.Status.PID, Run: o.Status.Run, Err: o.Err})
+	}
+	return list, err
+}
+
 func (r *recorder) Show(_ context.Context, of process.Selection) ([]process.Outcome, error) {
 	r.note("show %v", of)
 	return r.outcomes(of)

@@ -45,6 +45,7 @@ func init() { // the forms refer to the table for their hints
 		{"process.set", "Change a definition; says what waits for a restart.", setForm},
 		{"process.signal", "Send a signal to the main process, or to the whole tree.", signalForm},
 		{"process.delete", "End the whole tree and forget the process, its history and logs.", deleteForm},
+		{waitVerb, "Wait for the end of a run, or until a process is ready, at rest or healthy.", waitForm},
 		{"process.log", "Show a process's output: its last lines, those of a time or a run, or as it comes.", logForm},
 		{"process.runs", "Show the runs that have ended, the oldest first.", runsForm},
 		{"process.ledger", "Show what became of each time of a schedule, the oldest first.", ledgerForm},

@@ -73,6 +73,8 @@ func TestVerbsAskTheManager(t *testing.T) {
 		"!!process.ledger name:a since:2026-01-31":                "ledger a since 2026-01-31T00:00:00Z",
 		"!!process.events":                                        "events {Since:0 Name: Follow:false}",
 		"!!process.events since:7 name:a* follow":                 "events {Since:7 Name:a* Follow:true}",
+		"!!process.wait name:a":                                   "await a {Until:end Runs:[] Timeout:0s}",
+		"!!process.wait name:a,b* for:stopped timeout:2m run:3,0": "await a,b* {Until:stopped Runs:[3 0] Timeout:2m0s}",
 		"!!doctor":                                  "doctor",
 		"!!process.log name:a":                      "show a, log a 100",
 		"!!process.logs name:a lines:7":             "show a, log a 7",

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
-	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // waiting is the parameter for how far a start has to come before it is answered.
@@ -47,18 +46,5 @@ func readied(o process.Outcome) string {
 
 // ranOut says how the run went that was waited for.
 func ranOut(o process.Outcome) string {
-	r := o.Status.Ended()
-	how := outcome(r)
-	switch {
-	case r.Error == "":
-	case r.Cause == process.CauseExit: // it begins with the exit code
-		how = screen.Line(r.Error)
-	default:
-		how += ": " + screen.Line(r.Error)
-	}
-	text := fmt.Sprintf("process '%s': run %d ended: %s", o.Name, r.Number, how)
-	if advice := forkedAway(r); advice != "" {
-		text += "; " + advice
-	}
-	return text
+	return came(process.Waited{Name: o.Name, Run: o.Status.Ended()}, process.UntilEnd)
 }

@@ -3,6 +3,7 @@ package client_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -149,6 +150,14 @@ func (m *memory) set(name string, op process.Set) (s process.Status, err error) 
 	s.Spec, err = s.Spec.With(op.Settings)
 	m.all[name] = s
 	return s, err
+}
+
+func (m *memory) Await(ctx context.Context, of process.Selection, w process.WaitFor) (list []process.Waited, err error) {
+	m.called(fmt.Sprintf("wait %v for %s, run %v", of, w.Until, w.Runs))()
+	for _, name := range of {
+		list = append(list, process.Waited{Name: name, State: process.Completed, Run: m.all[name].Run, Err: m.err})
+	}
+	return list, nil
 }
 
 func (m *memory) Show(_ context.Context, of process.Selection) (all []process.Outcome, err error) {

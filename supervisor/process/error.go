@@ -20,6 +20,7 @@ const (
 	CodeNeeds        Code = "needs"         // what it needs will not come by itself
 	CodeStuck        Code = "stuck"         // SIGKILL did not end the tree
 	CodeSuperseded   Code = "superseded"    // a later request took its place
+	CodeTimeOver     Code = "time_over"     // what was waited for did not come in time
 	CodeShuttingDown Code = "shutting_down" // the daemon is ending
 	CodeTooLong      Code = "too_long"      // more than the wire takes
 	CodeStore        Code = "store"         // it could not be put on disk
@@ -69,6 +70,7 @@ var (
 	ErrNeeds        = &Error{CodeNeeds, "what it needs will not come"}
 	ErrStuck        = &Error{CodeStuck, "the tree could not be ended"}
 	ErrSuperseded   = &Error{CodeSuperseded, "superseded by a later request"}
+	ErrTimeOver     = &Error{CodeTimeOver, "did not come in time"}
 	ErrShuttingDown = &Error{CodeShuttingDown, "the daemon is shutting down"}
 	ErrTooLong      = &Error{CodeTooLong, "request too long"}
 	ErrStore        = &Error{CodeStore, "could not be stored"}

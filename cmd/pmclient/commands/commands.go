@@ -43,6 +43,7 @@ var Version = verbs.Param{Name: "version", Help: "say which build this is, and o
 const (
 	ApplyVerb = "process.apply"
 	LogVerb   = "process.log"
+	WaitVerb  = "process.wait"
 )
 
 // File is the flag of apply in whose place the wire has the text itself.
@@ -140,7 +141,7 @@ var Exits = []Exit{
 	{0, "status", "running or about to"},
 	{3, "status", "at rest"},
 	{4, "status", "no such process"},
-	{process.ExitTimeOver, "-wait", "its deadline passed"},
+	{process.ExitTimeOver, "-wait", "its deadline passed, or -timeout"},
 	{process.ExitOurFault, "-wait", "a fault that is not the run's, no daemon included"},
 	{process.ExitSignal, "-wait", "plus the number of the signal that ended it"},
 }
