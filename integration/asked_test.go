@@ -79,7 +79,7 @@ func TestARunSaysWhoAskedForIt(t *testing.T) {
 	d.await("web", "up again", func(s process.Status) bool { return s.Number == 3 && s.State == process.Running })
 	is("web", "boot")
 
-	runs, err := d.client().Runs(d.context(), process.Selection{"web"}, 0)
+	runs, err := d.runsOf(process.RunQuery{Name: process.Selection{"web"}})
 	if err != nil || len(runs) != 2 || asked(runs[0].Asked) != us || asked(runs[1].Asked) != "restart 1" {
 		t.Errorf("%+v, %v", runs, err)
 	}

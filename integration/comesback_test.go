@@ -27,7 +27,7 @@ func isRunning(s process.Status) bool { return s.State == process.Running }
 // history is the runs of a process that have ended.
 func (d *daemon) history(name string) []process.RunRecord {
 	d.t.Helper()
-	runs, err := d.client().Runs(d.context(), process.Selection{name}, 0)
+	runs, err := d.runsOf(process.RunQuery{Name: process.Selection{name}})
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -30,6 +30,15 @@ func (d *daemon) events(q process.EventQuery) (all []process.Event) {
 	return all
 }
 
+// runsOf are the runs that q asks for.
+func (d *daemon) runsOf(q process.RunQuery) ([]process.RunRecord, error) {
+	list, err := d.client().Runs(d.context(), q)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Collect(list), nil
+}
+
 // withoutGap fails the test unless the numbers count up by one from the first.
 func withoutGap(t *testing.T, events []process.Event) {
 	t.Helper()
@@ -71,7 +80,7 @@ func TestRunsAreTheHistory(t *testing.T) {
 	want := []string{"1 exit", "2 exit 0", "3 exit 3", "4 signal USR1", "5 stop TERM", "6 deadline TERM", "7 shutdown TERM"}
 	check := func() {
 		t.Helper()
-		runs, err := d.client().Runs(d.context(), process.Selection{"x"}, 0)
+		runs, err := d.runsOf(process.RunQuery{Name: process.Selection{"x"}})
 		if err != nil || len(runs) != len(want) {
 			t.Fatalf("%+v, %v", runs, err)
 		}
@@ -258,7 +267,14 @@ func TestEventsOverTheWire(t *testing.T) {
 			t.Errorf("since:%s: %q", since, answer)
 		}
 	}
-	if answer := w.ask("!!process.events since:18446744073709551615"); answer != "" {
+	for _, follow := range []string{"", " follow"} {
+		for _, since := range []string{"13", "18446744073709551615"} {
+			if answer := w.ask("!!process.events since:" + since + follow); !strings.Contains(answer, "no event "+since+", the last one is 12") || strings.Count(answer, "\n") != 1 {
+				t.Errorf("of another store: %q", answer)
+			}
+		}
+	}
+	if answer := w.ask("!!process.events since:12"); answer != "" {
 		t.Errorf("%q", answer)
 	}
 }

@@ -129,11 +129,11 @@ func TestGoClientTakesNamesAndPatterns(t *testing.T) {
 		d.finished(name, "exit 3")
 	}
 	pm := d.client()
-	runs, err := pm.Runs(d.context(), process.Selection{"a2", "nope", "a*"}, 0)
+	runs, err := d.runsOf(process.RunQuery{Name: process.Selection{"a2", "nope", "a*"}})
 	if err != nil || len(runs) != 3 || runs[0].Name != "a2" || *runs[0].ExitCode != 3 || runs[1].Name != "nope" || !errors.Is(runs[1].Err, process.ErrNotFound) || runs[2].Name != "a1" || runs[2].Err != nil {
 		t.Errorf("%+v, %v", runs, err)
 	}
-	if runs, err := pm.Runs(d.context(), process.Selection{"nope"}, 0); !errors.Is(err, process.ErrNotFound) {
+	if runs, err := d.runsOf(process.RunQuery{Name: process.Selection{"nope"}}); !errors.Is(err, process.ErrNotFound) {
 		t.Errorf("%+v, %v", runs, err)
 	}
 	for _, ask := range []func() ([]process.Outcome, error){

@@ -91,26 +91,6 @@ func (s *Supervisor) Show(ctx context.Context, of process.Selection) ([]process.
 	return s.each(of, runtime.GOMAXPROCS(0), nil, func(p *managed, o *process.Outcome) { o.Status = s.statusOf(p) })
 }
 
-// Runs gives the last runs that have ended of what is selected. See [verbs.Historian].
-func (s *Supervisor) Runs(ctx context.Context, of process.Selection, most int) (all []process.RunRecord, err error) {
-	list, err := s.each(of, 1, nil, func(*managed, *process.Outcome) {})
-	for _, o := range list {
-		if o.Err != nil {
-			all = append(all, process.RunRecord{Name: o.Name, Err: o.Err})
-			continue
-		}
-		runs, err := s.store.Runs(o.Name, most)
-		if err != nil {
-			err = process.Errorf(process.CodeStore, "the runs of '%s' cannot be read: %v", o.Name, err)
-			all = append(all, process.RunRecord{Name: o.Name, Err: err})
-		}
-		for _, r := range runs {
-			all = append(all, process.RunRecord{Name: o.Name, Run: r})
-		}
-	}
-	return all, err
-}
-
 // Ledger gives what became of the times of the schedules of what is selected. See
 // [verbs.Historian].
 func (s *Supervisor) Ledger(ctx context.Context, of process.Selection, since time.Time) (all []process.LedgerRecord, err error) {
@@ -130,40 +110,6 @@ func (s *Supervisor) Ledger(ctx context.Context, of process.Selection, since tim
 		}
 	}
 	return all, err
-}
-
-// eventsAtATime is how many events are read together: nobody may hold up the store's writer.
-const eventsAtATime = 256
-
-// Events tells what q asks for, in order. See [verbs.Historian].
-func (s *Supervisor) Events(ctx context.Context, q process.EventQuery, tell func(process.Event) error) error {
-	for {
-		more := s.store.Told()
-		events, err := s.store.Events(q.Since, eventsAtATime)
-		if err != nil {
-			return process.Errorf(process.CodeStore, "the events cannot be read: %v", err)
-		}
-		for _, e := range events {
-			q.Since = e.Seq
-			if !q.Name.Has(e.Name) {
-				continue
-			}
-			if err := tell(e); err != nil {
-				return err
-			}
-		}
-		switch {
-		case len(events) == eventsAtATime:
-			continue
-		case !q.Follow:
-			return nil
-		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }
 
 // each does something about every process that is selected, or all, with so many at once, 0

@@ -156,7 +156,7 @@ func TestReplacingWhatWaitsStartsItOnce(t *testing.T) {
 	if err := <-started; err != nil && !errors.Is(err, process.ErrSuperseded) {
 		t.Errorf("got %v", err)
 	}
-	if got, err := w.s.Runs(t.Context(), process.Selection{"web"}, 10); err != nil || len(got) > 0 {
+	if got, err := w.s.store.Runs("web", 10); err != nil || len(got) > 0 {
 		t.Errorf("runs that nobody asked for: %v, %v", got, err)
 	}
 }

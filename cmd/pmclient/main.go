@@ -232,19 +232,25 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 	f := quietFlags(v.Short())
 	conn.register(f)
 	a = verbs.NewAction(v.Name)
-	for _, p := range v.AllParams() {
-		f.Var(&param{Param: p, to: &a}, p.Name, p.Help)
+	command, _ := commands.Lookup(v.Name)
+	for _, given := range command.Flags {
+		p := &param{Param: given.Param, to: &a}
+		p.Name = given.Key()
+		f.Var(p, given.Name, "")
+		if given.Short != "" {
+			f.Var(p, given.Short, "")
+		}
 	}
-	args, command, given := args, []string(nil), false
+	args, program, given := args, []string(nil), false
 	if v.Takes("command") {
-		args, command, given = cutWords(f, args)
+		args, program, given = cutWords(f, args)
 	}
 	words, err := parseWords(f, joinWait(v, args))
 	if err != nil {
 		return a, err
 	}
 	if given {
-		if err := addCommand(&a, v.Short(), command); err != nil {
+		if err := addCommand(&a, v.Short(), program); err != nil {
 			return a, err
 		}
 	}

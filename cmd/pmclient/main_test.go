@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
+	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -129,9 +131,9 @@ func (k *known) Show(_ context.Context, of process.Selection) (list []process.Ou
 	return list, err
 }
 
-func (k *known) Runs(_ context.Context, of process.Selection, most int) ([]process.RunRecord, error) {
-	_, err := k.do("web", "runs %s %d", of, most)
-	return nil, err
+func (k *known) Runs(_ context.Context, q process.RunQuery) (iter.Seq[process.RunRecord], error) {
+	_, err := k.do("web", "%s", strings.TrimSpace(heroscript.Format(heroscript.Script{verbs.RunsAction(q)})))
+	return slices.Values([]process.RunRecord(nil)), err
 }
 
 func (k *known) Ledger(_ context.Context, of process.Selection, since time.Time) ([]process.LedgerRecord, error) {
@@ -140,7 +142,7 @@ func (k *known) Ledger(_ context.Context, of process.Selection, since time.Time)
 }
 
 func (k *known) Events(_ context.Context, q process.EventQuery, tell func(process.Event) error) error {
-	_, err := k.do("web", "events %d %v", q.Since, q.Follow)
+	_, err := k.do("web", "%s", strings.TrimSpace(heroscript.Format(heroscript.Script{verbs.EventsAction(q)})))
 	return err
 }
 
@@ -244,8 +246,13 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		{"-socket SOCKET -secret SECRET delete web", "web delete"},
 		{"-socket SOCKET -secret SECRET signal web -signal HUP -tree", "web sendsignal HUP true"},
 		{"-socket SOCKET -secret SECRET set web -log -stop_timeout 5s", "web set [{log true} {stop_timeout 5s}]"},
-		{"-socket SOCKET -secret SECRET runs web -limit 3", "runs web 3"},
-		{"-socket SOCKET -secret SECRET events -since 4", "events 4 false"},
+		{"-socket SOCKET -secret SECRET runs web -limit 3", "!!process.runs name:web limit:3"},
+		{"-socket SOCKET -secret SECRET runs -failed web -n 3 -cause oom -jobid n1", "!!process.runs name:web cause:oom failed:true job:n1 limit:3"},
+		{"-socket SOCKET -secret SECRET runs -all -since 2026-01-31T00:00:00Z -until 2026-02-01T00:00:00.5Z", "!!process.runs all:true since:2026-01-31T00:00:00Z until:2026-02-01T00:00:00.5Z"},
+		{"-socket SOCKET -secret SECRET events", "!!process.events since:0"},
+		{"-socket SOCKET -secret SECRET events -f -failed -since 41 web db-* -n 5", "!!process.events since:41 name:web,db-* failed:true limit:5 follow:true"},
+		{"-socket SOCKET -secret SECRET events -since 2026-01-31T00:00:00.25Z", "!!process.events since:2026-01-31T00:00:00.25Z"},
+		{"-socket SOCKET -secret SECRET events -since 4", "!!process.events since:4"},
 		{"-socket SOCKET -secret SECRET restart web -jobid e42", "web restart e42"},
 		{"-socket SOCKET -secret SECRET restart web", "web restart"},
 		{"-socket SOCKET -secret SECRET status -format json web", "show web"},

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -276,9 +278,12 @@ func failure(err error) process.Failure {
 
 // writeArray writes an array one element at a time: the commands of many processes
 // together may be much.
-func writeArray[T any](w io.Writer, all []T) error {
+func writeArray[T any](w io.Writer, all []T) error { return writeSequence(w, slices.Values(all)) }
+
+// writeSequence is writeArray of what comes one by one.
+func writeSequence[T any](w io.Writer, all iter.Seq[T]) error {
 	between := "["
-	for _, one := range all {
+	for one := range all {
 		text, err := marshal(one)
 		if err != nil {
 			return err
@@ -289,7 +294,7 @@ func writeArray[T any](w io.Writer, all []T) error {
 		}
 		between = ","
 	}
-	if len(all) == 0 {
+	if between == "[" {
 		between = "[]"
 	} else {
 		between = "]"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,63 +15,136 @@ import (
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
-func runsForm(time.Time) *form {
-	var of process.Selection
-	most := 0
+func runsForm(now time.Time) *form {
+	var q process.RunQuery
 	return &form{
 		params: []Param{
-			selected(&of),
-			{Name: "limit", Value: "NUMBER", Help: "this many of the last runs of each at most (default: all that are kept)", set: func(v string) (err error) {
-				most, err = positive(v, "a number of runs")
+			narrowed(&q.Name, "of these, one process after another"),
+			toggle("all", "instead of a name: of all processes together, in the order in which they ended", &q.All),
+			{Name: "since", Value: "TIME", Help: "that ended then or later: " + momentForms, set: func(v string) (err error) {
+				q.Since, err = parseTime(v, now)
+				return err
+			}},
+			{Name: "until", Value: "TIME", Help: "that ended before", set: func(v string) (err error) {
+				q.Until, err = parseTime(v, now)
+				return err
+			}},
+			{Name: "cause", Value: "CAUSE", Choices: process.Causes(), Help: "that ended for this reason: " + strings.Join(process.Causes(), ", "), set: func(v string) (err error) {
+				q.Cause, err = process.ParseCause(v)
+				return err
+			}},
+			toggle("failed", "that failed", &q.Failed),
+			{Name: "job", Value: "ID", Most: ownBound, Help: "that a request with this jobid asked for", set: func(v string) error {
+				q.JobID = v
+				return process.ValidateJobID(v)
+			}},
+			{Name: "limit", Value: "NUMBER", Help: "this many of the last of each, or of all together, at most (default: all that are kept)", set: func(v string) (err error) {
+				q.Limit, err = positive(v, "a number of runs")
 				return err
 			}},
 		},
+		check: func() error { return q.Validate() },
 		do: func(ctx context.Context, m Manager) (result, error) {
-			list, err := m.Runs(ctx, of, most)
-			if _, plain := of.Name(); plain && err == nil && len(list) > 0 {
-				err = list[0].Err
+			list, err := m.Runs(ctx, q)
+			if err != nil {
+				return nil, err
 			}
-			return runs(list), err
+			none := "no run has ended yet"
+			if q.Narrows() {
+				none = "no such run is kept"
+			}
+			if _, plain := q.Name.Name(); !plain {
+				return runs{list, none}, nil
+			}
+			all := slices.Collect(list)
+			if len(all) > 0 {
+				err = all[0].Err
+			}
+			return runs{slices.Values(all), none}, err
 		},
 	}
 }
 
-// RunsAction is the action that asks for the runs of what is selected.
-func RunsAction(of process.Selection, most int) heroscript.Action {
-	a := NewAction("process.runs", "name", of.String())
-	if most > 0 {
-		a.Params = append(a.Params, heroscript.Param{Key: "limit", Value: strconv.Itoa(most)})
+// RunsAction is the action that asks for q.
+func RunsAction(q process.RunQuery) heroscript.Action {
+	a := NewAction("process.runs")
+	add := func(key, value string) {
+		if value != "" {
+			a.Params = append(a.Params, heroscript.Param{Key: key, Value: value})
+		}
+	}
+	add("name", q.Name.String())
+	addTrue(&a, "all", q.All)
+	add("since", moment(q.Since))
+	add("until", moment(q.Until))
+	if q.Cause != 0 {
+		add("cause", q.Cause.String())
+	}
+	addTrue(&a, "failed", q.Failed)
+	add("job", q.JobID)
+	if q.Limit > 0 {
+		add("limit", strconv.Itoa(q.Limit))
 	}
 	return a
 }
 
+// moment is a time as parseTime reads it back exactly; empty: none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+func addTrue(a *heroscript.Action, key string, is bool) {
+	if is {
+		a.Params = append(a.Params, heroscript.Param{Key: key, Value: "true"})
+	}
+}
+
 // runs is the result of runs.
-type runs []process.RunRecord
+type runs struct {
+	list iter.Seq[process.RunRecord] // may be read from the store while it is written
+	none string                      // what is said where there is none
+}
 
 func (r runs) write(w io.Writer, s style) error {
 	if s.json {
-		return writeArray(w, r)
+		return writeSequence(w, r.list)
 	}
 	told, failed := r.apart()
 	if len(told) == 0 && len(failed) == 0 {
-		_, err := fmt.Fprintln(w, "no run has ended yet")
+		_, err := fmt.Fprintln(w, r.none)
 		return err
 	}
 	var g grid
-	g.add("NAME", "RUN", "STARTED", "UPTIME", "RESULT", "CPU TIME", "PEAK", "JOB", "ERROR")
+	g.add("NAME", "RUN", "STARTED", "ENDED", "LASTED", "RESULT", "CPU TIME", "PEAK", "ASKED BY", "JOB", "ERROR")
 	for _, one := range told {
-		started := "-"
-		if !one.Start.IsZero() {
-			started = Time(one.Start)
-		}
-		g.add(one.Name, number(one.Number), started, uptime(one.Run), orDash(outcome(one.Run)),
-			optional(one.CPU, cpuTime), optional(one.MemoryPeak, Size), orDash(one.JobID), orDash(firstLine(one.Error, 60)))
+		g.add(one.Name, number(one.Number), began(one.Run), ended(one.Run), uptime(one.Run), orDash(outcome(one.Run)),
+			optional(one.CPU, cpuTime), optional(one.MemoryPeak, Size), orDash(asker(one.Asked)), orDash(one.JobID), orDash(firstLine(one.Error, 60)))
 	}
 	return g.told(w, s.width, runsYield, failed)
 }
 
-func (r runs) apart() (told runs, failed []error) {
-	for _, one := range r {
+// began is when a run began.
+func began(r process.Run) string {
+	if r.Start.IsZero() {
+		return "-"
+	}
+	return Time(r.Start)
+}
+
+// ended is when a run ended, without the day if that is the one on which it began.
+func ended(r process.Run) string {
+	text := Time(r.End)
+	if !r.Start.IsZero() && strings.HasPrefix(text, Time(r.Start)[:len(time.DateOnly)]) {
+		text = text[len(time.DateOnly)+1:]
+	}
+	return text
+}
+
+func (r runs) apart() (told []process.RunRecord, failed []error) {
+	for one := range r.list {
 		if one.Err != nil {
 			failed = append(failed, one.Err)
 		} else {
@@ -81,24 +156,32 @@ func (r runs) apart() (told runs, failed []error) {
 
 func (r runs) split() (result, []error) {
 	told, failed := r.apart()
-	return orNothing(told, len(told), failed)
+	return orNothing(runs{slices.Values(told), r.none}, len(told), failed)
 }
 
 // runsYield is what makes room in a narrow window.
 var runsYield = []yield{
-	{"ERROR", 20}, {"PEAK", 0}, {"JOB", 0}, {"CPU TIME", 0}, {"NAME", 24}, {"ERROR", 0}, {"UPTIME", 0}, {"NAME", 12}, {"STARTED", 0}, {"NAME", 6},
+	{"ERROR", 20}, {"PEAK", 0}, {"CPU TIME", 0}, {"ASKED BY", 0}, {"JOB", 0}, {"NAME", 24}, {"ERROR", 0}, {"STARTED", 0}, {"LASTED", 0}, {"NAME", 12}, {"ENDED", 0}, {"NAME", 6},
 }
 
-func eventsForm(time.Time) *form {
+func eventsForm(now time.Time) *form {
 	var q process.EventQuery
 	f := &form{
 		params: []Param{
 			narrowed(&q.Name, "only of these"),
-			{Name: "since", Value: "NUMBER", Help: "those behind the event of this number (default: all that are kept)", set: func(v string) (err error) {
-				if q.Since, err = strconv.ParseUint(v, 10, 64); err != nil {
-					return fmt.Errorf("%s is not the number of an event: 0 or more", process.Printable(v))
+			{Name: "since", Value: "NUMBER|TIME", Help: "those behind the event of this number, or from the first on that is not older: 12h or 7d (ago), 21:04, yesterday, 2026-01-31T15:04:05 (default: all that are kept)", set: func(v string) (err error) {
+				if q.Since, err = strconv.ParseUint(v, 10, 64); err == nil {
+					return nil
+				}
+				if q.Time, err = parseTime(v, now); err != nil {
+					return fmt.Errorf("%s is neither the number of an event, 0 or more, nor a time: %s", process.Printable(v), momentForms)
 				}
 				return nil
+			}},
+			toggle("failed", "only what tells of a failure: of a run, of its health, of a restart policy that gave up", &q.Failed),
+			{Name: "limit", Value: "NUMBER", Help: "this many of the last at most; those that come are shown all the same", set: func(v string) (err error) {
+				q.Last, err = positive(v, "a number of events")
+				return err
 			}},
 			toggle("follow", "go on with what comes, until the session or the connection ends", &q.Follow),
 		},
@@ -109,13 +192,19 @@ func eventsForm(time.Time) *form {
 
 // EventsAction is the action that asks for q.
 func EventsAction(q process.EventQuery) heroscript.Action {
-	a := NewAction("process.events", "since", strconv.FormatUint(q.Since, 10))
+	since := moment(q.Time)
+	if q.Time.IsZero() {
+		since = strconv.FormatUint(q.Since, 10)
+	}
+	a := NewAction("process.events", "since", since)
 	if len(q.Name) > 0 {
 		a.Params = append(a.Params, heroscript.Param{Key: "name", Value: q.Name.String()})
 	}
-	if q.Follow {
-		a.Params = append(a.Params, heroscript.Param{Key: "follow", Value: "true"})
+	addTrue(&a, "failed", q.Failed)
+	if q.Last > 0 {
+		a.Params = append(a.Params, heroscript.Param{Key: "limit", Value: strconv.Itoa(q.Last)})
 	}
+	addTrue(&a, "follow", q.Follow)
 	return a
 }
 
@@ -145,7 +234,10 @@ func (e events) follows() bool { return e.q.Follow }
 
 // event is one event on a line.
 func event(e process.Event) string {
-	words := []string{fmt.Sprintf("%d  %s  %s %s", e.Seq, Time(e.Time), e.Name, e.Kind)}
+	if e.Kind == process.EventGone {
+		return fmt.Sprintf("-  %d events are gone: they are not kept any more", e.Gone)
+	}
+	words := []string{fmt.Sprintf("%d  %s  %s %s", e.Seq, Time(e.Time), e.Name, strings.ReplaceAll(string(e.Kind), "_", " "))}
 	add := func(format string, args ...any) { words = append(words, fmt.Sprintf(format, args...)) }
 	if e.Run != 0 {
 		add("run %d", e.Run)

@@ -3,6 +3,7 @@ package verbs
 import (
 	"context"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -71,18 +72,19 @@ type Historian interface {
 	// nothing yet to follow, where it begins.
 	Log(ctx context.Context, name string, q process.LogQuery, w io.Writer) (next int64, err error)
 
-	// Runs gives the last runs that have ended of each process that is selected, the
-	// oldest first; at most so many of each, 0 for all that are kept. The error is of
-	// the selection; what could not be told of one process stands in its record.
-	Runs(ctx context.Context, of process.Selection, most int) ([]process.RunRecord, error)
+	// Runs gives the runs that have ended and that q asks for: of each process that is
+	// selected, the oldest first, or of all in the order in which they ended. The error is
+	// of the selection; what could not be told stands in a record.
+	Runs(ctx context.Context, q process.RunQuery) (iter.Seq[process.RunRecord], error)
 
 	// Ledger gives what became of the times of the schedule of each process that is
 	// selected, the oldest first, from a time on; zero: all that is kept. The error is of
 	// the selection; what could not be told of one process stands in its record.
 	Ledger(ctx context.Context, of process.Selection, since time.Time) ([]process.LedgerRecord, error)
 
-	// Events tells what q asks for, in order. With q.Follow it goes on until ctx ends.
-	// An error of tell ends it.
+	// Events tells what q asks for, in order, and how many of them are not kept any more.
+	// With q.Follow it goes on until ctx ends. An error of tell ends it. A number that no
+	// event has had is an error with code invalid.
 	Events(ctx context.Context, q process.EventQuery, tell func(process.Event) error) error
 }
 

@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -32,6 +35,11 @@ type recorder struct {
 
 	err    error
 	logErr error // of a log, behind output
+}
+
+// formatted is an action as it is asked for: what was read of one is the same again.
+func formatted(a heroscript.Action) string {
+	return strings.TrimSpace(heroscript.Format(heroscript.Script{a}))
 }
 
 // settings are the fields of a spec that were given.
@@ -128,9 +136,9 @@ func (r *recorder) Show(_ context.Context, of process.Selection) ([]process.Outc
 	return r.outcomes(of)
 }
 
-func (r *recorder) Runs(_ context.Context, of process.Selection, most int) ([]process.RunRecord, error) {
-	r.note("runs %v %d", of, most)
-	return r.runs, r.err
+func (r *recorder) Runs(_ context.Context, q process.RunQuery) (iter.Seq[process.RunRecord], error) {
+	r.note("%s", formatted(RunsAction(q)))
+	return slices.Values(r.runs), r.err
 }
 
 func (r *recorder) Ledger(_ context.Context, of process.Selection, since time.Time) ([]process.LedgerRecord, error) {
@@ -139,7 +147,7 @@ func (r *recorder) Ledger(_ context.Context, of process.Selection, since time.Ti
 }
 
 func (r *recorder) Events(_ context.Context, q process.EventQuery, tell func(process.Event) error) error {
-	r.note("events %+v", q)
+	r.note("%s", formatted(EventsAction(q)))
 	for _, e := range r.events {
 		if err := tell(e); err != nil {
 			return err

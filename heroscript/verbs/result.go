@@ -139,6 +139,9 @@ func status(o process.Outcome) string {
 	row("health", healthRow(&s))
 	row("stop", fmt.Sprintf("SIG%s, SIGKILL after %s", s.EndSignal(), Seconds(s.Grace().Seconds())))
 	row("log", keptLog(s.Logging))
+	if s.History != 0 {
+		row("history", fmt.Sprintf("at most %d runs", s.History))
+	}
 	if s.LogDropped > 0 {
 		row("log dropped", Size(s.LogDropped)+" could not be written")
 	}

@@ -239,6 +239,7 @@ var groupTitles = []struct {
 	{process.GroupRestart, "Whether it runs again"},
 	{process.GroupStop, "How it ends"},
 	{process.GroupLog, "Its output"},
+	{process.GroupPast, "What is kept of its past"},
 }
 
 // fieldList is the fields of a definition, as flags of the client or as keys of heroscript.

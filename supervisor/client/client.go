@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -388,11 +390,13 @@ func (c *Client) List(ctx context.Context) ([]process.Status, error) {
 	return all, err
 }
 
-// Runs gives the last runs that have ended of each process that is selected, the oldest
-// first. See verbs.Historian.
-func (c *Client) Runs(ctx context.Context, of process.Selection, most int) (runs []process.RunRecord, err error) {
-	err = c.read(ctx, verbs.RunsAction(of, most), &runs)
-	return runs, err
+// Runs gives the runs that have ended and that q asks for. See verbs.Historian.
+func (c *Client) Runs(ctx context.Context, q process.RunQuery) (iter.Seq[process.RunRecord], error) {
+	var all []process.RunRecord
+	if err := c.read(ctx, verbs.RunsAction(q), &all); err != nil {
+		return nil, err
+	}
+	return slices.Values(all), nil
 }
 
 // Ledger gives what became of the times of the schedule of each process that is selected, the

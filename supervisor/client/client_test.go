@@ -70,8 +70,10 @@ func TestMethodsReachTheManager(t *testing.T) {
 	if got, err := c.StartSpec(ctx, process.Spec{Name: "a", Command: "b"}, process.How{Replace: true}); err != nil || got.Command != "b" {
 		t.Errorf("replace: %+v, %v", got, err)
 	}
-	if got, err := c.Runs(ctx, process.Selection{"a"}, 7); err != nil || len(got) != 1 || got[0].Name != "a" || got[0].Number != 7 {
-		t.Errorf("runs: %+v, %v", got, err)
+	if got, err := c.Runs(ctx, process.RunQuery{Name: process.Selection{"a"}, Limit: 7}); err != nil {
+		t.Error(err)
+	} else if all := slices.Collect(got); len(all) != 1 || all[0].Name != "a" || all[0].Number != 7 {
+		t.Errorf("runs: %+v", all)
 	}
 	if got, err := c.Ledger(ctx, process.Selection{"a"}, three.Add(time.Nanosecond)); err != nil || len(got) != 1 || got[0].Name != "a" || got[0].Count != 2 {
 		t.Errorf("ledger: %+v, %v", got, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"os"
 	"path/filepath"
@@ -178,9 +179,9 @@ func (m *memory) Show(_ context.Context, of process.Selection) (all []process.Ou
 	return all, nil
 }
 
-func (m *memory) Runs(_ context.Context, of process.Selection, most int) ([]process.RunRecord, error) {
+func (m *memory) Runs(_ context.Context, q process.RunQuery) (iter.Seq[process.RunRecord], error) {
 	defer m.called("runs")()
-	return []process.RunRecord{{Name: of.String(), Run: process.Run{Number: uint64(most)}}}, nil
+	return slices.Values([]process.RunRecord{{Name: q.Name.String(), Run: process.Run{Number: uint64(q.Limit)}}}), nil
 }
 
 // three is a time of every schedule.

@@ -16,10 +16,12 @@ import (
 
 // Events tells what q asks for, in order, over a connection of its own. With q.Follow it
 // goes on until ctx ends, tell fails or Close is called. When the connection is lost it is
-// made again, and the next event is the one behind the last that was told.
+// made again, and the next event is the one behind the last that was told. Who follows waits
+// for a daemon that has died to come back, for AwayLimit.
 func (c *Client) Events(ctx context.Context, q process.EventQuery, tell func(process.Event) error) error {
 	ctx, release := c.untilClosed(ctx)
 	defer release()
+	var away time.Time        // since when no daemon is there; zero: one is
 	for idle := 1; ; idle++ { // tries without an event
 		var own error // of tell, or of an answer that makes no sense
 		err := c.stream(ctx, verbs.EventsAction(q), func(line []byte) error {
@@ -27,13 +29,20 @@ func (c *Client) Events(ctx context.Context, q process.EventQuery, tell func(pro
 			if err := json.Unmarshal(line, &e); err != nil {
 				own = notExpected(err)
 			} else if own = tell(e); own == nil {
-				q.Since, idle = e.Seq, 0
+				q.GoOn(&e)
+				idle = 0
 			}
 			return own
 		})
+		if !errors.Is(err, ErrNoDaemon) {
+			away = time.Time{}
+		} else if away.IsZero() {
+			away = time.Now()
+		}
 		switch {
 		case err == nil || ctx.Err() != nil || own != nil:
 			return err
+		case q.Follow && !away.IsZero() && time.Since(away) < AwayLimit: // it was here when c was made
 		case !errors.Is(err, ErrConnectionLost) || idle == readTries && !q.Follow:
 			return err
 		}
@@ -42,6 +51,9 @@ func (c *Client) Events(ctx context.Context, q process.EventQuery, tell func(pro
 		}
 	}
 }
+
+// AwayLimit is how long who follows events waits for a daemon that is not there.
+const AwayLimit = 10 * time.Second
 
 // pauseBefore waits before a further try.
 func pauseBefore(ctx context.Context, try int) error {

@@ -3,11 +3,15 @@ package process
 import "time"
 
 // Event is one change, told once. Its number is one more than that of the event before.
+//
+// One of kind [EventGone] is no change, and has neither number nor time nor name: it tells a
+// reader how many it has missed.
 type Event struct {
-	Seq   uint64    `json:"seq"`
-	Time  time.Time `json:"time"`
-	Name  string    `json:"name"` // of the process
+	Seq   uint64    `json:"seq,omitempty"`
+	Time  time.Time `json:"time,omitzero"`
+	Name  string    `json:"name,omitempty"` // of the process
 	Kind  EventKind `json:"event"`
+	Gone  uint64    `json:"gone,omitempty"` // how many are not kept any more
 	JobID string    `json:"job_id,omitempty"`
 
 	Run      uint64 `json:"run,omitempty"`
@@ -43,11 +47,45 @@ const (
 	EventBackoff   EventKind = "backoff"   // another run follows by itself, at a time
 	EventGaveUp    EventKind = "gave_up"   // none does any more: the limit of restarts is reached
 	EventDeleted   EventKind = "deleted"   // the process is no more
+
+	EventNotified     EventKind = "notified"      // on_failure was run for a run that failed, and exited 0
+	EventNotifyFailed EventKind = "notify_failed" // it was not, or did not
+
+	EventGone EventKind = "gone" // of those that were asked for, so many are not kept any more
 )
+
+// HasFailed reports whether it tells of a failure: a run that failed or is not well, a policy
+// that gave up, somebody who could not be told of a failure.
+func (e *Event) HasFailed() bool {
+	switch e.Kind {
+	case EventEnded:
+		return failed(e.Cause, e.Error)
+	case EventGaveUp, EventUnhealthy, EventNotifyFailed:
+		return true
+	}
+	return false
+}
 
 // EventQuery says which events to give.
 type EventQuery struct {
-	Since  uint64 // those with a higher number
-	Name   Selection
-	Follow bool // go on with what comes
+	Since  uint64    // those with a higher number; 0: all that are kept
+	Time   time.Time // instead: from the first on that is not older; zero: by number
+	Name   Selection // of these; empty: of all
+	Failed bool      // those that tell of a failure
+	Last   int       // so many of the last of those that there are at most; 0: all
+	Follow bool      // go on with what comes
+}
+
+// Has reports whether an event is among those of the selection, wherever it stands.
+func (q *EventQuery) Has(e *Event) bool {
+	return q.Name.Has(e.Name) && (!q.Failed || e.HasFailed())
+}
+
+// GoOn has q begin behind an event that was told.
+func (q *EventQuery) GoOn(e *Event) {
+	if q.Time, q.Last = (time.Time{}), 0; e.Kind == EventGone {
+		q.Since += e.Gone
+	} else {
+		q.Since = e.Seq
+	}
 }

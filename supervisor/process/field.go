@@ -45,6 +45,7 @@ const (
 	GroupOrder    Group = "order"
 	GroupStop     Group = "stop"
 	GroupLog      Group = "log"
+	GroupPast     Group = "past"
 )
 
 // IsFlag reports whether the field stands for true when it has no value.

@@ -1,7 +1,9 @@
 package process
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -93,6 +95,9 @@ var Fields = slices.Concat([]Field{
 	{Name: "log_full", JSON: "log_full", Group: GroupLog, Value: "WHAT", Default: "drop", Choices: []string{"drop", "block"}, Live: true,
 		Help: "on a full disk: drop (and count) what is written, or block the writers",
 		in:   func(s *Spec) any { return &s.LogBlock }},
+	{Name: "history", JSON: "history", Group: GroupPast, Value: "NUMBER", Default: strconv.Itoa(DefaultHistory), Live: true,
+		Help: fmt.Sprintf("ended runs that are kept for runs, at most %d; where there are thousands of processes each keeps fewer", MaxHistory),
+		in:   func(s *Spec) any { return &s.History }, check: func(v any) error { return atMost(v.(int), MaxHistory) }},
 })
 
 // FieldNamed finds a field by its name.

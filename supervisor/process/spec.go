@@ -45,6 +45,8 @@ type Spec struct {
 	Ordering
 	Ending
 	Logging
+	Retention
+	Telling
 }
 
 // Ending says how a tree is ended.

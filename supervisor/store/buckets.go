@@ -235,9 +235,9 @@ func isAnother(tx *bolt.Tx, c *Change) bool {
 	return c.Remove || c.Definition != nil && former != nil && !isOf(former, c.Definition.ID)
 }
 
-// put writes one change, and gives its events their numbers. Of its runs a process keeps
-// so many.
-func put(tx *bolt.Tx, c *Change, keep uint64, now time.Time) error {
+// put writes one change, and gives its events their numbers. The runs of its process take so
+// many bytes at most.
+func put(tx *bolt.Tx, c *Change, runBytes int, now time.Time) error {
 	name := []byte(c.Name)
 	if c.Daemon != nil {
 		if err := putJSON(tx, metaBucket, daemonKey, c.Daemon); err != nil {
@@ -271,8 +271,8 @@ func put(tx *bolt.Tx, c *Change, keep uint64, now time.Time) error {
 			return err
 		}
 	}
-	if len(c.Runs) > 0 {
-		if err := trimRuns(tx.Bucket(runBucket), c.Name, keep, now); err != nil {
+	if len(c.Runs) > 0 || c.Definition != nil { // which may keep fewer than before
+		if err := trimRuns(tx.Bucket(runBucket), c.Name, historyOf(tx.Bucket(definitionBucket), c.Name), runBytes, now); err != nil {
 			return err
 		}
 	}

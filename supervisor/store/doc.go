@@ -23,7 +23,7 @@
 //	processes    empty, see format1.go
 //	definitions  name               -> Definition
 //	targets      name               -> Target
-//	runs         name, 0, number    -> process.Run; the highest are kept, see MaxRuns
+//	runs         name, 0, number    -> process.Run; the highest are kept, see MaxRunBytes
 //	events       number             -> process.Event; the highest are kept, see MaxEvents
 //	ledger       name, 0, time      -> process.LedgerEntry; the latest are kept, see MaxEntries
 //

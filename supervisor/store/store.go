@@ -370,7 +370,7 @@ func (s *Store) write(batch []*Change) error {
 					return err
 				}
 			}
-			if err := put(tx, c, runsKept(processes), s.now()); err != nil {
+			if err := put(tx, c, room(processes), s.now()); err != nil {
 				return err
 			}
 			if err := s.ledgers.put(tx, c.Name, c.Ledger, entriesKept(processes), s.now()); err != nil {
@@ -384,7 +384,7 @@ func (s *Store) write(batch []*Change) error {
 			}
 		}
 		var err error
-		if swept, err = sweepRuns(tx.Bucket(runBucket), swept, min(runs, trimsAtATime), runsKept(processes), s.now()); err != nil {
+		if swept, err = sweepRuns(tx, swept, min(runs, trimsAtATime), room(processes), s.now()); err != nil {
 			return err
 		}
 		if looked, err = s.ledgers.sweep(tx, looked, min(entries, trimsAtATime), entriesKept(processes), s.now()); err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -149,30 +150,77 @@ func TestAnotherProcessOfANameHasNoRunsOfTheFormer(t *testing.T) {
 
 // A run that is told twice, as a takeover may, is there once.
 func TestRunsAreKeptInOrderAndUpToALimit(t *testing.T) {
+	const most = process.DefaultHistory
 	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
 	defer s.Close()
 	put1(t, s, testProcess("ab")) // whose name begins like the other's
 	p := testProcess("a")
-	for n := range uint64(MaxRuns + 30) {
+	for n := range uint64(most + 30) {
 		p.Last.Number = n + 1
 		put1(t, s, p)
 	}
 	put1(t, s, p)
 	runs, err := s.Runs("a", 0)
-	if err != nil || len(runs) != MaxRuns || runs[0].Number != 31 || runs[MaxRuns-1].Number != MaxRuns+30 {
+	if err != nil || len(runs) != most || runs[0].Number != 31 || runs[most-1].Number != most+30 {
 		t.Errorf("%d runs, %v: %v", len(runs), err, runs)
 	}
-	if runs, err := s.Runs("a", 2); err != nil || len(runs) != 2 || runs[1].Number != MaxRuns+30 {
+	if runs, err := s.Runs("a", 2); err != nil || len(runs) != 2 || runs[1].Number != most+30 {
 		t.Errorf("the last two: %v, %v", runs, err)
 	}
 	if runs, err := s.Runs("ab", 0); err != nil || len(runs) != 1 {
 		t.Errorf("another's: %v, %v", runs, err)
 	}
-	for processes, want := range map[int]uint64{0: MaxRuns, 1: MaxRuns, 500: 200, 1000: 100, 1 << 20: MinRuns} {
-		if got := runsKept(processes); got != want {
-			t.Errorf("of %d processes each keeps %d, not %d", processes, got, want)
+	for _, keep := range []int{120, 7, 1} { // more than there are come to no more
+		p.Spec.History = keep
+		for range 2 { // no change takes more than a part of them
+			if err := write(s, Change{Name: "a", Definition: &p.Definition}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := min(keep, most)
+		if runs, err := s.Runs("a", 0); err != nil || len(runs) != want || runs[want-1].Number != most+30 {
+			t.Errorf("history %d: %d runs, %v", keep, len(runs), err)
 		}
 	}
+	p.Spec.History = process.MaxHistory
+	for n := range uint64(process.MaxHistory + 30) {
+		p.Last.Number = most + 31 + n
+		put1(t, s, p)
+	}
+	if runs, err := s.Runs("a", 0); err != nil || len(runs) != process.MaxHistory {
+		t.Errorf("%d runs, %v", len(runs), err)
+	}
+}
+
+// Where there are many processes, or a run has much to say, each keeps fewer.
+func TestRunsOfAllTogetherHaveABound(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
+	defer s.Close()
+	p := testProcess("a")
+	p.Last.Error = strings.Repeat("x", 1000)
+	size := len("a") + 9 + len(marshalled(t, p.Last))
+	s.processes = MaxRunBytes / (20*size + size/2)
+	for n := range uint64(60) {
+		p.Last.Number = n + 1
+		put1(t, s, p)
+	}
+	if runs, err := s.Runs("a", 0); err != nil || len(runs) < 19 || len(runs) > 21 || runs[len(runs)-1].Number != 60 {
+		t.Errorf("%d runs, %v", len(runs), err)
+	}
+	s.processes = MaxRunBytes
+	put1(t, s, p)
+	if runs, err := s.Runs("a", 0); err != nil || len(runs) != MinRuns {
+		t.Errorf("%d runs, %v", len(runs), err)
+	}
+}
+
+func marshalled(t testing.TB, v any) []byte {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 func TestOldRunsGoButTheLast(t *testing.T) {
@@ -273,7 +321,11 @@ func TestRunsOfAProcessThatRunsNoMoreGo(t *testing.T) {
 	kept(20)
 	s.now = func() time.Time { return time.Now().Add(time.Hour) }
 	kept(10)
-	s.now, s.processes = time.Now, MaxAllRuns/7
+	size := 0
+	for _, name := range []string{"a", "a.b", "b", "z"} {
+		size = max(size, len(name)+9+len(marshalled(t, testProcess(name).Last))+1)
+	}
+	s.now, s.processes = time.Now, MaxRunBytes/(7*size)
 	kept(7)
 }
 

@@ -6,6 +6,7 @@
 package commands
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -27,7 +28,11 @@ type Command struct {
 type Flag struct {
 	verbs.Param
 	Short string // another name of one letter; empty: it has none
+	Of    string // the parameter, where that has another name; empty: it has the same
 }
+
+// Key is the name of the parameter.
+func (f *Flag) Key() string { return cmp.Or(f.Of, f.Name) }
 
 // Connection are the flags that every command takes, and that may stand before it too.
 var Connection = []verbs.Param{
@@ -44,13 +49,18 @@ const (
 	ApplyVerb = "process.apply"
 	LogVerb   = "process.log"
 	WaitVerb  = "process.wait"
+	runsVerb  = "process.runs"
 )
 
 // File is the flag of apply in whose place the wire has the text itself.
 var File = Flag{Param: verbs.Param{Name: "f", Value: "PATH", Help: "a file of definitions, a folder of *.hero files, or - for standard input; without it, the daemon's own folder"}}
 
-// short are the flags of log that have a short form.
-var short = map[string]string{"follow": "f", "limit": "n", "times": "t"}
+// short are the flags that have a short form, by their verbs.
+var short = map[string]map[string]string{
+	LogVerb:          {"follow": "f", "limit": "n", "times": "t"},
+	runsVerb:         {"limit": "n"},
+	"process.events": {"follow": "f", "limit": "n"},
+}
 
 // extras are the commands that are no verbs.
 var extras = []Command{
@@ -108,7 +118,7 @@ func ofVerb(v *verbs.Verb) Command {
 		c.Flags = []Flag{File}
 	}
 	for _, p := range v.AllParams() {
-		f := Flag{Param: p}
+		f := Flag{Param: p, Short: short[v.Name][p.Name]}
 		switch v.Name {
 		case ApplyVerb:
 			if slices.Contains([]string{"definitions", "files", "path"}, p.Name) {
@@ -116,8 +126,13 @@ func ofVerb(v *verbs.Verb) Command {
 			}
 			f.Name = strings.ReplaceAll(p.Name, "_", "-")
 		case LogVerb:
-			f.Short = short[p.Name]
 			c.More = "log and logs are the same."
+		case runsVerb: // the id of the request itself is of no use here
+			if p.Name == "jobid" {
+				continue
+			} else if p.Name == "job" {
+				f.Name, f.Of = "jobid", "job"
+			}
 		}
 		c.Flags = append(c.Flags, f)
 	}
