@@ -172,9 +172,13 @@ func unitStopped(o options) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), scopeLimit)
 	defer cancel()
-	host := hostOf(own)
-	unit := host.UnitOf(own)
-	job, err := host.Job(ctx, unit)
+	host := hostOf(own) // it has made the scope
+	owner, unit := host, host.UnitOf(own)
+	if unit == "" { // the system's runs the unit for an ordinary user
+		owner = systemd.Manager{Run: host.Run}
+		unit = owner.UnitOf(own)
+	}
+	job, err := owner.Job(ctx, unit)
 	if err != nil || job != "stop" {
 		return err
 	}

@@ -432,6 +432,49 @@ func TestServiceOfTheSystemThatRunsAsAUserUsesItsOwnGroup(t *testing.T) {
 	})
 }
 
+// One without a group of its own to divide gets a scope of the user's systemd. Though the unit is
+// the system's, its stop ends what a daemon that was killed in the middle of it has left there.
+func TestServiceOfTheSystemThatRunsAsAUserEndsHisScope(t *testing.T) {
+	linger(t)
+	const service = "as-user.service"
+	state := userHome + "/.local/as-user"
+	do(t, "systemd-run", "--unit="+service, "--uid="+userName, "-p", "KillMode=mixed", "--setenv=HOME="+userHome,
+		"-p", "ExecStopPost=/usr/bin/processmanager -unit-stopped -state "+state, "/usr/bin/processmanager", "-state", state, "-secret", "x")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(journal())
+		}
+		try("systemctl", "stop", service)
+		try("systemctl", "reset-failed", service)
+	})
+	client := func(args ...string) (string, error) {
+		return tryUser("pmclient", append([]string{"-socket", state + "/run/pm.sock", "-secret", "x"}, args...)...)
+	}
+	os.Remove("/tmp/slow")
+	eventually(t, "the daemon answers", func() bool {
+		_, err := client("start", "-name", "slow", "-stop_timeout", "60s", "-command", "trap 'touch /tmp/slow' TERM; echo $$ >/tmp/slow.pid; while :; do sleep 0.1; done")
+		return err == nil
+	})
+	eventually(t, "the process runs", func() bool { return is("/tmp/slow.pid") })
+	slow, err := strconv.Atoi(read(t, "/tmp/slow.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := group(t, slow); !strings.HasPrefix(in, userScope(t)+"/") {
+		t.Fatalf("it is in %s", in)
+	}
+	keeper, err := strconv.Atoi(property("MainPID", service))
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, "systemctl", "stop", "--no-block", service)
+	eventually(t, "the process is being stopped", func() bool { return is("/tmp/slow") })
+	kill(t, keeper, syscall.SIGKILL)
+	eventually(t, "the process has ended", func() bool { return !alive(slow) })
+	eventually(t, "the unit has stopped", func() bool { return atRest(service) })
+	nothingOfUserIsLeft(t)
+}
+
 // The places of the XDG base directories, for the daemon and its client without a flag.
 func TestUsersPlacesAreThoseOfXDG(t *testing.T) {
 	linger(t)
