@@ -17,7 +17,7 @@ umask 022
 	echo "package: VERSION $VERSION is none that .deb, .rpm and .apk have in common: it must look like 1.2.0, 1.2.0~rc1 or 1.2.0+5.g0a1b2c3" >&2
 	exit 1
 }
-export MAINTAINER='Seed 14f9bbe5 maintainers <maintainers@users.noreply.r-seed-14f9bbe5.example>'
+export MAINTAINER='processmanager maintainers <freeflowuniverse@users.noreply.github.com>'
 
 stage=$PWD/bin/package out=${OUT:-$PWD/bin/packages}
 rm -rf "$stage"

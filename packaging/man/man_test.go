@@ -226,3 +226,31 @@ func TestPagesAreClean(t *testing.T) {
 		}
 	}
 }
+
+// What most readers of a page have is groff, by man. Debian calls it groff-base.
+func TestPagesAreNoBSDsForGroff(t *testing.T) {
+	made(t)
+	if _, err := exec.LookPath("groff"); err != nil {
+		t.Skipf("groff is not here (apt-get install groff-base): %v", err)
+	}
+	dir := t.TempDir()
+	if err := write(dir, fmt.Sprint(day.Unix())); err != nil {
+		t.Fatal(err)
+	}
+	for page, manual := range map[string]string{
+		"processmanager.8": "System Manager's Manual", "pmclient.1": "General Commands Manual", "heroscript.5": "File Formats Manual",
+	} {
+		cmd := exec.Command("groff", "-mdoc", "-T", "utf8", "-w", "w", page)
+		cmd.Dir = dir + "/man"
+		var said strings.Builder
+		cmd.Stderr = &said
+		out, err := cmd.Output()
+		if err != nil || said.Len() > 0 {
+			t.Errorf("%s: %v: %s", page, err, said.String())
+		}
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		if first, last := lines[0], lines[len(lines)-1]; !strings.Contains(first, "  "+manual+"  ") || !strings.HasPrefix(last, "Linux ") {
+			t.Errorf("%s begins with %q and ends with %q", page, first, last)
+		}
+	}
+}
