@@ -41,7 +41,7 @@ var values = map[string]string{
 	"USER":        "a user of the host, a name or a number",
 	"WHAT":        "one of those that are named",
 	"WHEN":        "one of those that are named",
-	"ZONE":       "a zone of the time zone database, such as Europe/Brussels or UTC",
+	"ZONE":        "a zone of the time zone database, such as Europe/Brussels or UTC",
 	"ready|end":   "one of the two",
 }
 
