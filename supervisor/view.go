@@ -11,6 +11,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/run"
+	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
 
@@ -20,6 +21,8 @@ type view struct {
 	state    process.State
 	pid      int
 	next     time.Time
+	times    *schedule.Schedule
+	jitter   time.Duration
 	attempt  time.Time // in backoff
 	reason   string    // why its restart policy has given up
 	tries    int       // restarts
@@ -82,6 +85,7 @@ func (p *managed) look(all bool) *view {
 		defined: p.kept.Definition, invalid: p.invalid, unstored: p.unstored, output: p.output,
 		state: p.machine.State(), last: p.kept.Last, next: p.next, missed: p.kept.Missed,
 		attempt: p.attempt, tries: p.machine.Attempts.Count, reason: p.machine.Reason,
+		times: p.times, jitter: p.jitter(),
 		neededBy: func() []string { return p.s.ordering.neededBy(p.name) },
 	}
 	if n := len(p.machine.Runs); n > 0 {

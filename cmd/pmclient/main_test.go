@@ -141,6 +141,11 @@ func (k *known) Ledger(_ context.Context, of process.Selection, since time.Time)
 	return nil, err
 }
 
+func (k *known) Next(_ context.Context, of process.Selection, most int) ([]process.Coming, error) {
+	_, err := k.do("web", "next %s %d", of, most)
+	return nil, err
+}
+
 func (k *known) Events(_ context.Context, q process.EventQuery, tell func(process.Event) error) error {
 	_, err := k.do("web", "%s", strings.TrimSpace(heroscript.Format(heroscript.Script{verbs.EventsAction(q)})))
 	return err

@@ -62,6 +62,11 @@ type Viewer interface {
 	// ended; what did not come of one process stands in its row. Rows are in the order of
 	// the selection.
 	Await(ctx context.Context, of process.Selection, w process.WaitFor) ([]process.Waited, error)
+
+	// Next gives the times to come of the schedules of what is selected, or of all, in
+	// their order; at most so many of each, and [process.MaxComingOfAll]. The error is of the
+	// selection; what could not be told of one process stands behind all times.
+	Next(ctx context.Context, of process.Selection, most int) ([]process.Coming, error)
 }
 
 // Historian tells what has been.

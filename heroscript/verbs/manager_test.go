@@ -23,6 +23,7 @@ type recorder struct {
 	all    []process.Status
 	runs   []process.RunRecord
 	ledger []process.LedgerRecord
+	coming []process.Coming
 	events []process.Event
 	output []byte
 	report process.Report
@@ -144,6 +145,11 @@ func (r *recorder) Runs(_ context.Context, q process.RunQuery) (iter.Seq[process
 func (r *recorder) Ledger(_ context.Context, of process.Selection, since time.Time) ([]process.LedgerRecord, error) {
 	r.note("ledger %v since %s", of, since.UTC().Format(time.RFC3339))
 	return r.ledger, r.err
+}
+
+func (r *recorder) Next(_ context.Context, of process.Selection, most int) ([]process.Coming, error) {
+	r.note("next %v %d", of, most)
+	return r.coming, r.err
 }
 
 func (r *recorder) Events(_ context.Context, q process.EventQuery, tell func(process.Event) error) error {

@@ -49,6 +49,7 @@ func init() { // the forms refer to the table for their hints
 		{"process.log", "Show a process's output: its last lines, those of a time or a run, or as it comes.", logForm},
 		{"process.runs", "Show the runs that have ended, the oldest first.", runsForm},
 		{"process.ledger", "Show what became of each time of a schedule, the oldest first.", ledgerForm},
+		{"process.next", "Show the times of schedules that are to come, in order.", nextForm},
 		{"process.events", "Show what has changed, in order, or as it comes.", eventsForm},
 		{"process.tree", "Draw what processes need.", treeForm},
 		{"upgrade", "Replace the running daemon with the program on disk. Processes keep running.", upgradeForm},

@@ -406,6 +406,13 @@ func (c *Client) Ledger(ctx context.Context, of process.Selection, since time.Ti
 	return entries, err
 }
 
+// Next gives the times to come of the schedules of what is selected, or of all, in their order;
+// at most so many of each. See verbs.Viewer.
+func (c *Client) Next(ctx context.Context, of process.Selection, most int) (times []process.Coming, err error) {
+	err = c.read(ctx, verbs.NextAction(of, most), &times)
+	return times, err
+}
+
 // Doctor examines the host that the daemon is on.
 func (c *Client) Doctor(ctx context.Context) (r process.Report, err error) {
 	err = c.read(ctx, verbs.NewAction("doctor"), &r)

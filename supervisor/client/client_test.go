@@ -78,6 +78,12 @@ func TestMethodsReachTheManager(t *testing.T) {
 	if got, err := c.Ledger(ctx, process.Selection{"a"}, three.Add(time.Nanosecond)); err != nil || len(got) != 1 || got[0].Name != "a" || got[0].Count != 2 {
 		t.Errorf("ledger: %+v, %v", got, err)
 	}
+	if got, err := c.Next(ctx, process.Selection{"a"}, 7); err != nil || len(got) != 7 || got[0].Name != "a" || !got[6].Start.Equal(three.AddDate(0, 0, 6)) {
+		t.Errorf("next: %+v, %v", got, err)
+	}
+	if got, err := c.Next(ctx, nil, 1); err != nil || len(got) != 1 {
+		t.Errorf("next of all: %+v, %v", got, err)
+	}
 	if got, err := c.Do(ctx, process.Selection{"a", "b"}, process.Delete{}); err != nil || len(got) != 2 || got[1].Name != "b" || got[1].Err != nil {
 		t.Errorf("delete: %+v, %v", got, err)
 	}

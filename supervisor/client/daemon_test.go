@@ -187,6 +187,15 @@ func (m *memory) Runs(_ context.Context, q process.RunQuery) (iter.Seq[process.R
 // three is a time of every schedule.
 var three = time.Date(2030, 5, 1, 3, 0, 0, 0, time.UTC)
 
+// Next has so many nights.
+func (m *memory) Next(_ context.Context, of process.Selection, most int) (all []process.Coming, err error) {
+	defer m.called("next")()
+	for i := range most {
+		all = append(all, process.Coming{Name: of.String(), Time: three.AddDate(0, 0, i), Start: three.AddDate(0, 0, i)})
+	}
+	return all, nil
+}
+
 // Ledger has the first time and those of two nights without a daemon, from since on.
 func (m *memory) Ledger(_ context.Context, of process.Selection, since time.Time) (all []process.LedgerRecord, err error) {
 	defer m.called("ledger")()

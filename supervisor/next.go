@@ -1,0 +1,68 @@
+package supervisor
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
+)
+
+// Next gives the times to come of the schedules of what is selected, in their order. See
+// [verbs.Viewer].
+func (s *Supervisor) Next(ctx context.Context, of process.Selection, most int) (all []process.Coming, err error) {
+	var series comingSeries
+	list, err := s.each(of, 1, nil, func(p *managed, o *process.Outcome) {
+		if v := p.view.Load(); v.times != nil && !v.next.IsZero() {
+			series = append(series, &coming{p.name, v.next, v.times, v.jitter, min(most, process.MaxComing)})
+		}
+	})
+	for heap.Init(&series); len(series) > 0 && len(all) < process.MaxComingOfAll; {
+		first := series[0]
+		one := process.Coming{Name: first.name, Time: first.time, Start: first.time.Add(first.jitter)}
+		if zone := first.of.Zone(); zone != time.Local {
+			one.TZ = zone.String()
+		}
+		all = append(all, one)
+		if first.left, first.time = first.left-1, first.of.Next(first.time); first.left < 1 || first.time.IsZero() {
+			heap.Pop(&series)
+		} else {
+			heap.Fix(&series, 0)
+		}
+	}
+	for _, o := range list {
+		if o.Err != nil {
+			all = append(all, process.Coming{Name: o.Name, Err: o.Err})
+		}
+	}
+	return all, err
+}
+
+// coming is what is still to be told of a process: from a time on, so many.
+type coming struct {
+	name   string
+	time   time.Time
+	of     *schedule.Schedule
+	jitter time.Duration
+	left   int
+}
+
+// comingSeries is a heap, the earliest first; of several at a time, by name.
+type comingSeries []*coming
+
+func (h comingSeries) Len() int      { return len(h) }
+func (h comingSeries) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *comingSeries) Push(x any)   { *h = append(*h, x.(*coming)) }
+
+func (h comingSeries) Less(i, j int) bool {
+	return cmp.Or(h[i].time.Compare(h[j].time), cmp.Compare(h[i].name, h[j].name)) < 0
+}
+
+func (h *comingSeries) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	*h = (*h)[:last]
+	return x
+}
