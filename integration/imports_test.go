@@ -113,6 +113,18 @@ func TestTheClientLibraryPullsInNobody(t *testing.T) {
 	visit("supervisor/client", nil)
 }
 
+// zoneData is the package that embeds the zones: half a megabyte.
+const zoneData = "time/tzdata"
+
+// A host may have no zone data, and only the daemon looks at zones.
+func TestTheDaemonAloneEmbedsTheZones(t *testing.T) {
+	for pkg, imported := range imports(t) {
+		if embeds := slices.Contains(imported, zoneData); embeds != (pkg == "cmd/processmanager") {
+			t.Errorf("%s embeds zones: %v", pkg, embeds)
+		}
+	}
+}
+
 // Names that say nothing about what is inside.
 func TestNoPackageIsCalledUtil(t *testing.T) {
 	for pkg := range imports(t) {
@@ -129,7 +141,7 @@ func thirdParty(path string) bool {
 	return strings.Contains(first, ".")
 }
 
-// imports is what each package of the module imports outside the standard library,
+// imports is what each package of the module imports outside the standard library, and zoneData,
 // whatever the platform it is built for; tests are free. Packages of the module
 // go by their directory.
 func imports(t *testing.T) map[string][]string {
@@ -160,7 +172,7 @@ func imports(t *testing.T) map[string][]string {
 				return err
 			}
 			own, ours := strings.CutPrefix(imported, module+"/")
-			if (ours || thirdParty(imported)) && !slices.Contains(all[dir], own) {
+			if (ours || thirdParty(imported) || imported == zoneData) && !slices.Contains(all[dir], own) {
 				all[dir] = append(all[dir], own)
 			}
 		}
