@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
 const (
@@ -21,9 +23,6 @@ const (
 
 	// busybox is of the package busybox-static.
 	busybox = "/bin/busybox"
-
-	// patience is how long a test waits for what must come. A guest is slow.
-	patience = 90 * time.Second
 
 	tester = 1000 // the ordinary user
 )
@@ -65,8 +64,8 @@ func ordinary(t *testing.T) engine {
 			t.Logf("%s", out)
 		}
 	})
-	do(t, "loginctl", "enable-linger", "tester")
-	do(t, "systemctl", "start", fmt.Sprintf("user@%d.service", tester)) // and waits for it
+	host.Root.Do(t, "loginctl", "enable-linger", "tester")
+	host.Root.Do(t, "systemctl", "start", fmt.Sprintf("user@%d.service", tester)) // and waits for it
 	e.prepare()
 	return e
 }
@@ -83,7 +82,7 @@ func (e engine) prepare() {
 		return
 	}
 	dir := e.ownDir()
-	do(e.t, "sh", "-ec", `
+	host.Root.Do(e.t, "sh", "-ec", `
 		mkdir -p "$1"/base/bin "$1"/base/etc "$1"/base/tmp "$1"/base/usr/bin "$1"/base/run "$1"/base/root
 		chmod 1777 "$1"/base/tmp
 		cp "$2" "$1"/base/bin/busybox
@@ -171,7 +170,7 @@ func (e engine) create(flags string, args ...string) container {
 // ready waits until the daemon answers.
 func (c container) ready() {
 	c.t.Helper()
-	eventually(c.t, "the daemon in "+c.name+" answers", func() bool {
+	host.Eventually(c.t, "the daemon in "+c.name+" answers", func() bool {
 		_, err := c.try("exec", c.name, "pmclient", "list")
 		if err != nil && !c.running() {
 			c.t.Fatalf("%s has ended:\n%s", c.name, c.said())
@@ -212,48 +211,17 @@ func (c container) pm(args ...string) string {
 	return c.do(append([]string{"exec", c.name, "pmclient"}, args...)...)
 }
 
-type status struct {
-	Name   string `json:"name"`
-	Status string `json:"status"`
-	PID    int    `json:"pid"`
-	Run    int    `json:"run"`
-	Cause  string `json:"cause"`
-	Last   *struct {
-		Run   int    `json:"run"`
-		Cause string `json:"cause"`
-	} `json:"last_run"`
-}
-
 // status is that of all processes, by name.
-func (c container) status() map[string]status {
+func (c container) status() map[string]host.Status {
 	c.t.Helper()
-	var list []status
+	var list []host.Status
 	out := c.pm("list", "-format", "json")
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
 		c.t.Fatalf("list: %v: %s", err, out)
 	}
-	all := map[string]status{}
+	all := map[string]host.Status{}
 	for _, s := range list {
 		all[s.Name] = s
 	}
 	return all
-}
-
-// do runs a command that must work.
-func do(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	for limit := time.Now().Add(patience); !cond(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatalf("in vain waited until %s", what)
-		}
-	}
 }

@@ -3,6 +3,8 @@ package container
 import (
 	"strings"
 	"testing"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
 // without are arguments for a daemon that leaves the definitions of the image alone.
@@ -25,7 +27,7 @@ func (c container) inOrder() {
 	c.t.Helper()
 	dir := c.ownDir()
 	c.do("cp", c.name+":/var/lib/processmanager/ended", dir+"/ended")
-	if got := strings.Join(strings.Fields(do(c.t, "cat", dir+"/ended")), " "); got != "web cache db" {
+	if got := strings.Join(strings.Fields(host.Root.Do(c.t, "cat", dir+"/ended")), " "); got != "web cache db" {
 		c.t.Errorf("they ended in the order %q", got)
 	}
 }
@@ -59,7 +61,7 @@ func TestTheFirstProcess(t *testing.T) {
 			// The orphans of a run, and of nobody that the daemon knows.
 			c.sh(`pmclient start orphans -wait -command 'for i in 1 2 3 4 5; do (sleep 0.2 & exec sleep 0.1) & done; wait'
 				for i in 1 2 3 4 5; do (sleep 0.$i &) ; done`)
-			eventually(t, "nobody waits to be reaped", func() bool {
+			host.Eventually(t, "nobody waits to be reaped", func() bool {
 				return c.sh("sleep 0.5; grep -l '^State:.Z' /proc/[0-9]*/status || true; pidof sleep || true") == ""
 			})
 			c.ordered()
@@ -142,12 +144,12 @@ func TestTheContainerEndsWithItsProcess(t *testing.T) {
 func TestTheExample(t *testing.T) {
 	t.Parallel()
 	c := root(t).start("--privileged")
-	eventually(t, "web answers", func() bool {
+	host.Eventually(t, "web answers", func() bool {
 		_, err := c.try("exec", c.name, "wget", "-q", "-O", "-", "http://127.0.0.1:8080/web.hero")
 		return err == nil
 	})
 	c.pm("signal", "db", "-signal", "KILL")
-	eventually(t, "db is back", func() bool { s := c.status()["db"]; return s.Status == "running" && s.Run == 2 })
+	host.Eventually(t, "db is back", func() bool { s := c.status()["db"]; return s.Status == "running" && s.Run == 2 })
 	c.stop()
 	if code := c.code(); code != 143 {
 		t.Errorf("exit code %d, want that of web", code)

@@ -3,6 +3,8 @@ package container
 import (
 	"strings"
 	"testing"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
 // kept is a container whose state is on a volume.
@@ -26,14 +28,14 @@ func kept(t *testing.T, flags string) container {
 func (c container) comesBack(cause string) {
 	c.t.Helper()
 	c.ready()
-	var all map[string]status
-	eventually(c.t, "what is to be up is back", func() bool {
+	var all map[string]host.Status
+	host.Eventually(c.t, "what is to be up is back", func() bool {
 		all = c.status()
 		return all["always"].Status == "running" && all["auto"].Status == "running"
 	})
 	for _, name := range []string{"always", "auto"} {
 		s := all[name]
-		if s.Run != 2 || s.Last == nil || s.Last.Run != 1 || s.Last.Cause != cause {
+		if s.Run != 2 || s.Last == nil || s.Last.Number != 1 || s.Last.Cause != cause {
 			c.t.Errorf("%s: %+v", name, s)
 		}
 	}

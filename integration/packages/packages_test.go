@@ -8,18 +8,20 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
 // installed has the given package on this host, freshly installed, and purges it after the test.
 func installed(t *testing.T) {
 	t.Helper()
-	t.Cleanup(func() { do(t, "dpkg", "--purge", "processmanager") })
-	do(t, "dpkg", "-i", given)
+	t.Cleanup(func() { host.Root.Do(t, "dpkg", "--purge", "processmanager") })
+	host.Root.Do(t, "dpkg", "-i", given)
 }
 
 // version is what dpkg takes for installed, with the state of that.
 func version() string {
-	out, _ := try("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "processmanager")
+	out, _ := host.Root.Try("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "processmanager")
 	return out
 }
 
@@ -29,11 +31,11 @@ func TestInstallationBringsUpADaemonThatRootsClientReaches(t *testing.T) {
 	if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); exe != program {
 		t.Errorf("the daemon is %s, %v", exe, err)
 	}
-	do(t, "systemctl", "is-enabled", unit)
-	if out := do(t, "pmclient", "list", "-format", "json"); out != "[]" {
+	host.Root.Do(t, "systemctl", "is-enabled", unit)
+	if out := host.Root.Do(t, "pmclient", "list", "-format", "json"); out != "[]" {
 		t.Errorf("a fresh installation runs %s", out)
 	}
-	do(t, "getent", "group", "processmanager")
+	host.Root.Do(t, "getent", "group", "processmanager")
 	for path, mode := range map[string]os.FileMode{
 		secret: 0o600, "/etc/processmanager": os.ModeDir | 0o755, "/etc/processmanager/processmanager.conf": 0o644,
 		"/var/lib/processmanager": os.ModeDir | 0o700, "/run/processmanager": os.ModeDir | 0o711,
@@ -45,13 +47,13 @@ func TestInstallationBringsUpADaemonThatRootsClientReaches(t *testing.T) {
 			t.Errorf("%s is %v of user %d", path, info.Mode(), info.Sys().(*syscall.Stat_t).Uid)
 		}
 	}
-	first := read(t, secret)
+	first := host.Read(t, secret)
 	if len(strings.TrimSpace(first)) < 32 {
 		t.Errorf("the secret is %d bytes long", len(first))
 	}
-	do(t, "dpkg", "--purge", "processmanager")
-	do(t, "dpkg", "-i", given)
-	if read(t, secret) == first {
+	host.Root.Do(t, "dpkg", "--purge", "processmanager")
+	host.Root.Do(t, "dpkg", "-i", given)
+	if host.Read(t, secret) == first {
 		t.Error("two installations have the same secret")
 	}
 }
@@ -59,9 +61,9 @@ func TestInstallationBringsUpADaemonThatRootsClientReaches(t *testing.T) {
 // The example says what it is for, and its definition is one that the daemon takes.
 func TestExampleIsADefinitionThatHolds(t *testing.T) {
 	installed(t)
-	do(t, "cp", "/etc/processmanager/example.hero.sample", "/etc/processmanager/web.hero")
+	host.Root.Do(t, "cp", "/etc/processmanager/example.hero.sample", "/etc/processmanager/web.hero")
 	t.Cleanup(func() { os.Remove("/etc/processmanager/web.hero") })
-	if out := do(t, "pmclient", "apply", "-dry-run"); !strings.Contains(out, "web") {
+	if out := host.Root.Do(t, "pmclient", "apply", "-dry-run"); !strings.Contains(out, "web") {
 		t.Errorf("apply -dry-run says %s", out)
 	}
 }
@@ -71,27 +73,27 @@ func TestExampleIsADefinitionThatHolds(t *testing.T) {
 func throughout(t *testing.T, happens func()) {
 	t.Helper()
 	os.Remove("/run/end")
-	stays := start(t, "stays", "exec sleep 100000")
-	ends := start(t, "ends", "while [ ! -e /run/end ]; do sleep 0.1; done; exit 7")
-	keeper, before := daemon(t), read(t, secret)
+	stays := host.Root.Start(t, "stays", "exec sleep 100000")
+	ends := host.Root.Start(t, "ends", "while [ ! -e /run/end ]; do sleep 0.1; done; exit 7")
+	keeper, before := daemon(t), host.Read(t, secret)
 	happens()
 	if now := daemon(t); now != keeper {
 		t.Errorf("the daemon was %d and is %d", keeper, now)
 	}
 	for name, pid := range map[string]int{"stays": stays, "ends": ends} {
-		if s := statusOf(t, name); s.Status != "running" || s.PID != pid {
+		if s := host.Root.Status(t, name); s.Status != "running" || s.PID != pid {
 			t.Errorf("%s was %d and is %+v", name, pid, s)
 		}
 	}
-	if now := read(t, secret); now != before {
+	if now := host.Read(t, secret); now != before {
 		t.Errorf("the secret is another one")
 	}
-	write(t, "/run/end", "", 0o600)
-	eventually(t, "the exit of a process is seen", func() bool {
-		s := statusOf(t, "ends")
+	host.Write(t, "/run/end", "", 0o600)
+	host.Eventually(t, "the exit of a process is seen", func() bool {
+		s := host.Root.Status(t, "ends")
 		return s.Last != nil && s.Last.Code != nil && *s.Last.Code == 7
 	})
-	do(t, "pmclient", "delete", "stays,ends")
+	host.Root.Do(t, "pmclient", "delete", "stays,ends")
 }
 
 // workerLine is how the command line of the daemon's worker begins.
@@ -105,7 +107,7 @@ func runsWhatIsInstalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	running, err := os.Stat("/proc/" + do(t, "pgrep", "-f", workerLine) + "/exe")
+	running, err := os.Stat("/proc/" + host.Root.Do(t, "pgrep", "-f", workerLine) + "/exe")
 	if err != nil || !os.SameFile(disk, running) {
 		t.Errorf("the daemon that runs is not the one that is installed: %v", err)
 	}
@@ -114,17 +116,17 @@ func runsWhatIsInstalled(t *testing.T) {
 func TestUpgradeAndDowngradeKeepTreesAndTheirExits(t *testing.T) {
 	installed(t)
 	before := version()
-	write(t, "/etc/processmanager/example.hero.sample", "# changed by the administrator\n", 0o644)
+	host.Write(t, "/etc/processmanager/example.hero.sample", "# changed by the administrator\n", 0o644)
 	next := later(t)
-	throughout(t, func() { do(t, "dpkg", "-i", next) })
+	throughout(t, func() { host.Root.Do(t, "dpkg", "-i", next) })
 	if now := version(); now != "installed 1000.1-1" {
 		t.Errorf("installed is %s", now)
 	}
 	runsWhatIsInstalled(t)
-	if now := read(t, "/etc/processmanager/example.hero.sample"); !strings.HasPrefix(now, "# changed") {
+	if now := host.Read(t, "/etc/processmanager/example.hero.sample"); !strings.HasPrefix(now, "# changed") {
 		t.Errorf("the upgrade has overwritten a file in /etc")
 	}
-	throughout(t, func() { do(t, "dpkg", "-i", given) }) // the store has the same format
+	throughout(t, func() { host.Root.Do(t, "dpkg", "-i", given) }) // the store has the same format
 	if now := version(); now != before {
 		t.Errorf("installed is %s, before the upgrade %s", now, before)
 	}
@@ -135,13 +137,13 @@ func TestUpgradeAndDowngradeKeepTreesAndTheirExits(t *testing.T) {
 func TestDowngradeBeforeTheStoresFormatIsRefused(t *testing.T) {
 	installed(t)
 	before := version()
-	format := strings.TrimSpace(read(t, "/usr/share/processmanager/store-format"))
+	format := strings.TrimSpace(host.Read(t, "/usr/share/processmanager/store-format"))
 	older := variant(t, "0~older-1", func(dir string) {
 		rewrite(t, dir+"/DEBIAN/preinst", "-gt "+format, "-gt 1")
 		rewrite(t, dir+"/DEBIAN/preinst", "up to format "+format, "up to format 1")
 	})
 	throughout(t, func() {
-		out, err := try("dpkg", "-i", older)
+		out, err := host.Root.Try("dpkg", "-i", older)
 		if err == nil || !strings.Contains(out, "this version reads stores up to format 1") || !strings.Contains(out, "in format "+format) {
 			t.Errorf("%v: %s", err, out)
 		}
@@ -155,12 +157,12 @@ func TestDowngradeBeforeTheStoresFormatIsRefused(t *testing.T) {
 // A program that does not work does not replace the one that runs, and dpkg says so.
 func TestUpgradeToAProgramThatDoesNotWorkLosesNothing(t *testing.T) {
 	installed(t)
-	broken := variant(t, "1000-1", func(dir string) { write(t, dir+program, "#!/bin/sh\nexit 1\n", 0o755) })
+	broken := variant(t, "1000-1", func(dir string) { host.Write(t, dir+program, "#!/bin/sh\nexit 1\n", 0o755) })
 	throughout(t, func() {
-		if out, err := try("dpkg", "-i", broken); err == nil || !strings.Contains(out, "the daemon that runs goes on as it was") {
+		if out, err := host.Root.Try("dpkg", "-i", broken); err == nil || !strings.Contains(out, "the daemon that runs goes on as it was") {
 			t.Errorf("%v: %s", err, out)
 		}
-		do(t, "dpkg", "-i", later(t))
+		host.Root.Do(t, "dpkg", "-i", later(t))
 	})
 	runsWhatIsInstalled(t)
 }
@@ -168,25 +170,25 @@ func TestUpgradeToAProgramThatDoesNotWorkLosesNothing(t *testing.T) {
 func TestRemovalEndsTreesInOrderAndKeepsTheirDefinitions(t *testing.T) {
 	installed(t)
 	os.Remove("/run/polite")
-	polite := start(t, "polite", `trap 'sleep 1; echo done >/run/polite; exit 0' TERM; while :; do sleep 0.1; done`)
-	before := read(t, secret)
-	do(t, "dpkg", "--remove", "processmanager")
-	if alive(polite) {
+	polite := host.Root.Start(t, "polite", `trap 'sleep 1; echo done >/run/polite; exit 0' TERM; while :; do sleep 0.1; done`)
+	before := host.Read(t, secret)
+	host.Root.Do(t, "dpkg", "--remove", "processmanager")
+	if host.Alive(polite) {
 		t.Error("a process lives on after the removal")
 	}
-	if !is("/run/polite") {
+	if !host.Exists("/run/polite") {
 		t.Error("a process was not given the time to end")
 	}
-	if out, err := try("pgrep", "-x", "processmanager"); err == nil {
+	if out, err := host.Root.Try("pgrep", "-x", "processmanager"); err == nil {
 		t.Errorf("daemons live on: %s", out)
 	}
-	if is(program) || !is(secret) || !is("/var/lib/processmanager/processes.db") {
+	if host.Exists(program) || !host.Exists(secret) || !host.Exists("/var/lib/processmanager/processes.db") {
 		t.Error("the removal has left the program, or taken the secret or the state along")
 	}
-	do(t, "dpkg", "-i", given)
+	host.Root.Do(t, "dpkg", "-i", given)
 	daemon(t)
-	statusOf(t, "polite")
-	if now := read(t, secret); now != before {
+	host.Root.Status(t, "polite")
+	if now := host.Read(t, secret); now != before {
 		t.Error("the secret is another one after a removal and an installation")
 	}
 }
@@ -194,23 +196,23 @@ func TestRemovalEndsTreesInOrderAndKeepsTheirDefinitions(t *testing.T) {
 // Users' daemons come with the package, and end with it.
 func TestRemovalEndsUsersDaemonsToo(t *testing.T) {
 	installed(t)
-	do(t, "loginctl", "enable-linger", "tester")
+	host.Root.Do(t, "loginctl", "enable-linger", "tester")
 	t.Cleanup(func() {
-		do(t, "loginctl", "disable-linger", "tester")
-		try("loginctl", "terminate-user", "tester")
+		host.Root.Do(t, "loginctl", "disable-linger", "tester")
+		host.Root.Try("loginctl", "terminate-user", "tester")
 		os.RemoveAll("/home/tester/.local")
 	})
 	user := []string{"--user", "--machine", "tester@"}
-	eventually(t, "tester has a systemd", func() bool {
-		_, err := try("systemctl", append(user, "start", unit)...)
+	host.Eventually(t, "tester has a systemd", func() bool {
+		_, err := host.Root.Try("systemctl", append(user, "start", unit)...)
 		return err == nil
 	})
-	pid := do(t, "systemctl", append(user, "show", "--value", "-p", "MainPID", unit)...)
-	if owner := do(t, "stat", "-c", "%U", "/proc/"+pid); owner != "tester" {
+	pid := host.Root.Do(t, "systemctl", append(user, "show", "--value", "-p", "MainPID", unit)...)
+	if owner := host.Root.Do(t, "stat", "-c", "%U", "/proc/"+pid); owner != "tester" {
 		t.Fatalf("the daemon %s is %s's", pid, owner)
 	}
-	do(t, "dpkg", "--remove", "processmanager")
-	if is("/proc/" + pid) {
+	host.Root.Do(t, "dpkg", "--remove", "processmanager")
+	if host.Exists("/proc/" + pid) {
 		t.Error("a user's daemon lives on after the removal")
 	}
 }
@@ -218,9 +220,9 @@ func TestRemovalEndsUsersDaemonsToo(t *testing.T) {
 func TestPurgeLeavesNothingOver(t *testing.T) {
 	before := everything(t)
 	installed(t)
-	start(t, "web", "exec sleep 100000")
-	do(t, "pmclient", "start", "-name", "logs", "-log", "-command", "echo said")
-	do(t, "dpkg", "--purge", "processmanager")
+	host.Root.Start(t, "web", "exec sleep 100000")
+	host.Root.Do(t, "pmclient", "start", "-name", "logs", "-log", "-command", "echo said")
+	host.Root.Do(t, "dpkg", "--purge", "processmanager")
 	if left := everything(t); !slices.Equal(left, before) {
 		for _, path := range left {
 			if !slices.Contains(before, path) {
@@ -233,13 +235,13 @@ func TestPurgeLeavesNothingOver(t *testing.T) {
 			}
 		}
 	}
-	if units := do(t, "systemctl", "list-units", "--all", "--plain", "--no-legend", "processmanager*"); units != "" {
+	if units := host.Root.Do(t, "systemctl", "list-units", "--all", "--plain", "--no-legend", "processmanager*"); units != "" {
 		t.Errorf("units are left: %s", units)
 	}
 	if groups, _ := filepath.Glob("/sys/fs/cgroup/*/processmanager*"); len(groups) > 0 {
 		t.Errorf("groups are left: %s", groups)
 	}
-	if _, err := try("getent", "group", "processmanager"); err == nil {
+	if _, err := host.Root.Try("getent", "group", "processmanager"); err == nil {
 		t.Error("the group is left")
 	}
 }
@@ -248,17 +250,17 @@ func TestPurgeLeavesNothingOver(t *testing.T) {
 // secret's mode say so, as docs/packages.md has it, and not before.
 func TestMembersOfTheGroupGetInWhenTheAdministratorSaysSo(t *testing.T) {
 	installed(t)
-	start(t, "web", "exec sleep 100000")
-	do(t, "gpasswd", "-a", "tester", "processmanager")
-	t.Cleanup(func() { do(t, "gpasswd", "-d", "tester", "processmanager") })
+	host.Root.Start(t, "web", "exec sleep 100000")
+	host.Root.Do(t, "gpasswd", "-a", "tester", "processmanager")
+	t.Cleanup(func() { host.Root.Do(t, "gpasswd", "-d", "tester", "processmanager") })
 	member := func() (string, error) {
-		return try("setpriv", "--reuid", "tester", "--regid", "tester", "--init-groups", "env", "HOME=/home/tester",
+		return host.Root.Try("setpriv", "--reuid", "tester", "--regid", "tester", "--init-groups", "env", "HOME=/home/tester",
 			"PROCESSMANAGER_SOCKET=/run/processmanager/pm.sock", "pmclient", "list")
 	}
 	if out, err := member(); err == nil {
 		t.Errorf("a member gets in unasked: %s", out)
 	}
-	do(t, "sh", "-ec", `echo 'socket-group = processmanager' >>/etc/processmanager/processmanager.conf
+	host.Root.Do(t, "sh", "-ec", `echo 'socket-group = processmanager' >>/etc/processmanager/processmanager.conf
 		chgrp processmanager /etc/processmanager/secret
 		chmod 640 /etc/processmanager/secret
 		systemctl restart processmanager`)
@@ -266,7 +268,7 @@ func TestMembersOfTheGroupGetInWhenTheAdministratorSaysSo(t *testing.T) {
 	if out, err := member(); err != nil || !strings.Contains(out, "web") {
 		t.Errorf("a member does not get in: %v, %s", err, out)
 	}
-	throughout(t, func() { do(t, "dpkg", "-i", later(t)) })
+	throughout(t, func() { host.Root.Do(t, "dpkg", "-i", later(t)) })
 	if out, err := member(); err != nil {
 		t.Errorf("a member does not get in after an upgrade: %v, %s", err, out)
 	}
@@ -275,45 +277,45 @@ func TestMembersOfTheGroupGetInWhenTheAdministratorSaysSo(t *testing.T) {
 // What the administrator has added is not the package's to remove.
 func TestPurgeLeavesTheAdministratorsOwn(t *testing.T) {
 	installed(t)
-	write(t, "/etc/processmanager/mine.hero", "!!process.define name:mine command:true\n", 0o644)
-	do(t, "gpasswd", "-a", "tester", "processmanager")
+	host.Write(t, "/etc/processmanager/mine.hero", "!!process.define name:mine command:true\n", 0o644)
+	host.Root.Do(t, "gpasswd", "-a", "tester", "processmanager")
 	t.Cleanup(func() {
 		os.RemoveAll("/etc/processmanager")
-		try("groupdel", "processmanager")
+		host.Root.Try("groupdel", "processmanager")
 	})
-	do(t, "dpkg", "--purge", "processmanager")
-	if !is("/etc/processmanager/mine.hero") || is(secret) {
+	host.Root.Do(t, "dpkg", "--purge", "processmanager")
+	if !host.Exists("/etc/processmanager/mine.hero") || host.Exists(secret) {
 		t.Error("the administrator's definition is gone, or the secret is not")
 	}
-	do(t, "getent", "group", "processmanager")
+	host.Root.Do(t, "getent", "group", "processmanager")
 }
 
 // A host on which the daemon cannot start has the package all the same, and is told.
 func TestInstallationSaysThatTheDaemonDoesNotStart(t *testing.T) {
-	t.Cleanup(func() { do(t, "dpkg", "--purge", "processmanager") })
-	do(t, "mkdir", "-p", "/etc/processmanager")
-	write(t, secret, "\n", 0o600) // of no use as a secret
-	if out := do(t, "dpkg", "-i", given); !strings.Contains(out, "processmanager: its daemon does not start here") {
+	t.Cleanup(func() { host.Root.Do(t, "dpkg", "--purge", "processmanager") })
+	host.Root.Do(t, "mkdir", "-p", "/etc/processmanager")
+	host.Write(t, secret, "\n", 0o600) // of no use as a secret
+	if out := host.Root.Do(t, "dpkg", "-i", given); !strings.Contains(out, "processmanager: its daemon does not start here") {
 		t.Errorf("dpkg says %s", out)
 	}
-	do(t, "rm", secret)
-	do(t, "dpkg", "-i", given) // makes one
+	host.Root.Do(t, "rm", secret)
+	host.Root.Do(t, "dpkg", "-i", given) // makes one
 	daemon(t)
 }
 
 // Where systemd does not run, as in a container, the package is installed all the same.
 func TestInstallationWithoutSystemdMakesSecretAndGroup(t *testing.T) {
-	t.Cleanup(func() { do(t, "dpkg", "--purge", "processmanager") })
+	t.Cleanup(func() { host.Root.Do(t, "dpkg", "--purge", "processmanager") })
 	const hidden = "mount -t tmpfs tmpfs /run/systemd && "
-	do(t, "unshare", "--mount", "sh", "-c", hidden+"dpkg -i "+given)
-	if !is(secret) {
+	host.Root.Do(t, "unshare", "--mount", "sh", "-c", hidden+"dpkg -i "+given)
+	if !host.Exists(secret) {
 		t.Error("there is no secret")
 	}
-	do(t, "getent", "group", "processmanager")
-	if state := property("ActiveState", unit); state == "active" {
+	host.Root.Do(t, "getent", "group", "processmanager")
+	if state := host.Property("ActiveState", unit); state == "active" {
 		t.Errorf("the unit is %s", state)
 	}
-	do(t, "unshare", "--mount", "sh", "-c", hidden+"dpkg --remove processmanager")
+	host.Root.Do(t, "unshare", "--mount", "sh", "-c", hidden+"dpkg --remove processmanager")
 }
 
 // everything is each path where packages and daemons have files, but for what the package

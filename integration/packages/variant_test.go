@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
 // given is the package that was built.
@@ -15,11 +17,11 @@ const given = "/packages/processmanager.deb"
 func variant(t *testing.T, version string, change func(dir string)) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), version)
-	do(t, "dpkg-deb", "-R", given, dir)
-	rewrite(t, dir+"/DEBIAN/control", "Version: "+do(t, "dpkg-deb", "-f", given, "Version"), "Version: "+version)
+	host.Root.Do(t, "dpkg-deb", "-R", given, dir)
+	rewrite(t, dir+"/DEBIAN/control", "Version: "+host.Root.Do(t, "dpkg-deb", "-f", given, "Version"), "Version: "+version)
 	change(dir)
 	os.Remove(dir + "/DEBIAN/md5sums")
-	do(t, "dpkg-deb", "-Znone", "-b", dir, dir+".deb")
+	host.Root.Do(t, "dpkg-deb", "-Znone", "-b", dir, dir+".deb")
 	return dir + ".deb"
 }
 
@@ -39,7 +41,7 @@ func later(t *testing.T) string {
 
 func rewrite(t *testing.T, path, from, to string) {
 	t.Helper()
-	text := read(t, path)
+	text := host.Read(t, path)
 	if !strings.Contains(text, from) {
 		t.Fatalf("%s lacks %q", path, from)
 	}
@@ -47,5 +49,5 @@ func rewrite(t *testing.T, path, from, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, path, strings.ReplaceAll(text, from, to), info.Mode())
+	host.Write(t, path, strings.ReplaceAll(text, from, to), info.Mode())
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
 // The same is done by systemd-run and by pmclient, turn by turn in one guest, so that the
@@ -25,9 +27,9 @@ type side struct {
 var sides = []side{
 	{
 		func(b *testing.B, name, command string) {
-			do(b, "systemd-run", "--quiet", "--collect", "--unit="+name, "-p", "StandardOutput=null", "/bin/sh", "-c", command)
+			host.Root.Do(b, "systemd-run", "--quiet", "--collect", "--unit="+name, "-p", "StandardOutput=null", "/bin/sh", "-c", command)
 		},
-		func(b *testing.B, name string) { do(b, "systemctl", "stop", name) },
+		func(b *testing.B, name string) { host.Root.Do(b, "systemctl", "stop", name) },
 	},
 	{
 		func(b *testing.B, name, command string) { pm(b, "start", name, "-command", command) },
@@ -66,7 +68,7 @@ func BenchmarkStart(b *testing.B) {
 		}
 	}
 	compare(b, "ms", total[0]/float64(b.N), total[1]/float64(b.N))
-	do(b, "systemctl", "stop", "bench-*")
+	host.Root.Do(b, "systemctl", "stop", "bench-*")
 }
 
 func BenchmarkStopOfATreeOfAHundred(b *testing.B) {
@@ -76,7 +78,7 @@ func BenchmarkStopOfATreeOfAHundred(b *testing.B) {
 		for i, s := range sides {
 			name := fmt.Sprintf("tree-%d-%d", i, turn)
 			s.start(b, name, fmt.Sprintf(hundred, name))
-			eventually(b, "the tree is there", func() bool { return is("/run/" + name + ".up") })
+			host.Eventually(b, "the tree is there", func() bool { return host.Exists("/run/" + name + ".up") })
 			total[i] += took(func() { s.stop(b, name) })
 		}
 	}
@@ -96,9 +98,9 @@ func BenchmarkMemory(b *testing.B) {
 			}
 		}
 	}
-	compare(b, "MiB", pss(b, 1)/1024, pss(b, keeper(b), worker(b), find("-hold"))/1024)
+	compare(b, "MiB", pss(b, 1)/1024, pss(b, ofSystem.keeper(b), worker(b), find("-hold"))/1024)
 	b.ReportMetric(float64(100*turns), "processes")
-	do(b, "systemctl", "stop", "many-*")
+	host.Root.Do(b, "systemctl", "stop", "many-*")
 }
 
 // pss is the memory of processes in KiB that no file holds, with their part of what they share.

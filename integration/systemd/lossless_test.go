@@ -5,28 +5,20 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-)
 
-// daemon is one that a unit runs, of the system's or of a user's.
-type daemon struct {
-	systemctl func(t *testing.T, args ...string) // of its systemd
-	pm        func(t testing.TB, args ...string) string
-	keeper    func(t testing.TB) int
-	answers   func(t *testing.T, former int) // waits until another keeper than that serves
-	running   func(t testing.TB, name string) int
-	once      func(t *testing.T, command string, code int)
-}
+	"github.com/freeflowuniverse/processmanager/integration/host"
+)
 
 // nothingIsLost holds for a daemon: whatever ends it but stop, the same processes live, with
 // their limits, and the next daemon looks after them. It leaves the process web, and returns its
 // pid.
 func nothingIsLost(t *testing.T, d daemon) int {
 	d.pm(t, "start", "-name", "web", "-command", "exec sleep 100000")
-	web := d.running(t, "web")
+	web := d.Running(t, "web")
 	limit(t, web)
 	limited := group(t, web) + "/memory.max"
 	d.pm(t, "start", "-name", "talks", "-log", "-command", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done")
-	talks := d.running(t, "talks")
+	talks := d.Running(t, "talks")
 	for _, c := range []struct {
 		name string
 		do   func(t *testing.T)
@@ -57,20 +49,20 @@ func nothingIsLost(t *testing.T, d daemon) int {
 			} else {
 				d.answers(t, before)
 			}
-			if now := d.running(t, "web"); now != web {
+			if now := d.Running(t, "web"); now != web {
 				t.Errorf("web was %d and is %d", web, now)
 			}
-			if now := d.running(t, "talks"); now != talks {
+			if now := d.Running(t, "talks"); now != talks {
 				t.Errorf("talks was %d and is %d", talks, now)
 			}
-			if now := read(t, limited); now != strconv.Itoa(64<<20) {
+			if now := strings.TrimSpace(host.Read(t, limited)); now != strconv.Itoa(64<<20) {
 				t.Errorf("memory.max is %s", now)
 			}
 			// Everything works: a process can be started, and its exit is seen.
-			d.once(t, "exit 7", 7)
+			d.Once(t, "exit 7", 7)
 		})
 		if !ok {
-			t.Fatal(journal())
+			t.Fatal(host.Journal())
 		}
 	}
 	// What was written meanwhile is there, each line once.

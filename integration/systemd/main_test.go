@@ -2,73 +2,25 @@ package systemd
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
-const (
-	unit = "processmanager.service"
-
-	// patience is how long a test waits for what must come. A guest is slow.
-	patience = 90 * time.Second
-)
+const unit = "processmanager.service"
 
 func TestMain(m *testing.M) {
-	if os.Getenv("GUEST") == "" || !is("/run/systemd/system") {
+	if os.Getenv("GUEST") == "" || !host.Exists("/run/systemd/system") {
 		// Elsewhere there is nothing to test, and a host to leave alone.
 		return
 	}
 	os.Exit(m.Run())
-}
-
-func is(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// try runs a command and returns what it has written.
-func try(name string, args ...string) (string, error) {
-	out, err := exec.Command(name, args...).CombinedOutput()
-	return strings.TrimSpace(string(out)), err
-}
-
-// do is try for a command that must work.
-func do(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	out, err := try(name, args...)
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return out
-}
-
-func eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for limit := time.Now().Add(patience); !cond(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatalf("in vain waited until %s\n%s", what, journal())
-		}
-	}
-}
-
-// journal is what the unit has said lately.
-func journal() string {
-	out, _ := try("journalctl", "--no-pager", "-n", "40", "-o", "short-monotonic")
-	return out
-}
-
-// property is one of a unit's.
-func property(name, of string) string {
-	out, _ := try("systemctl", "show", "--value", "-p", name, of)
-	return out
 }
 
 // serve starts the unit, and ends it after the test with all there is. The test must have
@@ -81,15 +33,15 @@ func serve(t testing.TB) {
 	if err := os.WriteFile("/etc/processmanager/secret", []byte("a secret of this guest\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	do(t, "systemctl", "start", unit)
+	host.Root.Do(t, "systemctl", "start", unit)
 	t.Cleanup(func() {
-		if strings.Contains(journal(), "processes of others") {
+		if strings.Contains(host.Journal(), "processes of others") {
 			t.Error("the daemon has found others in its scope")
 		}
 		if t.Failed() {
-			t.Log(journal())
+			t.Log(host.Journal())
 		}
-		do(t, "systemctl", "stop", unit)
+		host.Root.Do(t, "systemctl", "stop", unit)
 		nothingIsLeft(t)
 		os.RemoveAll("/var/lib/processmanager")
 	})
@@ -98,16 +50,16 @@ func serve(t testing.TB) {
 // nothingIsLeft holds after each stop: no unit that failed, no scope, no group.
 func nothingIsLeft(t testing.TB) {
 	t.Helper()
-	if failed := do(t, "systemctl", "list-units", "--failed", "--plain", "--no-legend", "processmanager*"); failed != "" {
+	if failed := host.Root.Do(t, "systemctl", "list-units", "--failed", "--plain", "--no-legend", "processmanager*"); failed != "" {
 		t.Errorf("failed units: %s", failed)
-		try("systemctl", "reset-failed", "processmanager*")
+		host.Root.Try("systemctl", "reset-failed", "processmanager*")
 	}
-	eventually(t, "no scope is left", func() bool {
-		return do(t, "systemctl", "list-units", "--all", "--plain", "--no-legend", "processmanager-*.scope") == ""
+	host.Eventually(t, "no scope is left", func() bool {
+		return host.Root.Do(t, "systemctl", "list-units", "--all", "--plain", "--no-legend", "processmanager-*.scope") == ""
 	})
-	eventually(t, "no group is left", func() bool { return len(groups()) == 0 })
-	eventually(t, "no process is left", func() bool {
-		_, err := try("pgrep", "-x", "processmanager")
+	host.Eventually(t, "no group is left", func() bool { return len(groups()) == 0 })
+	host.Eventually(t, "no process is left", func() bool {
+		_, err := host.Root.Try("pgrep", "-x", "processmanager")
 		return err != nil
 	})
 }
@@ -126,7 +78,7 @@ func scope(t testing.TB) string {
 	t.Helper()
 	list, err := filepath.Glob("/sys/fs/cgroup/system.slice/processmanager-*.scope")
 	if err != nil || len(list) != 1 {
-		t.Fatalf("scopes: %v, %v\n%s", list, err, journal())
+		t.Fatalf("scopes: %v, %v\n%s", list, err, host.Journal())
 	}
 	return list[0]
 }
@@ -134,60 +86,20 @@ func scope(t testing.TB) string {
 // pm is pmclient of root, without a flag.
 func pm(t testing.TB, args ...string) string {
 	t.Helper()
-	return do(t, "pmclient", args...)
+	return host.Root.Do(t, "pmclient", args...)
 }
 
 // start starts a process that lives until it is stopped, and returns its pid.
 func start(t testing.TB, name string, more ...string) int {
 	t.Helper()
 	pm(t, append([]string{"start", "-name", name, "-command", "exec sleep 100000"}, more...)...)
-	return running(t, name)
+	return host.Root.Running(t, name)
 }
 
-type status struct {
-	Status string `json:"status"`
-	PID    int    `json:"pid"`
-	Run    int    `json:"run"`
-	Last   *struct {
-		Cause string `json:"cause"`
-		Code  *int   `json:"exit_code"`
-	} `json:"last_run"`
-}
-
-func statusOf(t testing.TB, name string) (s status) {
-	t.Helper()
-	out, err := exec.Command("pmclient", "status", name, "-format", "json").Output()
-	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 3) {
-		t.Fatalf("status of %s: %v\n%s", name, err, journal())
-	}
-	if err := json.Unmarshal(out, &s); err != nil {
-		t.Fatalf("status of %s: %v: %s", name, err, out)
-	}
-	return s
-}
-
-func running(t testing.TB, name string) int {
-	t.Helper()
-	s := statusOf(t, name)
-	if s.Status != "running" || s.PID == 0 {
-		t.Fatalf("%s: %+v", name, s)
-	}
-	return s.PID
-}
-
-// keeper is the unit's main process, worker its child that is not the holder.
-func keeper(t testing.TB) int {
-	t.Helper()
-	pid, err := strconv.Atoi(property("MainPID", unit))
-	if err != nil || pid == 0 {
-		t.Fatalf("no main process: %v\n%s", err, journal())
-	}
-	return pid
-}
-
+// worker is the child of the keeper that is not the holder.
 func worker(t testing.TB) (pid int) {
 	t.Helper()
-	eventually(t, "there is a worker", func() bool {
+	host.Eventually(t, "there is a worker", func() bool {
 		pid = find("-worker")
 		return pid != 0
 	})
@@ -215,8 +127,6 @@ func kill(t testing.TB, pid int, s syscall.Signal) {
 	}
 }
 
-func alive(pid int) bool { return is(fmt.Sprintf("/proc/%d", pid)) }
-
 // group is the cgroup of a process.
 func group(t *testing.T, pid int) string {
 	t.Helper()
@@ -231,16 +141,4 @@ func group(t *testing.T, pid int) string {
 	}
 	t.Fatalf("%d is in no group of cgroup v2: %s", pid, data)
 	return ""
-}
-
-// answers waits until another keeper than the one with that pid serves.
-func answers(t *testing.T, former int) {
-	t.Helper()
-	eventually(t, "the next daemon answers", func() bool {
-		if property("MainPID", unit) == strconv.Itoa(former) || property("ActiveState", unit) != "active" {
-			return false
-		}
-		_, err := try("pmclient", "list")
-		return err == nil
-	})
 }

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
 // since is the end of the journal as it is now.
 func since(t *testing.T) (cursor string) {
 	t.Helper()
-	out := do(t, "journalctl", "--no-pager", "-n", "1", "-o", "cat", "--show-cursor")
+	out := host.Root.Do(t, "journalctl", "--no-pager", "-n", "1", "-o", "cat", "--show-cursor")
 	_, cursor, ok := strings.Cut(out, "-- cursor: ")
 	if !ok {
 		t.Fatalf("no cursor in %q", out)
@@ -26,18 +28,18 @@ var message = regexp.MustCompile(`processmanager\.service: Got notification mess
 // systemd takes messages from the unit's main process, which is the keeper. What the worker
 // has to say comes through that.
 func TestAllThatSystemdIsToldComesFromTheKeeper(t *testing.T) {
-	do(t, "systemd-analyze", "log-level", "debug")
-	t.Cleanup(func() { do(t, "systemd-analyze", "log-level", "info") })
+	host.Root.Do(t, "systemd-analyze", "log-level", "debug")
+	t.Cleanup(func() { host.Root.Do(t, "systemd-analyze", "log-level", "info") })
 	begin := since(t)
 	serve(t)
 	start(t, "web")
-	from := strconv.Itoa(keeper(t))
+	from := strconv.Itoa(ofSystem.keeper(t))
 	var told []string
 	hears := func(want string) {
 		t.Helper()
-		eventually(t, "systemd is told "+want, func() bool {
+		host.Eventually(t, "systemd is told "+want, func() bool {
 			told = nil
-			for line := range strings.Lines(do(t, "journalctl", "--no-pager", "-o", "cat", "--after-cursor", begin, "_PID=1")) {
+			for line := range strings.Lines(host.Root.Do(t, "journalctl", "--no-pager", "-o", "cat", "--after-cursor", begin, "_PID=1")) {
 				if strings.Contains(line, "reception only permitted") {
 					t.Fatal(line)
 				}
@@ -59,7 +61,7 @@ func TestAllThatSystemdIsToldComesFromTheKeeper(t *testing.T) {
 	pm(t, "upgrade")
 	hears(`(?s)RELOADING=1, MONOTONIC_USEC=\d+.*READY=1`)
 	begin = since(t)
-	do(t, "systemctl", "stop", unit)
+	host.Root.Do(t, "systemctl", "stop", unit)
 	hears(`STOPPING=1, EXTEND_TIMEOUT_USEC=\d+`)
 }
 
@@ -73,7 +75,7 @@ type entry struct {
 func said(t *testing.T, begin string, match ...string) (list []entry) {
 	t.Helper()
 	args := append([]string{"--no-pager", "-o", "json", "--after-cursor", begin, "SYSLOG_IDENTIFIER=processmanager"}, match...)
-	for line := range strings.Lines(do(t, "journalctl", args...)) {
+	for line := range strings.Lines(host.Root.Do(t, "journalctl", args...)) {
 		var e entry
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("%v: %s", err, line)
@@ -91,7 +93,7 @@ func TestJournalHasEachLineWithItsPriorityAndNothingTwice(t *testing.T) {
 	serve(t)
 	has := func(text, priority string, match ...string) {
 		t.Helper()
-		eventually(t, "the journal has "+text, func() bool {
+		host.Eventually(t, "the journal has "+text, func() bool {
 			found := false
 			for _, e := range said(t, begin, match...) {
 				if twice.MatchString(e.Message) {
@@ -114,10 +116,10 @@ func TestJournalHasEachLineWithItsPriorityAndNothingTwice(t *testing.T) {
 	pm(t, "upgrade")
 	has("upgraded to what is now /usr/bin/processmanager", "6", ofUnit)
 	// A second daemon says why it does not start.
-	if out, err := try("systemd-run", "--wait", "--collect", "--unit=second", "processmanager"); err == nil {
+	if out, err := host.Root.Try("systemd-run", "--wait", "--collect", "--unit=second", "processmanager"); err == nil {
 		t.Errorf("it has started: %s", out)
 	}
-	has("is in use by the daemon with pid "+strconv.Itoa(keeper(t)), "3")
+	has("is in use by the daemon with pid "+strconv.Itoa(ofSystem.keeper(t)), "3")
 }
 
 // Who looks at the host with systemd's own tools finds the processes there.
@@ -126,22 +128,22 @@ func TestStatusAndTreeShowTheProcesses(t *testing.T) {
 	web := start(t, "web")
 	start(t, "db")
 	pm(t, "stop", "db")
-	eventually(t, "the status line counts processes", func() bool {
-		return property("StatusText", unit) == "2 processes: 1 running, 1 stopped"
+	host.Eventually(t, "the status line counts processes", func() bool {
+		return host.Property("StatusText", unit) == "2 processes: 1 running, 1 stopped"
 	})
-	out := do(t, "systemctl", "--no-pager", "--full", "status", unit)
-	for _, want := range []string{`Status: "2 processes: 1 running, 1 stopped"`, "Main PID: " + strconv.Itoa(keeper(t)), "listening on"} {
+	out := host.Root.Do(t, "systemctl", "--no-pager", "--full", "status", unit)
+	for _, want := range []string{`Status: "2 processes: 1 running, 1 stopped"`, "Main PID: " + strconv.Itoa(ofSystem.keeper(t)), "listening on"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("systemctl status does not show %q:\n%s", want, out)
 		}
 	}
 	// The line with its pid stands below its group, which has its name and run. Between the two
 	// some versions show attributes.
-	out = do(t, "systemd-cgls", "--no-pager", "--full", "-u", filepath.Base(scope(t)))
+	out = host.Root.Do(t, "systemd-cgls", "--no-pager", "--full", "-u", filepath.Base(scope(t)))
 	if !regexp.MustCompile(`─web\.1\b[^─]*─` + strconv.Itoa(web) + ` sleep 100000`).MatchString(out) {
 		t.Errorf("systemd-cgls does not show web:\n%s", out)
 	}
-	if about := property("Description", filepath.Base(scope(t))); about != "Processes of processmanager" {
+	if about := host.Property("Description", filepath.Base(scope(t))); about != "Processes of processmanager" {
 		t.Errorf("the scope is described as %q", about)
 	}
 }

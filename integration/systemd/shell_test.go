@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
 // A daemon that root starts from a shell asks for the same scope and moves into it.
@@ -25,10 +27,10 @@ func TestRootsShellGetsAScope(t *testing.T) {
 		return cmd
 	}
 	pm := func(args ...string) (string, error) {
-		return try("pmclient", append([]string{"-socket", state + "/run/pm.sock", "-secret", "x"}, args...)...)
+		return host.Root.Try("pmclient", append([]string{"-socket", state + "/run/pm.sock", "-secret", "x"}, args...)...)
 	}
 	ready := func() {
-		eventually(t, "the daemon answers", func() bool { _, err := pm("list"); return err == nil })
+		host.Eventually(t, "the daemon answers", func() bool { _, err := pm("list"); return err == nil })
 	}
 	said := func() string { data, _ := os.ReadFile(state + ".log"); return string(data) }
 	cmd := launch()
@@ -76,8 +78,8 @@ func TestWithoutDBusTheDaemonSaysHowToStartIt(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the daemon answers", func() bool {
-		_, err := try("pmclient", "-socket", state+"/run/pm.sock", "-secret", "x", "start", "-name", "web", "-command", "exec sleep 100000")
+	host.Eventually(t, "the daemon answers", func() bool {
+		_, err := host.Root.Try("pmclient", "-socket", state+"/run/pm.sock", "-secret", "x", "start", "-name", "web", "-command", "exec sleep 100000")
 		return err == nil
 	})
 	cmd.Process.Signal(syscall.SIGTERM)

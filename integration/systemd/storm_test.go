@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
 var (
@@ -30,7 +32,7 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 		pids[name] = start(t, name)
 		name = fmt.Sprintf("logs-%d", i)
 		pm(t, "start", "-name", name, "-log", "-command", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.5; done")
-		pids[name] = running(t, name)
+		pids[name] = host.Root.Running(t, name)
 		if i < returning {
 			pm(t, "start", "-name", fmt.Sprintf("returns-%d", i), "-restart", "always", "-restart_max_delay", "5s", "-command", "sleep 3")
 		}
@@ -43,9 +45,9 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 		{"SIGKILL of the worker", func() error { return killIf(find("-worker")) }},
 		{"SIGKILL of the holder", func() error { return killIf(find("-hold")) }},
 		{"SIGKILL of both", func() error { killIf(mainPID()); return killIf(find("-worker")) }},
-		{"restart", func() error { _, err := try("systemctl", "restart", unit); return err }},
-		{"reload", func() error { try("systemctl", "reload", unit); return nil }}, // there may be no daemon to reload
-		{"daemon-reexec", func() error { _, err := try("systemctl", "daemon-reexec"); return err }},
+		{"restart", func() error { _, err := host.Root.Try("systemctl", "restart", unit); return err }},
+		{"reload", func() error { host.Root.Try("systemctl", "reload", unit); return nil }}, // there may be no daemon to reload
+		{"daemon-reexec", func() error { _, err := host.Root.Try("systemctl", "daemon-reexec"); return err }},
 	}
 	for range *rounds {
 		way := ways[random.IntN(len(ways))]
@@ -55,9 +57,9 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 		t.Log(way.name)
 		time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
 	}
-	answers(t, 0)
+	ofSystem.answers(t, 0)
 	for name, pid := range pids {
-		if s := statusOf(t, name); s.PID != pid || s.Run != 1 {
+		if s := host.Root.Status(t, name); s.PID != pid || s.Run != 1 {
 			t.Errorf("%s was %d and is %+v", name, pid, s)
 		}
 	}
@@ -69,22 +71,22 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 			}
 		}
 	}
-	if failed := do(t, "systemctl", "list-units", "--failed", "--plain", "--no-legend"); failed != "" {
+	if failed := host.Root.Do(t, "systemctl", "list-units", "--failed", "--plain", "--no-legend"); failed != "" {
 		t.Errorf("failed units: %s", failed)
 	}
 	for i := range returning {
 		name := fmt.Sprintf("returns-%d", i)
-		was := statusOf(t, name).Run
-		eventually(t, name+" comes back", func() bool { return statusOf(t, name).Run > was })
+		was := host.Root.Status(t, name).Run
+		host.Eventually(t, name+" comes back", func() bool { return host.Root.Status(t, name).Run > was })
 	}
-	eventually(t, "no group of a run that has ended is left", func() bool {
+	host.Eventually(t, "no group of a run that has ended is left", func() bool {
 		list, err := filepath.Glob(scope(t) + "/processmanager-*/p/*/cgroup.procs")
 		return err == nil && len(list) >= len(pids) && len(list) <= len(pids)+returning
 	})
 }
 
 func mainPID() int {
-	pid, _ := strconv.Atoi(property("MainPID", unit))
+	pid, _ := strconv.Atoi(host.Property("MainPID", unit))
 	return pid
 }
 

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
 // The unit works with the two programs and the secret alone, and root's client needs no flag.
 func TestUnitServesAndItsTreesAreInAScopeOfTheirOwn(t *testing.T) {
 	serve(t)
-	if state := property("ActiveState", unit) + " " + property("SubState", unit); state != "active running" {
+	if state := host.Property("ActiveState", unit) + " " + host.Property("SubState", unit); state != "active running" {
 		t.Errorf("the unit is %s", state)
 	}
 	pid := start(t, "web")
@@ -22,7 +24,7 @@ func TestUnitServesAndItsTreesAreInAScopeOfTheirOwn(t *testing.T) {
 	if in := group(t, pid); !strings.HasPrefix(in, top+"/") {
 		t.Errorf("the tree is in %s, not below %s", in, top)
 	}
-	if in := group(t, keeper(t)); in != "/sys/fs/cgroup/system.slice/"+unit {
+	if in := group(t, ofSystem.keeper(t)); in != "/sys/fs/cgroup/system.slice/"+unit {
 		t.Errorf("the keeper is in %s", in)
 	}
 	for _, arg := range []string{"-worker", "-hold"} {
@@ -31,24 +33,24 @@ func TestUnitServesAndItsTreesAreInAScopeOfTheirOwn(t *testing.T) {
 		}
 	}
 	for _, controller := range []string{"cpu", "io", "memory", "pids"} {
-		if there := read(t, group(t, pid)+"/cgroup.controllers"); !slices.Contains(strings.Fields(there), controller) {
+		if there := host.Read(t, group(t, pid)+"/cgroup.controllers"); !slices.Contains(strings.Fields(there), controller) {
 			t.Errorf("a run has the controllers %s, not %s", there, controller)
 		}
 	}
-	if before := property("Before", filepath.Base(top)); !slices.Contains(strings.Fields(before), unit) {
+	if before := host.Property("Before", filepath.Base(top)); !slices.Contains(strings.Fields(before), unit) {
 		t.Errorf("the machine's shutdown may end the scope with the unit: it is before %s", before)
 	}
-	if most := property("TasksMax", filepath.Base(top)); most != "infinity" {
+	if most := host.Property("TasksMax", filepath.Base(top)); most != "infinity" {
 		t.Errorf("TasksMax of the scope: %s", most)
 	}
-	if is("/run/processmanager/pm.sock.secret") {
+	if host.Exists("/run/processmanager/pm.sock.secret") {
 		t.Error("the daemon has made a secret, with a credential of systemd's at hand")
 	}
-	if environ := read(t, "/proc/"+strconv.Itoa(pid)+"/environ"); strings.Contains(environ, "NOTIFY_SOCKET") || strings.Contains(environ, "secret") {
+	if environ := host.Read(t, "/proc/"+strconv.Itoa(pid)+"/environ"); strings.Contains(environ, "NOTIFY_SOCKET") || strings.Contains(environ, "secret") {
 		t.Errorf("the run inherits %q", environ)
 	}
-	eventually(t, "the status line counts processes", func() bool {
-		return property("StatusText", unit) == "1 process: 1 running"
+	host.Eventually(t, "the status line counts processes", func() bool {
+		return host.Property("StatusText", unit) == "1 process: 1 running"
 	})
 }
 
@@ -60,42 +62,20 @@ func limit(t *testing.T, pid int) {
 	}
 }
 
-func read(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(data))
-}
-
 // TestNothingIsLostWhen is the promise under systemd.
 func TestNothingIsLostWhen(t *testing.T) {
 	serve(t)
-	nothingIsLost(t, daemon{
-		systemctl: func(t *testing.T, args ...string) { t.Helper(); do(t, "systemctl", args...) },
-		pm:        pm, keeper: keeper, answers: answers, running: running, once: once,
-	})
-}
-
-// once runs a command to its end.
-func once(t *testing.T, command string, code int) {
-	t.Helper()
-	try("pmclient", "start", "-name", "once", "-wait", "end", "-command", command)
-	if s := statusOf(t, "once"); s.Last == nil || s.Last.Code == nil || *s.Last.Code != code {
-		t.Errorf("%s: %+v", command, s)
-	}
-	pm(t, "delete", "once")
+	nothingIsLost(t, ofSystem)
 }
 
 // With no run alive the scope lives by its holder.
 func TestScopeOutlivesItsRunsAndTheDaemon(t *testing.T) {
 	serve(t)
-	once(t, "true", 0)
-	before, inode := keeper(t), inodeOf(t, scope(t))
+	host.Root.Once(t, "true", 0)
+	before, inode := ofSystem.keeper(t), inodeOf(t, scope(t))
 	holder := find("-hold")
 	kill(t, before, syscall.SIGKILL)
-	answers(t, before)
+	ofSystem.answers(t, before)
 	if now := inodeOf(t, scope(t)); now != inode {
 		t.Errorf("it is another scope")
 	}
@@ -103,7 +83,7 @@ func TestScopeOutlivesItsRunsAndTheDaemon(t *testing.T) {
 		t.Errorf("the holder was %d and is %d", holder, now)
 	}
 	kill(t, holder, syscall.SIGKILL)
-	eventually(t, "there is another holder", func() bool { now := find("-hold"); return now != 0 && now != holder })
+	host.Eventually(t, "there is another holder", func() bool { now := find("-hold"); return now != 0 && now != holder })
 	if now := inodeOf(t, scope(t)); now != inode {
 		t.Errorf("it is another scope after the holder")
 	}
@@ -127,22 +107,22 @@ func TestStopEndsAllInOrder(t *testing.T) {
 	pids := []int{start(t, "plain")}
 	for _, p := range [][]string{{"db"}, {"web", "-needs", "db"}, {"front", "-after", "web"}} {
 		pm(t, append([]string{"start", "-command", polite, "-ready", "exec:test -e /run/" + p[0] + ".up"}, p...)...)
-		eventually(t, p[0]+" is up", func() bool { return statusOf(t, p[0]).Status == "running" })
-		pids = append(pids, running(t, p[0]))
+		host.Eventually(t, p[0]+" is up", func() bool { return host.Root.Status(t, p[0]).Status == "running" })
+		pids = append(pids, host.Root.Running(t, p[0]))
 	}
-	do(t, "systemctl", "stop", unit)
-	if slices.ContainsFunc(pids, alive) {
+	host.Root.Do(t, "systemctl", "stop", unit)
+	if slices.ContainsFunc(pids, host.Alive) {
 		t.Errorf("processes live on after stop")
 	}
-	if got, want := strings.Fields(read(t, said)), strings.Fields("front asked front ends web asked web ends db asked db ends"); !slices.Equal(got, want) {
+	if got, want := strings.Fields(host.Read(t, said)), strings.Fields("front asked front ends web asked web ends db asked db ends"); !slices.Equal(got, want) {
 		t.Errorf("they have ended in the order %s, not %s", got, want)
 	}
-	if result := property("Result", unit); result != "success" {
+	if result := host.Property("Result", unit); result != "success" {
 		t.Errorf("the result of the unit is %s", result)
 	}
 	nothingIsLeft(t)
-	do(t, "systemctl", "start", unit)
-	if s := statusOf(t, "web"); s.Status == "running" || s.Last == nil || s.Last.Cause != "shutdown" {
+	host.Root.Do(t, "systemctl", "start", unit)
+	if s := host.Root.Status(t, "web"); s.Status == "running" || s.Last == nil || s.Last.Cause != "shutdown" {
 		t.Errorf("web is %+v", s)
 	}
 	start(t, "again")
@@ -152,45 +132,45 @@ func TestStopEndsAllInOrder(t *testing.T) {
 func TestStopWhoseDaemonIsKilledEndsAllTheSame(t *testing.T) {
 	serve(t)
 	pm(t, "start", "-name", "slow", "-stop_timeout", "60s", "-command", `trap 'touch /run/slow' TERM; while :; do sleep 0.1; done`)
-	slow := running(t, "slow")
+	slow := host.Root.Running(t, "slow")
 	os.Remove("/run/slow")
-	pid := keeper(t)
-	do(t, "systemctl", "stop", "--no-block", unit)
-	eventually(t, "the process is being stopped", func() bool { return is("/run/slow") })
+	pid := ofSystem.keeper(t)
+	host.Root.Do(t, "systemctl", "stop", "--no-block", unit)
+	host.Eventually(t, "the process is being stopped", func() bool { return host.Exists("/run/slow") })
 	kill(t, pid, syscall.SIGKILL)
-	eventually(t, "the process has ended", func() bool { return !alive(slow) })
-	eventually(t, "the unit has stopped", func() bool {
-		s := property("ActiveState", unit)
+	host.Eventually(t, "the process has ended", func() bool { return !host.Alive(slow) })
+	host.Eventually(t, "the unit has stopped", func() bool {
+		s := host.Property("ActiveState", unit)
 		return s == "inactive" || s == "failed"
 	})
-	try("systemctl", "reset-failed", unit)
+	host.Root.Try("systemctl", "reset-failed", unit)
 	nothingIsLeft(t)
-	do(t, "systemctl", "start", unit)
+	host.Root.Do(t, "systemctl", "start", unit)
 	start(t, "again")
 }
 
 // A keeper whose worker hangs does not tell systemd that all is well.
 func TestWatchdogComesFromTheKeeperAfterItHasAskedTheWorker(t *testing.T) {
-	do(t, "mkdir", "-p", "/run/systemd/system/processmanager.service.d")
+	host.Root.Do(t, "mkdir", "-p", "/run/systemd/system/processmanager.service.d")
 	if err := os.WriteFile("/run/systemd/system/processmanager.service.d/watchdog.conf", []byte("[Service]\nWatchdogSec=6s\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	do(t, "systemctl", "daemon-reload")
+	host.Root.Do(t, "systemctl", "daemon-reload")
 	t.Cleanup(func() {
 		os.RemoveAll("/run/systemd/system/processmanager.service.d")
-		do(t, "systemctl", "daemon-reload")
+		host.Root.Do(t, "systemctl", "daemon-reload")
 	})
 	serve(t)
 	web := start(t, "web")
-	before := keeper(t)
-	eventually(t, "the watchdog is fed", func() bool {
-		at := property("WatchdogTimestampMonotonic", unit)
-		return at != "0" && at != property("ExecMainStartTimestampMonotonic", unit)
+	before := ofSystem.keeper(t)
+	host.Eventually(t, "the watchdog is fed", func() bool {
+		at := host.Property("WatchdogTimestampMonotonic", unit)
+		return at != "0" && at != host.Property("ExecMainStartTimestampMonotonic", unit)
 	})
 	hung := worker(t)
 	kill(t, hung, syscall.SIGSTOP)
-	answers(t, before)
-	if now := running(t, "web"); now != web {
+	ofSystem.answers(t, before)
+	if now := host.Root.Running(t, "web"); now != web {
 		t.Errorf("web was %d and is %d", web, now)
 	}
 }
@@ -200,29 +180,29 @@ func TestWatchdogComesFromTheKeeperAfterItHasAskedTheWorker(t *testing.T) {
 func TestSocketStartsTheDaemonAndClientsWaitInIt(t *testing.T) {
 	const socket = "processmanager.socket"
 	serve(t)
-	do(t, "systemctl", "stop", unit)
+	host.Root.Do(t, "systemctl", "stop", unit)
 	nothingIsLeft(t)
-	do(t, "systemctl", "start", socket)
-	t.Cleanup(func() { do(t, "systemctl", "stop", socket) })
-	if state := property("ActiveState", unit); state != "inactive" {
+	host.Root.Do(t, "systemctl", "start", socket)
+	t.Cleanup(func() { host.Root.Do(t, "systemctl", "stop", socket) })
+	if state := host.Property("ActiveState", unit); state != "inactive" {
 		t.Errorf("the unit is %s before the first client", state)
 	}
 	web := start(t, "web")
 	for _, end := range []func(){
-		func() { kill(t, keeper(t), syscall.SIGKILL) },
-		func() { do(t, "systemctl", "restart", "--no-block", unit) },
+		func() { kill(t, ofSystem.keeper(t), syscall.SIGKILL) },
+		func() { host.Root.Do(t, "systemctl", "restart", "--no-block", unit) },
 	} {
-		before := keeper(t)
+		before := ofSystem.keeper(t)
 		end()
-		eventually(t, "the keeper is gone", func() bool { return !alive(before) })
-		if now := running(t, "web"); now != web { // nobody has waited for the next daemon
+		host.Eventually(t, "the keeper is gone", func() bool { return !host.Alive(before) })
+		if now := host.Root.Running(t, "web"); now != web { // nobody has waited for the next daemon
 			t.Errorf("web was %d and is %d", web, now)
 		}
 	}
 	pm(t, "upgrade")
-	do(t, "systemctl", "stop", socket, unit)
+	host.Root.Do(t, "systemctl", "stop", socket, unit)
 	nothingIsLeft(t)
-	if is("/run/processmanager/pm.sock") {
+	if host.Exists("/run/processmanager/pm.sock") {
 		t.Error("the socket is still there")
 	}
 }

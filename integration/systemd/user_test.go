@@ -11,62 +11,29 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
-// An ordinary user of the guest.
+// Where systemd has what is of the ordinary user.
 const (
-	userName = "tester"
-	userID   = 1000
-	userHome = "/home/tester"
-
 	userSlice   = "/sys/fs/cgroup/user.slice/user-1000.slice"
 	userManager = "user@1000.service"
 	userRuntime = "user-runtime-dir@1000.service"
 )
 
-// asUser is a command of the user's, in no session of his. It reaches his systemd.
-func asUser(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
-	cmd.Dir = "/"
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + userHome, "USER=" + userName, "LOGNAME=" + userName, "SHELL=/bin/sh",
-		"XDG_RUNTIME_DIR=/run/user/" + strconv.Itoa(userID),
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: userID, Gid: userID}}
-	return cmd
-}
-
-func tryUser(name string, args ...string) (string, error) {
-	out, err := asUser(name, args...).CombinedOutput()
-	return strings.TrimSpace(string(out)), err
-}
-
-func doUser(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	out, err := tryUser(name, args...)
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s\n%s", name, strings.Join(args, " "), err, out, journal())
-	}
-	return out
-}
-
-func userProperty(name, of string) string {
-	out, _ := tryUser("systemctl", "--user", "show", "--value", "-p", name, of)
-	return out
-}
-
 // linger has the user's systemd run, whether he has a session or not.
 func linger(t *testing.T) {
 	t.Helper()
-	do(t, "loginctl", "enable-linger", userName)
+	host.Root.Do(t, "loginctl", "enable-linger", host.Tester.Name)
 	t.Cleanup(func() { noUser(t) })
 	userRuns(t)
 }
 
 func userRuns(t *testing.T) {
 	t.Helper()
-	eventually(t, "the user's systemd runs", func() bool {
-		out, _ := tryUser("systemctl", "--user", "is-system-running")
+	host.Eventually(t, "the user's systemd runs", func() bool {
+		out, _ := host.Tester.Try("systemctl", "--user", "is-system-running")
 		return out == "running" || out == "degraded"
 	})
 }
@@ -74,22 +41,22 @@ func userRuns(t *testing.T) {
 // noUser ends all that runs for the user.
 func noUser(t *testing.T) {
 	t.Helper()
-	try("loginctl", "disable-linger", userName)
-	try("loginctl", "terminate-user", userName)
-	try("systemctl", "stop", userManager)
-	try("pkill", "-KILL", "-u", userName)
-	eventually(t, "nothing runs for the user", func() bool {
-		_, err := try("pgrep", "-u", userName)
+	host.Root.Try("loginctl", "disable-linger", host.Tester.Name)
+	host.Root.Try("loginctl", "terminate-user", host.Tester.Name)
+	host.Root.Try("systemctl", "stop", userManager)
+	host.Root.Try("pkill", "-KILL", "-u", host.Tester.Name)
+	host.Eventually(t, "nothing runs for the user", func() bool {
+		_, err := host.Root.Try("pgrep", "-u", host.Tester.Name)
 		return err != nil && atRest(userManager) && atRest(userRuntime)
 	})
-	try("systemctl", "reset-failed", userManager, userRuntime) // they may start often in these tests
+	host.Root.Try("systemctl", "reset-failed", userManager, userRuntime) // they may start often in these tests
 	for _, dir := range []string{"/.local", "/.config"} {
-		os.RemoveAll(userHome + dir)
+		os.RemoveAll(host.Tester.Home + dir)
 	}
 }
 
 func atRest(unit string) bool {
-	state := property("ActiveState", unit)
+	state := host.Property("ActiveState", unit)
 	return state == "inactive" || state == "failed"
 }
 
@@ -97,25 +64,25 @@ func atRest(unit string) bool {
 func serveUser(t *testing.T) {
 	t.Helper()
 	linger(t)
-	doUser(t, "systemctl", "--user", "start", unit)
+	host.Tester.Do(t, "systemctl", "--user", "start", unit)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(journal())
+			t.Log(host.Journal())
 		}
-		doUser(t, "systemctl", "--user", "stop", unit)
+		host.Tester.Do(t, "systemctl", "--user", "stop", unit)
 		nothingOfUserIsLeft(t)
 	})
 }
 
 func nothingOfUserIsLeft(t *testing.T) {
 	t.Helper()
-	if failed := doUser(t, "systemctl", "--user", "list-units", "--failed", "--plain", "--no-legend", "processmanager*"); failed != "" {
+	if failed := host.Tester.Do(t, "systemctl", "--user", "list-units", "--failed", "--plain", "--no-legend", "processmanager*"); failed != "" {
 		t.Errorf("failed units: %s", failed)
-		tryUser("systemctl", "--user", "reset-failed", "processmanager*")
+		host.Tester.Try("systemctl", "--user", "reset-failed", "processmanager*")
 	}
-	eventually(t, "no scope, no group and no process is left", func() bool {
-		_, err := try("pgrep", "-x", "processmanager")
-		units, _ := tryUser("systemctl", "--user", "list-units", "--all", "--plain", "--no-legend", "processmanager-*.scope")
+	host.Eventually(t, "no scope, no group and no process is left", func() bool {
+		_, err := host.Root.Try("pgrep", "-x", "processmanager")
+		units, _ := host.Tester.Try("systemctl", "--user", "list-units", "--all", "--plain", "--no-legend", "processmanager-*.scope")
 		return err != nil && units == "" && len(userScopes()) == 0
 	})
 }
@@ -130,87 +97,20 @@ func userScope(t *testing.T) string {
 	t.Helper()
 	list := userScopes()
 	if len(list) != 1 {
-		t.Fatalf("scopes: %v\n%s", list, journal())
+		t.Fatalf("scopes: %v\n%s", list, host.Journal())
 	}
 	return list[0]
-}
-
-// upm is pmclient of the user, without a flag.
-func upm(t testing.TB, args ...string) string {
-	t.Helper()
-	return doUser(t, "pmclient", args...)
-}
-
-func userStart(t *testing.T, name, command string, more ...string) int {
-	t.Helper()
-	upm(t, append([]string{"start", "-name", name, "-command", command}, more...)...)
-	return userRunning(t, name)
-}
-
-func userStatus(t testing.TB, name string) (s status) {
-	t.Helper()
-	out, _ := tryUser("pmclient", "status", name, "-format", "json") // exit code 3 for one at rest
-	if err := json.Unmarshal([]byte(out), &s); err != nil {
-		t.Fatalf("status of %s: %v: %s\n%s", name, err, out, journal())
-	}
-	return s
-}
-
-func userRunning(t testing.TB, name string) int {
-	t.Helper()
-	s := userStatus(t, name)
-	if s.Status != "running" || s.PID == 0 {
-		t.Fatalf("%s: %+v", name, s)
-	}
-	return s.PID
-}
-
-// userOnce runs a command to its end.
-func userOnce(t *testing.T, command string, code int) {
-	t.Helper()
-	tryUser("pmclient", "start", "-name", "once", "-wait", "end", "-command", command)
-	if s := userStatus(t, "once"); s.Last == nil || s.Last.Code == nil || *s.Last.Code != code {
-		t.Errorf("%s: %+v", command, s)
-	}
-	upm(t, "delete", "once")
-}
-
-func userKeeper(t testing.TB) int {
-	t.Helper()
-	pid, err := strconv.Atoi(userProperty("MainPID", unit))
-	if err != nil || pid == 0 {
-		t.Fatalf("no main process: %v\n%s", err, journal())
-	}
-	return pid
-}
-
-// userAnswers waits until another keeper than the one with that pid serves.
-func userAnswers(t *testing.T, former int) {
-	t.Helper()
-	eventually(t, "the user's next daemon answers", func() bool {
-		if userProperty("MainPID", unit) == strconv.Itoa(former) || userProperty("ActiveState", unit) != "active" {
-			return false
-		}
-		_, err := tryUser("pmclient", "list")
-		return err == nil
-	})
 }
 
 // The promise of the unit holds for an ordinary user's as well.
 func TestUsersUnitLosesNothing(t *testing.T) {
 	serveUser(t)
-	web := nothingIsLost(t, daemon{
-		systemctl: func(t *testing.T, args ...string) {
-			t.Helper()
-			doUser(t, "systemctl", append([]string{"--user"}, args...)...)
-		},
-		pm: upm, keeper: userKeeper, answers: userAnswers, running: userRunning, once: userOnce,
-	})
+	web := nothingIsLost(t, ofUser)
 	top := userScope(t)
 	if in := group(t, web); !strings.HasPrefix(in, top+"/") || !strings.Contains(top, "/app.slice/") {
 		t.Errorf("the tree is in %s, not below %s", in, top)
 	}
-	if in := group(t, userKeeper(t)); filepath.Base(in) != unit {
+	if in := group(t, ofUser.keeper(t)); filepath.Base(in) != unit {
 		t.Errorf("the keeper is in %s", in)
 	}
 	for _, arg := range []string{"-worker", "-hold"} {
@@ -218,28 +118,28 @@ func TestUsersUnitLosesNothing(t *testing.T) {
 			t.Errorf("%s is in %s", arg, in)
 		}
 	}
-	if before := userProperty("Before", filepath.Base(top)); !slices.Contains(strings.Fields(before), unit) {
+	if before := ofUser.property("Before", filepath.Base(top)); !slices.Contains(strings.Fields(before), unit) {
 		t.Errorf("the end of the user's systemd may end the scope with the unit: it is before %s", before)
 	}
-	if most := userProperty("TasksMax", filepath.Base(top)); most != "infinity" {
+	if most := ofUser.property("TasksMax", filepath.Base(top)); most != "infinity" {
 		t.Errorf("TasksMax of the scope: %s", most)
 	}
-	eventually(t, "the status line counts processes", func() bool {
-		return userProperty("StatusText", unit) == "2 processes: 2 running"
+	host.Eventually(t, "the status line counts processes", func() bool {
+		return ofUser.property("StatusText", unit) == "2 processes: 2 running"
 	})
 	// SIGKILL in the middle of a stop: the unit's own ExecStopPost ends the rest.
-	slow := userStart(t, "slow", "trap 'touch /tmp/slow' TERM; while :; do sleep 0.1; done", "-stop_timeout", "60s")
+	slow := host.Tester.Start(t, "slow", "trap 'touch /tmp/slow' TERM; while :; do sleep 0.1; done", "-stop_timeout", "60s")
 	os.Remove("/tmp/slow")
-	pid := userKeeper(t)
-	doUser(t, "systemctl", "--user", "stop", "--no-block", unit)
-	eventually(t, "the process is being stopped", func() bool { return is("/tmp/slow") })
+	pid := ofUser.keeper(t)
+	host.Tester.Do(t, "systemctl", "--user", "stop", "--no-block", unit)
+	host.Eventually(t, "the process is being stopped", func() bool { return host.Exists("/tmp/slow") })
 	kill(t, pid, syscall.SIGKILL)
-	eventually(t, "the processes have ended", func() bool { return !alive(slow) && !alive(web) })
-	eventually(t, "the unit has stopped", func() bool {
-		s := userProperty("ActiveState", unit)
+	host.Eventually(t, "the processes have ended", func() bool { return !host.Alive(slow) && !host.Alive(web) })
+	host.Eventually(t, "the unit has stopped", func() bool {
+		s := ofUser.property("ActiveState", unit)
 		return s == "inactive" || s == "failed"
 	})
-	tryUser("systemctl", "--user", "reset-failed", unit)
+	host.Tester.Try("systemctl", "--user", "reset-failed", unit)
 }
 
 func asExit(err error) int {
@@ -253,16 +153,16 @@ func asExit(err error) int {
 // its start is the boot of an ordinary user who lingers.
 func TestUsersProcessesEndInOrderAndComeBackWithHisSystemd(t *testing.T) {
 	serveUser(t)
-	doUser(t, "systemctl", "--user", "enable", unit)
-	polite := userStart(t, "polite", `trap 'sleep 1; echo done >/tmp/polite; exit 0' TERM; while :; do sleep 0.1; done`, "-autostart")
+	host.Tester.Do(t, "systemctl", "--user", "enable", unit)
+	polite := host.Tester.Start(t, "polite", `trap 'sleep 1; echo done >/tmp/polite; exit 0' TERM; while :; do sleep 0.1; done`, "-autostart")
 	os.Remove("/tmp/polite")
-	do(t, "systemctl", "restart", userManager)
-	if alive(polite) || !is("/tmp/polite") {
+	host.Root.Do(t, "systemctl", "restart", userManager)
+	if host.Alive(polite) || !host.Exists("/tmp/polite") {
 		t.Errorf("a process was not given the time to end")
 	}
 	userRuns(t)
-	userAnswers(t, 0)
-	if now := userRunning(t, "polite"); now == polite {
+	ofUser.answers(t, 0)
+	if now := host.Tester.Running(t, "polite"); now == polite {
 		t.Errorf("it is still %d", now)
 	}
 }
@@ -276,7 +176,7 @@ func login(t *testing.T, script string) (cmd *exec.Cmd, said func() string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	cmd = exec.Command("su", "-l", userName, "-c", script)
+	cmd = exec.Command("su", "-l", host.Tester.Name, "-c", script)
 	cmd.Stdout, cmd.Stderr = f, f
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -289,8 +189,8 @@ func loginDaemon(t *testing.T, command string) (cmd *exec.Cmd, pid int, said fun
 	t.Helper()
 	os.Remove("/tmp/daemon.pid")
 	cmd, said = login(t, "echo $$ >/tmp/daemon.pid.new; mv /tmp/daemon.pid.new /tmp/daemon.pid; exec "+command)
-	eventually(t, "the daemon answers", func() bool { _, err := tryUser("pmclient", "list"); return err == nil })
-	pid, err := strconv.Atoi(read(t, "/tmp/daemon.pid"))
+	host.Eventually(t, "the daemon answers", func() bool { _, err := host.Tester.Try("pmclient", "list"); return err == nil })
+	pid, err := strconv.Atoi(strings.TrimSpace(host.Read(t, "/tmp/daemon.pid")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,19 +209,19 @@ func TestUsersShellGetsAScope(t *testing.T) {
 	if in := group(t, pid); !strings.HasPrefix(in, top+"/") {
 		t.Errorf("the keeper is in %s", in)
 	}
-	web := userStart(t, "web", "exec sleep 100000")
+	web := host.Tester.Start(t, "web", "exec sleep 100000")
 	limit(t, web)
 	// The next daemon, of another session, finds them.
 	kill(t, pid, syscall.SIGKILL)
 	cmd.Wait()
 	cmd, pid, said = loginDaemon(t, "processmanager")
-	if now := userRunning(t, "web"); now != web || userScope(t) != top {
+	if now := host.Tester.Running(t, "web"); now != web || userScope(t) != top {
 		t.Errorf("web was %d and is %d: %s", web, now, said())
 	}
 	if in := group(t, pid); !strings.HasPrefix(in, top+"/") {
 		t.Errorf("the next keeper is in %s", in)
 	}
-	userOnce(t, "exit 7", 7)
+	host.Tester.Once(t, "exit 7", 7)
 	// From a session there is a fitting answer of the doctor's, too.
 	check, checked := login(t, "processmanager -check")
 	if err := check.Wait(); err != nil {
@@ -331,7 +231,7 @@ func TestUsersShellGetsAScope(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v: %s", err, said())
 	}
-	if alive(web) {
+	if host.Alive(web) {
 		t.Error("web lives on")
 	}
 	nothingOfUserIsLeft(t)
@@ -341,13 +241,13 @@ func TestUsersShellGetsAScope(t *testing.T) {
 func TestUserWhoDoesNotLingerIsToldSo(t *testing.T) {
 	t.Cleanup(func() { noUser(t) })
 	cmd, pid, said := loginDaemon(t, "processmanager")
-	web := userStart(t, "web", "exec sleep 100000")
-	if !strings.Contains(said(), "loginctl enable-linger "+userName) {
+	web := host.Tester.Start(t, "web", "exec sleep 100000")
+	if !strings.Contains(said(), "loginctl enable-linger "+host.Tester.Name) {
 		t.Errorf("said: %s", said())
 	}
 	cmd.Process.Signal(syscall.SIGTERM) // the end of the session
 	cmd.Wait()
-	eventually(t, "everything has ended", func() bool { return !alive(pid) && !alive(web) })
+	host.Eventually(t, "everything has ended", func() bool { return !host.Alive(pid) && !host.Alive(web) })
 }
 
 // For who has neither session nor lingering systemd runs nothing. The line that the daemon says
@@ -356,12 +256,12 @@ func TestWithoutASystemdOfHisTheUserIsToldWhatMendsIt(t *testing.T) {
 	noUser(t)
 	t.Cleanup(func() { noUser(t) })
 	bare := func(args ...string) *exec.Cmd { // as cron, or su, has it
-		cmd := asUser("processmanager", args...)
+		cmd := host.Tester.Command("processmanager", args...)
 		cmd.Env = cmd.Env[:1:1]
 		return cmd
 	}
 	out, err := bare().CombinedOutput()
-	const line = "loginctl enable-linger " + userName
+	line := "loginctl enable-linger " + host.Tester.Name
 	if err == nil || strings.Count(strings.TrimSpace(string(out)), "\n") != 0 || !strings.Contains(string(out), "as root, "+line) {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -369,7 +269,7 @@ func TestWithoutASystemdOfHisTheUserIsToldWhatMendsIt(t *testing.T) {
 	if words := strings.Join(strings.Fields(string(checked)), " "); err == nil || !strings.Contains(words, "as root: "+line) {
 		t.Errorf("the doctor says: %v: %s", err, words)
 	}
-	do(t, "sh", "-c", line)
+	host.Root.Do(t, "sh", "-c", line)
 	userRuns(t)
 	if checked, err := bare("-check").CombinedOutput(); err != nil {
 		t.Errorf("the doctor is not content: %v: %s", err, checked)
@@ -380,8 +280,8 @@ func TestWithoutASystemdOfHisTheUserIsToldWhatMendsIt(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the daemon answers", func() bool { _, err := tryUser("pmclient", "list"); return err == nil })
-	if in := group(t, userStart(t, "web", "exec sleep 100000")); !strings.HasPrefix(in, userScope(t)) {
+	host.Eventually(t, "the daemon answers", func() bool { _, err := host.Tester.Try("pmclient", "list"); return err == nil })
+	if in := group(t, host.Tester.Start(t, "web", "exec sleep 100000")); !strings.HasPrefix(in, userScope(t)) {
 		t.Errorf("the tree is in %s", in)
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
@@ -396,14 +296,14 @@ func TestWithoutDBusTheUserIsToldHowToStartIt(t *testing.T) {
 	linger(t)
 	hidden := exec.Command("unshare", "--mount", "sh", "-c",
 		"mount --bind /dev/null /run/user/1000/systemd/private && mount --bind /dev/null /run/user/1000/bus && "+
-			"exec setpriv --reuid=1000 --regid=1000 --clear-groups env -i PATH=$PATH HOME="+userHome+" processmanager")
+			"exec setpriv --reuid=1000 --regid=1000 --clear-groups env -i PATH=$PATH HOME="+host.Tester.Home+" processmanager")
 	out, err := hidden.CombinedOutput()
 	const line = "systemd-run --user --scope -p Delegate=yes -p TasksMax=infinity processmanager"
 	if err == nil || !strings.Contains(string(out), line) || len(userScopes()) > 0 {
 		t.Fatalf("%v: %s", err, out)
 	}
 	cmd, pid, said := loginDaemon(t, line)
-	web := userStart(t, "web", "exec sleep 100000")
+	web := host.Tester.Start(t, "web", "exec sleep 100000")
 	limit(t, web)
 	if in := group(t, web); !strings.Contains(in, userManager+"/app.slice/") {
 		t.Errorf("it is in %s: %s", in, said())
@@ -419,15 +319,15 @@ func TestWithoutDBusTheUserIsToldHowToStartIt(t *testing.T) {
 func TestServiceOfTheSystemThatRunsAsAUserUsesItsOwnGroup(t *testing.T) {
 	noUser(t)
 	const service = "as-user.service"
-	state := userHome + "/.local/as-user"
-	do(t, "systemd-run", "--unit="+service, "--uid="+userName, "-p", "Delegate=yes", "-p", "KillMode=mixed", "--setenv=HOME="+userHome,
+	state := host.Tester.Home + "/.local/as-user"
+	host.Root.Do(t, "systemd-run", "--unit="+service, "--uid="+host.Tester.Name, "-p", "Delegate=yes", "-p", "KillMode=mixed", "--setenv=HOME="+host.Tester.Home,
 		"processmanager", "-state", state, "-secret", "x")
 	t.Cleanup(func() {
-		do(t, "systemctl", "stop", service)
+		host.Root.Do(t, "systemctl", "stop", service)
 		noUser(t)
 	})
-	eventually(t, "the daemon answers", func() bool {
-		_, err := tryUser("pmclient", "-socket", state+"/run/pm.sock", "-secret", "x", "start", "-name", "web", "-command", "exec sleep 100000")
+	host.Eventually(t, "the daemon answers", func() bool {
+		_, err := host.Tester.Try("pmclient", "-socket", state+"/run/pm.sock", "-secret", "x", "start", "-name", "web", "-command", "exec sleep 100000")
 		return err == nil
 	})
 }
@@ -437,54 +337,54 @@ func TestServiceOfTheSystemThatRunsAsAUserUsesItsOwnGroup(t *testing.T) {
 func TestServiceOfTheSystemThatRunsAsAUserEndsHisScope(t *testing.T) {
 	linger(t)
 	const service = "as-user.service"
-	state := userHome + "/.local/as-user"
-	do(t, "systemd-run", "--unit="+service, "--uid="+userName, "-p", "KillMode=mixed", "--setenv=HOME="+userHome,
+	state := host.Tester.Home + "/.local/as-user"
+	host.Root.Do(t, "systemd-run", "--unit="+service, "--uid="+host.Tester.Name, "-p", "KillMode=mixed", "--setenv=HOME="+host.Tester.Home,
 		"-p", "ExecStopPost=/usr/bin/processmanager -unit-stopped -state "+state, "/usr/bin/processmanager", "-state", state, "-secret", "x")
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(journal())
+			t.Log(host.Journal())
 		}
-		try("systemctl", "stop", service)
-		try("systemctl", "reset-failed", service)
+		host.Root.Try("systemctl", "stop", service)
+		host.Root.Try("systemctl", "reset-failed", service)
 	})
 	client := func(args ...string) (string, error) {
-		return tryUser("pmclient", append([]string{"-socket", state + "/run/pm.sock", "-secret", "x"}, args...)...)
+		return host.Tester.Try("pmclient", append([]string{"-socket", state + "/run/pm.sock", "-secret", "x"}, args...)...)
 	}
 	os.Remove("/tmp/slow")
-	eventually(t, "the daemon answers", func() bool {
+	host.Eventually(t, "the daemon answers", func() bool {
 		_, err := client("start", "-name", "slow", "-stop_timeout", "60s", "-command", "trap 'touch /tmp/slow' TERM; echo $$ >/tmp/slow.pid; while :; do sleep 0.1; done")
 		return err == nil
 	})
-	eventually(t, "the process runs", func() bool { return is("/tmp/slow.pid") })
-	slow, err := strconv.Atoi(read(t, "/tmp/slow.pid"))
+	host.Eventually(t, "the process runs", func() bool { return host.Exists("/tmp/slow.pid") })
+	slow, err := strconv.Atoi(strings.TrimSpace(host.Read(t, "/tmp/slow.pid")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if in := group(t, slow); !strings.HasPrefix(in, userScope(t)+"/") {
 		t.Fatalf("it is in %s", in)
 	}
-	keeper, err := strconv.Atoi(property("MainPID", service))
+	keeper, err := strconv.Atoi(host.Property("MainPID", service))
 	if err != nil {
 		t.Fatal(err)
 	}
-	do(t, "systemctl", "stop", "--no-block", service)
-	eventually(t, "the process is being stopped", func() bool { return is("/tmp/slow") })
+	host.Root.Do(t, "systemctl", "stop", "--no-block", service)
+	host.Eventually(t, "the process is being stopped", func() bool { return host.Exists("/tmp/slow") })
 	kill(t, keeper, syscall.SIGKILL)
-	eventually(t, "the process has ended", func() bool { return !alive(slow) })
-	eventually(t, "the unit has stopped", func() bool { return atRest(service) })
+	host.Eventually(t, "the process has ended", func() bool { return !host.Alive(slow) })
+	host.Eventually(t, "the unit has stopped", func() bool { return atRest(service) })
 	nothingOfUserIsLeft(t)
 }
 
 // The places of the XDG base directories, for the daemon and its client without a flag.
 func TestUsersPlacesAreThoseOfXDG(t *testing.T) {
 	linger(t)
-	home := filepath.Join(userHome, "xdg")
-	doUser(t, "mkdir", "-p", home+"/config/processmanager", home+"/state")
+	home := filepath.Join(host.Tester.Home, "xdg")
+	host.Tester.Do(t, "mkdir", "-p", home+"/config/processmanager", home+"/state")
 	t.Cleanup(func() { os.RemoveAll(home) })
-	doUser(t, "sh", "-c", "umask 077; cd "+home+"/config/processmanager; echo of the configuration >secret; "+
+	host.Tester.Do(t, "sh", "-c", "umask 077; cd "+home+"/config/processmanager; echo of the configuration >secret; "+
 		"echo \"!!process.define name:web command:'exec sleep 100000' autostart:true\" >web.hero")
 	places := []string{"XDG_STATE_HOME=" + home + "/state", "XDG_CONFIG_HOME=" + home + "/config"}
-	daemon := asUser("processmanager")
+	daemon := host.Tester.Command("processmanager")
 	daemon.Env = append(daemon.Env, places...)
 	var log bytes.Buffer
 	daemon.Stdout, daemon.Stderr = &log, &log
@@ -492,24 +392,24 @@ func TestUsersPlacesAreThoseOfXDG(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := func(args ...string) (string, error) {
-		cmd := asUser("pmclient", args...)
+		cmd := host.Tester.Command("pmclient", args...)
 		cmd.Env = append(cmd.Env, places...)
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	eventually(t, "the daemon answers", func() bool { _, err := client("list"); return err == nil })
+	host.Eventually(t, "the daemon answers", func() bool { _, err := client("list"); return err == nil })
 	if out, err := client("status", "web"); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
 	for _, path := range []string{"/run/user/1000/processmanager/pm.sock", home + "/state/processmanager/instance.json"} {
-		if !is(path) {
+		if !host.Exists(path) {
 			t.Errorf("%s is not there", path)
 		}
 	}
-	if is("/run/user/1000/processmanager/pm.sock.secret") {
+	if host.Exists("/run/user/1000/processmanager/pm.sock.secret") {
 		t.Error("a secret was made besides that of the configuration")
 	}
-	if out, err := tryUser("pmclient", "list"); asExit(err) != 77 { // whose configuration is another
+	if out, err := host.Tester.Try("pmclient", "list"); asExit(err) != 77 { // whose configuration is another
 		t.Errorf("without that secret: %v: %s", err, out)
 	}
 	daemon.Process.Signal(syscall.SIGTERM)
@@ -534,16 +434,16 @@ func givePoor(t *testing.T, settings map[string]string) {
 		for _, path := range []string{userDropIns, userLimits, userPAM} {
 			os.RemoveAll(path)
 		}
-		do(t, "systemctl", "revert", userManager, "user-1000.slice")
-		do(t, "systemctl", "daemon-reload")
+		host.Root.Do(t, "systemctl", "revert", userManager, "user-1000.slice")
+		host.Root.Do(t, "systemctl", "daemon-reload")
 	})
 	for path, text := range settings {
-		do(t, "mkdir", "-p", filepath.Dir(path))
+		host.Root.Do(t, "mkdir", "-p", filepath.Dir(path))
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	do(t, "systemctl", "daemon-reload")
+	host.Root.Do(t, "systemctl", "daemon-reload")
 }
 
 // Each mend that the doctor gives to an ordinary user is a line for a shell, his own or root's,
@@ -552,13 +452,13 @@ func TestEachMendThatTheDoctorGivesToAUserWorks(t *testing.T) {
 	for name, poor := range map[string]string{
 		"fs.inotify.max_user_watches": "100", "fs.pipe-user-pages-soft": "160", "kernel.threads-max": "1500",
 	} {
-		was := do(t, "sysctl", "-n", name)
-		do(t, "sysctl", "-w", name+"="+poor)
-		t.Cleanup(func() { do(t, "sysctl", "-w", name+"="+was) })
+		was := host.Root.Do(t, "sysctl", "-n", name)
+		host.Root.Do(t, "sysctl", "-w", name+"="+poor)
+		t.Cleanup(func() { host.Root.Do(t, "sysctl", "-w", name+"="+was) })
 	}
 	givePoor(t, map[string]string{
 		userDropIns + "/10-poor.conf": "[Service]\nTasksMax=500\n",
-		userLimits + "/10-poor.conf":  userName + " - nofile 512\n" + userName + " - nproc 800\n",
+		userLimits + "/10-poor.conf":  host.Tester.Name + " - nofile 512\n" + host.Tester.Name + " - nproc 800\n",
 	})
 	session, _ := login(t, "exec sleep 100000")
 	t.Cleanup(func() { session.Process.Signal(syscall.SIGTERM); session.Wait() })
@@ -571,13 +471,13 @@ func TestEachMendThatTheDoctorGivesToAUserWorks(t *testing.T) {
 			t.Errorf("%s was not mended by %s, or not amiss: %v", subject, of, mended)
 		}
 	}
-	there := read(t, group(t, userStart(t, "web", "exec sleep 100000"))+"/cgroup.controllers")
+	there := host.Read(t, group(t, host.Tester.Start(t, "web", "exec sleep 100000"))+"/cgroup.controllers")
 	for _, controller := range []string{"cpu", "io", "memory", "pids"} {
 		if !slices.Contains(strings.Fields(there), controller) {
 			t.Errorf("a run has the controllers %s, not %s", there, controller)
 		}
 	}
-	doUser(t, "systemctl", "--user", "stop", unit)
+	host.Tester.Do(t, "systemctl", "--user", "stop", unit)
 	nothingOfUserIsLeft(t)
 }
 
@@ -585,7 +485,7 @@ func TestEachMendThatTheDoctorGivesToAUserWorks(t *testing.T) {
 func TestMendsOfLimitsGivenToAUserWorkWithoutPAMsLimits(t *testing.T) {
 	givePoor(t, map[string]string{
 		userDropIns + "/10-poor.conf": "[Service]\nDelegate=cpu io memory pids\nLimitNOFILE=512\nLimitNPROC=800\n",
-		userPAM:                       do(t, "grep", "-v", "pam_limits", "/usr/lib/pam.d/systemd-user") + "\n",
+		userPAM:                       host.Root.Do(t, "grep", "-v", "pam_limits", "/usr/lib/pam.d/systemd-user") + "\n",
 	})
 	linger(t)
 	mended := untilTheDoctorIsContent(t)
@@ -594,7 +494,7 @@ func TestMendsOfLimitsGivenToAUserWorkWithoutPAMsLimits(t *testing.T) {
 			t.Errorf("%s was not mended, or not amiss: %v", subject, mended)
 		}
 	}
-	doUser(t, "systemctl", "--user", "stop", unit)
+	host.Tester.Do(t, "systemctl", "--user", "stop", unit)
 	nothingOfUserIsLeft(t)
 }
 
@@ -604,13 +504,13 @@ func untilTheDoctorIsContent(t *testing.T) (mended map[string]string) {
 	t.Helper()
 	examine := func() (mends map[string]string) {
 		t.Helper()
-		tryUser("systemctl", "--user", "start", unit) // a mend may have ended it
-		userAnswers(t, 0)
+		host.Tester.Try("systemctl", "--user", "start", unit) // a mend may have ended it
+		ofUser.answers(t, 0)
 		var report struct {
 			Controllers []string
 			Findings    []struct{ Subject, Level, Found, Mend string }
 		}
-		out := upm(t, "doctor", "-format", "json")
+		out := host.Tester.Do(t, "pmclient", "doctor", "-format", "json")
 		if err := json.Unmarshal([]byte(out), &report); err != nil {
 			t.Fatal(err)
 		}
@@ -632,9 +532,9 @@ func untilTheDoctorIsContent(t *testing.T) (mended map[string]string) {
 			tried[mend] = true
 			who, line, ok := strings.Cut(mend, ": ")
 			if !ok || !strings.HasPrefix(who, "as root") {
-				doUser(t, "sh", "-c", mend)
+				host.Tester.Do(t, "sh", "-c", mend)
 			} else {
-				do(t, "sh", "-c", line)
+				host.Root.Do(t, "sh", "-c", line)
 			}
 			t.Logf("%s: %s", subject, mend)
 			for other := range mends {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/freeflowuniverse/processmanager/integration/host"
 )
 
 const (
@@ -43,16 +45,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// do runs a command, which must work.
-func do(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -63,37 +55,17 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-func read(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
-type status struct {
-	Name   string    `json:"name"`
-	Status string    `json:"status"`
-	Run    int       `json:"run"`
-	Start  time.Time `json:"start_time"`
-	Last   *struct {
-		Cause string `json:"cause"`
-		Code  *int   `json:"exit_code"`
-	} `json:"last_run"`
-}
-
 // list is all processes, by name; nil as long as nobody answers.
-func list() map[string]status {
+func list() map[string]host.Status {
 	out, err := exec.Command("pmclient", "status", "*", "-format", "json").Output()
 	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 3) {
 		return nil
 	}
-	var all []status
+	var all []host.Status
 	if json.Unmarshal(out, &all) != nil {
 		return nil
 	}
-	named := make(map[string]status, len(all))
+	named := make(map[string]host.Status, len(all))
 	for _, s := range all {
 		named[s.Name] = s
 	}
@@ -122,13 +94,13 @@ func TestMachineThatIsRestarted(t *testing.T) {
 	if _, err := os.Stat(kept + "/boot-id"); err != nil {
 		beforeTheRestart(t)
 	}
-	if read(t, kept+"/boot-id") == read(t, "/proc/sys/kernel/random/boot_id") {
+	if host.Read(t, kept+"/boot-id") == host.Read(t, "/proc/sys/kernel/random/boot_id") {
 		t.Fatal("this is the same boot")
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(do(t, "journalctl", "--no-pager", "-b", "-1", "-n", "60", "-o", "short-monotonic"))
-			t.Log(do(t, "journalctl", "--no-pager", "-b", "-u", unit, "-o", "short-monotonic"))
+			t.Log(host.Root.Do(t, "journalctl", "--no-pager", "-b", "-1", "-n", "60", "-o", "short-monotonic"))
+			t.Log(host.Root.Do(t, "journalctl", "--no-pager", "-b", "-u", unit, "-o", "short-monotonic"))
 		}
 	})
 	t.Run("EndsTreesInOrder", endedInOrder)
@@ -141,30 +113,30 @@ func beforeTheRestart(t *testing.T) {
 	if err := os.MkdirAll("/var/log/journal", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	do(t, "journalctl", "--flush")
-	do(t, "systemctl", "add-wants", "guest.target", unit)
-	do(t, "systemctl", "start", unit)
+	host.Root.Do(t, "journalctl", "--flush")
+	host.Root.Do(t, "systemctl", "add-wants", "guest.target", unit)
+	host.Root.Do(t, "systemctl", "start", unit)
 
 	begin := time.Now()
 	for i := range *processes {
-		do(t, "pmclient", "start", crowd(i), "-autostart", "-command", "exec sleep 100000")
+		host.Root.Do(t, "pmclient", "start", crowd(i), "-autostart", "-command", "exec sleep 100000")
 	}
 	write(t, kept+"/by-start", time.Since(begin).String())
 
 	write(t, kept+"/said", "")
 	for _, name := range inOrder {
-		do(t, "pmclient", "start", name, "-autostart", "-needs", needs[name], "-stop_timeout", "30s", "-command", writes)
+		host.Root.Do(t, "pmclient", "start", name, "-autostart", "-needs", needs[name], "-stop_timeout", "30s", "-command", writes)
 	}
-	do(t, "pmclient", "start", "by-hand", "-command", "exec sleep 100000")
-	do(t, "pmclient", "start", "stopped", "-autostart", "-command", "exec sleep 100000")
-	do(t, "pmclient", "stop", "stopped")
-	waitUntil(t, "all have said that they begin", func() bool { return strings.Count(read(t, kept+"/said"), "begins") == len(inOrder) })
+	host.Root.Do(t, "pmclient", "start", "by-hand", "-command", "exec sleep 100000")
+	host.Root.Do(t, "pmclient", "start", "stopped", "-autostart", "-command", "exec sleep 100000")
+	host.Root.Do(t, "pmclient", "stop", "stopped")
+	waitUntil(t, "all have said that they begin", func() bool { return strings.Count(host.Read(t, kept+"/said"), "begins") == len(inOrder) })
 
-	write(t, kept+"/boot-id", read(t, "/proc/sys/kernel/random/boot_id"))
+	write(t, kept+"/boot-id", host.Read(t, "/proc/sys/kernel/random/boot_id"))
 	write(t, kept+"/began", fmt.Sprintf("@%d", time.Now().Unix()))
 	write(t, again, "")
 	unix.Sync()
-	do(t, "systemctl", "reboot")
+	host.Root.Do(t, "systemctl", "reboot")
 	time.Sleep(patience)
 	t.Fatal("the machine has not ended")
 }
@@ -188,7 +160,7 @@ func endedInOrder(t *testing.T) {
 		want = append(want, name+" asked", name+" ends")
 	}
 	// By the second boot they may have begun again.
-	said := strings.Split(read(t, kept+"/said"), "\n")
+	said := strings.Split(host.Read(t, kept+"/said"), "\n")
 	if !slices.Equal(said[:min(len(want), len(said))], want) {
 		t.Errorf("they have said %q, not %q", said, want)
 	}
@@ -201,7 +173,7 @@ func endedInOrder(t *testing.T) {
 	if last := all[crowd(0)].Last; last == nil || last.Cause != "shutdown" {
 		t.Errorf("%s: %+v", crowd(0), last)
 	}
-	shutdown := do(t, "journalctl", "--no-pager", "-b", "-1", "-o", "cat", "--since", read(t, kept+"/began"))
+	shutdown := host.Root.Do(t, "journalctl", "--no-pager", "-b", "-1", "-o", "cat", "--since", host.Read(t, kept+"/began"))
 	if !strings.Contains(shutdown, "Stopped "+unit) {
 		t.Errorf("the journal of the first boot does not say that the unit has stopped: %s", shutdown)
 	}
@@ -213,7 +185,7 @@ func endedInOrder(t *testing.T) {
 }
 
 // up is all processes, as soon as those that should run do.
-func up(t *testing.T) (all map[string]status) {
+func up(t *testing.T) (all map[string]host.Status) {
 	waitUntil(t, "all processes are up", func() bool {
 		all = list()
 		running := 0
@@ -258,7 +230,7 @@ func cameUp(t *testing.T) {
 		served = first
 	}
 	took := last.Sub(served)
-	byStart, err := time.ParseDuration(read(t, kept+"/by-start"))
+	byStart, err := time.ParseDuration(host.Read(t, kept+"/by-start"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +244,7 @@ func cameUp(t *testing.T) {
 // entered is when the unit came to a state, from a property in microseconds of the monotonic clock.
 func entered(t *testing.T, name string) time.Time {
 	t.Helper()
-	usec, err := strconv.ParseInt(do(t, "systemctl", "show", "--value", "-p", name, unit), 10, 64)
+	usec, err := strconv.ParseInt(host.Root.Do(t, "systemctl", "show", "--value", "-p", name, unit), 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
