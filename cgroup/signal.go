@@ -16,6 +16,9 @@ func (g Group) Kill() error { return g.write("cgroup.kill", "1") }
 // does not wait: Events says Frozen when all have stopped.
 func (g Group) Freeze() error { return g.write("cgroup.freeze", "1") }
 
+// Unfreeze undoes Freeze, and leaves nested groups alone that the tree has frozen by itself.
+func (g Group) Unfreeze() error { return g.write("cgroup.freeze", "0") }
+
 // Thaw undoes Freeze, and thaws nested groups that the tree has frozen by itself.
 func (g Group) Thaw() error {
 	return g.walk(func(parent int, name, path string) error {

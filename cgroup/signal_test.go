@@ -254,3 +254,23 @@ func TestStopSignalIsNotUndone(t *testing.T) {
 		t.Errorf("ended: %v", err)
 	}
 }
+
+func TestUnfreezeLeavesAloneWhatTheTreeFroze(t *testing.T) {
+	g := newGroup(t)
+	inner := makeChild(t, g, "inner")
+	spawn(t, inner, nil, "sleep", "1000")
+	spawn(t, g, nil, "sleep", "1000")
+	for _, f := range []Group{inner, g} {
+		if err := f.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+		await(t, f, func(e Events) bool { return e.Frozen && e.Populated })
+	}
+	if err := g.Unfreeze(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, g, func(e Events) bool { return !e.Frozen })
+	if e, err := inner.Events(); err != nil || !e.Frozen {
+		t.Errorf("%+v, %v", e, err)
+	}
+}

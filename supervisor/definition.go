@@ -83,7 +83,7 @@ func (p *managed) apply(r request, op toApply) {
 	case p.startsByFile(op.start):
 		r.goal = lifecycle.UntilStarted
 		p.wait(r, lifecycle.Start)
-	case op.restart && len(p.kept.Changed) > 0 && (state == process.Starting || state == process.Running):
+	case op.restart && len(p.kept.Changed) > 0 && (state == process.Starting || state == process.Running || state == process.Paused):
 		r.goal = lifecycle.UntilStarted
 		p.wait(r, lifecycle.Restart)
 	default:

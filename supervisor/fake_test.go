@@ -168,6 +168,7 @@ func (g *fakeGroup) endWith(code int) { g.end(proc.Exit{Code: code}) }
 func (g *fakeGroup) Make() error            { return nil }
 func (g *fakeGroup) Dir() (*os.File, error) { return os.Open(os.DevNull) }
 func (g *fakeGroup) Freeze() error          { return nil }
+func (g *fakeGroup) Unfreeze() error        { return nil }
 func (g *fakeGroup) Thaw() error            { return nil }
 
 func (g *fakeGroup) Remove() error {

@@ -59,9 +59,10 @@ func (p *managed) recover() {
 	m.Runs, m.Removing = nil, false
 	for number, r := range p.runs {
 		told := r.Recover()
-		m.Runs = append(m.Runs, lifecycle.Execution{Number: number, Phase: r.Phase(), Started: r.Born(), Ready: r.Ready(), Stuck: r.Stuck()})
+		m.Runs = append(m.Runs, lifecycle.Execution{Number: number, Phase: r.Phase(), Started: r.Born(), Ready: r.Ready(), Stuck: r.Stuck(), Asked: r.Asked, Paused: r.Pauses(), Still: r.Still()})
 		p.told(told)
 	}
+	p.endPauses()
 	if !m.Busy() {
 		m.Then = lifecycle.ThenRest
 		if m.Rest == process.Backoff && !m.Closing { // its last run is over, and that another follows may not be noted yet

@@ -224,6 +224,10 @@ func (p *managed) carryOut(a lifecycle.Action) {
 		r := p.runs[a.Run]
 		r.Follow(p.machine.Then, p.nextJobID(), p.machine.Asked)
 		p.told(r.End(a.Cause))
+	case lifecycle.PauseRun:
+		p.told(p.runs[a.Run].Pause())
+	case lifecycle.ResumeRun:
+		p.told(p.runs[a.Run].GoOn())
 	case lifecycle.Remove:
 		p.remove()
 	}
@@ -242,6 +246,8 @@ func (p *managed) told(events []lifecycle.Event) {
 			p.tell(process.Event{Kind: process.EventUnhealthy, Run: e.Run, JobID: p.runs[e.Run].JobID, Error: p.runs[e.Run].Health().Error})
 		case lifecycle.RunHealthy:
 			p.tell(process.Event{Kind: process.EventHealthy, Run: e.Run, JobID: p.runs[e.Run].JobID})
+		case lifecycle.RunPaused, lifecycle.RunNotPaused, lifecycle.RunResumed:
+			p.tellPaused(p.runs[e.Run])
 		case lifecycle.RunEnding:
 			if e.Cause != 0 && e.Cause != process.CauseExit && e.Cause != process.CauseLost && (e.Cause != process.CauseStart || p.runs[e.Run].Born()) {
 				p.tell(process.Event{Kind: process.EventStopping, Run: e.Run, JobID: p.runs[e.Run].JobID, Cause: e.Cause})
@@ -333,6 +339,7 @@ func (p *managed) over(number uint64) (lasted time.Duration) {
 	}
 	p.disk.unkept = append(p.disk.unkept, r)
 	p.disk.dirty = true
+	p.kept.Paused = slices.DeleteFunc(slices.Clone(p.kept.Paused), func(n uint64) bool { return n == number })
 	delete(p.runs, number)
 	p.noteEnd(result)
 	p.tell(process.Event{Kind: process.EventEnded, Run: number, JobID: result.JobID, Cause: result.Cause,

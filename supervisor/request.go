@@ -79,6 +79,12 @@ func (p *managed) receive(r request) {
 		}
 		r.goal = lifecycle.UntilRemoved
 		p.wait(r, lifecycle.Delete)
+	case process.Pause:
+		r.goal = lifecycle.UntilPaused
+		p.wait(r, lifecycle.Pause)
+	case process.Resume:
+		r.goal = lifecycle.UntilResumed
+		p.wait(r, lifecycle.Resume)
 	case process.SendSignal:
 		p.signal(r, op)
 	case process.Set:
@@ -142,6 +148,10 @@ func (p *managed) settle(g lifecycle.Goal, run uint64, code process.Code) {
 	err := p.failure(code)
 	if code == process.CodeSuperseded && g == lifecycle.UntilReady && p.machine.Busy() {
 		err = process.Errorf(code, "process '%s' was not ready: a later request took its place", p.name)
+	}
+	switch g {
+	case lifecycle.UntilPaused, lifecycle.UntilResumed:
+		err = p.pauseFailure(g, code)
 	}
 	var kept []request
 	for _, r := range p.waiting {
@@ -212,6 +222,8 @@ func (p *managed) failure(code process.Code) error {
 				return r.StuckError()
 			}
 		}
+	case process.CodeNotRunning:
+		return process.Errorf(code, "process '%s' is %v: it has nothing running that could be paused or resumed", p.name, p.machine.State())
 	case process.CodeNeeds:
 		return p.waitsInVain()
 	case process.CodeNotFound:

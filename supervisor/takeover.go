@@ -145,6 +145,7 @@ func (p *managed) goOn() {
 		if !p.unread && r.Born() {
 			p.tellStarted(r) // the former worker may have died before it could
 			p.tellReady(r)
+			p.tellPaused(r)
 		}
 		r.Resume()
 	}
@@ -180,7 +181,7 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 			p.machine.Up, p.machine.Stopped = false, true
 		}
 	}
-	p.machine.Runs = []lifecycle.Execution{{Number: id.Run, Phase: phase, Started: r.Born(), Ready: r.Ready()}}
+	p.machine.Runs = []lifecycle.Execution{{Number: id.Run, Phase: phase, Started: r.Born(), Ready: r.Ready(), Asked: r.Asked, Paused: r.Pauses(), Still: r.Still()}}
 	return true
 }
 

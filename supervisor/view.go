@@ -29,6 +29,7 @@ type view struct {
 	missed   time.Time
 	run      process.Run   // the current one; Number 0: none
 	boot     time.Duration // when it started, by proc.BootTime
+	frozen   time.Duration // since when it is paused, by the same; 0: it is not
 	last     *process.Run
 	invalid  error // see managed
 	unstored error
@@ -92,6 +93,7 @@ func (p *managed) look(all bool) *view {
 		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil && (all || r.Known()) {
 			v.state, v.run, v.boot, v.meter, v.pid = r.State(), r.Describe(), r.Boot(), r.Meter(), r.PID()
 			v.outputError = r.OutputError()
+			_, v.frozen = r.StoodStill()
 			v.awaited, v.ready, v.readied, v.health = r.Spec.Ready != "", r.Ready(), r.ReadyTime(), r.Health()
 			v.unready = r.ReadyError()
 			v.notified, v.statusText = r.Notified()
@@ -177,6 +179,9 @@ func (v *view) status() (status process.Status, ok bool) {
 		status.Run = v.run
 		if !v.run.Start.IsZero() {
 			status.Uptime = (proc.BootTime() - v.boot).Seconds()
+		}
+		if v.frozen != 0 {
+			status.Paused += (proc.BootTime() - v.frozen).Seconds()
 		}
 	case v.state.AtRest() && v.last != nil:
 		status.Run = *v.last

@@ -249,6 +249,8 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		{"-socket SOCKET -secret SECRET stop web web", "web stop"},
 		{"-socket SOCKET -secret SECRET stop w*,web", "web stop"},
 		{"-socket SOCKET -secret SECRET delete web", "web delete"},
+		{"-socket SOCKET -secret SECRET pause web", "web pause"},
+		{"-socket SOCKET -secret SECRET resume w*", "web resume"},
 		{"-socket SOCKET -secret SECRET signal web -signal HUP -tree", "web sendsignal HUP true"},
 		{"-socket SOCKET -secret SECRET set web -log -stop_timeout 5s", "web set [{log true} {stop_timeout 5s}]"},
 		{"-socket SOCKET -secret SECRET runs web -limit 3", "!!process.runs name:web limit:3"},

@@ -119,6 +119,10 @@ func OperationAction(of process.Selection, op process.Operation) heroscript.Acti
 		return begin("process.restart", op.JobID, op.Wait)
 	case process.Delete:
 		return with("process.delete")
+	case process.Pause:
+		return with("process.pause")
+	case process.Resume:
+		return with("process.resume")
 	case process.SendSignal:
 		if op.Tree {
 			return with("process.signal", "signal", op.Signal.String(), "tree", "true")
@@ -142,6 +146,8 @@ func started(o process.Outcome) string {
 		return fmt.Sprintf("process '%s' is scheduled, and no time of its schedule comes within 8 years", s.Name)
 	case s.State == process.Scheduled:
 		return fmt.Sprintf("process '%s' is scheduled, next run at %s", s.Name, Time(s.NextTime))
+	case s.State == process.Paused:
+		return fmt.Sprintf("process '%s' is paused: run %d, pid %d; have it go on with process.resume (pmclient resume)", s.Name, s.Number, s.PID)
 	case s.AlreadyRunning:
 		return fmt.Sprintf("process '%s' is running already: run %d, pid %d", s.Name, s.Number, s.PID)
 	}
@@ -183,6 +189,9 @@ func signalled(o process.Outcome, op process.SendSignal) string {
 		to = fmt.Sprintf("pid %d", o.Status.PID)
 	case o.Status.Signalled == 1:
 		to = "1 process"
+	}
+	if o.Status.State == process.Paused && op.Signal != process.KILL {
+		to += ", taken when it goes on"
 	}
 	return fmt.Sprintf("process '%s': SIG%s sent to %s", o.Name, op.Signal, to)
 }

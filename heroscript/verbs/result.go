@@ -219,6 +219,12 @@ func runRows(row func(name, value string), r process.Run, cpuPercent *float64) {
 		row("time", span(r))
 		row("uptime", uptime(r))
 	}
+	if r.Paused > 0 {
+		row("paused", Seconds(r.Paused)+" of that")
+	}
+	if r.Stopping > 0 {
+		row("took to end", Seconds(r.Stopping))
+	}
 	if r.CPU != nil {
 		text := fmt.Sprintf("%s (user %s, system %s)", cpuTime(*r.CPU), optional(r.CPUUser, cpuTime), optional(r.CPUSystem, cpuTime))
 		if cpuPercent != nil {

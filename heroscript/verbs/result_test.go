@@ -70,7 +70,7 @@ func rlimits() (all process.Rlimits) {
 func failed() process.Status {
 	s := process.NewStatus(process.Spec{Name: "job.1", Command: "sh job.sh", JobID: "e41"}, process.Failed)
 	s.Run = process.Run{
-		Number: 1, JobID: "e41", Asked: process.Asked{By: process.ByRequest, UID: new(0)}, Start: noon.Add(-time.Hour), End: noon.Add(-time.Minute), Uptime: 3540,
+		Number: 1, JobID: "e41", Asked: process.Asked{By: process.ByRequest, UID: new(0)}, Start: noon.Add(-time.Hour), End: noon.Add(-time.Minute), Uptime: 3540, Paused: 60, Stopping: .25,
 		Cause: process.CauseExit, ExitCode: new(3), Error: "the leader exited with 3",
 		LeftBehind: &process.LeftBehind{Count: 2, Names: []string{"sleep", "we\x1b[31mird\n"}},
 	}

@@ -42,6 +42,8 @@ func init() { // the forms refer to the table for their hints
 		{"process.status", "Show a process and what it uses.", statusForm},
 		{"process.stop", "End the whole tree; answers when nobody is left.", stopForm},
 		{"process.restart", "End the whole tree, then start the next run; one that waits for its schedule waits on.", restartForm},
+		{"process.pause", "Have the whole tree stand still, and its deadline's clock with it; answers when it does.", pauseForm},
+		{"process.resume", "Have a paused tree go on.", resumeForm},
 		{"process.set", "Change a definition; says what waits for a restart.", setForm},
 		{"process.signal", "Send a signal to the main process, or to the whole tree.", signalForm},
 		{"process.delete", "End the whole tree and forget the process, its history and logs.", deleteForm},

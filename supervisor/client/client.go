@@ -355,6 +355,16 @@ func (c *Client) Restart(ctx context.Context, name, jobID string) (process.Statu
 	return c.do(ctx, name, process.Restart{JobID: jobID})
 }
 
+// Pause has the whole tree stand still, and returns when it does.
+func (c *Client) Pause(ctx context.Context, name string) (process.Status, error) {
+	return c.do(ctx, name, process.Pause{})
+}
+
+// Resume has a paused tree go on.
+func (c *Client) Resume(ctx context.Context, name string) (process.Status, error) {
+	return c.do(ctx, name, process.Resume{})
+}
+
 // Delete ends the whole tree and forgets the process, its history and its logs.
 func (c *Client) Delete(ctx context.Context, name string) error {
 	_, err := c.do(ctx, name, process.Delete{})

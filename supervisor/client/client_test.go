@@ -61,6 +61,12 @@ func TestMethodsReachTheManager(t *testing.T) {
 	if got, err := c.Set(ctx, "a", process.Setting{Field: "stop_timeout", Value: "3"}, process.Setting{Field: "cron", Value: ""}); err != nil || got.Grace() != 3*time.Second || got.Cron != "" {
 		t.Errorf("set: %+v, %v", got, err)
 	}
+	if got, err := c.Pause(ctx, "a"); err != nil || got.State != process.Paused {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got, err := c.Resume(ctx, "a"); err != nil || got.State != process.Running {
+		t.Errorf("got %+v, %v", got, err)
+	}
 	if got, err := c.Signal(ctx, "a", 1, true); err != nil || got.Signalled != 1 {
 		t.Errorf("signal: %+v, %v", got, err)
 	}

@@ -121,6 +121,14 @@ func (m *memory) Do(_ context.Context, of process.Selection, op process.Operatio
 			o.Status = m.again("start", name, op.JobID)
 		case process.Delete:
 			m.delete(name)
+		case process.Pause:
+			o.Status = m.all[name]
+			o.Status.State = process.Paused
+			m.all[name] = o.Status
+		case process.Resume:
+			o.Status = m.all[name]
+			o.Status.State = process.Running
+			m.all[name] = o.Status
 		case process.Set:
 			o.Status, o.Err = m.set(name, op)
 		case process.SendSignal:

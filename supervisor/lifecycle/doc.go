@@ -22,6 +22,11 @@
 //	                                                              starts          starts
 //	delete       removes    removes    removes  removes           ends, removes   ends, removes  joins, removes   kills again,
 //	                                                                                                              removes
+//	pause        refused    refused    refused  refused           refused until    pauses what     refused          refused
+//	                                                              the leader is    runs
+//	                                                              there, pauses
+//	resume       refused    refused    refused  refused           the same, or     the same, or    refused          refused
+//	                                                              done             done
 //	schedule     arms *)    arms anew  arms     arms              arms            arms           arms             arms
 //	is changed
 //	policy       –          –          –        waits anew, or    –               –              –                –
@@ -39,6 +44,8 @@
 //	                                                                                             start
 //	run started                                                   answers start   –              –                –
 //	run ready                                                     running         –              –                –
+//	run paused                                                    paused           paused          –                –
+//	run resumed                                                   as before        running         –                –
 //	run ending                                                    ending          ending         –                –
 //	run stuck                                                     tells all       tells all      tells all        –
 //	run ended                                                     by its outcome  by its         what was queued  by its outcome
@@ -63,6 +70,13 @@
 // being deleted a start is refused, and nothing but the end of its runs changes that. A
 // request that a later one drops is answered superseded. Stuck tells everybody who waits, and
 // drops what was to follow.
+//
+// # Paused
+//
+// A run whose leader is there can be paused: it stands still, and goes on, as a whole
+// ([Execution.Paused], [Execution.Still]). Who asks for a pause is answered when every run stands
+// still, or told when one does not and goes on. Whatever ends a run ends a paused one. A
+// scheduled time that comes meanwhile finds a run that goes on.
 //
 // # Restarts
 //
@@ -100,6 +114,10 @@
 //	ready late   –                    not ready: ends,     –
 //	                                  cause start
 //	unhealthy    –                    ready: ends          –
+//	halt         –                    freezes              –
+//	frozen       –                    paused               –
+//	freeze late  –                    thaws; not paused    –
+//	thawed       –                    goes on              –
 //	end          stops: grace         stops: grace,        gives a cause; stuck: kills again
 //	                                  signal **)
 //	leader gone  –                    empty: drains        empty: drains

@@ -37,6 +37,8 @@ type Execution struct {
 	Started bool  // its leader was spawned
 	Ready   bool  // it is, or was
 	Stuck   bool  // and it cannot be ended
+	Paused  bool  // it is to stand still
+	Still   bool  // and does
 }
 
 // Goal is what a request waits for.
@@ -49,6 +51,8 @@ const (
 	UntilRemoved
 	UntilReady
 	UntilEnded
+	UntilPaused
+	UntilResumed
 )
 
 // Event is what can happen to a process.
@@ -72,30 +76,36 @@ type EventKind uint8
 
 // What can happen to a process.
 const (
-	Start        EventKind = iota // a request; what is asked for comes first, see IsAsked
-	Stop                          // a request
-	Restart                       // a request
-	Delete                        // a request
-	Close                         // the daemon ends: nothing is started any more, and Shutdown follows
-	Shutdown                      // the daemon ends, and all that runs
-	Rescheduled                   // the definition has another schedule than before
-	Unscheduled                   // the definition has no schedule any more
-	Due                           // a scheduled time has come
-	Repolicied                    // the definition has another restart policy
-	Retry                         // the time of the next attempt has come
-	Autostart                     // the daemon has started, and the process is to be up
-	NeedsChanged                  // what it needs may have come, or be lost
-	Owed                          // a former worker was about to start a run that never was
-	RunStarted                    // the leader of a run has been spawned
-	RunReady                      // a run is ready
-	RunUnhealthy                  // a run is not well: of interest to those who watch alone
-	RunHealthy                    // it is again
-	RunEnding                     // a run is ending, whatever the reason
-	RunStuck                      // a run cannot be ended
-	RunEnded                      // of a run nobody is left
-	RunUnstored                   // the number of a run could not be put on disk: it never was
-	Forgotten                     // what Remove asked for is done
-	NotForgotten                  // or could not be done
+	Start         EventKind = iota // a request; what is asked for comes first, see IsAsked
+	Stop                           // a request
+	Restart                        // a request
+	Delete                         // a request
+	Close                          // the daemon ends: nothing is started any more, and Shutdown follows
+	Shutdown                       // the daemon ends, and all that runs
+	Pause                          // a request: what runs is to stand still
+	Resume                         // a request: and to go on
+	Rescheduled                    // the definition has another schedule than before
+	Unscheduled                    // the definition has no schedule any more
+	Due                            // a scheduled time has come
+	Repolicied                     // the definition has another restart policy
+	Retry                          // the time of the next attempt has come
+	Autostart                      // the daemon has started, and the process is to be up
+	NeedsChanged                   // what it needs may have come, or be lost
+	Owed                           // a former worker was about to start a run that never was
+	RunStarted                     // the leader of a run has been spawned
+	RunReady                       // a run is ready
+	RunUnhealthy                   // a run is not well: of interest to those who watch alone
+	RunHealthy                     // it is again
+	RunPaused                      // a tree stands still
+	RunNotPaused                   // or could not be made to, and goes on
+	RunResumed                     // it goes on
+	RunNotResumed                  // or could not be made to
+	RunEnding                      // a run is ending, whatever the reason
+	RunStuck                       // a run cannot be ended
+	RunEnded                       // of a run nobody is left
+	RunUnstored                    // the number of a run could not be put on disk: it never was
+	Forgotten                      // what Remove asked for is done
+	NotForgotten                   // or could not be done
 )
 
 // IsAsked reports whether somebody asks for it: for something of the process, or for the end
@@ -127,6 +137,8 @@ const (
 	Hold                     // that it waits for what it needs is told
 	Spawn                    // begin a run
 	EndRun                   // a run is to end
+	PauseRun                 // its tree is to stand still
+	ResumeRun                // and to go on
 	Remove                   // forget the process
 )
 
@@ -138,6 +150,8 @@ func (p Process) State() process.State {
 	switch r := p.Runs[len(p.Runs)-1]; {
 	case r.Phase == Stopping:
 		return process.Stopping
+	case r.Phase == Running && r.Still:
+		return process.Paused
 	case r.Phase == Running && r.Ready:
 		return process.Running
 	}
@@ -173,7 +187,7 @@ func (p Process) Step(e Event) (Process, []Action) {
 	if next.Last > p.Last {
 		next.Before = p.before(next)
 	}
-	return next, actions
+	return next, append(actions, p.notPaused(next, e.Kind)...)
 }
 
 func (p Process) step(e Event) (Process, []Action) {
@@ -230,6 +244,19 @@ func (p Process) step(e Event) (Process, []Action) {
 			p.Runs[i].Ready = true
 			return p, []Action{{Do: Answer, Goal: UntilReady, Run: e.Run}}
 		}
+	case Pause:
+		return p.pause()
+	case Resume:
+		return p.resume()
+	case RunPaused:
+		return p.runPaused(e.Run)
+	case RunNotPaused:
+		p, _ = p.runResumed(e.Run)
+		return p, []Action{fail(UntilPaused, process.CodeFreeze)}
+	case RunResumed:
+		return p.runResumed(e.Run)
+	case RunNotResumed:
+		return p, []Action{fail(UntilResumed, process.CodeFreeze)}
 	case RunEnding:
 		if i := p.find(e.Run); i >= 0 {
 			p.Runs[i].Phase = Stopping

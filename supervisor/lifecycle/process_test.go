@@ -11,14 +11,14 @@ import (
 
 func (a Action) String() string {
 	text := [...]string{Answer: "", Refuse: "refuse", Save: "save", Arm: "arm", Disarm: "disarm", Spawn: "spawn", EndRun: "end", Remove: "remove",
-		AwaitRetry: "await", DropRetry: "drop", GiveUp: "give up", Hold: "hold"}[a.Do]
+		AwaitRetry: "await", DropRetry: "drop", GiveUp: "give up", Hold: "hold", PauseRun: "pause", ResumeRun: "resume"}[a.Do]
 	switch {
 	case a.Do == Answer:
-		text = [...]string{UntilStarted: "started", UntilStopped: "stopped", UntilRemoved: "removed", UntilReady: "ready", UntilEnded: "ended"}[a.Goal]
+		text = [...]string{UntilStarted: "started", UntilStopped: "stopped", UntilRemoved: "removed", UntilReady: "ready", UntilEnded: "ended", UntilPaused: "paused", UntilResumed: "resumed"}[a.Goal]
 		if a.Run != 0 {
 			text += fmt.Sprint(" ", a.Run)
 		}
-	case a.Do == Spawn:
+	case a.Do == Spawn, a.Do == PauseRun, a.Do == ResumeRun:
 		text += fmt.Sprint(" ", a.Run)
 	case a.Do == EndRun:
 		text += fmt.Sprint(" ", a.Run, " ", a.Cause)
@@ -63,7 +63,10 @@ var (
 	shut                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseShutdown}
 	late                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseDeadline}
 	failed                = Event{Kind: RunEnded, Run: 7, Cause: process.CauseStart}
-	everything            = []Event{start, stop, restart, remove, shutdown, due, begun, ready, stuck, good, bad, stopped, shut, late, failed, unstored, due2, autostart, owed,
+	pause, resume         = Event{Kind: Pause}, Event{Kind: Resume}
+	still, goesOn         = Event{Kind: RunPaused, Run: 7}, Event{Kind: RunResumed, Run: 7}
+	notStill, notGoingOn  = Event{Kind: RunNotPaused, Run: 7}, Event{Kind: RunNotResumed, Run: 7}
+	everything            = []Event{pause, resume, still, goesOn, notStill, notGoingOn, start, stop, restart, remove, shutdown, due, begun, ready, stuck, good, bad, stopped, shut, late, failed, unstored, due2, autostart, owed,
 		{Kind: Repolicied}, {Kind: Repolicied, Policy: always}, {Kind: Rescheduled}, {Kind: Unscheduled}}
 	due2                 = Event{Kind: Retry, Now: time.Minute}
 	autostart            = Event{Kind: Autostart, Now: time.Minute}
@@ -83,6 +86,8 @@ var (
 	starting             = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7}}}
 	running              = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}}
 	scheduledRun         = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true}}}
+	pausedRun            = Process{Rest: process.Stopped, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true, Paused: true, Still: true}}}
+	pausedScheduled      = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running, Started: true, Ready: true, Paused: true, Still: true}}}
 	scheduledRunStarting = Process{Rest: process.Scheduled, Scheduled: true, Up: true, Last: 7, Runs: []Execution{{Number: 7}}}
 )
 
@@ -101,6 +106,25 @@ func TestProcess(t *testing.T) {
 		state  process.State
 		do     string
 	}{
+		{"pause", running, []Event{pause}, process.Running, "pause 7"},
+		{"pause, and it stands still", running, []Event{pause, still}, process.Paused, "pause 7, paused"},
+		{"pause of what is paused is done", pausedRun, []Event{pause}, process.Paused, "paused"},
+		{"two who pause", running, []Event{pause, pause, still}, process.Paused, "pause 7, paused"},
+		{"pause of what does not stand still", running, []Event{pause, notStill}, process.Running, "pause 7, paused!freeze"},
+		{"pause at rest", resting, []Event{pause}, process.Completed, "refuse!not_running"},
+		{"pause before the leader is there", starting, []Event{pause}, process.Starting, "refuse!not_running"},
+		{"resume", pausedRun, []Event{resume, goesOn}, process.Running, "resume 7, resumed"},
+		{"resume of what runs is done", running, []Event{resume}, process.Running, "resumed"},
+		{"resume at rest", resting, []Event{resume}, process.Completed, "refuse!not_running"},
+		{"resume of what cannot go on", pausedRun, []Event{resume, notGoingOn}, process.Paused, "resume 7, resumed!freeze"},
+		{"resume before it stands still", running, []Event{pause, resume, goesOn}, process.Running, "pause 7, resume 7, resumed, paused!superseded"},
+		{"stop of what is paused", pausedRun, []Event{stop, stopped}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
+		{"stop before it stands still", running, []Event{pause, stop}, process.Stopping, "pause 7, end 7 stop, disarm, started!superseded, save, paused!superseded"},
+		{"it ends before it stands still", running, []Event{pause, ending, good}, process.Completed, "pause 7, paused!superseded, stopped"},
+		{"restart of what is paused", pausedRun, []Event{restart, stopped}, process.Starting, "end 7 stop, save, stopped, arm, spawn 8"},
+		{"a time that comes while it is paused is skipped", pausedScheduled, []Event{due}, process.Paused, "arm"},
+		{"start of what is paused leaves it alone", pausedRun, []Event{start}, process.Paused, "started"},
+		{"shutdown of what is paused", pausedRun, []Event{shutdown}, process.Stopping, "end 7 shutdown, disarm, started!shutting_down"},
 		{"start at rest", resting, []Event{start}, process.Starting, "spawn 7"},
 		{"start with a schedule waits for its time", offSchedule, []Event{start}, process.Scheduled, "arm, save, started"},
 		{"stop at rest changes nothing", resting, []Event{stop}, process.Completed, "stopped"},
@@ -404,7 +428,8 @@ func TestEveryProcessStateTakesEveryEvent(t *testing.T) {
 		for _, rest := range []process.State{process.Scheduled, process.Backoff, process.Stopped, process.Completed, process.Failed} {
 			for then := ThenRest; then <= ThenRemove; then++ {
 				for _, policy := range []process.Restarting{{}, onFailure, always, limited} {
-					for _, runs := range [][]Execution{nil, {{Number: 7}}, {{Number: 7, Phase: Running, Started: true}}, {{Number: 7, Phase: Running, Started: true, Ready: true}}, {{Number: 7, Phase: Stopping, Started: true}}, {{Number: 7, Phase: Stopping, Stuck: true}}} {
+					for _, runs := range [][]Execution{nil, {{Number: 7}}, {{Number: 7, Phase: Running, Started: true}}, {{Number: 7, Phase: Running, Started: true, Ready: true}}, {{Number: 7, Phase: Stopping, Started: true}},
+						{{Number: 7, Phase: Running, Started: true, Ready: true, Paused: true}}, {{Number: 7, Phase: Running, Started: true, Paused: true, Still: true}}, {{Number: 7, Phase: Stopping, Stuck: true}}} {
 						p := Process{Up: bits&1 > 0, Scheduled: bits&2 > 0, Closing: bits&4 > 0, Rest: rest, Then: then, Runs: runs, Last: 7, Policy: policy}
 						if rest == process.Scheduled && !(p.Scheduled && p.Up) || then != ThenRest && runs == nil || rest == process.Backoff && (!p.Up || runs != nil) {
 							continue // cannot be
@@ -446,6 +471,12 @@ func TestEveryProcessStateTakesEveryEvent(t *testing.T) {
 			if e.Kind == Stop && p.Then != ThenRemove && (next.Up || next.Rest == process.Backoff || !next.Stopped) {
 				t.Errorf("a stop does not hold: %s", where)
 			}
+			if (e.Kind == Pause || e.Kind == Resume) && !next.Busy() && !answered(e, actions) {
+				t.Errorf("a request is forgotten: %s", where)
+			}
+			if p.pausing() && !next.pausing() && !answered(pause, actions) {
+				t.Errorf("who waits for a pause is forgotten: %s", where)
+			}
 			if e.Kind <= Delete && !next.Busy() && !answered(e, actions) {
 				t.Errorf("a request is forgotten: %s", where)
 			}
@@ -455,7 +486,7 @@ func TestEveryProcessStateTakesEveryEvent(t *testing.T) {
 
 // answered reports whether the request that came is answered by the actions.
 func answered(e Event, actions []Action) bool {
-	goals := map[EventKind]Goal{Start: UntilStarted, Restart: UntilStarted, Stop: UntilStopped, Delete: UntilRemoved}
+	goals := map[EventKind]Goal{Start: UntilStarted, Restart: UntilStarted, Stop: UntilStopped, Delete: UntilRemoved, Pause: UntilPaused, Resume: UntilResumed}
 	for _, a := range actions {
 		if a.Do == Refuse || a.Do == Answer && a.Goal == goals[e.Kind] || a.Do == Remove && e.Kind == Delete {
 			return true

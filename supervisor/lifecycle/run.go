@@ -13,6 +13,8 @@ type Run struct {
 	Success    bool          // the leader exited by itself, with a code that counts as success
 	LeaderGone bool          // its exit is known, or known to be unknowable
 	Empty      bool          // nobody is in the group
+	Paused     bool          // the tree is to stand still
+	Still      bool          // and does
 	Asked      Asked
 }
 
@@ -64,6 +66,10 @@ const (
 	GraceOver                       // the tree has not ended on the stop signal
 	KillOver                        // nor on SIGKILL
 	Drained                         // its last output has been moved
+	Halt                            // the tree is to stand still
+	Frozen                          // it does
+	FreezeLate                      // it does not, and has had its time
+	Thawed                          // it goes on, by request
 )
 
 // RunAction is an effect on one run.
@@ -71,24 +77,31 @@ type RunAction uint8
 
 // What a run asks for.
 const (
-	StartGrace  RunAction = iota // GraceOver follows after the grace period
-	SignalTree                   // send the stop signal to the whole tree
-	KillTree                     // SIGKILL to the whole tree; KillOver follows after a while
-	KillLeader                   // SIGKILL to the leader, outside its group; KillOver follows after a while
-	AwaitLeader                  // LeaderLate follows after a while
-	TellStarted                  // the process is told RunStarted
-	AwaitReady                   // Readied or ReadyLate follows
-	TellReady                    // the process is told RunReady
-	TellEnding                   // the process is told RunEnding
-	TellStuck                    // the process is told RunStuck
-	Drain                        // move the last output; Drained follows
-	Finish                       // record how it ended; the process is told RunEnded
+	StartGrace    RunAction = iota // GraceOver follows after the grace period
+	SignalTree                     // send the stop signal to the whole tree
+	KillTree                       // SIGKILL to the whole tree; KillOver follows after a while
+	KillLeader                     // SIGKILL to the leader, outside its group; KillOver follows after a while
+	AwaitLeader                    // LeaderLate follows after a while
+	TellStarted                    // the process is told RunStarted
+	AwaitReady                     // Readied or ReadyLate follows
+	TellReady                      // the process is told RunReady
+	TellEnding                     // the process is told RunEnding
+	TellStuck                      // the process is told RunStuck
+	Drain                          // move the last output; Drained follows
+	FreezeTree                     // have the tree stand still; Frozen or FreezeLate follows
+	ThawTree                       // have it go on
+	TellPaused                     // the process is told RunPaused
+	TellNotPaused                  // the process is told RunNotPaused
+	TellResumed                    // the process is told RunResumed
+	Finish                         // record how it ended; the process is told RunEnded
 )
 
 // State is how the run is shown to users. What ends by itself and leaves nobody behind is
 // never stopping; what is not ready is starting.
 func (r Run) State() process.State {
 	switch {
+	case r.Still:
+		return process.Paused
 	case r.Phase == Starting, r.Asked == NotAsked && !(r.Born && r.Ready):
 		return process.Starting
 	case r.Asked == NotAsked:
@@ -99,6 +112,14 @@ func (r Run) State() process.State {
 
 // Step is what e does to a run.
 func (r Run) Step(e RunEvent) (Run, []RunAction) {
+	next, actions := r.step(e)
+	if next.Phase > Running { // what ends a tree has it go on as far as it must
+		next.Paused, next.Still = false, false
+	}
+	return next, actions
+}
+
+func (r Run) step(e RunEvent) (Run, []RunAction) {
 	switch {
 	case r.Phase == Draining && e.Kind == Drained:
 		r.Phase = Over
@@ -153,6 +174,26 @@ func (r Run) Step(e RunEvent) (Run, []RunAction) {
 		if r.Asked == Killed {
 			r.Asked = Stuck
 			return r, []RunAction{TellStuck}
+		}
+	case Halt:
+		if r.Phase == Running && !r.Paused {
+			r.Paused = true
+			return r, []RunAction{FreezeTree}
+		}
+	case Frozen:
+		if r.Paused && !r.Still {
+			r.Still = true
+			return r, []RunAction{TellPaused}
+		}
+	case FreezeLate:
+		if r.Paused && !r.Still {
+			r.Paused = false
+			return r, []RunAction{ThawTree, TellNotPaused}
+		}
+	case Thawed:
+		if r.Paused {
+			r.Paused, r.Still = false, false
+			return r, []RunAction{TellResumed}
 		}
 	}
 	return r, nil

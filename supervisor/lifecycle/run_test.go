@@ -10,7 +10,8 @@ import (
 
 func (a RunAction) String() string {
 	return [...]string{StartGrace: "grace", SignalTree: "signal", KillTree: "kill", KillLeader: "kill leader", AwaitLeader: "await leader",
-		TellStarted: "started", AwaitReady: "await ready", TellReady: "ready", TellEnding: "ending", TellStuck: "stuck", Drain: "drain", Finish: "finish"}[a]
+		TellStarted: "started", AwaitReady: "await ready", TellReady: "ready", TellEnding: "ending", TellStuck: "stuck", Drain: "drain", Finish: "finish",
+		FreezeTree: "freeze", ThawTree: "thaw", TellPaused: "paused", TellNotPaused: "not paused", TellResumed: "resumed"}[a]
 }
 
 func showRun(actions []RunAction) string {
@@ -79,6 +80,17 @@ func TestRun(t *testing.T) {
 		{"what is over stays over", on(SpawnFailed, Spawned, Exited, Emptied, GraceOver, KillOver), Draining, process.CauseStart, "ending, drain"},
 		{"without a probe it is ready when it is spawned", on(Spawned, Readied), Running, 0, "started, ready"},
 		{"unhealthy", on(Spawned, Unhealthy, Exited, Emptied), Draining, process.CauseUnhealthy, "started, ready, ending, grace, signal, drain"},
+		{"pause", on(Spawned, Halt, Frozen), Running, 0, "started, ready, freeze, paused"},
+		{"pause twice", on(Spawned, Halt, Halt, Frozen, Halt, Frozen), Running, 0, "started, ready, freeze, paused"},
+		{"pause, resume, pause", on(Spawned, Halt, Frozen, Thawed, Thawed, Halt), Running, 0, "started, ready, freeze, paused, resumed, freeze"},
+		{"resume before it stands still", on(Spawned, Halt, Thawed, Frozen), Running, 0, "started, ready, freeze, resumed"},
+		{"it does not stand still", on(Spawned, Halt, FreezeLate, Frozen), Running, 0, "started, ready, freeze, thaw, not paused"},
+		{"there is nothing to pause yet", on(Halt, Spawned), Running, 0, "started, ready"},
+		{"what ends is not paused", then(on(Spawned), end, Halt, Frozen), Stopping, process.CauseStop, "started, ready, ending, grace, signal"},
+		{"what is paused ends", then(on(Spawned, Halt, Frozen), dead, Thawed, Exited, Emptied), Draining, process.CauseDeadline,
+			"started, ready, freeze, paused, ending, grace, signal, drain"},
+		{"the leader of what is paused is killed", on(Spawned, Halt, Frozen, Exited, FreezeLate), Stopping, process.CauseExit,
+			"started, ready, freeze, paused, ending, grace, signal"},
 		{"its time to be ready is of no interest any more", on(Spawned, ReadyLate), Running, 0, "started, ready"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -109,6 +121,10 @@ func TestRunThatIsAwaited(t *testing.T) {
 		{"is ready once", on(Spawned, Readied, Readied, ReadyLate), process.Running, 0, "started, await ready, ready"},
 		{"is not ready in time", on(Spawned, ReadyLate), process.Stopping, process.CauseStart, "started, await ready, ending, grace, signal"},
 		{"is ready too late", on(Spawned, ReadyLate, Readied), process.Stopping, process.CauseStart, "started, await ready, ending, grace, signal"},
+		{"is paused before it is ready", on(Spawned, Halt, Frozen), process.Paused, 0, "started, await ready, freeze, paused"},
+		{"goes on, and is not ready yet", on(Spawned, Halt, Frozen, Thawed), process.Starting, 0, "started, await ready, freeze, paused, resumed"},
+		{"was ready when it was paused", on(Spawned, Halt, Frozen, Readied, Thawed), process.Running, 0, "started, await ready, freeze, paused, ready, resumed"},
+		{"is not paused while it does not stand still", on(Spawned, Readied, Halt), process.Running, 0, "started, await ready, ready, freeze"},
 		{"ends before", on(Spawned, Exited, Emptied), process.Stopping, process.CauseExit, "started, await ready, ending, grace, signal, drain"},
 		{"is stopped at once", append(on(Spawned), end), process.Stopping, process.CauseStop, "started, await ready, ending, grace, signal"},
 		{"is not unhealthy before", on(Spawned, Unhealthy), process.Starting, 0, "started, await ready"},
@@ -135,7 +151,7 @@ func TestRunThatIsAwaited(t *testing.T) {
 // once.
 func TestEveryRunStateTakesEveryEvent(t *testing.T) {
 	var events []RunEvent
-	for k := Spawned; k <= Drained; k++ {
+	for k := Spawned; k <= Thawed; k++ {
 		events = append(events, RunEvent{Kind: k, Cause: process.CauseStop})
 	}
 	seen := map[Run]bool{{}: true, {Awaited: true}: true}
@@ -154,6 +170,9 @@ func TestEveryRunStateTakesEveryEvent(t *testing.T) {
 			}
 			if strings.Contains(showRun(actions), "ready") && !strings.Contains(showRun(actions), "await ready") != (next.Ready && !r.Ready) {
 				t.Errorf("tells that it is ready at the wrong time: %s", where)
+			}
+			if next.Still && !next.Paused || next.Paused && (next.Phase != Running || next.Asked != NotAsked) {
+				t.Errorf("paused, and it is not to be or cannot: %s", where)
 			}
 			if next.Phase >= Draining && next.Cause == 0 {
 				t.Errorf("no cause: %s", where)

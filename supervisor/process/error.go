@@ -18,6 +18,7 @@ const (
 	CodeNotRunning   Code = "not_running"   // it has no run to act on
 	CodeNeeded       Code = "needed"        // others need it
 	CodeNeeds        Code = "needs"         // what it needs will not come by itself
+	CodeFreeze       Code = "freeze"        // the tree could not be paused or resumed
 	CodeStuck        Code = "stuck"         // SIGKILL did not end the tree
 	CodeSuperseded   Code = "superseded"    // a later request took its place
 	CodeTimeOver     Code = "time_over"     // what was waited for did not come in time
@@ -68,6 +69,7 @@ var (
 	ErrNotRunning   = &Error{CodeNotRunning, "not running"}
 	ErrNeeded       = &Error{CodeNeeded, "others need it"}
 	ErrNeeds        = &Error{CodeNeeds, "what it needs will not come"}
+	ErrFreeze       = &Error{CodeFreeze, "the tree could not be paused or resumed"}
 	ErrStuck        = &Error{CodeStuck, "the tree could not be ended"}
 	ErrSuperseded   = &Error{CodeSuperseded, "superseded by a later request"}
 	ErrTimeOver     = &Error{CodeTimeOver, "did not come in time"}

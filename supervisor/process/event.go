@@ -42,6 +42,8 @@ const (
 	EventReady     EventKind = "ready"     // a run is ready, that was waited for
 	EventUnhealthy EventKind = "unhealthy" // a run is not well
 	EventHealthy   EventKind = "healthy"   // it is again
+	EventPaused    EventKind = "paused"    // the tree of a run stands still
+	EventResumed   EventKind = "resumed"   // it goes on
 	EventStopping  EventKind = "stopping"  // a tree is being ended by request, or for what it did
 	EventEnded     EventKind = "ended"     // of a run nobody is left
 	EventBackoff   EventKind = "backoff"   // another run follows by itself, at a time

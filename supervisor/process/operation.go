@@ -25,6 +25,12 @@ type (
 		Wait  Wait
 	}
 
+	// Pause has the whole tree stand still; its deadline's clock stands still with it.
+	Pause struct{}
+
+	// Resume has it go on.
+	Resume struct{}
+
 	// Delete ends the whole tree and forgets the process, its history and its logs.
 	Delete struct{}
 
@@ -41,6 +47,8 @@ type (
 func (StartAgain) operation() {}
 func (Stop) operation()       {}
 func (Restart) operation()    {}
+func (Pause) operation()      {}
+func (Resume) operation()     {}
 func (Delete) operation()     {}
 func (SendSignal) operation() {}
 func (Set) operation()        {}

@@ -12,6 +12,7 @@ const (
 	Backoff                    // its last run has ended by itself, and the next attempt comes
 	Starting                   // a run is not ready yet
 	Running                    // a run is ready
+	Paused                     // its tree stands still, by request
 	Stopping                   // the tree is being ended
 	Stopped                    // at rest: asked to stop
 	Completed                  // at rest: the leader exited with a code that counts as success
@@ -19,7 +20,7 @@ const (
 )
 
 var stateNames = names[State]{"state", []string{
-	Scheduled: "scheduled", Waiting: "waiting", Backoff: "backoff", Starting: "starting", Running: "running", Stopping: "stopping",
+	Scheduled: "scheduled", Waiting: "waiting", Backoff: "backoff", Starting: "starting", Running: "running", Paused: "paused", Stopping: "stopping",
 	Stopped: "stopped", Completed: "completed", Failed: "failed",
 }}
 

@@ -172,6 +172,11 @@ type Run struct {
 	Start  time.Time `json:"start_time,omitzero"`
 	End    time.Time `json:"end_time,omitzero"` // zero while it lasts
 	Uptime float64   `json:"uptime_seconds,omitempty"`
+	Paused float64   `json:"paused_seconds,omitempty"` // how long of that its tree was made to stand still
+
+	// Stopping is how long the tree took to go, where its end was asked for or enforced: from
+	// the first signal until nobody was left. Absent while it lasts.
+	Stopping float64 `json:"stopping_seconds,omitempty"`
 
 	Cause    Cause  `json:"cause,omitempty"`     // 0 while it lasts
 	ExitCode *int   `json:"exit_code,omitempty"` // of the leader, when it exited

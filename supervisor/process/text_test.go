@@ -73,7 +73,7 @@ func TestEnumsReadWhatTheyWrite(t *testing.T) {
 			t.Errorf("%T takes nonsense", v)
 		}
 	}
-	if got := (Failed + 1).String(); got != "state(10)" {
+	if got := (Failed + 1).String(); got != "state(11)" {
 		t.Errorf("got %s", got)
 	}
 }

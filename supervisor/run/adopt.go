@@ -177,8 +177,10 @@ func (r *Run) takeUpAttrs(says attrs) {
 		r.host.Log.Printf("%v: %v", r.ID, err)
 	}
 	if !ending {
+		r.takeUpPause(says)
 		return
 	}
+	defer r.takeUpPause(says)
 	r.noted, r.left, r.error = r.note, r.note.Left, r.note.Error
 	r.machine.Phase, r.machine.Asked, r.machine.Cause = lifecycle.Stopping, lifecycle.Signalled, r.note.Cause
 	r.machine.Success = r.note.Cause == process.CauseExit && r.note.Exit != nil && r.succeeded(r.note.Exit)
@@ -196,7 +198,8 @@ func (r *Run) Ends() bool { return r.machine.Asked != lifecycle.NotAsked }
 // Resume goes on with an end that was begun before: by a former worker, or until a fault.
 func (r *Run) Resume() {
 	r.resumeProbes()
-	if r.machine.Phase == lifecycle.Stopping {
+	r.resumePause()
+	if m := r.machine; m.Phase == lifecycle.Stopping && (m.Asked != lifecycle.Signalled || r.note.Sent || !m.Born) { // else its signal comes first
 		if err := RetryPassing(r.group.Thaw); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have been about to be signalled
 			r.host.Log.Printf("%v: %v", r.ID, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -424,6 +425,7 @@ func randomLife(t *testing.T, m *machine, r *rand.Rand, life uint64) {
 	}
 	chance := func(n int) bool { return r.IntN(n) == 0 }
 	upTo := func(d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
+	calm := true // nothing fails
 	m.deaf, m.immortal, m.immune = chance(3), chance(6), chance(6)
 	if chance(3) {
 		m.spawn = [2]time.Duration{upTo(20 * time.Second), upTo(time.Second)}
@@ -432,11 +434,12 @@ func randomLife(t *testing.T, m *machine, r *rand.Rand, life uint64) {
 		m.spawnErr = &proc.SpawnError{Step: "clone", Err: unix.EAGAIN}
 	}
 	if chance(2) {
-		ops := []string{"admit", "make", "watch", "watch memory", "dir", "move", "events", "kill", "freeze", "thaw", "signal", "pids", "attr", "oom kills", "usage",
+		ops := []string{"admit", "make", "watch", "watch memory", "dir", "move", "events", "kill", "freeze", "thaw", "unfreeze", "set " + attrPause, "signal", "pids", "attr", "oom kills", "usage",
 			"kill leader", "set " + attrEnd, "set " + attrRun, "set " + attrLeader}
 		op := ops[r.IntN(len(ops))]
 		m.until(upTo(20*time.Second), []error{unix.EMFILE, unix.EIO}[r.IntN(2)], op)
 		note("%s fails", op)
+		calm = false
 	}
 	ending := process.Ending{}
 	if chance(2) {
@@ -493,7 +496,13 @@ func randomLife(t *testing.T, m *machine, r *rand.Rand, life uint64) {
 		if w.ended {
 			break
 		}
-		switch r.IntN(13) {
+		switch r.IntN(15) {
+		case 13:
+			note("pause")
+			w.do(func() { w.hear(w.run.Pause()) })
+		case 14:
+			note("resume")
+			w.do(func() { w.hear(w.run.GoOn()) })
 		case 12:
 			note("the run says that it is ready")
 			w.Tell(w.saying(notify.Message{Ready: true}))
@@ -557,6 +566,11 @@ func randomLife(t *testing.T, m *machine, r *rand.Rand, life uint64) {
 			w.pass(d)
 		}
 		synctest.Wait()
+		w.mu.Lock()
+		if !w.dead.Load() && w.run.Still() && !m.frozen {
+			t.Errorf("it is called paused, and goes on")
+		}
+		w.mu.Unlock()
 	}
 	// Now nothing stands in the way of its end any more.
 	note("relent")
@@ -588,5 +602,7 @@ func randomLife(t *testing.T, m *machine, r *rand.Rand, life uint64) {
 		t.Errorf("%d pumps are left", w.pumps)
 	case result.Cause == 0:
 		t.Errorf("result %+v", result)
+	case calm && !m.orphans && !m.away && math.Abs(result.Paused-m.stood.Seconds()) > .2:
+		t.Errorf("it stood still for %v, and says %vs", m.stood, result.Paused)
 	}
 }

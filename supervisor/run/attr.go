@@ -23,6 +23,7 @@ const (
 	attrReady    = "processmanager.ready"    // readyAttr, of a run that was waited for
 	attrNotify   = "processmanager.notify"   // notifyAttr, of a run that has a socket
 	attrHealth   = "processmanager.health"   // healthAttr, of a run whose probes have failed
+	attrPause    = "processmanager.pause"    // pauseAttr, of a run that is paused or was
 	attrOutlived = "processmanager.outlived" // how many kills for lack of memory its leader has outlived
 )
 

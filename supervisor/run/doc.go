@@ -17,7 +17,7 @@
 //	New, Begin    the group is made and says whose run it is, the FIFO is made and read, the
 //	              keeper clones the leader into the group. RunStarted is told. Should one of
 //	              these fail, the run ends with the cause start.
-//	it runs       Send signals the leader or the tree, Change takes up another deadline or
+//	it runs       Send signals the leader or the tree, Pause has it stand still and GoOn go on, Change takes up another deadline or
 //	              another way to end
 //	it ends       because End was called, its deadline has passed, or its leader has ended and
 //	              has left others behind. RunEnding is told.
@@ -38,6 +38,14 @@
 // both with the probe's last words, which stand on the group as well. Probes work beside the
 // goroutine of the process, end when the run begins to, and none is counted as failed that
 // could not be asked.
+//
+// # Paused
+//
+// A run can be paused and go on: its group is frozen, and what a tree has frozen itself is left
+// alone. That it is to stand still stands on the group before it does, so that the next worker
+// goes on with it, or undoes what was half done. The clocks of its deadline, its readiness and its
+// watchdog stand still meanwhile, and nobody asks how it is. What ends a tree ends a paused one:
+// it is sent its signal first, and then goes on to act on it.
 //
 // # What stands on the group
 //
@@ -83,7 +91,7 @@
 //
 // run.go takes events and carries out actions; shown.go is what others see of a run, recover.go
 // what is done after a fault. spawn.go brings a run about, end.go ends its tree, result.go says
-// how it went; adopt.go takes over one that goes on, and orphan.go watches a leader that the
+// how it went; pause.go has it stand still; adopt.go takes over one that goes on, and orphan.go watches a leader that the
 // keeper does not know. probing.go finds out whether a run is ready and how it is, and helper.go
 // runs a probe's command. sockets.go has the sockets of all runs, ear.go listens at that of one,
 // and said.go takes what it hears. environ.go says what a run gets beside its command, with the

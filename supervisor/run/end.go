@@ -55,7 +55,9 @@ func (r *Run) signal() {
 		r.noteLeftBehind()
 		r.note.Left = r.left
 	}
-	if spec := (process.Spec{Ending: r.ending}); spec.EndSignal() != process.KILL && spec.Grace() > 0 {
+	spec := process.Spec{Ending: r.ending}
+	only := spec.EndSignal() == process.KILL || spec.Grace() == 0 // SIGKILL, which follows
+	if !only {
 		note("signal", RetryPassing(func() error {
 			sent, err := r.group.Signal(unix.Signal(spec.EndSignal()))
 			if sent > 0 && proc.Passing(err) {
@@ -66,7 +68,9 @@ func (r *Run) signal() {
 		}))
 	}
 	h.at(PointSignalled)
-	note("thaw", RetryPassing(r.group.Thaw))
+	if !only || !r.still.frozen { // what stood still does nothing more
+		note("thaw", RetryPassing(r.group.Thaw))
+	}
 	h.at(PointThawed)
 	r.note.Sent = true
 	r.putNote()
@@ -196,7 +200,7 @@ func (r *Run) StuckError() error {
 // not, nothing is left then.
 func (r *Run) Discard() {
 	r.deaf()
-	for _, t := range []*timer{&r.says.watchdog, &r.phase, &r.limit, &r.again, &r.retry, &r.outlive} {
+	for _, t := range []*timer{&r.says.watchdog, &r.still.look, &r.phase, &r.limit, &r.again, &r.retry, &r.outlive} {
 		t.stop()
 	}
 }

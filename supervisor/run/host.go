@@ -53,6 +53,7 @@ type Group interface {
 	Usage() (cgroup.Usage, error)
 	OOMKills() (uint64, error)
 	Freeze() error
+	Unfreeze() error
 	Thaw() error
 	Signal(unix.Signal) (sent int, err error)
 	Kill() error
@@ -123,6 +124,9 @@ const (
 	PointRecorded  Point = "recorded"  // and stands on the group
 	PointHeard     Point = "heard"     // it has said something of itself
 	PointReady     Point = "ready"     // that it is ready stands on the group
+	PointPausing   Point = "pausing"   // that it is to stand still stands on the group
+	PointPaused    Point = "paused"    // and it does
+	PointResuming  Point = "resuming"  // that it is to go on stands there
 	PointNoted     Point = "noted"     // why it is being ended stands on the group
 	PointFrozen    Point = "frozen"    // the tree stands still
 	PointSignalled Point = "signalled" // every process of it has the stop signal

@@ -86,13 +86,17 @@ func (r *Run) takeUpHealth(says attrs) {
 // before.
 func (r *Run) awaitReady() {
 	b := &r.probing
-	b.late.set(r.boot+b.spec.ReadyLimit(), lifecycle.ReadyLate)
+	if r.machine.Paused {
+		return
+	}
+	since := r.boot + r.still.Total // its clock stood still
+	b.late.set(since+b.spec.ReadyLimit(), lifecycle.ReadyLate)
 	p, err := process.ParseProbe(b.spec.Ready)
 	switch {
 	case err != nil:
 		b.words = err.Error()
 	case p.Kind == process.ProbeDelay:
-		b.next.set(r.boot+p.Delay, lifecycle.Readied)
+		b.next.set(since+p.Delay, lifecycle.Readied)
 	case p.Kind == process.ProbeLog:
 		b.words = p.String() + ": no line matches"
 		r.probe(func(ctx context.Context) error { return r.Output.Await(ctx, r.ID.Run, p.Pattern) })
@@ -107,7 +111,7 @@ func (r *Run) awaitReady() {
 func (r *Run) lookAfter() {
 	b := &r.probing
 	r.stopProbes()
-	if b.spec.Health != "" {
+	if b.spec.Health != "" && !r.machine.Paused {
 		b.next.set(probe.Next(r.ID.Name, b.spec.Period(), r.host.Clock.Now()), 0)
 	}
 }

@@ -32,6 +32,7 @@ func (r *Run) Recover() []lifecycle.Event {
 		r.error, r.start = "the daemon has a fault, and did not start it", time.Time{}
 		r.machine = lifecycle.Run{Phase: lifecycle.Stopping, Cause: process.CauseStart, Born: true, LeaderGone: true, Asked: lifecycle.Killed}
 	}
+	r.machine.Still = false // who waits for that is told once more
 	r.Resume()
 	r.setDeadline()
 	if r.moveErr != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
@@ -29,6 +30,9 @@ func (r *Run) summary(end time.Duration) process.Run {
 		res.Error = cmp.Or(res.Error, Unseen)
 	case !r.start.IsZero():
 		res.Uptime = (end - r.boot).Seconds()
+	}
+	if r.machine.Born && r.machine.Asked != lifecycle.NotAsked && r.note.Boot != 0 {
+		res.Stopping = max(end-r.note.Boot, 0).Seconds()
 	}
 	var oomKills uint64
 	if r.meter != nil {

@@ -48,6 +48,7 @@ type Run struct {
 	outlive timer              // to see whether the leader outlives a kill for lack of memory
 	probing probing
 	says    sayings
+	still   pausing
 
 	made     bool     // the group is there
 	unwatch  func()   // nil: not watched
@@ -107,6 +108,7 @@ const (
 	eventSaid                  // the run says how it is
 	eventUnnamed               // its notify socket may have lost its name
 	eventUnfed                 // it has not fed its watchdog
+	eventGlance                // it is time to see whether the tree stands still
 	eventDone                  // of work aside
 )
 
@@ -117,7 +119,7 @@ func Exited(run uint64, exit *proc.Exit) Event { return Event{Run: run, kind: ev
 func (h *Host) New(plan Plan, owner Owner) *Run {
 	r := &Run{Plan: plan, host: h, owner: owner, group: h.Group(Name(plan.ID)), ending: plan.Spec.Ending, codes: plan.Spec.Restarting}
 	r.phase, r.limit = r.newTimer(eventTimer), r.newTimer(eventDeadline)
-	r.says.watchdog = r.newTimer(eventUnfed)
+	r.says.watchdog, r.still.look = r.newTimer(eventUnfed), r.newTimer(eventGlance)
 	r.again, r.retry, r.outlive = r.newTimer(eventAgain), r.newTimer(eventRetry), r.newTimer(eventOutlive)
 	r.probing = probing{spec: plan.Spec.Probing, next: r.newTimer(eventProbe), late: r.newTimer(eventReadyLate)}
 	r.machine.Awaited = plan.Spec.Ready != ""
@@ -213,6 +215,10 @@ func (r *Run) Handle(e Event) []lifecycle.Event {
 		if r.says.watchdog.rings(e.gen) {
 			return r.unfed()
 		}
+	case eventGlance:
+		if r.still.look.rings(e.gen) {
+			return r.glance()
+		}
 	case eventRetry:
 		if r.retry.rings(e.gen) {
 			r.readOutput(nil)
@@ -257,6 +263,9 @@ func (r *Run) exited(e Event) []lifecycle.Event {
 	r.exit = e.exit
 	if e.exit != nil && e.exit.Signal == unix.SIGKILL {
 		r.kills = r.oomKills()
+	}
+	if e.exit != nil { // SIGKILL ends what stands still
+		r.endPause(e.exit.Time)
 	}
 	r.host.at(PointExited)
 	told := r.look() // the notice of the empty group can be 10 ms late
@@ -335,11 +344,16 @@ func (r *Run) Change(spec process.Spec) {
 	}
 }
 
-// setDeadline counts from the start, by a clock that goes on while the machine sleeps.
+// setDeadline counts from the start, by a clock that goes on while the machine sleeps, and
+// not while the tree is made to stand still.
 func (r *Run) setDeadline() {
 	r.limit.stop()
-	if d := r.ending.Deadline; d > 0 && r.machine.Phase == lifecycle.Running {
-		r.limit.set(r.boot+d, 0)
+	d, since := r.ending.Deadline, r.still.Since
+	if d == 0 || r.machine.Phase != lifecycle.Running {
+		return
+	}
+	if at := r.boot + d + r.still.Total; since == 0 || at <= since { // it may be another one, that has passed
+		r.limit.set(at, 0)
 	}
 }
 
@@ -352,6 +366,7 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 	}
 	if r.machine.Phase > lifecycle.Running {
 		r.stopProbes()
+		r.endPause(r.host.Clock.Now())
 	}
 	tell := func(k lifecycle.EventKind) {
 		told = append(told, lifecycle.Event{Kind: k, Run: r.ID.Run, Cause: r.machine.Cause, Success: r.machine.Success})
@@ -382,6 +397,16 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 			tell(lifecycle.RunEnding)
 		case lifecycle.TellStuck:
 			tell(lifecycle.RunStuck)
+		case lifecycle.FreezeTree:
+			r.freeze()
+		case lifecycle.ThawTree:
+			r.thawLate()
+		case lifecycle.TellPaused:
+			tell(lifecycle.RunPaused)
+		case lifecycle.TellNotPaused:
+			tell(lifecycle.RunNotPaused)
+		case lifecycle.TellResumed:
+			tell(lifecycle.RunResumed)
 		case lifecycle.Drain:
 			r.drain()
 		case lifecycle.Finish:

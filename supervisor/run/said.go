@@ -133,7 +133,7 @@ func (r *Run) watch() {
 	s := &r.says
 	s.watchdog.stop()
 	s.spared = false
-	if every := r.every(); every > 0 && r.machine.Ready && r.machine.Phase == lifecycle.Running {
+	if every := r.every(); every > 0 && r.machine.Ready && !r.machine.Paused && r.machine.Phase == lifecycle.Running {
 		s.due = r.host.Clock.Now() + every
 		s.watchdog.set(s.due, 0)
 	}

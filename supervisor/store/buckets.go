@@ -83,6 +83,9 @@ type Target struct {
 	Started uint64 `json:"started,omitempty"`
 	Readied uint64 `json:"readied,omitempty"` // the same of ready
 
+	// Paused are the runs of which it was told that they are paused.
+	Paused []uint64 `json:"paused,omitempty"`
+
 	// Changed are the fields of the definition that the run of this number does not
 	// follow, since they were changed while it went on, with what they are for it.
 	Changed []process.Setting `json:"changed,omitempty"`
