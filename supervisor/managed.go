@@ -50,6 +50,7 @@ type managed struct {
 
 	waiting  []request
 	waits    []*wait
+	watchers int   // of its run in the foreground
 	startErr error // why the last start failed
 	unstored error // why the last start that was asked for never was: it could not be stored; nil: it could
 	disk     disk

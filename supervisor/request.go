@@ -89,6 +89,10 @@ func (p *managed) receive(r request) {
 		p.signal(r, op)
 	case process.Set:
 		p.set(r, op)
+	case *execution:
+		p.execute(r, op)
+	case leaving:
+		p.leave(r, op)
 	default:
 		p.answer(r, process.Errorf(process.CodeInternal, "no way to carry out a %T", op))
 	}

@@ -154,6 +154,7 @@ func (p *managed) goOn() {
 		p.checkNeeds()
 	}
 	p.startOwed()
+	p.awaitWatcher()
 }
 
 // adopt makes a run that is under way the process's current one. It reports false when

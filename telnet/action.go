@@ -142,6 +142,9 @@ func (s *Session) execute(ctx context.Context, script string, to writerFor) erro
 	cancel := func() { end(nil) }
 	defer cancel()
 	reply := s.handle(request, script)
+	if reply.Patient {
+		defer s.bePatient()()
+	}
 
 	// From here on nothing is left to do but to answer.
 	defer context.AfterFunc(ctx, cancel)()

@@ -27,6 +27,7 @@ const (
 	authTries        = 3
 	wrongSecretDelay = time.Second
 	writeTime        = 30 * time.Second       // for a reader that takes nothing
+	hurryTime        = time.Second            // the same, of a patient answer at the shutdown
 	lookTime         = time.Second            // between looks for a hang-up that cannot be read
 	lingerTime       = time.Second            // for the other end to close after us
 	shutdownInput    = 100 * time.Millisecond // to read what was sent before the shutdown
@@ -95,6 +96,9 @@ type Reply struct {
 	// some 10 ms, without a flush. A write fails once the client is gone.
 	// The error of Body is reported to the client, unless its ctx has ended.
 	Body func(w io.Writer) error
+	// Patient is that the client may take nothing for as long as it likes: who works for
+	// it waits. Others are disconnected after a while.
+	Patient bool
 }
 
 // SessionInfo is what a Handler may want to know about the other end.

@@ -60,6 +60,7 @@ type Session struct {
 	writeMu    sync.Mutex // guards the next group
 	negotiated bool
 	writeErr   error
+	patient    bool // see [Reply]
 
 	endEdit chan struct{} // closed by StopReading
 }
@@ -189,11 +190,11 @@ func (w textWriter) Write(p []byte) (int, error) {
 }
 
 // send writes to the connection, under writeMu. A client that takes nothing for
-// writeTime is cut off; one that takes a little has until the next full
-// writeTime.
+// writeTime is cut off, unless the answer is patient and no shutdown waits; one
+// that takes a little has until the next full writeTime.
 func (s *Session) send(p []byte) error {
 	for s.writeErr == nil && len(p) > 0 {
-		s.conn.SetWriteDeadline(time.Now().Add(writeTime))
+		s.setWriteLimit()
 		n, err := s.conn.Write(p)
 		p = p[n:]
 		late := errors.Is(err, os.ErrDeadlineExceeded)
@@ -201,12 +202,39 @@ func (s *Session) send(p []byte) error {
 			continue
 		}
 		s.writeErr = err
-		if late {
+		if late && s.patient {
+			s.conn.Close()
+		} else if late {
 			s.server.logf("%s: took nothing for %v, disconnected", s.remote, writeTime)
 			s.conn.Close()
 		}
 	}
 	return s.writeErr
+}
+
+// setWriteLimit bounds the next write.
+func (s *Session) setWriteLimit() {
+	limit := time.Now().Add(writeTime)
+	if s.patient {
+		limit = time.Time{}
+	}
+	s.conn.SetWriteDeadline(limit)
+	if s.patient && s.closing.Err() != nil {
+		s.conn.SetWriteDeadline(time.Now().Add(hurryTime))
+	}
+}
+
+// bePatient is for an answer whose client may take its time, until end is called or the
+// shutdown begins.
+func (s *Session) bePatient() (end func()) {
+	set := func(patient bool) {
+		s.writeMu.Lock()
+		defer s.writeMu.Unlock()
+		s.patient = patient
+	}
+	set(true)
+	stop := context.AfterFunc(s.closing, func() { s.conn.SetWriteDeadline(time.Now().Add(hurryTime)) })
+	return func() { stop(); set(false) }
 }
 
 func (s *Session) writeError() error {

@@ -42,7 +42,7 @@ func helpAll(t io.Writer) {
 		}
 		helpFlag(t, commands.Flag{Param: p})
 	}
-	fmt.Fprintf(t, "\nexit codes: %s;\nof status: %s; of several processes the worst;\nof wait, and with -wait: that of the run, %s\n", exitCodes(""), exitCodes("status"), exitCodes("-wait"))
+	fmt.Fprintf(t, "\nexit codes: %s;\nof status: %s; of several processes the worst;\nof wait and exec, and with -wait: that of the run, %s\n", exitCodes(""), exitCodes("status"), exitCodes("-wait"))
 }
 
 // exitCodes are those of a command, or of all, in a line.

@@ -4,7 +4,7 @@
 //
 // Exit codes: 0 done, 1 the action failed, 2 usage, 69 no daemon there, 77 not
 // authenticated. Of status: 0 it runs or is about to, 3 it is at rest, 4 there is no such
-// process. Where several processes are named, that of the worst. Of wait, and of start and
+// process. Where several processes are named, that of the worst. Of wait and exec, and of start and
 // restart with -wait: the run's exit code, 128 and its signal, 124 when a time is over, its
 // deadline or that of the wait, 125 for every fault that is not the run's. Errors are one line
 // on standard error.
@@ -18,10 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
 	"github.com/freeflowuniverse/processmanager/heroscript"
@@ -34,19 +31,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(os.Args[1:])
 	defer stop()
-	context.AfterFunc(ctx, func() {
-		stop() // a second signal ends it at once
-		time.Sleep(endTime)
-		os.Exit(exitFailed) // it hangs in a read or a write that no signal ends
-	})
 	client.HideSecret(os.Args)
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
-
-// endTime is how long the end may take after the first signal.
-const endTime = 5 * time.Second
 
 // Exit codes.
 const (
@@ -139,6 +128,8 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout *outpu
 		err = logsCommand(ctx, conn, args, stdout)
 	case "apply", commands.ApplyVerb:
 		err = applyCommand(ctx, conn, args, stdin, stdout)
+	case "exec", commands.ExecVerb:
+		err = execCommand(ctx, conn, args, stdout)
 	case "shell":
 		err = shell(ctx, conn, args, stdin, stdout)
 	default:

@@ -93,6 +93,12 @@ func (k *known) Do(_ context.Context, of process.Selection, op process.Operation
 	return list, err
 }
 
+func (k *known) Execute(_ context.Context, e process.Exec, w process.Watcher) error {
+	k.do("web", "exec %s %q rm=%v", e.Spec.Name, e.Spec.Command, e.Remove)
+	w.Write([]byte("hello\n"))
+	return w.Ended(process.Waited{Name: e.Spec.Name, State: process.Completed, Run: k.ended})
+}
+
 func (k *known) Await(_ context.Context, of process.Selection, w process.WaitFor) (list []process.Waited, err error) {
 	names, err := of.Resolve([]string{"web"})
 	for i, name := range names {

@@ -17,7 +17,7 @@ import (
 // errUnread ends what has no other end, as a write would if there were one.
 var errUnread = fmt.Errorf("nobody reads the output any more: %w", syscall.EPIPE)
 
-// follower is a Manager that ends what is followed, a log or events, when nobody can read
+// follower is a Manager that ends what is followed, a log, events or a command, when nobody can read
 // the output any more. What is quiet writes nothing that could tell it.
 type follower struct {
 	verbs.Manager
@@ -32,6 +32,12 @@ func (f follower) Log(ctx context.Context, name string, q process.LogQuery, w io
 	defer release()
 	next, err := f.Manager.Log(ctx, name, q, w)
 	return next, unread(ctx, err)
+}
+
+func (f follower) Execute(ctx context.Context, e process.Exec, w process.Watcher) error {
+	ctx, release := whileRead(ctx, f.out)
+	defer release()
+	return unread(ctx, f.Manager.Execute(ctx, e, w))
 }
 
 func (f follower) Events(ctx context.Context, q process.EventQuery, tell func(process.Event) error) error {

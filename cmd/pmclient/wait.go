@@ -32,7 +32,7 @@ func joinWait(v *verbs.Verb, args []string) []string {
 // standsForRun reports whether the exit code of a command is that of a run.
 func standsForRun(a heroscript.Action) bool {
 	p, given := a.Get("wait")
-	return a.Verb() == commands.WaitVerb || given && p.Value == string(process.WaitEnd)
+	return a.Verb() == commands.WaitVerb || a.Verb() == commands.ExecVerb || given && p.Value == string(process.WaitEnd)
 }
 
 // codeOf is the exit code of a command that stands for runs, the worst of several.

@@ -357,5 +357,5 @@ func (h handler) Error(script, code, message string) telnet.Reply {
 }
 
 func reply(a verbs.Answer) telnet.Reply {
-	return telnet.Reply{JobID: a.JobID, Body: func(w io.Writer) error { return a.Write(w) }}
+	return telnet.Reply{JobID: a.JobID, Patient: a.Patient(), Body: func(w io.Writer) error { return a.Write(w) }}
 }

@@ -81,10 +81,13 @@ type awaiting struct {
 	list []process.Waited // when it is done
 }
 
-// Waited are the rows of a wait that was told.
+// Waited are the rows of a wait that was told, or the one of an exec.
 func (a Answer) Waited() []process.Waited {
-	if w, ok := a.body.(*awaiting); ok {
-		return w.list
+	switch body := a.body.(type) {
+	case *awaiting:
+		return body.list
+	case *executing:
+		return body.ended
 	}
 	return nil
 }
@@ -141,6 +144,9 @@ func came(w process.Waited, until process.Until) string {
 	}
 	return text
 }
+
+// HowItEnded says how a run ended that was waited for.
+func HowItEnded(w process.Waited) string { return came(w, process.UntilEnd) }
 
 // howEnded is how a run ended, and why.
 func howEnded(r process.Run) string {

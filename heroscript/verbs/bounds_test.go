@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -151,10 +152,10 @@ func TestPiecesOfALogAreWrittenInSmallSteps(t *testing.T) {
 		for _, next := range []int64{0, 7} {
 			var w largest
 			var got, want bytes.Buffer
-			if err := writeBytes(&w, "web", []byte(data), next); err != nil || w.most > 64<<10 {
+			if err := writeBytes(&w, "web", []byte(data), next, math.MaxInt); err != nil || w.most > 64<<10 {
 				t.Errorf("%.20q: %d at once, %v", data, w.most, err)
 			}
-			writeBytes(&got, "web", []byte(data), next)
+			writeBytes(&got, "web", []byte(data), next, math.MaxInt)
 			b := Bytes{Name: "web", Data: data, Next: next}
 			if strings.Contains(data, "\xff") {
 				b = Bytes{Name: "web", Data: base64.StdEncoding.EncodeToString([]byte(data)), Encoding: "base64", Next: next}

@@ -2,11 +2,14 @@ package verbs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -196,15 +199,15 @@ type Bytes struct {
 }
 
 // writeBytes writes data as the JSON of [Bytes], in small steps: text with its escapes
-// may be six times as long.
-func writeBytes(w io.Writer, name string, data []byte, next int64) error {
+// may be six times as long. Text goes out as it is, unless it is longer than most.
+func writeBytes(w io.Writer, name string, data []byte, next int64, most int) error {
 	head, err := marshal(name)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(w, `{"name":%s,"data":"`, head)
 	end := `"`
-	if utf8.Valid(data) {
+	if len(data) <= most && utf8.Valid(data) {
 		err = writeEscaped(w, data)
 	} else {
 		e := base64.NewEncoder(base64.StdEncoding, w)
@@ -239,6 +242,27 @@ func writeEscaped(w io.Writer, text []byte) error {
 		text = text[n:]
 	}
 	return nil
+}
+
+// DecodeBytes reads what a line in JSON says that holds bytes. Where they are encoded this is
+// much faster than package json, which looks at each.
+func DecodeBytes(line []byte) (b Bytes, data []byte, err error) {
+	const key = `"data":"`
+	begin := bytes.Index(line, []byte(key)) + len(key) // a name holds no quote
+	length := bytes.IndexByte(line[begin:], '"')
+	if begin < len(key) || length < 0 || !bytes.Contains(line[begin+length:], []byte(`"encoding":"base64"`)) {
+		if err = json.Unmarshal(line, &b); err == nil {
+			data, err = b.Decode()
+		}
+		return b, data, err
+	}
+	rest := append(append([]byte(nil), line[:begin]...), line[begin+length:]...)
+	if err := json.Unmarshal(rest, &b); err != nil {
+		return b, nil, err
+	}
+	data = make([]byte, base64.StdEncoding.DecodedLen(length))
+	n, err := base64.StdEncoding.Decode(data, line[begin:begin+length])
+	return b, data[:n], err
 }
 
 // Decode is what b stands for.
@@ -293,6 +317,7 @@ type pieceWriter struct {
 	name    string
 	w       io.Writer
 	most    int // bytes of a piece
+	text    int // bytes of a piece that may be text; 0: any
 	data    bytes.Buffer
 	next    int64
 	written bool
@@ -318,7 +343,7 @@ func (p *pieceWriter) Offset(next int64) {
 
 func (p *pieceWriter) flush() error {
 	p.written = true
-	err := writeBytes(p.w, p.name, p.data.Bytes(), p.next)
+	err := writeBytes(p.w, p.name, p.data.Bytes(), p.next, cmp.Or(p.text, math.MaxInt))
 	p.data.Reset()
 	return err
 }

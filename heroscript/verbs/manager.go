@@ -32,6 +32,10 @@ type Actor interface {
 	// answers when all are done. The error is of the selection; what could not be done
 	// stands in the outcomes, which are in the order of the selection.
 	Do(ctx context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error)
+
+	// Execute runs a command in the foreground of its caller: its output and how it ends go
+	// to w as they come. Where ctx ends, or w fails, the tree is ended.
+	Execute(ctx context.Context, e process.Exec, w process.Watcher) error
 }
 
 // Definer keeps definitions.

@@ -123,6 +123,14 @@ func (r *recorder) Do(_ context.Context, of process.Selection, op process.Operat
 	return list, err
 }
 
+func (r *recorder) Execute(_ context.Context, e process.Exec, w process.Watcher) error {
+	r.note("exec %s %q rm:%v run:%d from:%d", e.Spec.Name, e.Spec.Command, e.Remove, e.Run, e.From)
+	w.Begun(1)
+	w.Write([]byte("hello"))
+	w.Offset(5)
+	return w.Ended(process.Waited{Name: e.Spec.Name, State: r.status.State, Run: process.Run{Number: 1, Cause: process.CauseExit, ExitCode: new(3)}})
+}
+
 func (r *recorder) Await(_ context.Context, of process.Selection, w process.WaitFor) (list []process.Waited, err error) {
 	r.note("await %v %+v", of, w)
 	all, err := r.outcomes(of)

@@ -35,6 +35,7 @@ var table []Verb
 func init() { // the forms refer to the table for their hints
 	table = []Verb{
 		{"process.start", "Define a process and start it, or start the one that has the name.", startForm},
+		{execVerb, "Run a command once, in the foreground: its output, and then how it ended.", execForm},
 		{defineVerb, "Define a process and start nothing.", defineForm},
 		{applyVerb, "Make definitions hold that stand in files, as a difference to what there is.", applyForm},
 		{"process.export", "Write definitions as heroscript, with all that is secret in them.", exportForm},

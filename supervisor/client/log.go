@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 
@@ -58,13 +57,12 @@ type logReader struct {
 }
 
 func (r *logReader) line(line []byte) error {
-	var piece verbs.Bytes
-	if r.err = json.Unmarshal(line, &piece); r.err != nil {
-		r.err = notExpected(r.err)
+	piece, data, err := verbs.DecodeBytes(line)
+	if err != nil {
+		r.err = notExpected(err)
 		return r.err
 	}
-	data, err := piece.Decode()
-	if err == nil && len(data) > 0 {
+	if len(data) > 0 {
 		_, err = r.w.Write(data)
 	}
 	r.begun, r.written = true, r.written || len(data) > 0

@@ -117,10 +117,14 @@ func (r *lineReader) Write(p []byte) (int, error) {
 	}
 }
 
+// maxFailure is more than a failure may have, in bytes of JSON. To look into long lines takes
+// time.
+const maxFailure = 16 << 10
+
 // line takes a line, unless it says that the daemon failed.
 func (r *lineReader) line(line []byte) error {
 	var failure process.Failure
-	if json.Unmarshal(line, &failure) == nil && failure.Code != "" {
+	if len(line) < maxFailure && json.Unmarshal(line, &failure) == nil && failure.Code != "" {
 		r.failed = failure.Err()
 		return nil
 	}

@@ -62,6 +62,7 @@ type Log struct {
 	m         *Mover
 	dir       string
 	followers atomic.Int32
+	held      atomic.Int64 // see Hold: 1 more than the offset; 0: for nobody
 
 	// What readers ask for does not stand behind mu: a disk that hangs holds that.
 	pump    atomic.Pointer[Pump] // nil: no run is moved from
@@ -128,6 +129,30 @@ func (l *Log) Move(fifo *os.File, run uint64) (*Pump, error) {
 		l.pump.Store(p)
 	}
 	return p, err
+}
+
+// Hold keeps what stands behind an offset for a reader that must miss nothing, and has the
+// writers wait when they are far ahead of it. A negative offset is nobody.
+func (l *Log) Hold(off int64) { l.held.Store(max(off, -1) + 1) }
+
+const (
+	holdAhead  = 16 << 20 // how far ahead of the reader the writers may be
+	holdBehind = 4 << 20  // what is kept behind it: bytes on their way to the reader may be lost
+)
+
+// isAhead reports whether the writers are to wait for the reader that the log is held for.
+func (l *Log) isAhead() bool {
+	held, end := l.held.Load(), l.end
+	if l.cur != nil {
+		end = l.cur.base + l.cur.size
+	}
+	return held > 0 && end-(held-1) >= holdAhead
+}
+
+// isHeld reports whether a file that ends at an offset must stay.
+func (l *Log) isHeld(end int64) bool {
+	held := l.held.Load()
+	return held > 0 && end > held-1-holdBehind
 }
 
 // Dropped is how many bytes were not kept since the Log was opened because they

@@ -21,6 +21,8 @@ type sink interface {
 	take(fd, limit int, last bool) (n int, more bool)
 	// delay is how long bytes may wait.
 	delay() time.Duration
+	// pause is after how long it is asked again.
+	pause() time.Duration
 	// rest closes what is open if nothing was moved since then.
 	rest(since time.Time)
 	// end is called when the pump ends.
@@ -111,7 +113,7 @@ func (p *Pump) turn() (again bool) {
 	case more && n > 0:
 		return true
 	case more:
-		p.retry = now.Add(retryDelay)
+		p.retry = now.Add(p.to.pause())
 	}
 	p.watch()
 	return false
@@ -352,6 +354,7 @@ func (c *copier) take(fd, limit int, _ bool) (n int, more bool) {
 }
 
 func (c *copier) delay() time.Duration { return BatchDelay }
+func (c *copier) pause() time.Duration { return retryDelay }
 func (c *copier) rest(time.Time)       {}
 func (c *copier) end()                 {}
 func (c *copier) lost(int)             {}

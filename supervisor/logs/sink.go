@@ -22,6 +22,17 @@ func (s logSink) delay() time.Duration {
 	return BatchDelay
 }
 
+func (s logSink) pause() time.Duration {
+	if s.l.held.Load() > 0 && s.l.told.Load() == nil { // it waits for a reader, not for a disk
+		return heldDelay
+	}
+	return retryDelay
+}
+
+// heldDelay is how soon it is looked whether a reader has come so far that the writers can
+// go on.
+const heldDelay = 20 * time.Millisecond
+
 func (s logSink) rest(since time.Time) {
 	if !s.l.mu.TryLock() {
 		return
@@ -55,6 +66,9 @@ func (s logSink) take(fd, limit int, last bool) (n int, more bool) {
 	defer l.closeUnlessKept()
 	if l.isRemoved() {
 		return read(fd, limit, func([]byte) {})
+	}
+	if !last && l.isAhead() {
+		return 0, true
 	}
 	now := l.m.now()
 	if l.trouble != nil && now.Before(l.retry) && !last {
@@ -189,7 +203,7 @@ func (l *Log) rotate() error {
 	end, last := l.cur.base+l.cur.size, l.cur.last
 	old := append(l.cur.old, l.cur.segment)
 	err := create(l.dir, end)
-	if isFull(err) && len(old) == 1 { // no archive can make room for a file: this one can
+	if isFull(err) && len(old) == 1 && !l.isHeld(end) { // no archive can make room for a file: this one can
 		l.closeFiles()
 		if err = old[0].remove(); err == nil {
 			old, err = nil, create(l.dir, end)
@@ -220,7 +234,13 @@ func (l *Log) tidy() {
 			total += old[i].disk
 		}
 	}
-	for len(old) > 0 && (len(old) >= l.opt.MaxFiles || total > l.opt.MaxTotal-l.opt.MaxSize) {
+	next := func() int64 { // where the oldest ends
+		if len(old) > 1 {
+			return old[1].base
+		}
+		return l.cur.base
+	}
+	for len(old) > 0 && !l.isHeld(next()) && (len(old) >= l.opt.MaxFiles || total > l.opt.MaxTotal-l.opt.MaxSize) {
 		total -= old[0].disk
 		if err := old[0].remove(); err != nil {
 			l.opt.Report(err)
@@ -248,7 +268,7 @@ func (l *Log) packed(base int64) {
 // dropOldest makes room on the disk, if there is an archive.
 func (l *Log) dropOldest() bool {
 	list, err := segments(l.dir)
-	return err == nil && len(list) > 1 && list[0].remove() == nil
+	return err == nil && len(list) > 1 && !l.isHeld(list[1].base) && list[0].remove() == nil
 }
 
 // fail notes that nothing can be written.

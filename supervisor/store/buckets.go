@@ -49,6 +49,9 @@ type Definition struct {
 
 	// Source is the path of the file that has defined it; empty: a command has.
 	Source string `json:"source,omitempty"`
+
+	// Foreground says that its runs are in somebody's foreground; empty: they are not.
+	Foreground process.Foreground `json:"foreground,omitempty"`
 }
 
 // Target is what the user wants of a process, and how far that has come.

@@ -47,6 +47,7 @@ var Version = verbs.Param{Name: "version", Help: "say which build this is, and o
 // Verbs whose flags are not all their parameters.
 const (
 	ApplyVerb = "process.apply"
+	ExecVerb  = "process.exec"
 	LogVerb   = "process.log"
 	WaitVerb  = "process.wait"
 	runsVerb  = "process.runs"
@@ -110,7 +111,12 @@ func ofVerb(v *verbs.Verb) Command {
 	case v.Takes("name"):
 		args = append(args, "[NAME…]")
 	}
-	if v.Takes("command") {
+	switch {
+	case v.Name == ExecVerb:
+		args = []string{"[NAME] -- PROGRAM ARGUMENT…"}
+		c.More = "Standard output and standard error of the program are one, and come to standard output. " +
+			"The first Ctrl-C (or SIGTERM, SIGHUP) stops all its processes, the second one kills them. They are stopped too when pmclient dies."
+	case v.Takes("command"):
 		args = append(args, "[-- PROGRAM ARGUMENT…]")
 	}
 	c.Args = strings.Join(args, " ")
@@ -125,6 +131,10 @@ func ofVerb(v *verbs.Verb) Command {
 				continue
 			}
 			f.Name = strings.ReplaceAll(p.Name, "_", "-")
+		case ExecVerb:
+			if p.Name == "run" || p.Name == "from" { // for who has lost a connection
+				continue
+			}
 		case LogVerb:
 			c.More = "log and logs are the same."
 		case runsVerb: // the id of the request itself is of no use here
