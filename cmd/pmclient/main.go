@@ -263,6 +263,9 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 	if _, given := a.Get("name"); !given && v.Needs("name") {
 		return a, usageOf(v.Short(), "%s needs the name of a process", v.Short())
 	}
+	if err := asFlags(v.Short(), a, words); err != nil {
+		return a, err
+	}
 	if err := verbs.Check(a); err != nil {
 		return a, usageOf(v.Short(), "%w", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -90,6 +91,41 @@ func amongNames(verb string, words []string) error {
 		}
 	}
 	return nil
+}
+
+// asFlags is what is wrong with an action that a command line has said otherwise than the wire
+// would.
+func asFlags(verb string, a heroscript.Action, words []string) error {
+	name, _ := a.Get("name")
+	_, command := a.Get("command")
+	switch {
+	case verb == "signal":
+		if _, given := a.Get("signal"); !given {
+			return signalAmong(words)
+		}
+	case verb != "start" && verb != "define":
+	case command && strings.ContainsAny(name.Value, ",*?["):
+		return usageOf(verb, "%s with a command takes one name: %s is not one, but may be several", verb, process.Printable(name.Value))
+	case verb == "start" && !command:
+		for _, p := range a.Params {
+			if process.FieldNamed(p.Key) != nil && p.Key != "name" {
+				return usageOf(verb, "start without a command starts what is there as it is, without -%s: give the command, behind -- or as -command, or change what is there with pmclient set %s -%[1]s",
+					p.Key, process.Printable(name.Value))
+			}
+		}
+	}
+	return nil
+}
+
+// signalAmong is the error where the signal stands among the names, or nowhere.
+func signalAmong(words []string) error {
+	for i, w := range words {
+		if _, err := process.ParseSignal(w); err == nil && len(words) > 1 {
+			return usageOf("signal", "the signal stands behind -signal, as in pmclient signal %s -signal %s",
+				strings.Join(slices.Delete(slices.Clone(words), i, i+1), " "), w)
+		}
+	}
+	return usageOf("signal", "signal needs a signal, as in pmclient signal %s -signal HUP", strings.Join(words, " "))
 }
 
 // asWords is what has to stand behind -- for the command that somebody gave, in quotes or not.

@@ -161,6 +161,9 @@ func stopped(o process.Outcome, all []process.Outcome) string {
 		return fmt.Sprintf("process '%s' was stopped, and is being started again", s.Name)
 	}
 	text := fmt.Sprintf("process '%s' is %s, nobody is left", o.Name, o.Status.State)
+	if took := o.Status.Stopping; took >= 1 { // it has not ended at once
+		text += "; that took " + Seconds(took)
+	}
 	by := slices.DeleteFunc(slices.Clone(o.Status.NeededBy), func(name string) bool {
 		return slices.ContainsFunc(all, func(o process.Outcome) bool {
 			return o.Name == name && o.Err == nil && o.Status.State.AtRest()

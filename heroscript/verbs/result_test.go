@@ -286,6 +286,11 @@ func TestSeveralAreToldEach(t *testing.T) {
 	if err := json.Unmarshal([]byte(answer(t, m, "!!process.status name:'web,job*' format:json")), &list); err != nil || len(list) != 2 || !reflect.DeepEqual(list[1].Status, failed()) {
 		t.Errorf("got %+v, %v", list, err)
 	}
+	slow := failed()
+	slow.Stopping = 10.1
+	if got := answer(t, &recorder{status: slow}, "!!process.stop name:job.1"); got != "process 'job.1' is failed, nobody is left; that took 10s\n" {
+		t.Errorf("got %q", got)
+	}
 	if got := answer(t, m, "!!process.stop name:'job*'"); got != "process 'job.1' is failed, nobody is left\n" {
 		t.Errorf("got %q", got)
 	}
