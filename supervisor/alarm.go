@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/clock"
-	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
-	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 )
 
@@ -21,8 +19,9 @@ func (p *managed) jitter() time.Duration {
 	return schedule.Jitter(p.kept.Spec.Jitter, p.name, p.s.machine)
 }
 
-// arm computes the next time of the schedule; one that is still to come stays. The first of a
-// schedule that begins now is later than now, whatever the jitter.
+// arm computes the next time of the schedule; one that is still to come stays, and so does one
+// that has come: the alarm is about to ring for it. The first of a schedule that begins now is
+// later than now, whatever the jitter.
 func (p *managed) arm() {
 	if p.times == nil {
 		return
@@ -32,8 +31,6 @@ func (p *managed) arm() {
 		p.next = p.times.Next(time.Now().Round(0)) // by the wall clock
 	case p.next.After(now):
 		p.next = p.times.Due(p.next, now)
-	default:
-		p.next = p.times.Follow(p.next, now)
 	}
 	p.awaitNext()
 }
@@ -76,23 +73,28 @@ func (p *managed) ring() {
 		return
 	}
 	p.disarm() // it may be an earlier one, that could not be taken back
-	if !p.next.IsZero() && !p.scheduleTime().Before(p.next) {
-		p.handle(lifecycle.Event{Kind: lifecycle.Due, Asked: process.Asked{By: process.BySchedule, Time: p.next.UTC()}})
-	} else {
-		p.arm()
+	if now := p.scheduleTime(); !p.next.IsZero() && !now.Before(p.next) {
+		p.pass(now, leftBehind)
 	}
+	p.arm()
 }
 
-// resumeSchedule goes on from the wall clock, and from the time that was next.
+// resumeSchedule goes on from the wall clock, and from the time that was next: what has become
+// of those that came meanwhile the loop says first.
 func (p *managed) resumeSchedule(now time.Time) {
-	next, missed := p.times.Resume(p.kept.Next, now, len(p.runs) > 0)
+	if p.next = p.kept.Next; p.s.ending { // the next daemon says what became of them
+		return
+	}
+	run, missed, next := p.times.Past(p.next, now, schedule.Catchup{})
 	p.next = next
 	switch {
-	case next.IsZero():
-	case !next.After(now): // it runs late
+	case len(run) > 0:
 		p.kept.Missed = noTime
-	case !missed.IsZero():
-		p.kept.Missed = missed
+	case missed.Count > 0 && len(p.runs) == 0:
+		p.kept.Missed = missed.To
 	}
-	p.awaitNext()
+	p.inbox.put(func() {
+		p.passed(run, missed, now, nobodyThere)
+		p.arm()
+	})
 }

@@ -65,13 +65,14 @@ func TestAClockThatIsSetHasEachScheduleLookAtIt(t *testing.T) {
 	w := newWorld(t)
 	defer w.s.closeParts()
 	w.calm = true
-	p := w.timed(t, "a", process.Schedule{Cron: "0 * * * *", TZ: "UTC"})
-	p.next = time.Now().Add(-time.Second) // the clock was set forward
+	next := time.Now().UTC().Truncate(time.Second)
+	p := w.timed(t, "a", process.Schedule{Cron: next.Format("5 4 15 * * *"), TZ: "UTC"})
+	p.next = next // the clock was set forward
 	w.s.clockSet()
 	p.turnsUntil(t, func() bool { return p.machine.State() == process.Running })
 	p.next = time.Now().Add(100 * time.Hour).Truncate(time.Hour) // it was set back
 	w.s.clockSet()
-	p.turnsUntil(t, func() bool { return p.next.Before(time.Now().Add(2 * time.Hour)) })
+	p.turnsUntil(t, func() bool { return p.next.Before(time.Now().Add(25 * time.Hour)) })
 }
 
 func TestAScheduleThatCannotBeIsRefusedWithTheReason(t *testing.T) {

@@ -157,7 +157,7 @@ func (p *managed) redefine(spec process.Spec) error {
 	p.disk.definition, p.disk.dirty = true, true
 	p.noteWaiting()
 	p.tell(event)
-	p.handle(lifecycle.Event{Kind: lifecycle.Repolicied, Policy: spec.Restarting})
+	p.handle(lifecycle.Event{Kind: lifecycle.Repolicied, Policy: spec.Restarting, Overlap: spec.Overlapping})
 	p.output.setOptions(p.s, &spec)
 	for _, running := range p.runs {
 		running.Change(spec)
@@ -180,12 +180,8 @@ func (p *managed) redefine(spec process.Spec) error {
 // noteWaiting notes what a tree that runs does not follow before its next run.
 func (p *managed) noteWaiting() {
 	p.kept.Changed = nil
-	for _, r := range p.runs {
-		for _, f := range process.Differences(r.Spec, p.kept.NextSpec()) {
-			if !f.Live {
-				p.kept.Changed = append(p.kept.Changed, process.Setting{Field: f.Name, Value: f.Text(r.Spec)})
-			}
-		}
+	if r := p.runs[p.kept.Target.Run]; r != nil {
+		p.kept.Changed = p.unfollowed(r)
 	}
 }
 

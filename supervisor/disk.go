@@ -23,10 +23,11 @@ type disk struct {
 
 	// What is to be written with the next change.
 	dirty      bool
-	definition bool            // too
-	number     bool            // of a run that is about to begin
-	unkept     []*run.Run      // that are over, with their results
-	lost       []process.Run   // results of runs that nobody saw
+	definition bool          // too
+	number     bool          // of a run that is about to begin
+	unkept     []*run.Run    // that are over, with their results
+	lost       []process.Run // results of runs that nobody saw
+	ledger     []process.LedgerEntry
 	untold     []process.Event // that were written and did not come to disk
 	events     []process.Event // that tell of it, behind those
 
@@ -45,6 +46,7 @@ type write struct {
 	number     uint64
 	runs       []*run.Run // whose results it has
 	lost       []process.Run
+	ledger     []process.LedgerEntry
 	definition bool
 	begins     bool // it has the number of a run that is about to begin
 	events     []process.Event
@@ -219,7 +221,7 @@ func (p *managed) saveChange() {
 	}
 	if p.unread && !p.kept.Removed { // what the store has stays as it is
 		w := &write{number: p.nextWrite(), runs: d.unkept}
-		d.untold, d.events, d.unkept, d.number = nil, nil, nil, false
+		d.untold, d.events, d.unkept, d.ledger, d.number = nil, nil, nil, nil, false
 		d.writes = append(d.writes, w)
 		p.back(w, nil)
 		return
@@ -240,18 +242,21 @@ func (p *managed) saveChange() {
 	if p.owed || t.Waiting {
 		t.Asked = p.machine.Asked
 	}
+	t.Queued = p.inLine()
+	p.setBeside(d.unkept)
 	if p.invalid == nil { // what was missed is told when the schedule can be read again
 		t.Next = p.next.UTC()
 	}
-	w := &write{number: p.nextWrite(), runs: d.unkept, lost: d.lost, definition: d.definition || !p.stored, begins: d.number, events: slices.Concat(d.untold, d.events)}
+	w := &write{number: p.nextWrite(), runs: d.unkept, lost: d.lost, ledger: d.ledger, definition: d.definition || !p.stored, begins: d.number, events: slices.Concat(d.untold, d.events)}
 	target := p.kept.Target
-	c := store.Change{Name: p.name, Target: &target, Runs: slices.Clone(w.lost), Events: w.events}
+	c := store.Change{Name: p.name, Target: &target, Runs: slices.Clone(w.lost), Ledger: w.ledger, Events: w.events}
 	if w.definition {
 		c.Definition = p.kept.Definition
 	}
 	for _, r := range w.runs {
 		c.Runs = append(c.Runs, r.Result())
 	}
+	d.ledger = nil
 	d.unkept, d.lost, d.untold, d.events, d.definition, d.number = nil, nil, nil, nil, false, false
 	d.writes = append(d.writes, w)
 	if !p.isAwaited(w) {
@@ -295,6 +300,7 @@ func (p *managed) saveEvents() {
 			p.inbox.put(func() { p.keepEvents(events); p.tryAgain() })
 		}
 	}}
+	p.setBeside(nil)
 	if target := p.kept.Target; !p.unread { // it says what was told
 		c.Target = &target
 	}
@@ -320,6 +326,7 @@ func (p *managed) back(w *write, err error) {
 		p.wroteAll()
 		return
 	}
+	p.resultsStored(w.runs)
 	p.s.at(PointStored)
 	p.release(w)
 }
@@ -376,6 +383,11 @@ func (p *managed) wrote(w *write) {
 	if w.err != nil {
 		d.unkept, d.lost = append(w.runs, d.unkept...), append(w.lost, d.lost...)
 		d.definition = d.definition || w.definition
+		later := d.ledger
+		d.ledger = w.ledger
+		for _, e := range later {
+			d.enter(e)
+		}
 		p.keepEvents(w.events)
 		p.tryAgain()
 		d.failed = w.err

@@ -59,7 +59,7 @@ func (p *managed) recover() {
 	m.Runs, m.Removing = nil, false
 	for number, r := range p.runs {
 		told := r.Recover()
-		m.Runs = append(m.Runs, lifecycle.Execution{Number: number, Phase: r.Phase(), Started: r.Born(), Ready: r.Ready(), Stuck: r.Stuck(), Asked: r.Asked, Paused: r.Pauses(), Still: r.Still()})
+		m.Insert(lifecycle.Execution{Number: number, Phase: r.Phase(), Started: r.Born(), Ready: r.Ready(), Stuck: r.Stuck(), Asked: r.Asked, Paused: r.Pauses(), Still: r.Still()})
 		p.told(told)
 	}
 	p.endPauses()

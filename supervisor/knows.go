@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"slices"
+
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/supervisor/run"
 	"github.com/freeflowuniverse/processmanager/supervisor/store"
@@ -12,7 +14,7 @@ type Knowledge int
 const (
 	NoneAlive Knowledge = iota // there are none
 	SomeAlien                  // of one or more it knows nothing
-	AllKnown                   // each is the last run of one of its processes
+	AllKnown                   // each is a run of one of its processes that may be under way
 )
 
 // Knows compares the runs that are alive in a group with the store of a state directory,
@@ -34,7 +36,7 @@ func Knows(stateDir string, groups cgroup.Group) (Knowledge, error) {
 		return NoneAlive, err
 	}
 	for _, g := range alive {
-		if id, ok := run.ParseName(g.Name()); !ok || last[id.Name] != id.Run {
+		if id, ok := run.ParseName(g.Name()); !ok || !slices.Contains(last[id.Name], id.Run) {
 			return SomeAlien, nil
 		}
 	}

@@ -28,7 +28,8 @@ type managed struct {
 	unread   bool  // what the store has of it cannot be read, and stays there as it is
 	invalid  error // why the definition cannot be carried out; nil: it can
 	machine  lifecycle.Process
-	runs     map[uint64]*run.Run // under way
+	runs     map[uint64]*run.Run     // under way
+	others   map[uint64]store.Beside // what is kept of those of them that are not the last
 	output   output
 	owed     bool   // a run is to be started for which nobody waits: the former worker was about to
 	settling bool   // that a run of the former worker never was is not on disk yet
@@ -75,11 +76,11 @@ func (s *Supervisor) newManaged(stored store.Process, times *schedule.Schedule, 
 	kept := kept{new(stored.Definition), stored.Target, stored.Last}
 	p := &managed{
 		s: s, name: kept.Spec.Name, kept: kept, times: times, output: out,
-		runs: map[uint64]*run.Run{}, inbox: newInbox(), ended: make(chan struct{}),
+		runs: map[uint64]*run.Run{}, others: map[uint64]store.Beside{}, inbox: newInbox(), ended: make(chan struct{}),
 	}
 	p.needs = lifecycle.Needs{Of: func() []process.Need { return p.kept.Spec.AllNeeds() }, Look: s.seen}
 	p.machine = lifecycle.Process{Up: kept.Up, Stopped: kept.WasStopped(), Scheduled: times != nil, Rest: p.rest(), Last: kept.Target.Run,
-		Policy: kept.Spec.Restarting, Reason: kept.Reason}
+		Policy: kept.Spec.Restarting, Reason: kept.Reason, Overlap: kept.Spec.Overlapping}
 	p.resumeAttempts()
 	p.publish()
 	return p
@@ -173,7 +174,10 @@ func (p *managed) handle(e lifecycle.Event) {
 		p.disk.dirty = true
 	}
 	var actions []lifecycle.Action
-	p.machine, actions = p.machine.Step(e)
+	inLine, last := p.machine.Queue, p.machine.Last
+	if p.machine, actions = p.machine.Step(e); inLine != nil && p.machine.Queue == nil && p.machine.Last == last {
+		p.jobID = "" // that was its
+	}
 	if p.startErr != former {
 		p.startErr = p.tried(p.startErr)
 	}
@@ -194,7 +198,13 @@ func (p *managed) carryOut(a lifecycle.Action) {
 		last := len(p.waiting) - 1
 		r := p.waiting[last]
 		p.waiting = p.waiting[:last]
-		p.answer(r, p.failure(a.Code))
+		err := p.failure(a.Code)
+		if a.Reason != "" {
+			err = process.Errorf(a.Code, "process '%s' was not run: %s (overlap is %s)", p.name, a.Reason, p.kept.Spec.Overlapping.Way())
+		}
+		p.answer(r, err)
+	case lifecycle.Account:
+		p.account(a)
 	case lifecycle.Save:
 		p.disk.dirty = true
 	case lifecycle.Arm:
@@ -260,16 +270,16 @@ func (p *managed) told(events []lifecycle.Event) {
 
 // tellStarted tells once that a run has started.
 func (p *managed) tellStarted(r *run.Run) {
-	if r.ID.Run > p.kept.Started {
-		p.kept.Started = r.ID.Run
+	if p.isNews(r, p.kept.Started, func(b *store.Beside) *bool { return &b.Started }) {
+		p.kept.Started = max(p.kept.Started, r.ID.Run)
 		p.tell(process.Event{Kind: process.EventStarted, Run: r.ID.Run, PID: r.PID(), JobID: r.JobID})
 	}
 }
 
 // tellReady tells once that a run is ready, if that was waited for.
 func (p *managed) tellReady(r *run.Run) {
-	if r.ID.Run > p.kept.Readied && !r.ReadyTime().IsZero() {
-		p.kept.Readied = r.ID.Run
+	if !r.ReadyTime().IsZero() && p.isNews(r, p.kept.Readied, func(b *store.Beside) *bool { return &b.Readied }) {
+		p.kept.Readied = max(p.kept.Readied, r.ID.Run)
 		p.tell(process.Event{Kind: process.EventReady, Run: r.ID.Run, PID: r.PID(), JobID: r.JobID})
 	}
 }
@@ -297,14 +307,16 @@ func (p *managed) Aside(work func() run.Event) {
 func (p *managed) spawn(number uint64) {
 	was := before{p.kept.Target, p.owed, p.jobID}
 	t := &p.kept.Target
-	t.Run, t.JobID, t.Asked = number, p.nextJobID(), p.machine.AskedFor(number)
+	p.noteBeside()
+	t.Run, t.JobID, t.Asked = number, p.jobIDOf(number), p.machine.AskedFor(number)
 	t.Origin, t.Missed, t.Changed = p.s.origin, time.Time{}, nil
+	t.Scheduled = p.disk.entryOf(number)
 	p.owed, p.jobID, p.unstored = false, "", nil
 	p.needs.Begun()
 	if err := p.reopenOutput(); err != nil {
 		p.s.log.Printf("process '%s': %v", p.name, err)
 	}
-	r := p.s.host.New(run.Plan{ID: keeper.RunID{Name: p.name, Run: number}, JobID: t.JobID, Asked: t.Asked, Spec: p.kept.NextSpec(), Output: p.output}, p)
+	r := p.s.host.New(run.Plan{ID: keeper.RunID{Name: p.name, Run: number}, JobID: t.JobID, Asked: t.Asked, Spec: p.kept.NextSpec(), Output: p.output.of(len(p.runs) > 0)}, p)
 	p.runs[number] = r
 	p.disk.dirty, p.disk.number = true, true
 	p.tell(process.Event{Kind: process.EventStarting, Run: number, JobID: t.JobID, Restarts: p.machine.Attempts.Count, Asked: t.Asked})
@@ -329,7 +341,7 @@ func (p *managed) over(number uint64) (lasted time.Duration) {
 	p.leaveGate()
 	r := p.runs[number]
 	result := r.Result()
-	p.kept.Last = &result
+	p.keepLast(result)
 	if err := r.Failed(); err != nil {
 		p.startErr = err
 		if _, ours := errors.AsType[*process.Error](err); !ours {
@@ -350,9 +362,13 @@ func (p *managed) over(number uint64) (lasted time.Duration) {
 
 // nextJobID is the id of the next run: of a request that waits for it. In a schedule each
 // run has that of the definition.
-func (p *managed) nextJobID() string {
+func (p *managed) nextJobID() string { return p.jobIDOf(p.machine.Last + 1) }
+
+// jobIDOf is nextJobID for a run that is about to begin.
+func (p *managed) jobIDOf(number uint64) string {
 	for _, r := range slices.Backward(p.waiting) {
-		if r.starts() && r.jobID != "" {
+		_, one := r.op.(process.Trigger) // waits for no other
+		if r.starts() && r.jobID != "" && (!one || r.run == number) {
 			return r.jobID
 		}
 	}

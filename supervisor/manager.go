@@ -51,7 +51,7 @@ func (s *Supervisor) Do(ctx context.Context, of process.Selection, op process.Op
 	}
 	var by order.Graph
 	switch op.(type) {
-	case process.StartAgain, process.Restart:
+	case process.StartAgain, process.Restart, process.Trigger:
 		by = s.ordering.graph()
 	case process.Stop, process.Delete:
 		by = s.ordering.graph().Reversed()

@@ -25,6 +25,14 @@ type output struct {
 
 	mover  *logs.Mover // of a tail
 	report func(format string, args ...any)
+
+	shared bool // with a run that goes on already
+}
+
+// of is the output for a run; shared: others go on that write there too.
+func (o output) of(shared bool) output {
+	o.shared = shared
+	return o
 }
 
 func (s *Supervisor) openOutput(spec *process.Spec) (output, error) {
@@ -84,9 +92,10 @@ func orLeast[T int64 | time.Duration](limit, least T) T {
 	return max(limit, least)
 }
 
-// Begin is called before anything of a new run is moved. A tail is that of one run.
+// Begin is called before anything of a new run is moved. A tail is that of one run, or of
+// those that go on side by side.
 func (o output) Begin(run uint64) {
-	if o.tail != nil {
+	if o.tail != nil && !o.shared {
 		o.tail.Begin(run)
 	}
 }

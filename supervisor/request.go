@@ -20,7 +20,7 @@ type request struct {
 
 // starts reports whether it is to start something.
 func (r *request) starts() bool {
-	return r.goal == lifecycle.UntilStarted || r.goal == lifecycle.UntilReady || r.goal == lifecycle.UntilEnded
+	return r.goal == lifecycle.UntilStarted || r.goal == lifecycle.UntilReady || r.goal == lifecycle.UntilEnded || r.goal == lifecycle.UntilTriggered
 }
 
 // goalOf is what a request to start waits for.
@@ -69,6 +69,11 @@ func (p *managed) receive(r request) {
 	case process.Restart:
 		r.goal, r.jobID = goalOf(op.Wait), op.JobID
 		p.wait(r, lifecycle.Restart)
+	case process.Trigger:
+		if r.goal, r.jobID = goalOf(op.Wait), op.JobID; r.goal == lifecycle.UntilStarted {
+			r.goal = lifecycle.UntilTriggered
+		}
+		p.wait(r, lifecycle.Trigger)
 	case process.Stop:
 		r.goal = lifecycle.UntilStopped
 		p.wait(r, lifecycle.Stop)
@@ -102,7 +107,7 @@ func (p *managed) receive(r request) {
 func (p *managed) wait(r request, kind lifecycle.EventKind) {
 	if r.starts() {
 		err := p.mayStart()
-		if err == nil && r.goal != lifecycle.UntilStarted && p.times != nil {
+		if err == nil && kind != lifecycle.Trigger && r.goal != lifecycle.UntilStarted && p.times != nil {
 			err = process.Errorf(process.CodeInvalid, "process '%s' starts at the times of its schedule, so there is no run to wait for: leave wait away", p.name)
 		}
 		if err != nil {
@@ -113,11 +118,18 @@ func (p *managed) wait(r request, kind lifecycle.EventKind) {
 		p.startNeeds()
 	}
 	by := process.ByRequest
-	if _, file := r.op.(toApply); file {
+	switch r.op.(type) {
+	case toApply:
 		by = process.ByApply
+	case process.Trigger:
+		by = process.ByTrigger
 	}
 	p.waiting = append(p.waiting, r)
+	former := p.machine.Queue
 	p.handle(lifecycle.Event{Kind: kind, Asked: r.caller.Asks(by)})
+	if q := p.machine.Queue; kind == lifecycle.Trigger && q != nil && q != former { // it may be answered by now
+		p.jobID = r.jobID
+	}
 }
 
 // mayStart is why nothing of it can be started; nil: it can.
@@ -134,11 +146,17 @@ func (p *managed) signal(r request, op process.SendSignal) {
 		p.answer(r, process.Errorf(process.CodeNotRunning, "process '%s' does not run, so there is nobody to send a signal to", p.name))
 		return
 	}
-	sent, err := p.runs[r.found].Send(op.Signal, op.Tree)
-	if err != nil {
-		err = process.Errorf(process.CodeNotRunning, "process '%s': the signal could not be sent: %v", p.name, err)
+	sent, failed := 0, error(nil)
+	for _, running := range p.runs {
+		n, err := running.Send(op.Signal, op.Tree)
+		if sent += n; err != nil {
+			failed = process.Errorf(process.CodeNotRunning, "process '%s': the signal could not be sent: %v", p.name, err)
+		}
 	}
-	r.answer <- answer{view: p.look(true), signalled: sent, err: err}
+	if sent > 0 { // to one of several
+		failed = nil
+	}
+	r.answer <- answer{view: p.look(true), signalled: sent, err: failed}
 }
 
 // settle answers those who wait for a goal; where it is that of one run, those alone.
@@ -172,7 +190,7 @@ func (p *managed) settle(g lifecycle.Goal, run uint64, code process.Code) {
 // next daemon would not know of it.
 func (p *managed) answer(r request, err error) {
 	v := p.look(true) // it is told when it is on disk
-	v.already = r.found != 0 && r.found == v.run.Number && r.starts()
+	v.already = r.found != 0 && r.found == v.run.Number && r.starts() && r.goal != lifecycle.UntilTriggered
 	a := answer{view: v, ended: r.ended, err: err}
 	switch {
 	case err != nil && err != p.startErr: // nothing was done

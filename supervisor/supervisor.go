@@ -106,6 +106,7 @@ type Supervisor struct {
 	condemned []string          // processes that a former worker was about to forget
 	toStart   []*managed        // processes that come up with the daemon, in their order
 	former    store.Daemon      // whose start the store knows
+	ending    bool              // Close follows at once
 }
 
 var errShuttingDown = &process.Error{Code: process.CodeShuttingDown, Message: "the daemon is shutting down"}
@@ -119,6 +120,7 @@ func Open(c Config) (*Supervisor, error) {
 		standsFor: c.StandsFor, endWith: c.End,
 		definitions: c.Folder, applying: make(chan struct{}, 1),
 		tails:    &tails{limit: tailTotal},
+		ending:   c.Ending,
 		closing:  make(chan struct{}),
 		names:    map[string]*managed{},
 		ordering: newOrdering(),

@@ -121,16 +121,26 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 	if p.ran = p.hasRun(); kept.Waiting {
 		p.machine.Asked = kept.Target.Asked
 	}
-	id := keeper.RunID{Name: name, Run: kept.Target.Run}
-	switch {
-	case id.Run > kept.Never && (kept.Last == nil || kept.Last.Number < id.Run):
-		if p.adopt(id, groups[id], holds[id]) {
+	if q := kept.Queued; q != nil {
+		p.machine.Queue, p.jobID = occasion(&q.LedgerEntry, q.Asked), q.JobID
+	}
+	under := kept.UnderWay()
+	var gone []store.Beside
+	for _, left := range under {
+		id := keeper.RunID{Name: name, Run: left.Run}
+		if p.adopt(left, groups[id], holds[id]) {
 			delete(groups, id)
 			delete(holds, id)
-		} else if unreadable == nil {
-			p.lose()
+		} else {
+			gone = append(gone, left)
 		}
-	case kept.Owed && kept.Origin.Boot == s.origin.Boot:
+	}
+	for _, left := range gone { // when it is known what goes on
+		if unreadable == nil {
+			p.lose(left)
+		}
+	}
+	if n := len(under); (n == 0 || under[n-1].Run != kept.Target.Run) && kept.Owed && kept.Origin.Boot == s.origin.Boot {
 		p.owed, p.jobID, p.machine.Asked = true, kept.Target.JobID, kept.Target.Asked
 	}
 	if p.times != nil && p.machine.Up {
@@ -154,21 +164,25 @@ func (p *managed) goOn() {
 		p.checkNeeds()
 	}
 	p.startOwed()
+	p.goOnInLine()
 	p.awaitWatcher()
 }
 
-// adopt makes a run that is under way the process's current one. It reports false when
-// there is none: it was never started.
-func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held) bool {
+// adopt takes up a run that is under way. It reports false when there is none: it was never
+// started.
+func (p *managed) adopt(left store.Beside, group *cgroup.Group, held *keeper.Held) bool {
+	id := keeper.RunID{Name: p.name, Run: left.Run}
 	found := run.Found{Held: held}
 	if group != nil {
 		found.Group = *group
 	}
-	r := p.s.host.Adopt(run.Plan{ID: id, JobID: p.kept.Target.JobID, Asked: p.kept.Target.Asked, Spec: p.kept.LastSpec(p.kept.Changed), Output: p.output}, found, p)
+	r := p.s.host.Adopt(run.Plan{ID: id, JobID: left.JobID, Asked: left.Asked, Spec: p.kept.LastSpec(left.Changed), Output: p.output}, found, p)
 	if r == nil {
 		return false
 	}
-	p.runs[id.Run] = r
+	if p.runs[id.Run] = r; id.Run != p.kept.Target.Run {
+		p.others[id.Run] = left
+	}
 	if held == nil { // then there is a group
 		if empty, err := run.IsEmpty(found.Group); err == nil && empty {
 			p.past = id.Run
@@ -177,37 +191,49 @@ func (p *managed) adopt(id keeper.RunID, group *cgroup.Group, held *keeper.Held)
 	phase := lifecycle.Running
 	if r.Ends() {
 		phase = lifecycle.Stopping
-		p.machine.Then, p.jobID, p.machine.Asked = r.Followed()
+		if then, jobID, by := r.Followed(); then >= p.machine.Then {
+			p.machine.Then = then
+			if then == lifecycle.ThenStart || p.machine.Queue == nil {
+				p.jobID, p.machine.Asked = jobID, by
+			}
+		}
 		if then := p.machine.Then; then == lifecycle.ThenStop || then == lifecycle.ThenRemove { // it may not have come to disk
 			p.machine.Up, p.machine.Stopped = false, true
 		}
 	}
-	p.machine.Runs = []lifecycle.Execution{{Number: id.Run, Phase: phase, Started: r.Born(), Ready: r.Ready(), Asked: r.Asked, Paused: r.Pauses(), Still: r.Still()}}
+	p.machine.Insert(lifecycle.Execution{Number: id.Run, Phase: phase, Started: r.Born(), Ready: r.Ready(), Asked: r.Asked, Paused: r.Pauses(), Still: r.Still()})
 	return true
 }
 
 // lose records a run that left no trace, unless it never was: the keeper that was to start
 // it would know. Then the next one is owed.
-func (p *managed) lose() {
-	was, is := p.kept.Origin, p.s.origin
+func (p *managed) lose(left store.Beside) {
+	was, is := left.Origin, p.s.origin
 	reason := run.Unseen
 	switch {
 	case was.Boot != is.Boot:
 		reason = "machine restarted"
 	case was.Keeper == is.Keeper:
-		p.owed, p.jobID, p.machine.Asked = p.kept.Up, p.kept.Target.JobID, p.kept.Target.Asked
-		p.neverWas()
+		if left.Run == p.kept.Target.Run {
+			p.owed, p.jobID, p.machine.Asked = p.kept.Up, left.JobID, left.Asked
+			p.neverWas()
+		}
+		p.giveTimeBack(left)
 		return
 	}
-	lost := process.Run{Number: p.kept.Target.Run, JobID: p.kept.Target.JobID, Asked: p.kept.Target.Asked, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
+	lost := process.Run{Number: left.Run, JobID: left.JobID, Asked: left.Asked, End: time.Now().UTC(), Cause: process.CauseLost, Error: reason}
 	ended := lifecycle.Event{Kind: lifecycle.RunEnded, Run: lost.Number, Cause: lost.Cause, Now: p.s.clock.Now(), Random: rand.Float64()}
 	if was.Boot != is.Boot { // it may have lasted long, and the machine was restarted anyway
 		ended.Lasted = p.kept.Spec.LongestDelay()
 	}
-	p.kept.Last, p.kept.State = &lost, process.Failed
-	p.machine.Runs = []lifecycle.Execution{{Number: lost.Number, Phase: lifecycle.Running}}
+	p.keepLast(lost)
+	p.kept.State = process.Failed
+	p.machine.Insert(lifecycle.Execution{Number: lost.Number, Phase: lifecycle.Running})
+	inLine := p.machine.Queue // goOn says what becomes of that
+	p.machine.Queue = nil
 	var actions []lifecycle.Action
-	if p.machine, actions = p.machine.Step(ended); p.machine.Rest == process.Backoff {
+	p.machine, actions = p.machine.Step(ended)
+	if p.machine.Queue = inLine; p.machine.Rest == process.Backoff {
 		p.attempt = time.Now().Add(p.machine.Attempts.Delay).UTC().Truncate(time.Millisecond)
 	}
 	p.inbox.put(func() {

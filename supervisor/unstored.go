@@ -29,7 +29,10 @@ type before struct {
 func (p *managed) takeBack(r *run.Run, was before, err error) {
 	r.Discard()
 	delete(p.runs, r.ID.Run)
+	delete(p.others, was.target.Run) // it is the last again
+	p.disk.ledger = slices.DeleteFunc(p.disk.ledger, func(e process.LedgerEntry) bool { return e.Run == r.ID.Run })
 	t := &p.kept.Target
+	t.Scheduled = was.target.Scheduled
 	t.Run, t.JobID, t.Asked, t.Origin, t.Missed = was.target.Run, was.target.JobID, was.target.Asked, was.target.Origin, was.target.Missed
 	t.Changed = append(t.Changed, was.target.Changed...) // of a field that is in both the last holds
 	for _, events := range []*[]process.Event{&p.disk.untold, &p.disk.events} {
@@ -89,7 +92,7 @@ func (p *managed) dropStart(request lifecycle.EventKind) {
 		return
 	}
 	p.unstored = nil
-	if p.owed && request != lifecycle.Start && request != lifecycle.Restart {
+	if p.owed && request != lifecycle.Start && request != lifecycle.Restart && request != lifecycle.Trigger {
 		p.owed, p.jobID, p.disk.dirty = false, "", true
 		p.follow(false)
 	}

@@ -36,6 +36,9 @@ type view struct {
 	meter    *run.Meter // of the current run
 	output   output
 	changed  []process.Setting // what the current run does not follow, with what it is for it
+	beside   []besideView      // the runs that go on beside the current one, the oldest first
+	several  bool              // there may be some
+	queued   *process.QueuedRun
 
 	waitsFor []process.Awaited // in waiting
 	vain     string            // in waiting: see lifecycle.Needs
@@ -52,6 +55,15 @@ type view struct {
 	outputError string // why its output is not read; empty: it is
 
 	already bool // it was under way before the request that this answers
+}
+
+// besideView is a run that goes on beside the current one.
+type besideView struct {
+	state process.State
+	pid   int
+	run   process.Run
+	boot  time.Duration
+	meter *run.Meter
 }
 
 // publish shows others how things stand. A run that is over is so when that is on disk and
@@ -89,8 +101,10 @@ func (p *managed) look(all bool) *view {
 		times: p.times, jitter: p.jitter(),
 		neededBy: func() []string { return p.s.ordering.neededBy(p.name) },
 	}
-	if n := len(p.machine.Runs); n > 0 {
-		if r := p.runs[p.machine.Runs[n-1].Number]; r != nil && (all || r.Known()) {
+	if p.machine.Busy() {
+		known := p.known(all)
+		if n := len(known); n > 0 {
+			r := known[n-1]
 			v.state, v.run, v.boot, v.meter, v.pid = r.State(), r.Describe(), r.Boot(), r.Meter(), r.PID()
 			v.outputError = r.OutputError()
 			_, v.frozen = r.StoodStill()
@@ -98,9 +112,19 @@ func (p *managed) look(all bool) *view {
 			v.unready = r.ReadyError()
 			v.notified, v.statusText = r.Notified()
 			v.changed = p.kept.Changed
+			if v.run.Number != p.kept.Target.Run {
+				v.changed = p.unfollowed(r)
+			}
+		}
+		for _, r := range known[:max(len(known)-1, 0)] {
+			v.beside = append(v.beside, besideView{r.State(), r.PID(), r.Describe(), r.Boot(), r.Meter()})
 		}
 	} else if p.invalid != nil || p.unstored != nil && v.state.AtRest() {
 		v.state = process.Failed
+	}
+	v.several = p.kept.Spec.Overlapping.Way() == process.OverlapAllow
+	if q := p.machine.Queue; q != nil && p.machine.Busy() {
+		v.queued = &process.QueuedRun{Time: q.Time.UTC(), Reason: q.Reason}
 	}
 	if v.state == process.Waiting {
 		v.waitsFor, v.vain = p.needs.Missing(), p.needs.Vain()
@@ -112,6 +136,16 @@ func (p *managed) look(all bool) *view {
 		v.state = process.Stopping
 	}
 	return v
+}
+
+// known are the runs under way that are shown, the oldest first.
+func (p *managed) known(all bool) (list []*run.Run) {
+	for _, e := range p.machine.Runs {
+		if r := p.runs[e.Number]; r != nil && (all || r.Known()) {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // Summary says in one line how many processes there are, and how many are in each state.
@@ -195,13 +229,36 @@ func (v *view) status() (status process.Status, ok bool) {
 	case v.unstored != nil:
 		status.Error = v.unstored.Error()
 	}
-	if v.meter == nil {
-		return status, true
+	status.Queued = v.queued
+	if v.meter != nil {
+		usage, percent, err := v.meter.Now()
+		if err != nil {
+			return status, false
+		}
+		status.Usage, status.CPUPercent = usage, percent
 	}
-	usage, percent, err := v.meter.Now()
-	if err != nil {
-		return status, false
+	return status, v.runs(&status)
+}
+
+// runs tells of all runs that are under way, where there may be several. It is false when the
+// figures of one could not be read.
+func (v *view) runs(status *process.Status) bool {
+	for _, b := range v.beside {
+		r := process.RunUnderWay{State: b.state, PID: b.pid, Run: b.run}
+		if !r.Start.IsZero() {
+			r.Uptime = (proc.BootTime() - b.boot).Seconds()
+		}
+		if b.meter != nil {
+			usage, percent, err := b.meter.Now()
+			if err != nil {
+				return false
+			}
+			r.Usage, r.CPUPercent = usage, percent
+		}
+		status.Runs = append(status.Runs, r)
 	}
-	status.Usage, status.CPUPercent = usage, percent
-	return status, true
+	if v.run.Number != 0 && (v.several || len(status.Runs) > 0) {
+		status.Runs = append(status.Runs, process.RunUnderWay{State: status.State, PID: status.PID, CPUPercent: status.CPUPercent, Run: status.Run})
+	}
+	return true
 }

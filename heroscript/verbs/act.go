@@ -44,6 +44,14 @@ func restartForm(time.Time) *form {
 	return f
 }
 
+func triggerForm(time.Time) *form {
+	var wait process.Wait
+	f := operation(func(f *form) process.Operation { return process.Trigger{JobID: f.jobID, Wait: wait} },
+		func(o process.Outcome) string { return triggered(o, wait) })
+	f.params = append(f.params, waiting(&wait))
+	return f
+}
+
 func deleteForm(time.Time) *form {
 	return operation(func(f *form) process.Operation { return process.Delete{} }, deleted)
 }
@@ -113,6 +121,8 @@ func OperationAction(of process.Selection, op process.Operation) heroscript.Acti
 	switch op := op.(type) {
 	case process.StartAgain:
 		return begin("process.start", op.JobID, op.Wait)
+	case process.Trigger:
+		return begin("process.trigger", op.JobID, op.Wait)
 	case process.Stop:
 		return with("process.stop")
 	case process.Restart:
@@ -143,15 +153,24 @@ func started(o process.Outcome) string {
 	s := o.Status
 	switch {
 	case s.State == process.Scheduled && s.NextTime.IsZero():
-		return fmt.Sprintf("process '%s' is scheduled, and no time of its schedule comes within 8 years", s.Name)
+		return fmt.Sprintf("process '%s' is scheduled, and no time of its schedule comes within 8 years; trigger %[1]s runs it now", s.Name)
 	case s.State == process.Scheduled:
-		return fmt.Sprintf("process '%s' is scheduled, next run at %s", s.Name, Time(s.NextTime))
+		return fmt.Sprintf("process '%s' is scheduled, next run at %s; trigger %[1]s runs it now", s.Name, Time(s.NextTime))
 	case s.State == process.Paused:
 		return fmt.Sprintf("process '%s' is paused: run %d, pid %d; have it go on with process.resume (pmclient resume)", s.Name, s.Number, s.PID)
 	case s.AlreadyRunning:
 		return fmt.Sprintf("process '%s' is running already: run %d, pid %d", s.Name, s.Number, s.PID)
 	}
 	return fmt.Sprintf("process '%s' started: run %d, pid %d", s.Name, s.Number, s.PID)
+}
+
+// triggered says what trigger did.
+func triggered(o process.Outcome, wait process.Wait) string {
+	s := o.Status
+	if s.Queued != nil && wait == process.WaitStart {
+		return fmt.Sprintf("process '%s' is queued: a run begins when run %d has ended", s.Name, s.Number)
+	}
+	return waited(wait)(o)
 }
 
 // stopped says what stop did. Who needs the process is worth a word unless the same request has
@@ -188,7 +207,7 @@ func deleted(o process.Outcome) string {
 func signalled(o process.Outcome, op process.SendSignal) string {
 	to := fmt.Sprintf("%d processes", o.Status.Signalled)
 	switch {
-	case !op.Tree:
+	case !op.Tree && o.Status.Signalled == 1:
 		to = fmt.Sprintf("pid %d", o.Status.PID)
 	case o.Status.Signalled == 1:
 		to = "1 process"

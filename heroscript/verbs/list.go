@@ -40,7 +40,7 @@ func (l list) write(w io.Writer, st style) error {
 		if len(s.WaitsFor) > 0 {
 			result = firstLine("for "+names(s.WaitsFor), 30)
 		}
-		g.add(s.Name, state(s), number(shown.Number), number(s.PID),
+		g.add(s.Name, state(s), runNumbers(s, shown), number(s.PID),
 			optional(s.Pids, strconv.Itoa), optional(s.CPUPercent, percent), optional(shown.CPU, cpuTime), optional(s.Memory, Size),
 			uptime(shown), result, next, firstLine(s.Command, 40))
 		if advice := forkedAway(shown); advice != "" {

@@ -129,6 +129,9 @@ func status(o process.Outcome) string {
 	if s.Jitter > 0 {
 		row("jitter", "up to "+Seconds(s.Jitter.Seconds())+" after each time")
 	}
+	if s.Overlap != "" {
+		row("overlap", overlapping(s.Overlapping))
+	}
 	if !s.NextTime.IsZero() {
 		row("next run", Time(s.NextTime))
 	}
@@ -149,6 +152,10 @@ func status(o process.Outcome) string {
 	row("it says", said(s.Condition))
 	if s.PID != 0 {
 		row("pid", number(s.PID))
+	}
+	row("queued", queued(&s))
+	for _, r := range s.Runs[:max(len(s.Runs)-1, 0)] {
+		row("beside", beside(r))
 	}
 	if s.Number != 0 {
 		runRows(row, s.Run, s.CPUPercent)

@@ -30,7 +30,7 @@ func running() process.Status {
 		Name: "web", Command: "exec ./web \\\n  -port 80", Dir: "/srv", Logging: process.Logging{Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 22, LogBlock: true}, Ending: process.Ending{Deadline: 90*time.Second + 1, StopSignal: 2, StopTimeout: new(1500 * time.Millisecond)},
 		Environment: process.Environment{Env: "A=a secret\nB=another", EnvFile: "-/etc/web.env", User: "www-data", Group: "33", Umask: "0027", Nice: -5,
 			OOMScoreAdj: 500, NoNewPrivileges: true, Rlimits: rlimits(), Stdin: "file:/srv/input"},
-		Schedule: process.Schedule{Cron: "0 3 * * *", TZ: "Europe/Brussels", Jitter: 5 * time.Minute},
+		Schedule: process.Schedule{Cron: "0 3 * * *", TZ: "Europe/Brussels", Jitter: 5 * time.Minute, Overlapping: process.Overlapping{Overlap: process.OverlapAllow, OverlapMax: 3}},
 		Restarting: process.Restarting{Restart: process.RestartOnFailure, RestartDelay: 2 * time.Second, RestartMaxDelay: 90 * time.Second,
 			RestartLimit: 5, RestartWindow: 10 * time.Minute, SuccessCodes: "0,143", Autostart: true},
 		Probing: process.Probing{Ready: "log:listening on [0-9]+", ReadyTimeout: 2 * time.Minute, Health: "http://127.0.0.1/health", HealthPeriod: 5 * time.Second,
@@ -51,6 +51,8 @@ func running() process.Status {
 	s.MemoryPeak, s.MemoryPeakSource = new(uint64(64<<20)), process.SourceCgroup
 	s.IORead, s.IOWrite, s.IOSource = new(uint64(0)), new(uint64(4096)), process.SourceProc
 	s.NeededBy = []string{"proxy", "site"}
+	s.Runs = []process.RunUnderWay{{State: process.Running, PID: 4700, Run: process.Run{Number: 6, Start: noon.Add(-time.Hour), Uptime: 3661.5}}, {State: process.Running, PID: 4711, Run: s.Run}}
+	s.Queued = &process.QueuedRun{Time: noon, Reason: "run 8 went on"}
 	s.Pids, s.PidsSource = new(3), process.SourceCgroup
 	s.CPUPercent = new(99.95)
 	s.LastRun = new(failed().Run)
@@ -255,6 +257,13 @@ func TestTextForPeople(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
+	inLine := running()
+	if got := answer(t, &recorder{status: inLine}, "!!process.trigger name:web"); got != "process 'web' is queued: a run begins when run 8 has ended\n" {
+		t.Errorf("got %q", got)
+	}
+	if inLine.Queued = nil; answer(t, &recorder{status: inLine}, "!!process.trigger name:web") != "process 'web' started: run 8, pid 4711\n" {
+		t.Error("a trigger does not say that the run has started")
+	}
 	there, again := running(), running()
 	there.AlreadyRunning, again.State = true, process.Starting
 	if got := answer(t, &recorder{status: there}, "!!process.start name:web"); got != "process 'web' is running already: run 8, pid 4711\n" {
@@ -263,12 +272,12 @@ func TestTextForPeople(t *testing.T) {
 	if got := answer(t, &recorder{status: again}, "!!process.stop name:web"); got != "process 'web' was stopped, and is being started again\n" {
 		t.Errorf("got %q", got)
 	}
-	if got := answer(t, &recorder{status: scheduled()}, "!!process.start name:backup"); got != "process 'backup' is scheduled, next run at 2030-05-02 00:00:00\n" {
+	if got := answer(t, &recorder{status: scheduled()}, "!!process.start name:backup"); got != "process 'backup' is scheduled, next run at 2030-05-02 00:00:00; trigger backup runs it now\n" {
 		t.Errorf("got %q", got)
 	}
 	never := scheduled()
 	never.NextTime = time.Time{}
-	if got := answer(t, &recorder{status: never}, "!!process.start name:backup"); got != "process 'backup' is scheduled, and no time of its schedule comes within 8 years\n" {
+	if got := answer(t, &recorder{status: never}, "!!process.start name:backup"); got != "process 'backup' is scheduled, and no time of its schedule comes within 8 years; trigger backup runs it now\n" {
 		t.Errorf("got %q", got)
 	}
 	if got := answer(t, &recorder{status: failed()}, "!!process.stop name:job.1"); got != "process 'job.1' is failed, nobody is left\n" {

@@ -64,6 +64,8 @@ func TestVerbsAskTheManager(t *testing.T) {
 		"!!process.stop name:a,b":                                 "process.Stop {} of a,b",
 		"!!process.restart name:a":                                "process.Restart {JobID: Wait:} of a",
 		"!!process.restart name:a jobid:e42":                      "process.Restart {JobID:e42 Wait:} of a",
+		"!!process.trigger name:a":                                "process.Trigger {JobID: Wait:} of a",
+		"!!process.trigger name:a wait jobid:j":                   "process.Trigger {JobID:j Wait:end} of a",
 		"!!process.delete name:a":                                 "process.Delete {} of a",
 		"!!process.signal name:a signal:hup":                      "process.SendSignal {Signal:HUP Tree:false} of a",
 		"!!process.signal name:a signal:9 tree":                   "process.SendSignal {Signal:KILL Tree:true} of a",

@@ -365,6 +365,12 @@ func (c *Client) Resume(ctx context.Context, name string) (process.Status, error
 	return c.do(ctx, name, process.Resume{})
 }
 
+// Trigger begins a run now, with a job id or "", as far as overlap lets it. Where one goes on
+// that it waits for, the status says so: [process.Condition.Queued].
+func (c *Client) Trigger(ctx context.Context, name, jobID string) (process.Status, error) {
+	return c.do(ctx, name, process.Trigger{JobID: jobID})
+}
+
 // Delete ends the whole tree and forgets the process, its history and its logs.
 func (c *Client) Delete(ctx context.Context, name string) error {
 	_, err := c.do(ctx, name, process.Delete{})

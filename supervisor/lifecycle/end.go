@@ -6,6 +6,9 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
+// wasStopped is why nothing came of a time: for people.
+const wasStopped = "the process was stopped"
+
 func (p Process) stop() (Process, []Action) {
 	switch {
 	case p.Then == ThenRemove:
@@ -19,7 +22,7 @@ func (p Process) stop() (Process, []Action) {
 	}
 	p.Up, p.Stopped = false, true
 	if !p.Busy() {
-		drop := p.leave()
+		drop := append(p.leave(), p.dropQueue(wasStopped)...)
 		p.Rest = process.Stopped
 		return p, append(drop, Action{Do: Disarm}, Action{Do: Save}, answer(UntilStopped))
 	}
@@ -40,7 +43,7 @@ func (p Process) remove() (Process, []Action) {
 
 // endForGood ends what runs, and nothing starts behind it.
 func (p *Process) endForGood() []Action {
-	actions := append(p.end(process.CauseStop), Action{Do: Disarm})
+	actions := append(append(p.end(process.CauseStop), p.dropQueue(wasStopped)...), Action{Do: Disarm})
 	return append(append(actions, p.notStarted(process.CodeSuperseded)...), Action{Do: Save})
 }
 
@@ -129,10 +132,14 @@ func (p Process) stuck(run uint64) (Process, []Action) {
 	if p.Then == ThenStart || p.Then == ThenRemove {
 		p.Then = ThenStop
 	}
-	return p, []Action{
-		fail(UntilStopped, process.CodeStuck), fail(UntilStarted, process.CodeStuck), fail(UntilRemoved, process.CodeStuck),
-		fail(UntilReady, process.CodeStuck), fail(UntilEnded, process.CodeStuck),
+	var actions []Action
+	if p.Overlap.Way() == process.OverlapReplace {
+		actions = p.dropQueue(p.underWay() + " cannot be ended")
 	}
+	return p, append(actions,
+		fail(UntilStopped, process.CodeStuck), fail(UntilStarted, process.CodeStuck), fail(UntilRemoved, process.CodeStuck),
+		fail(UntilReady, process.CodeStuck), fail(UntilEnded, process.CodeStuck), fail(UntilTriggered, process.CodeStuck),
+	)
 }
 
 // ended is the end of a run. When it was the last one, what was queued follows.
@@ -146,7 +153,9 @@ func (p Process) ended(e Event) (Process, []Action) {
 	var actions []Action
 	if e.Cause == process.CauseStart && !over.Started {
 		// Before anything else: who waits for a scheduled process would be told that all is well.
-		actions = append(actions, fail(UntilStarted, process.CodeStart))
+		actions = append(actions, fail(UntilStarted, process.CodeStart), Action{Do: Answer, Goal: UntilTriggered, Run: e.Run, Code: process.CodeStart})
+	} else if !over.Started {
+		actions = append(actions, Action{Do: Answer, Goal: UntilTriggered, Run: e.Run, Code: process.CodeSuperseded})
 	}
 	if !over.Ready {
 		actions = append(actions, Action{Do: Answer, Goal: UntilReady, Run: e.Run, Code: process.CodeStart})
@@ -162,7 +171,15 @@ func (p Process) ended(e Event) (Process, []Action) {
 	case next == ThenRemove:
 		return p.forget(actions...)
 	case next == ThenStart:
+		p.Up, p.Stopped = true, false
 		p.asked()
+		return p.spawn(append(actions, Action{Do: Arm})...)
+	case p.Queue != nil && !p.Closing:
+		p.asked()
+		p.Asked = p.Queue.Asked
+		if p.Scheduled && !p.Up { // it is not to be armed
+			return p.spawn(actions...)
+		}
 		return p.spawn(append(actions, Action{Do: Arm})...)
 	case next == ThenRest && p.Up && !p.Closing && Restarts(p.Policy, e.Cause, e.Success):
 		return p.backOff(e, actions)
@@ -181,7 +198,7 @@ func (p Process) rest(e Event) process.State {
 		return process.Stopped
 	case p.Scheduled && p.Up: // also after the shutdown of a daemon that was killed meanwhile
 		return process.Scheduled
-	case e.Cause == process.CauseStop, e.Cause == process.CauseShutdown:
+	case e.Cause == process.CauseStop, e.Cause == process.CauseShutdown, e.Cause == process.CauseReplaced:
 		return process.Stopped
 	case e.Success:
 		return process.Completed

@@ -359,7 +359,7 @@ func TestRandomLives(t *testing.T) {
 				}
 			case 4:
 				if w.p.Scheduled {
-					w.feed(Event{Kind: Due})
+					w.feed(Event{Kind: Due, Time: noon})
 				}
 			case 5:
 				if w.random.IntN(40) == 0 {

@@ -19,10 +19,15 @@ type Process struct {
 	Rest      process.State // where it is without a run: Scheduled, Waiting, Backoff, Stopped, Completed or Failed
 	Under     process.State // where the last run has left it, in Backoff: Completed or Failed
 	Then      Then          // what follows when nothing of it runs any more
-	Runs      []Execution   // under way, oldest first: none or one
+	Runs      []Execution   // under way, oldest first: none or one, or several where Overlap allows that
 	Last      uint64        // the highest number that a run was given
 	Asked     process.Asked // who asked for the run that is to follow: of Waiting, ThenStart and what is owed
 	Before    *Process      // what it was before the last run began, as far as unstored needs that; nil: none has
+
+	Overlap process.Overlapping
+	Queue   *Occasion // of a run that is to begin when nothing goes on any more or, in Waiting, when what it needs is there; nil: there is none
+	Paused  bool      // its schedule is
+	Skip    int       // so many of its next times are left out
 
 	Policy   process.Restarting
 	Attempts Attempts
@@ -39,12 +44,13 @@ type Execution struct {
 	Stuck   bool  // and it cannot be ended
 	Paused  bool  // it is to stand still
 	Still   bool  // and does
+	Of      Occasion
 }
 
 // Goal is what a request waits for.
 type Goal uint8
 
-// What requests wait for. The last two are about one run, see [Process.Awaits].
+// What requests wait for. The last three are about one run, see [Process.Awaits].
 const (
 	UntilStarted Goal = iota + 1
 	UntilStopped
@@ -53,6 +59,7 @@ const (
 	UntilEnded
 	UntilPaused
 	UntilResumed
+	UntilTriggered // that run is in line, or its leader is there
 )
 
 // Event is what can happen to a process.
@@ -65,10 +72,18 @@ type Event struct {
 	Held    bool          // something that it needs is not there just now
 	Lost    bool          // of NeedsChanged: something of it will not come by itself
 
-	Now    time.Duration      // by a clock that never goes back
-	Lasted time.Duration      // of RunEnded: how long the run did; 0 if that is not known
-	Random float64            // of RunEnded and Repolicied: from 0 up to 1
-	Policy process.Restarting // of Repolicied
+	Now     time.Duration       // by a clock that never goes back
+	Lasted  time.Duration       // of RunEnded: how long the run did; 0 if that is not known
+	Random  float64             // of RunEnded and Repolicied: from 0 up to 1
+	Policy  process.Restarting  // of Repolicied
+	Overlap process.Overlapping // of Repolicied
+
+	Time     time.Time    // of Due and Missed: of the schedule
+	CaughtUp bool         // of Due: it was missed, and is caught up now
+	Until    time.Time    // of Missed: the last, of several in a row
+	Count    int          // of Missed: how many; 0: one
+	Outcome  process.Fate // of Dequeue: what becomes of it; 0: it begins
+	Reason   string       // of Missed and Dequeue: why nothing began
 }
 
 // EventKind is the kind of an [Event].
@@ -80,6 +95,7 @@ const (
 	Stop                           // a request
 	Restart                        // a request
 	Delete                         // a request
+	Trigger                        // a request
 	Close                          // the daemon ends: nothing is started any more, and Shutdown follows
 	Shutdown                       // the daemon ends, and all that runs
 	Pause                          // a request: what runs is to stand still
@@ -87,10 +103,12 @@ const (
 	Rescheduled                    // the definition has another schedule than before
 	Unscheduled                    // the definition has no schedule any more
 	Due                            // a scheduled time has come
-	Repolicied                     // the definition has another restart policy
+	Missed                         // scheduled times have passed at which nobody could begin anything
+	Repolicied                     // the definition has another restart policy, or other ways to overlap
 	Retry                          // the time of the next attempt has come
 	Autostart                      // the daemon has started, and the process is to be up
 	NeedsChanged                   // what it needs may have come, or be lost
+	Dequeue                        // what a start was in line behind is gone, as a former worker has left it
 	Owed                           // a former worker was about to start a run that never was
 	RunStarted                     // the leader of a run has been spawned
 	RunReady                       // a run is ready
@@ -114,11 +132,13 @@ func (k EventKind) IsAsked() bool { return k <= Shutdown }
 
 // Action is an effect, to be carried out in order.
 type Action struct {
-	Do    Effect
-	Run   uint64        // of Spawn and EndRun; of Answer: to those alone who wait for this run; 0: to all
-	Cause process.Cause // of EndRun
-	Goal  Goal          // of Answer
-	Code  process.Code  // of Answer and Refuse: the error; empty: done
+	Do     Effect
+	Run    uint64        // of Spawn, EndRun and Account; of Answer: to those alone who wait for this run; 0: to all
+	Cause  process.Cause // of EndRun
+	Goal   Goal          // of Answer
+	Code   process.Code  // of Answer and Refuse: the error; empty: done
+	Reason string        // of Refuse: in words, where the code does not say it
+	Of     Occasion      // of Account
 }
 
 // Effect is the kind of an [Action].
@@ -135,6 +155,7 @@ const (
 	DropRetry                // there is none to wait for
 	GiveUp                   // that the policy gives up is told
 	Hold                     // that it waits for what it needs is told
+	Account                  // what has become of a scheduled time goes into the ledger: it is stored with what else has changed
 	Spawn                    // begin a run
 	EndRun                   // a run is to end
 	PauseRun                 // its tree is to stand still
@@ -158,10 +179,10 @@ func (p Process) State() process.State {
 	return process.Starting
 }
 
-// Awaits is the run that a request to start or restart is about, when it comes: the one
-// under way, or the next.
+// Awaits is the run that a request to start, restart or trigger is about, when it comes: the
+// one under way, or the next.
 func (p Process) Awaits(request EventKind) uint64 {
-	if n := len(p.Runs); n > 0 && p.Runs[n-1].Phase != Stopping && request != Restart {
+	if n := len(p.Runs); n > 0 && p.Runs[n-1].Phase != Stopping && request != Restart && request != Trigger {
 		return p.Runs[n-1].Number
 	}
 	return p.Last + 1
@@ -213,14 +234,14 @@ func (p Process) step(e Event) (Process, []Action) {
 		return p.rescheduled()
 	case Unscheduled:
 		return p.unscheduled()
+	case Trigger:
+		return p.trigger(e.Asked)
 	case Due:
-		if (p.Rest == process.Scheduled || p.Rest == process.Backoff && p.Scheduled) && !p.Busy() && !p.Closing && !p.Removing {
-			drop := p.leaveBackoff()
-			p.asked()
-			p.Asked = e.Asked
-			return p.spawn(append(drop, Action{Do: Arm})...)
-		}
-		return p, []Action{{Do: Arm}} // skipped
+		return p.due(e)
+	case Missed:
+		return p.missed(e)
+	case Dequeue:
+		return p.dequeue(e)
 	case Repolicied:
 		return p.repolicied(e)
 	case Retry:
@@ -237,7 +258,7 @@ func (p Process) step(e Event) (Process, []Action) {
 	case RunStarted:
 		if i := p.find(e.Run); i >= 0 && p.Runs[i].Phase == Starting {
 			p.Runs[i].Phase, p.Runs[i].Started = Running, true
-			return p, []Action{answer(UntilStarted)}
+			return p, []Action{answer(UntilStarted), {Do: Answer, Goal: UntilTriggered, Run: e.Run}}
 		}
 	case RunReady:
 		if i := p.find(e.Run); i >= 0 && !p.Runs[i].Ready {

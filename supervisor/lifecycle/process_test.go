@@ -11,15 +11,20 @@ import (
 
 func (a Action) String() string {
 	text := [...]string{Answer: "", Refuse: "refuse", Save: "save", Arm: "arm", Disarm: "disarm", Spawn: "spawn", EndRun: "end", Remove: "remove",
-		AwaitRetry: "await", DropRetry: "drop", GiveUp: "give up", Hold: "hold", PauseRun: "pause", ResumeRun: "resume"}[a.Do]
+		AwaitRetry: "await", DropRetry: "drop", GiveUp: "give up", Hold: "hold", PauseRun: "pause", ResumeRun: "resume", Account: "account"}[a.Do]
 	switch {
 	case a.Do == Answer:
-		text = [...]string{UntilStarted: "started", UntilStopped: "stopped", UntilRemoved: "removed", UntilReady: "ready", UntilEnded: "ended", UntilPaused: "paused", UntilResumed: "resumed"}[a.Goal]
+		text = [...]string{UntilStarted: "started", UntilStopped: "stopped", UntilRemoved: "removed", UntilReady: "ready", UntilEnded: "ended", UntilPaused: "paused", UntilResumed: "resumed", UntilTriggered: "triggered"}[a.Goal]
 		if a.Run != 0 {
 			text += fmt.Sprint(" ", a.Run)
 		}
 	case a.Do == Spawn, a.Do == PauseRun, a.Do == ResumeRun:
 		text += fmt.Sprint(" ", a.Run)
+	case a.Do == Account:
+		text = fmt.Sprintf("%s %s", a.Of.Time.Format("15:04"), a.Of.Outcome)
+		if a.Run != 0 {
+			text += fmt.Sprint(" ", a.Run)
+		}
 	case a.Do == EndRun:
 		text += fmt.Sprint(" ", a.Run, " ", a.Cause)
 	}
@@ -37,12 +42,15 @@ func show(actions []Action) string {
 	return strings.Join(all, ", ")
 }
 
-// apart are the actions without the answers to those who wait for one run, and these.
+// apart are the actions without the answers to those who wait for one run, and these. Those
+// to a trigger are in a table of their own.
 func apart(actions []Action) (others, ofRuns []Action) {
 	for _, a := range actions {
-		if a.Do == Answer && (a.Goal == UntilReady || a.Goal == UntilEnded) {
+		switch {
+		case a.Do == Answer && a.Goal == UntilTriggered:
+		case a.Do == Answer && (a.Goal == UntilReady || a.Goal == UntilEnded):
 			ofRuns = append(ofRuns, a)
-		} else {
+		default:
 			others = append(others, a)
 		}
 	}
@@ -52,7 +60,7 @@ func apart(actions []Action) (others, ofRuns []Action) {
 // The events of the tables below; those of a run are about run 7.
 var (
 	start, stop, restart  = Event{Kind: Start}, Event{Kind: Stop}, Event{Kind: Restart}
-	remove, shutdown, due = Event{Kind: Delete}, Event{Kind: Shutdown}, Event{Kind: Due}
+	remove, shutdown, due = Event{Kind: Delete}, Event{Kind: Shutdown}, Event{Kind: Due, Time: noon}
 	begun, stuck          = Event{Kind: RunStarted, Run: 7}, Event{Kind: RunStuck, Run: 7}
 	ready                 = Event{Kind: RunReady, Run: 7}
 	ending                = Event{Kind: RunEnding, Run: 7}
@@ -63,10 +71,12 @@ var (
 	shut                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseShutdown}
 	late                  = Event{Kind: RunEnded, Run: 7, Cause: process.CauseDeadline}
 	failed                = Event{Kind: RunEnded, Run: 7, Cause: process.CauseStart}
+	noon                  = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	trigger               = Event{Kind: Trigger}
 	pause, resume         = Event{Kind: Pause}, Event{Kind: Resume}
 	still, goesOn         = Event{Kind: RunPaused, Run: 7}, Event{Kind: RunResumed, Run: 7}
 	notStill, notGoingOn  = Event{Kind: RunNotPaused, Run: 7}, Event{Kind: RunNotResumed, Run: 7}
-	everything            = []Event{pause, resume, still, goesOn, notStill, notGoingOn, start, stop, restart, remove, shutdown, due, begun, ready, stuck, good, bad, stopped, shut, late, failed, unstored, due2, autostart, owed,
+	everything            = []Event{trigger, {Kind: Missed, Time: noon}, {Kind: Dequeue}, {Kind: Dequeue, Outcome: process.Missed}, pause, resume, still, goesOn, notStill, notGoingOn, start, stop, restart, remove, shutdown, due, begun, ready, stuck, good, bad, stopped, shut, late, failed, unstored, due2, autostart, owed,
 		{Kind: Repolicied}, {Kind: Repolicied, Policy: always}, {Kind: Rescheduled}, {Kind: Unscheduled}}
 	due2                 = Event{Kind: Retry, Now: time.Minute}
 	autostart            = Event{Kind: Autostart, Now: time.Minute}
@@ -122,7 +132,7 @@ func TestProcess(t *testing.T) {
 		{"stop before it stands still", running, []Event{pause, stop}, process.Stopping, "pause 7, end 7 stop, disarm, started!superseded, save, paused!superseded"},
 		{"it ends before it stands still", running, []Event{pause, ending, good}, process.Completed, "pause 7, paused!superseded, stopped"},
 		{"restart of what is paused", pausedRun, []Event{restart, stopped}, process.Starting, "end 7 stop, save, stopped, arm, spawn 8"},
-		{"a time that comes while it is paused is skipped", pausedScheduled, []Event{due}, process.Paused, "arm"},
+		{"a time that comes while it is paused is skipped", pausedScheduled, []Event{due}, process.Paused, "arm, 12:00 skipped"},
 		{"start of what is paused leaves it alone", pausedRun, []Event{start}, process.Paused, "started"},
 		{"shutdown of what is paused", pausedRun, []Event{shutdown}, process.Stopping, "end 7 shutdown, disarm, started!shutting_down"},
 		{"start at rest", resting, []Event{start}, process.Starting, "spawn 7"},
@@ -131,17 +141,17 @@ func TestProcess(t *testing.T) {
 		{"stop at rest holds", Process{Rest: process.Completed, Up: true}, []Event{stop}, process.Completed, "save, stopped"},
 		{"restart at rest starts", resting, []Event{restart}, process.Starting, "spawn 7"},
 		{"delete at rest", resting, []Event{remove}, process.Completed, "disarm, remove"},
-		{"a time that comes at rest starts nothing", offSchedule, []Event{due}, process.Stopped, "arm"},
+		{"a time that comes at rest starts nothing", offSchedule, []Event{due}, process.Stopped, ""},
 		{"an attempt before its time starts nothing", waits, []Event{{Kind: Retry, Now: time.Minute - 1}}, process.Backoff, ""},
 
 		{"start of a scheduled one is done", onSchedule, []Event{start}, process.Scheduled, "started"},
 		{"restart of a scheduled one is done", onSchedule, []Event{restart}, process.Scheduled, "started"},
 		{"stop of a scheduled one", onSchedule, []Event{stop}, process.Stopped, "disarm, save, stopped"},
-		{"a time starts a run", onSchedule, []Event{due}, process.Starting, "arm, spawn 7"},
+		{"a time starts a run", onSchedule, []Event{due}, process.Starting, "arm, 12:00 ran 7, spawn 7"},
 		{"delete of a scheduled one", onSchedule, []Event{remove}, process.Scheduled, "disarm, remove"},
 
 		{"start of a running one is done", running, []Event{start}, process.Running, "started"},
-		{"a time that comes during a run is skipped", scheduledRun, []Event{due}, process.Running, "arm"},
+		{"a time that comes during a run is skipped", scheduledRun, []Event{due}, process.Running, "arm, 12:00 skipped"},
 		{"success", running, []Event{good}, process.Completed, "stopped"},
 		{"failure", running, []Event{bad}, process.Failed, "stopped"},
 		{"deadline", running, []Event{late}, process.Failed, "stopped"},
@@ -210,7 +220,7 @@ func TestProcess(t *testing.T) {
 			"end 7 stop, disarm, started!superseded, save, " + told + ", end 7 stop, disarm, started!superseded, save, stopped, remove"},
 		{"a delete that is done", resting, []Event{remove, {Kind: Forgotten}}, process.Completed, "disarm, remove, removed"},
 		{"what is being forgotten does not start", onSchedule, []Event{remove, start, due, stop, remove, {Kind: Forgotten}}, process.Scheduled,
-			"disarm, remove, refuse!not_found, arm, save, stopped, removed"},
+			"disarm, remove, refuse!not_found, save, stopped, removed"},
 		{"a delete that fails", onSchedule, []Event{remove, {Kind: NotForgotten}}, process.Scheduled, "disarm, remove, removed!store, arm"},
 		{"a schedule that is given arms what is up", Process{Rest: process.Completed, Up: true}, []Event{{Kind: Rescheduled}}, process.Scheduled, "arm"},
 		{"but not what was stopped", resting, []Event{{Kind: Rescheduled}}, process.Completed, ""},
@@ -245,11 +255,11 @@ func TestProcess(t *testing.T) {
 		{"a limit that is reached", Process{Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running}}, Policy: limited, Attempts: Attempts{Row: 1, Count: 1}}, []Event{bad, due2}, process.Failed,
 			"stopped, give up"},
 		{"a scheduled one is tried again", scheduledService, []Event{bad, due2}, process.Starting, "stopped, await, arm, started, drop, arm, spawn 8"},
-		{"until its next time", scheduledService, []Event{bad, due, due2}, process.Starting, "stopped, await, arm, started, drop, arm, spawn 8"},
+		{"until its next time", scheduledService, []Event{bad, due, due2}, process.Starting, "stopped, await, arm, started, drop, arm, 12:00 ran 8, spawn 8"},
 		{"and rests between its times", scheduledService, []Event{good}, process.Scheduled, "stopped, arm, started"},
 		{"a schedule that is taken in backoff", scheduledService, []Event{bad, {Kind: Unscheduled}, due2}, process.Starting, "stopped, await, arm, started, disarm, drop, arm, spawn 8"},
 		{"a schedule that is given in backoff", waits, []Event{{Kind: Rescheduled}}, process.Backoff, "arm"},
-		{"stop of a scheduled one in backoff", scheduledService, []Event{bad, stop, due}, process.Stopped, "stopped, await, arm, started, drop, disarm, save, stopped, arm"},
+		{"stop of a scheduled one in backoff", scheduledService, []Event{bad, stop, due}, process.Stopped, "stopped, await, arm, started, drop, disarm, save, stopped"},
 		{"the daemon starts one", never, []Event{autostart}, process.Starting, "spawn 1"},
 		{"the daemon arms a schedule", offSchedule, []Event{autostart}, process.Scheduled, "arm, save, started"},
 		{"the daemon starts one that waits", waits, []Event{autostart}, process.Starting, "drop, arm, spawn 8"},
@@ -261,11 +271,11 @@ func TestProcess(t *testing.T) {
 		{"and goes on with what it needs", resting, []Event{held(start), held(Event{Kind: NeedsChanged}), {Kind: NeedsChanged}}, process.Starting, "hold, save, spawn 7"},
 		{"who waits in vain is told", resting, []Event{held(start), held(Event{Kind: NeedsChanged, Lost: true})}, process.Waiting, "hold, save, started!needs"},
 		{"another attempt is held back", waits, []Event{held(due2)}, process.Waiting, "drop, arm, hold, save"},
-		{"a scheduled time is held back, and the next one skipped", onSchedule, []Event{held(due), held(due)}, process.Waiting, "arm, hold, save, arm"},
+		{"a scheduled time is held back, and the next one skipped", onSchedule, []Event{held(due), held(due)}, process.Waiting, "arm, 12:00 queued, hold, save, arm, 12:00 skipped"},
 		{"a restart is held back", running, []Event{restart, held(stopped)}, process.Waiting, "end 7 stop, save, stopped, arm, hold, save"},
 		{"stop while it waits", resting, []Event{held(start), held(stop), {Kind: NeedsChanged}}, process.Stopped, "hold, save, started!superseded, disarm, save, stopped"},
 		{"delete while it waits", resting, []Event{held(start), held(remove)}, process.Waiting, "hold, save, started!superseded, disarm, remove"},
-		{"start of a scheduled one that waits leaves it", onSchedule, []Event{held(due), held(start), {Kind: NeedsChanged}}, process.Starting, "arm, hold, save, started, spawn 7"},
+		{"start of a scheduled one that waits leaves it", onSchedule, []Event{held(due), held(start), {Kind: NeedsChanged}}, process.Starting, "arm, 12:00 queued, hold, save, started, 12:00 queued 7, spawn 7"},
 		{"start while it waits", resting, []Event{held(start), held(start)}, process.Waiting, "hold, save, hold, save"},
 		{"shutdown while it waits leaves it", resting, []Event{held(start), held(shutdown), {Kind: NeedsChanged}}, process.Waiting, "hold, save, disarm, started!shutting_down"},
 		{"a start whose number is not on disk never was", resting, []Event{start, unstored}, process.Completed,
@@ -276,19 +286,19 @@ func TestProcess(t *testing.T) {
 			[]Event{restart, {Kind: RunEnded, Run: 6, Cause: process.CauseStop}, unstored}, process.Stopped,
 			"end 6 stop, save, stopped, arm, spawn 7, started!store, stopped"},
 		{"a time that started nothing waits for the next", onSchedule, []Event{due, unstored}, process.Scheduled,
-			"arm, spawn 7, started!store, stopped, arm, started"},
+			"arm, 12:00 ran 7, spawn 7, 12:00 skipped, started!store, stopped, arm, started"},
 		{"a stop meanwhile holds", resting, []Event{start, stop, unstored}, process.Completed,
 			"spawn 7, end 7 stop, disarm, started!superseded, save, started!store, stopped, disarm"},
 		{"of a schedule too", onSchedule, []Event{due, stop, unstored}, process.Stopped,
-			"arm, spawn 7, end 7 stop, disarm, started!superseded, save, started!store, stopped, disarm"},
+			"arm, 12:00 ran 7, spawn 7, end 7 stop, disarm, started!superseded, save, 12:00 skipped, started!store, stopped, disarm"},
 		{"but not one that was started again", onSchedule, []Event{due, stop, start, unstored}, process.Scheduled,
-			"arm, spawn 7, end 7 stop, disarm, started!superseded, save, save, stopped, arm, started"},
+			"arm, 12:00 ran 7, spawn 7, end 7 stop, disarm, started!superseded, save, save, 12:00 skipped, stopped, arm, started"},
 		{"a restart meanwhile is not tried", resting, []Event{start, restart, unstored}, process.Completed,
 			"spawn 7, end 7 stop, save, started!store, stopped, disarm"},
 		{"a delete meanwhile is done", resting, []Event{start, remove, unstored, {Kind: Forgotten}}, process.Completed,
 			"spawn 7, end 7 stop, disarm, started!superseded, save, started!store, stopped, disarm, remove, removed"},
 		{"and one that fails leaves it stopped", onSchedule, []Event{due, remove, unstored, {Kind: NotForgotten}, due}, process.Stopped,
-			"arm, spawn 7, end 7 stop, disarm, started!superseded, save, started!store, stopped, disarm, remove, removed!store, arm"},
+			"arm, 12:00 ran 7, spawn 7, end 7 stop, disarm, started!superseded, save, 12:00 skipped, started!store, stopped, disarm, remove, removed!store"},
 		{"an attempt comes again", waits, []Event{due2, {Kind: RunUnstored, Run: 8, Now: time.Minute}}, process.Backoff,
 			"drop, arm, spawn 8, started!store, stopped, await"},
 		{"what was held back goes on waiting", resting, []Event{held(start), {Kind: NeedsChanged}, unstored, {Kind: NeedsChanged}}, process.Starting,

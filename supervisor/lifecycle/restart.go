@@ -160,7 +160,7 @@ func (p *Process) asked() {
 // repolicied has a policy act that was changed, in backoff too.
 func (p Process) repolicied(e Event) (Process, []Action) {
 	former := p.Policy
-	p.Policy = e.Policy
+	p.Policy, p.Overlap = e.Policy, e.Overlap
 	switch {
 	case p.Rest != process.Backoff || p.Busy() || p.Removing || p.Closing:
 		return p, nil

@@ -30,8 +30,10 @@ func (p Process) start(by process.Asked) (Process, []Action) {
 			}
 		}
 		return p, actions
-	case p.Rest == process.Scheduled, p.Rest == process.Waiting && p.Scheduled:
+	case p.Rest == process.Scheduled:
 		return p, p.armed()
+	case p.Rest == process.Waiting && p.Scheduled && p.Up:
+		return p, []Action{answer(UntilStarted)}
 	}
 	p.Up, p.Stopped, p.Asked = true, false, by
 	if p.Rest == process.Backoff { // it does not wait any longer
@@ -56,21 +58,34 @@ func (p Process) armed() []Action {
 // notStarted tells those who wait for a start that there will be none. Who waits for the
 // end of a run that is under way waits on.
 func (p Process) notStarted(code process.Code) []Action {
-	return []Action{fail(UntilStarted, code), fail(UntilReady, code), {Do: Answer, Goal: UntilEnded, Run: p.Last + 1, Code: code}}
+	return []Action{fail(UntilStarted, code), fail(UntilTriggered, code), fail(UntilReady, code), {Do: Answer, Goal: UntilEnded, Run: p.Last + 1, Code: code}}
 }
 
 // spawn begins the next run, or waits for what that needs. Its number, and the target with
 // it, are stored on the way.
 func (p Process) spawn(first ...Action) (Process, []Action) {
-	p.Up, p.Stopped, p.Then = true, false, ThenRest
+	if p.Then = ThenRest; !p.Scheduled { // else who has armed the schedule has said it
+		p.Up, p.Stopped = true, false
+	}
 	if p.Held {
 		p.Rest = process.Waiting
+		if p.Queue != nil && p.Queue.Reason == "" {
+			o := *p.Queue
+			if o.Reason = "it waited for what it needs"; o.Outcome == process.Ran {
+				o.Outcome = process.Queued
+			}
+			p.Queue, first = &o, append(first, o.account(0)...)
+		}
 		return p, append(first, Action{Do: Hold}, Action{Do: Save})
 	}
 	p.Last++
-	p.Runs = append(p.Runs, Execution{Number: p.Last, Asked: p.Asked})
+	begins := Execution{Number: p.Last, Asked: p.Asked}
 	p.Asked = process.Asked{}
-	return p, append(first, Action{Do: Spawn, Run: p.Last})
+	if p.Queue != nil {
+		begins.Of, p.Queue = *p.Queue, nil
+	}
+	p.Runs = append(p.Runs, begins)
+	return p, append(append(first, begins.Of.account(p.Last)...), Action{Do: Spawn, Run: p.Last})
 }
 
 // needsChanged begins the run that waited for what it needs, if that is there. Who waits for
@@ -105,7 +120,7 @@ func (p Process) unscheduled() (Process, []Action) {
 		p.Rest = process.Stopped
 	}
 	actions := []Action{{Do: Disarm}}
-	if p.ending() && p.Then == ThenRest { // a start that came meanwhile was to arm it
+	if p.ending() && p.Then == ThenRest && p.Queue == nil { // a start that came meanwhile was to arm it
 		actions = append(actions, p.notStarted(process.CodeSuperseded)...)
 	}
 	return p, actions

@@ -6,6 +6,9 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
+// notStored is why nothing came of a time: for people.
+const notStored = "it could not be put on disk that a run was to begin"
+
 // before is what a process is without the run that it begins in next: what is on disk, or
 // was to come there without it.
 func (p Process) before(next Process) *Process {
@@ -23,19 +26,26 @@ func (p Process) unstored(e Event) (Process, []Action) {
 	if i < 0 || p.Before == nil {
 		return p, nil
 	}
-	next, was := p.Then, *p.Before
-	p.Asked = p.Runs[i].Asked                                                               // should it be tried again
-	if p.Up && was.Rest == process.Waiting && p.Runs[i].Phase == Starting && !p.Scheduled { // who waits goes on waiting
-		p.Runs, p.Last, p.Before = slices.Delete(p.Runs, i, i+1), p.Last-1, nil
-		return p, nil
+	next, was, never := p.Then, *p.Before, p.Runs[i]
+	p.Runs, p.Last, p.Before = slices.Delete(p.Runs, i, i+1), p.Last-1, nil
+	actions := never.Of.became(process.Skipped, notStored)
+	if p.Busy() { // others go on beside it
+		p.Up, p.Stopped = p.Up && was.Up, p.Stopped || was.Stopped
+		for _, g := range []Goal{UntilTriggered, UntilReady, UntilEnded} {
+			actions = append(actions, Action{Do: Answer, Goal: g, Run: e.Run, Code: process.CodeStore})
+		}
+		return p, actions
 	}
-	actions := []Action{fail(UntilReady, process.CodeStore), fail(UntilEnded, process.CodeStore)}
-	if p.Runs[i].Phase == Starting || next != ThenRest { // else who waits for a start waits for the schedule to be armed
+	p.Asked = never.Asked                                                               // should it be tried again
+	if p.Up && was.Rest == process.Waiting && never.Phase == Starting && !p.Scheduled { // who waits goes on waiting
+		return p, actions
+	}
+	actions = append(actions, fail(UntilTriggered, process.CodeStore), fail(UntilReady, process.CodeStore), fail(UntilEnded, process.CodeStore))
+	if never.Phase == Starting || next != ThenRest { // else who waits for a start waits for the schedule to be armed
 		actions = append(actions, fail(UntilStarted, process.CodeStore))
 	}
-	actions = append(actions, answer(UntilStopped))
-	p.Runs = slices.Delete(p.Runs, i, i+1)
-	p.Last, p.Then, p.Before = p.Last-1, ThenRest, nil
+	actions = append(append(actions, p.dropQueue(notStored)...), answer(UntilStopped))
+	p.Then = ThenRest
 	p.Up, p.Stopped = p.Up && was.Up, p.Stopped || was.Stopped
 	p.Attempts, p.Reason = was.Attempts, was.Reason
 	switch {

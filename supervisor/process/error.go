@@ -16,6 +16,7 @@ const (
 	CodeExists       Code = "exists"        // there is one of that name
 	CodeStart        Code = "start_failed"  // the run could not be started
 	CodeNotRunning   Code = "not_running"   // it has no run to act on
+	CodeOverlap      Code = "overlap"       // a run goes on, and overlap lets no other begin
 	CodeNeeded       Code = "needed"        // others need it
 	CodeNeeds        Code = "needs"         // what it needs will not come by itself
 	CodeFreeze       Code = "freeze"        // the tree could not be paused or resumed
@@ -67,6 +68,7 @@ var (
 	ErrExists       = &Error{CodeExists, "process exists"}
 	ErrStart        = &Error{CodeStart, "could not be started"}
 	ErrNotRunning   = &Error{CodeNotRunning, "not running"}
+	ErrOverlap      = &Error{CodeOverlap, "a run goes on"}
 	ErrNeeded       = &Error{CodeNeeded, "others need it"}
 	ErrNeeds        = &Error{CodeNeeds, "what it needs will not come"}
 	ErrFreeze       = &Error{CodeFreeze, "the tree could not be paused or resumed"}

@@ -16,6 +16,12 @@ type (
 		Wait  Wait
 	}
 
+	// Trigger begins a run now, as far as overlap lets it. A schedule stays as it is.
+	Trigger struct {
+		JobID string // recorded on that run
+		Wait  Wait
+	}
+
 	// Stop ends the whole tree, and what would have started it.
 	Stop struct{}
 
@@ -45,6 +51,7 @@ type (
 )
 
 func (StartAgain) operation() {}
+func (Trigger) operation()    {}
 func (Stop) operation()       {}
 func (Restart) operation()    {}
 func (Pause) operation()      {}

@@ -106,8 +106,10 @@ func (s *Spec) Validate() error {
 	if err := s.without("restart_limit", "restart_window"); err != nil {
 		return err
 	}
-	if err := s.Restarting.validate(); err != nil {
-		return err
+	for _, err := range []error{s.Restarting.validate(), s.Overlapping.validate()} {
+		if err != nil {
+			return err
+		}
 	}
 	if err := s.validateProbing(); err != nil {
 		return err

@@ -11,6 +11,7 @@ type Schedule struct {
 	Cron   string        // five or six fields, @every or @daily forms; empty: at once, once
 	TZ     string        // the zone in which Cron is read; empty: that in Cron, or else the daemon's
 	Jitter time.Duration // runs begin up to so much later than their times, always by the same; 0: at once
+	Overlapping
 }
 
 // MaxJitter is the longest that a run may begin after its time on purpose.
@@ -28,6 +29,12 @@ func scheduleFields() []Field {
 		{Name: "jitter", JSON: "jitter_seconds", Group: GroupSchedule, Value: "TIME", Live: true,
 			Help: "begin each run up to so much after its time, always by the same: what comes from the names of the process and the host",
 			in:   func(s *Spec) any { return &s.Jitter }, check: func(v any) error { return notLonger(v.(time.Duration), MaxJitter) }},
+		{Name: "overlap", JSON: "overlap", Group: GroupSchedule, Value: "WHAT", Default: string(OverlapSkip), Choices: []string{string(OverlapSkip), string(OverlapQueue), string(OverlapReplace), string(OverlapAllow)}, Live: true,
+			Help: "a time that comes, or a trigger, while a run goes on: nothing begins (skip), one waits for its end (queue), it is ended first (replace), both go on (allow)",
+			in:   func(s *Spec) any { return (*string)(&s.Overlap) }},
+		{Name: "overlap_max", JSON: "overlap_max", Group: GroupSchedule, Value: "NUMBER", Default: "10", Live: true,
+			Help: "of overlap:allow: so many runs at most go on at once",
+			in:   func(s *Spec) any { return &s.OverlapMax }, check: func(v any) error { return atMost(v.(int), MaxOverlapMax) }},
 	}
 }
 

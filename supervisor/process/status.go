@@ -54,6 +54,13 @@ type Condition struct {
 	ReadyError string    `json:"ready_error,omitempty"` // why not yet: the last words of its probe
 	Health     *Health   `json:"health,omitempty"`      // of a run that is ready and looked after
 
+	// Runs are all that are under way, the oldest first, where several may be at once. The
+	// last of them is the one of which the other fields tell.
+	Runs []RunUnderWay `json:"runs,omitempty"`
+
+	// Queued is a run that is to begin when what goes on has ended.
+	Queued *QueuedRun `json:"queued,omitempty"`
+
 	// Signalled is in the answer to a signal: how many kernel processes it was sent to.
 	Signalled int `json:"signalled,omitempty"`
 
@@ -63,6 +70,20 @@ type Condition struct {
 
 	WaitsFor []Awaited `json:"waits_for,omitempty"` // of those that it needs, in waiting
 	NeededBy []string  `json:"needed_by,omitempty"` // who needs it
+}
+
+// RunUnderWay is one of several runs that go on side by side.
+type RunUnderWay struct {
+	State      State    `json:"status"`
+	PID        int      `json:"pid"`
+	CPUPercent *float64 `json:"cpu_percent,omitempty"`
+	Run
+}
+
+// QueuedRun is a run that is to begin.
+type QueuedRun struct {
+	Time   time.Time `json:"time,omitzero"` // of the schedule; zero: it was asked for
+	Reason string    `json:"reason,omitempty"`
 }
 
 // Health is how a run is.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,15 @@ type Target struct {
 	// Waiting says that the next run was to be started when what it needs is there.
 	Waiting bool `json:"waiting,omitempty"`
 
+	// Scheduled is the entry of the time that the run of this number came of; nil: of none.
+	Scheduled *process.LedgerEntry `json:"scheduled,omitempty"`
+
+	// Queued is a start that waits for the end of what runs, or for what the process needs.
+	Queued *Queued `json:"queued,omitempty"`
+
+	// Beside are the runs that go on beside that of this number, or without it.
+	Beside []Beside `json:"beside,omitempty"`
+
 	// Removed says that it was to be forgotten when that run had ended.
 	Removed bool `json:"removed,omitempty"`
 
@@ -102,6 +112,40 @@ type Target struct {
 
 	Next   time.Time `json:"next,omitzero"`   // of the schedule, when this was written
 	Missed time.Time `json:"missed,omitzero"` // the last time of the schedule at which no daemon ran
+}
+
+// Queued is a start that waits.
+type Queued struct {
+	process.LedgerEntry               // of its time; zero: it was asked for
+	Asked               process.Asked `json:"asked,omitzero"`
+	JobID               string        `json:"job_id,omitempty"`
+}
+
+// Beside is a run that goes on, though a later one has begun: what a [Target] says of the last.
+type Beside struct {
+	Run       uint64               `json:"run"`
+	JobID     string               `json:"job_id,omitempty"`
+	Asked     process.Asked        `json:"asked,omitzero"`
+	Scheduled *process.LedgerEntry `json:"scheduled,omitempty"`
+	Origin    Origin               `json:"origin,omitzero"`
+	Changed   []process.Setting    `json:"changed,omitempty"`
+	Started   bool                 `json:"started,omitempty"` // that is told
+	Readied   bool                 `json:"readied,omitempty"`
+}
+
+// Latest is what is kept of the run of this number, as of one beside it.
+func (t *Target) Latest() Beside {
+	return Beside{Run: t.Run, JobID: t.JobID, Asked: t.Asked, Scheduled: t.Scheduled, Origin: t.Origin, Changed: t.Changed,
+		Started: t.Started >= t.Run, Readied: t.Readied >= t.Run}
+}
+
+// UnderWay are the runs of which no result is kept, the oldest first.
+func (p *Process) UnderWay() []Beside {
+	all := slices.Clone(p.Beside) // their results are not there: see readAll
+	if p.Target.Run > p.Never && (p.Last == nil || p.Last.Number < p.Target.Run) {
+		all = append(all, p.Latest())
+	}
+	return all
 }
 
 // WasStopped reports whether a stop was asked for, and holds. Earlier programs did not say
@@ -183,6 +227,7 @@ func readAll(tx *bolt.Tx) (all []Process, unreadable []Unreadable, err error) {
 		}
 		if err == nil {
 			p.Last, err = lastRun(runs, string(name))
+			p.Beside = slices.DeleteFunc(p.Beside, func(b Beside) bool { return runs.Get(runKey(string(name), b.Run)) != nil })
 		}
 		if err == nil && p.Spec.Name != string(name) {
 			err = fmt.Errorf("it is the definition of %q", p.Spec.Name)

@@ -50,9 +50,9 @@ func readOnce(path string, read func(*bolt.Tx) error) error {
 	return nil
 }
 
-// LastRuns are the numbers that the store at path, which nobody may be writing to, has
-// given out last, by name of the process.
-func LastRuns(path string) (numbers map[string]uint64, err error) {
+// LastRuns are the numbers of the runs of each process that may be under way, as the store at
+// path says, which nobody may be writing to: the last that was given out, and those beside it.
+func LastRuns(path string) (numbers map[string][]uint64, err error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockLimit, ReadOnly: true, OpenFile: openFile})
 	if err != nil {
 		return nil, &Error{path, err}
@@ -62,9 +62,13 @@ func LastRuns(path string) (numbers map[string]uint64, err error) {
 	if err != nil {
 		return nil, &Error{path, err}
 	}
-	numbers = map[string]uint64{}
+	numbers = map[string][]uint64{}
 	for _, p := range c.Processes {
-		numbers[p.Spec.Name] = p.Target.Run
+		list := []uint64{p.Target.Run}
+		for _, r := range p.Beside {
+			list = append(list, r.Run)
+		}
+		numbers[p.Spec.Name] = list
 	}
 	return numbers, nil
 }

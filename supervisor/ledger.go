@@ -1,0 +1,141 @@
+package supervisor
+
+import (
+	"slices"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
+	"github.com/freeflowuniverse/processmanager/supervisor/store"
+)
+
+// What becomes of each time of a schedule stands in the ledger, once. The lifecycle says it,
+// and it is written in the transaction in which the next time moves on: a worker that dies in
+// between leaves the time to come again for the next one, which finds the next time where it
+// was. What a run comes of is written with its number, before there is a leader.
+//
+// A start that is in line is kept with its time. Where the worker dies the next one has it
+// begin when what it waits for is over. Where nothing of it is left, since the daemon or the
+// machine ended, it is a time that was missed.
+
+// reasons why nobody could start anything at a time: for people.
+const (
+	nobodyThere = "no daemon ran"
+	leftBehind  = "the machine slept, or its clock was set"
+)
+
+// pass says what becomes of the times of the schedule that have come, the next of them first.
+func (p *managed) pass(now time.Time, why string) {
+	run, missed, next := p.times.Past(p.next, now, schedule.Catchup{})
+	p.next = next
+	p.passed(run, missed, now, why)
+}
+
+func (p *managed) passed(run []time.Time, missed schedule.Missed, now time.Time, why string) {
+	if missed.Count > 0 {
+		p.handle(lifecycle.Event{Kind: lifecycle.Missed, Time: missed.From, Until: missed.To, Count: missed.Count, Reason: why})
+	}
+	for _, t := range run {
+		by := process.Asked{By: process.BySchedule, Time: t.UTC()}
+		caught := now.Sub(t) > schedule.OnTime
+		if caught {
+			by.By = process.ByCatchUp
+		}
+		p.handle(lifecycle.Event{Kind: lifecycle.Due, Time: t, CaughtUp: caught, Asked: by})
+	}
+}
+
+// account enters what has become of a time into the ledger.
+func (p *managed) account(a lifecycle.Action) {
+	e := process.LedgerEntry{Time: a.Of.Time.UTC(), Outcome: a.Of.Outcome, Run: a.Run, Reason: a.Of.Reason}
+	if a.Of.Count > 1 {
+		e.From, e.To, e.Count = e.Time, a.Of.Until.UTC(), a.Of.Count
+	}
+	if a.Run != 0 {
+		e.LateSeconds = max(p.scheduleTime().Sub(e.Time), 0).Round(time.Millisecond).Seconds()
+	}
+	if e.Outcome == process.Missed && !p.machine.Busy() {
+		p.kept.Missed = e.Last()
+	}
+	p.disk.dirty = true
+	p.disk.enter(e)
+}
+
+// maxEntries bounds the entries that wait for a disk that takes none.
+const maxEntries = 1000
+
+// enter has an entry written with the next change.
+func (d *disk) enter(e process.LedgerEntry) {
+	if i := slices.IndexFunc(d.ledger, func(is process.LedgerEntry) bool { return is.Time.Equal(e.Time) }); i >= 0 {
+		d.ledger[i] = e
+		return
+	}
+	if n := len(d.ledger); n > maxEntries && d.ledger[n-1].Outcome == e.Outcome {
+		last := &d.ledger[n-1]
+		last.From, last.To, last.Count = last.Time, e.Last(), last.Times()+e.Times()
+		return
+	}
+	d.ledger = append(d.ledger, e)
+}
+
+// entryOf is the entry of the time that a run is about to come of; nil: it comes of none.
+func (d *disk) entryOf(run uint64) *process.LedgerEntry {
+	for _, e := range slices.Backward(d.ledger) {
+		if e.Run == run {
+			return &e
+		}
+	}
+	return nil
+}
+
+// inLine is what is kept of a start that is to come.
+func (p *managed) inLine() *store.Queued {
+	o := p.machine.Queue
+	if o == nil {
+		return nil
+	}
+	return &store.Queued{LedgerEntry: process.LedgerEntry{Time: o.Time.UTC(), Outcome: o.Outcome, Reason: o.Reason}, Asked: o.Asked, JobID: p.jobID}
+}
+
+// occasion is what a start is that was kept.
+func occasion(e *process.LedgerEntry, by process.Asked) *lifecycle.Occasion {
+	if e == nil {
+		return nil
+	}
+	return &lifecycle.Occasion{Time: e.Time, Outcome: e.Outcome, Reason: e.Reason, Asked: by}
+}
+
+// giveTimeBack has the time that a run was to come of which never was come of the one that is
+// started in its place, if there is one.
+func (p *managed) giveTimeBack(left store.Beside) {
+	e := left.Scheduled
+	switch {
+	case e == nil:
+	case left.Run == p.kept.Target.Run && p.owed && p.machine.Queue == nil:
+		p.machine.Queue = occasion(e, left.Asked)
+	default:
+		o := lifecycle.Occasion{Time: e.Time, Outcome: process.Skipped, Reason: "its run was not begun when the daemon's worker died"}
+		p.inbox.put(func() { p.account(lifecycle.Action{Of: o}) })
+	}
+}
+
+// goOnInLine goes on with a start that was in line behind what is gone: it begins, unless
+// the daemon or the machine ended meanwhile. Then it is a time like any other that was missed.
+func (p *managed) goOnInLine() {
+	o := p.machine.Queue
+	if o == nil || p.owed || p.machine.Busy() {
+		return
+	}
+	e := lifecycle.Event{Kind: lifecycle.Dequeue}
+	switch {
+	case p.invalid != nil: // nothing of it is started
+		e.Outcome, e.Reason = process.Skipped, p.invalid.Error()
+	case p.kept.Origin != p.s.origin && p.scheduleTime().Sub(o.Time) > schedule.OnTime:
+		e.Outcome, e.Reason = process.Missed, nobodyThere
+	}
+	p.handle(e)
+	if p.machine.Queue == nil && !p.machine.Busy() {
+		p.jobID = ""
+	}
+}
