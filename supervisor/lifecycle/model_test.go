@@ -21,7 +21,9 @@ type world struct {
 	timer    time.Duration
 	timerFor RunEventKind // of the run; 0: none
 	ready    time.Duration
-	readyFor RunEventKind  // that follows then: Readied or ReadyLate; 0: none
+	readyFor RunEventKind // that follows then: Readied or ReadyLate; 0: none
+	still    time.Duration
+	stillFor RunEventKind  // that follows then: Frozen or FreezeLate; 0: none
 	retry    time.Duration // when the next attempt is to come; 0: none is
 	held     bool          // something that the process needs is not there
 	waiting  []waiting
@@ -62,6 +64,7 @@ const (
 	killLimit   = 5 * time.Second
 	leaderLimit = time.Second
 	readyLimit  = 10 * time.Second
+	freezeLimit = 5 * time.Second
 )
 
 func (w *world) fail(format string, args ...any) {
@@ -91,6 +94,9 @@ func (w *world) feed(e Event) {
 	if len(w.p.Runs) > 1 {
 		w.fail("two runs")
 	}
+	if w.tree != nil && len(w.p.Runs) == 1 && w.p.Runs[0].Still && w.p.Runs[0].Phase == Running && !w.run.Still {
+		w.fail("the run is called paused, and is not: %+v, %+v", w.p, w.run)
+	}
 	for _, a := range actions {
 		switch a.Do {
 		case Answer:
@@ -108,6 +114,14 @@ func (w *world) feed(e Event) {
 				return
 			}
 			w.feedRun(RunEvent{Kind: End, Cause: a.Cause})
+		case PauseRun:
+			w.feedRun(RunEvent{Kind: Halt})
+		case ResumeRun:
+			if w.random.IntN(8) == 0 {
+				w.feed(Event{Kind: RunNotResumed, Run: a.Run})
+			} else {
+				w.feedRun(RunEvent{Kind: Thawed})
+			}
 		case Remove:
 			if w.tree != nil {
 				w.fail("removed while it runs")
@@ -187,6 +201,18 @@ func (w *world) feedRun(e RunEvent) {
 			}
 		case TellReady:
 			w.feed(Event{Kind: RunReady, Run: number})
+		case FreezeTree:
+			w.still, w.stillFor = w.now+time.Duration(w.random.Int64N(int64(freezeLimit))), Frozen
+			if w.random.IntN(4) == 0 {
+				w.still, w.stillFor = w.now+freezeLimit, FreezeLate
+			}
+		case TellPaused:
+			w.feed(Event{Kind: RunPaused, Run: number})
+		case TellNotPaused:
+			w.feed(Event{Kind: RunNotPaused, Run: number})
+		case TellResumed:
+			w.stillFor = 0
+			w.feed(Event{Kind: RunResumed, Run: number})
 		case TellEnding:
 			w.feed(Event{Kind: RunEnding, Run: number})
 		case TellStuck:
@@ -198,7 +224,7 @@ func (w *world) feedRun(e RunEvent) {
 			w.timer, w.timerFor = w.now+time.Duration(w.random.Int64N(int64(time.Second))), Drained
 		case Finish:
 			ended := Event{Kind: RunEnded, Run: number, Cause: w.run.Cause, Success: w.run.Success}
-			w.tree, w.timerFor, w.readyFor = nil, 0, 0
+			w.tree, w.timerFor, w.readyFor, w.stillFor = nil, 0, 0, 0
 			w.feed(ended)
 			return
 		}
@@ -277,6 +303,13 @@ func (w *world) pass() {
 			w.feedRun(RunEvent{Kind: e})
 		})
 	}
+	if w.stillFor != 0 {
+		add(w.still, func() {
+			e := w.stillFor
+			w.stillFor = 0
+			w.feedRun(RunEvent{Kind: e})
+		})
+	}
 	if w.run.Asked == Killed && t.immortal > w.now && (t.leader || t.others) {
 		add(t.immortal, w.kill)
 	}
@@ -290,7 +323,8 @@ func (w *world) pass() {
 }
 
 func (w *world) ask(k EventKind) {
-	goals := map[EventKind][]Goal{Start: {UntilStarted, UntilReady, UntilEnded}, Restart: {UntilStarted, UntilReady, UntilEnded}, Stop: {UntilStopped}, Delete: {UntilRemoved}}[k]
+	goals := map[EventKind][]Goal{Start: {UntilStarted, UntilReady, UntilEnded}, Restart: {UntilStarted, UntilReady, UntilEnded}, Stop: {UntilStopped}, Delete: {UntilRemoved},
+		Pause: {UntilPaused}, Resume: {UntilResumed}}[k]
 	r := waiting{goal: goals[w.random.IntN(len(goals))], since: w.now}
 	if r.goal == UntilReady || r.goal == UntilEnded {
 		r.run = w.p.Awaits(k)
@@ -313,6 +347,10 @@ func (w *world) overdue() *waiting {
 		switch r.goal {
 		case UntilEnded: // a run may take its time
 			continue
+		case UntilPaused:
+			bound = freezeLimit
+		case UntilResumed:
+			bound = 0
 		case UntilStarted, UntilReady:
 			bound += 31 * time.Second // the slowest spawn that this world has
 		}
@@ -344,7 +382,11 @@ func TestRandomLives(t *testing.T) {
 			if w.p.Removed {
 				break
 			}
-			switch w.random.IntN(13) {
+			switch w.random.IntN(15) {
+			case 13:
+				w.ask(Pause)
+			case 14:
+				w.ask(Resume)
 			case 12:
 				w.feed(Event{Kind: Repolicied, Policy: policy(w.random)})
 			case 0:
