@@ -188,6 +188,36 @@ func TestSignalsEndWhatIsInTheForeground(t *testing.T) {
 	d.gone("job", 1)
 }
 
+// In a terminal Ctrl-C is for the tree, once and again, and closing the window is as well.
+func TestKeysEndWhatIsInTheForeground(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	open := func(command string) *terminal {
+		p := openTerminal(t, d.dir, programs.client, "-socket", d.socket, "-secret", theSecret, "exec", "-rm", "job", "-command", command)
+		p.sees("up\r\n")
+		return p
+	}
+	p := open("trap 'sleep 0.1; echo bye; exit 9' TERM; sleep 600 & echo up; while :; do wait; done")
+	p.types(ctrlC)
+	p.sees("bye")
+	if code := p.ends(); code != 9 {
+		t.Errorf("Ctrl-C: code %d", code)
+	}
+	d.gone("job", 1)
+	p = open("exec 2>/dev/null; trap 'echo no' TERM INT; echo up; while :; do sleep 0.01; done")
+	p.types(ctrlC)
+	p.sees("no")
+	p.types(ctrlC)
+	if code := p.ends(); code != 137 {
+		t.Errorf("Ctrl-C twice: code %d", code)
+	}
+	d.gone("job", 1)
+	p = open("echo up; exec sleep 600")
+	p.tty.Close()
+	p.hangUp()
+	d.gone("job", 1)
+}
+
 // Nobody is left to watch: the tree is ended, and with -rm nothing is left.
 func TestTreeEndsWithItsWatcher(t *testing.T) {
 	t.Parallel()

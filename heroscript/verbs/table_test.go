@@ -76,6 +76,8 @@ func TestVerbsAskTheManager(t *testing.T) {
 		"!!process.next name:a":                                   "next a 5",
 		"!!process.next name:a,b":                                 "next a,b 1",
 		"!!process.next name:a limit:1000":                        "next a 1000",
+		"!!process.exec name:a command:b rm":                      `exec a "b" rm:true run:0 from:0`,
+		"!!process.exec name:a run:3 from:17":                     `exec a "" rm:false run:3 from:17`,
 		"!!process.wait name:a":                                   "await a {Until:end Runs:[] Timeout:0s}",
 		"!!process.wait name:a,b* for:stopped timeout:2m run:3,0": "await a,b* {Until:stopped Runs:[3 0] Timeout:2m0s}",
 		"!!process.runs name:a limit:3":                           "!!process.runs name:a limit:3",

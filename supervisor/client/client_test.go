@@ -562,3 +562,28 @@ func TestEventsGoOnWhereTheyWereLeft(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Events are an iterator, too; who has enough leaves it, and an error is the last that it gives.
+func TestEventsAreALoop(t *testing.T) {
+	m := newMemory()
+	m.err = process.Errorf(process.CodeStore, "no disk")
+	pm, err := client.Dial(t.Context(), client.Config{Socket: daemon(t, m), Secret: []byte("open sesame")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pm.Close()
+	for e, err := range pm.EventsSince(t.Context(), 1) {
+		if err != nil || e.Seq != 2 {
+			t.Errorf("%+v, %v", e, err)
+		}
+		break
+	}
+	var got []uint64
+	var last error
+	for e, err := range pm.EventsSince(t.Context(), 0) {
+		got, last = append(got, e.Seq), err
+	}
+	if !slices.Equal(got, []uint64{1, 2, 3, 0}) || !errors.Is(last, process.ErrStore) {
+		t.Errorf("%v, %v", got, last)
+	}
+}

@@ -61,6 +61,56 @@ func Example() {
 	// web is stopped
 }
 
+// A command in the foreground, and its exit code.
+func ExampleClient_Exec() {
+	socket, stop := fakeDaemon()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	pm, err := client.Dial(ctx, client.Config{Socket: socket, Secret: []byte("open sesame")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pm.Close()
+
+	run, err := pm.Exec(ctx, process.Exec{Spec: process.Spec{Command: "echo hello; exit 3"}, Remove: true}, os.Stdout)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if code, known := run.Code(); known {
+		fmt.Println("exit code", code)
+	}
+
+	// Output:
+	// hello
+	// exit code 3
+}
+
+// What the last run of a job came to; of one that runs, when it has ended.
+func ExampleClient_Wait() {
+	socket, stop := fakeDaemon()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	pm, err := client.Dial(ctx, client.Config{Socket: socket, Secret: []byte("open sesame")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pm.Close()
+
+	if _, err := pm.Start(ctx, process.Spec{Name: "job", Command: "exec ./job"}); err != nil {
+		log.Fatal(err)
+	}
+	run, err := pm.Wait(ctx, "job", 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("run %d: %v, exit code %d\n", run.Number, run.Cause, run.Exit())
+
+	// Output:
+	// run 1: exit, exit code 0
+}
+
 // What became of last night's backup.
 func ExampleClient_Ledger() {
 	socket, stop := fakeDaemon()
