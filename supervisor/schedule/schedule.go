@@ -195,28 +195,3 @@ func (s *Schedule) Due(before, now time.Time) time.Time {
 	}
 	return next
 }
-
-// Resume is how a schedule goes on after nobody has looked at it, given the time that
-// was next then. A time that passed just now runs late: then it is the next. An
-// earlier one is missed; the latest of those is the second result, zero if there is
-// none. While a run goes on (busy) times are skipped, not missed.
-//
-// @every goes on from the time that was next, and does not count anew.
-func (s *Schedule) Resume(next, now time.Time, busy bool) (then, missed time.Time) {
-	if next.IsZero() {
-		return s.Next(now), time.Time{}
-	}
-	if now.Sub(next) > OnTime {
-		next = s.Last(next, now)
-		missed = next
-	}
-	switch late := now.Sub(next); {
-	case late < 0:
-		return s.Due(next, now), time.Time{}
-	case busy:
-		missed = time.Time{}
-	case late <= OnTime:
-		return next, time.Time{}
-	}
-	return s.Due(s.Next(next), now), missed
-}
