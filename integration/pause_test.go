@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/proc"
+	"github.com/freeflowuniverse/processmanager/supervisor"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	lives "github.com/freeflowuniverse/processmanager/supervisor/run"
 )
 
 const busy = "(while :; do :; done) & setsid sh -c 'while :; do :; done' & while :; do :; done"
@@ -411,4 +413,51 @@ func TestPausesThatCross(t *testing.T) {
 		}
 	}
 	d.stop("x")
+}
+
+// Whichever step of a pause or a resume a worker dies in, the tree is as was asked for in the
+// end, and that is told once.
+func TestAWorkerDiesWhileItPauses(t *testing.T) {
+	t.Parallel()
+	for p, paused := range map[supervisor.Point]bool{lives.PointPausing: true, lives.PointPaused: true, lives.PointResuming: false} {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			d := startCrashing(t)
+			d.start(process.Spec{Name: "x", Command: busy})
+			if !paused {
+				d.pause("x")
+			}
+			d.arm(p)
+			var err error
+			if paused {
+				_, err = d.client().Pause(d.context(), "x")
+			} else {
+				_, err = d.client().Resume(d.context(), "x")
+			}
+			d.lost(err)
+			d.await("x", "as was asked for", func(s process.Status) bool {
+				return (s.State == process.Paused) == paused && d.frozen("x", 1) == paused
+			})
+			if !d.disarm() {
+				t.Error("the point was not reached")
+			}
+			told, want := "", "paused 1 "
+			if !paused {
+				want = "paused 1 resumed 1 "
+			}
+			eventually(t, "it is told", func() bool {
+				told = ""
+				for _, e := range d.events(process.EventQuery{}) {
+					if e.Kind == process.EventPaused || e.Kind == process.EventResumed {
+						told += fmt.Sprint(e.Kind, " ", e.Run, " ")
+					}
+				}
+				return len(told) >= len(want)
+			})
+			if told != want {
+				t.Errorf("told %q, want %q", told, want)
+			}
+			d.stop("x")
+		})
+	}
 }

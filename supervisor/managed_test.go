@@ -39,7 +39,11 @@ func TestRequestsThatCrossAreAllAnswered(t *testing.T) {
 		name := fmt.Sprint("p", rand.IntN(4))
 		of := process.Selection{name}
 		var op process.Operation
-		switch rand.IntN(12) {
+		switch rand.IntN(14) {
+		case 12:
+			op = process.Pause{}
+		case 13:
+			op = process.Resume{}
 		case 0, 1, 2:
 			sp := spec(name)
 			sp.JobID = job
