@@ -26,6 +26,11 @@ func (p *managed) arm() {
 	if p.times == nil {
 		return
 	}
+	if p.times.IsReboot() {
+		p.noteBoot()
+		return
+	}
+	p.looked = p.s.readClocks()
 	switch now := p.scheduleTime(); {
 	case p.next.IsZero():
 		p.next = p.times.Next(time.Now().Round(0)) // by the wall clock
@@ -74,7 +79,7 @@ func (p *managed) ring() {
 	}
 	p.disarm() // it may be an earlier one, that could not be taken back
 	if now := p.scheduleTime(); !p.next.IsZero() && !now.Before(p.next) {
-		p.pass(now, leftBehind)
+		p.pass(now, p.s.whyLate(p.looked))
 	}
 	p.arm()
 }
@@ -82,19 +87,15 @@ func (p *managed) ring() {
 // resumeSchedule goes on from the wall clock, and from the time that was next: what has become
 // of those that came meanwhile the loop says first.
 func (p *managed) resumeSchedule(now time.Time) {
+	if p.times.IsReboot() {
+		p.resumeReboot()
+		return
+	}
 	if p.next = p.kept.Next; p.s.ending { // the next daemon says what became of them
 		return
 	}
-	run, missed, next := p.times.Past(p.next, now, schedule.Catchup{})
-	p.next = next
-	switch {
-	case len(run) > 0:
-		p.kept.Missed = noTime
-	case missed.Count > 0 && len(p.runs) == 0:
-		p.kept.Missed = missed.To
-	}
-	p.inbox.put(func() {
-		p.passed(run, missed, now, nobodyThere)
+	p.inbox.put(func() { // all together: it is written with the time that is next then
+		p.pass(now, p.s.whyAway())
 		p.arm()
 	})
 }

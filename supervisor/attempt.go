@@ -30,7 +30,7 @@ func (p *managed) attemptDue() {
 	}
 	p.retry = nil
 	p.s.gate.enter(func(leave func()) {
-		if !p.inbox.put(func() { p.begin(lifecycle.Retry, leave) }) {
+		if !p.inbox.put(func() { p.begin(lifecycle.Event{Kind: lifecycle.Retry}, leave) }) {
 			leave()
 		}
 	})
@@ -38,13 +38,13 @@ func (p *managed) attemptDue() {
 
 // begin starts a run that nobody asks for just now. leave gives back what it takes up of
 // the gate, when its leader is there.
-func (p *managed) begin(kind lifecycle.EventKind, leave func()) {
+func (p *managed) begin(e lifecycle.Event, leave func()) {
 	p.leaveGate()
 	p.slot = leave
-	if kind == lifecycle.Autostart {
+	if e.Kind == lifecycle.Autostart {
 		p.startNeeds()
 	}
-	if p.handle(lifecycle.Event{Kind: kind, Asked: process.Asked{By: process.ByBoot}}); !p.machine.Busy() {
+	if p.handle(e); !p.machine.Busy() {
 		p.leaveGate()
 	}
 }

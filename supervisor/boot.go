@@ -83,7 +83,7 @@ func (s *Supervisor) boot(list []*managed, former store.Daemon) {
 			paced := func() { s.clock.At(from+bootPace, leave) }
 			begins := p.inbox.put(func() {
 				if p.comesUp() {
-					p.begin(lifecycle.Autostart, paced)
+					p.begin(lifecycle.Event{Kind: lifecycle.Autostart, Asked: process.Asked{By: process.ByBoot}}, paced)
 				} else {
 					leave()
 				}

@@ -148,6 +148,7 @@ func (p *managed) redefine(spec process.Spec) error {
 	}
 	cron := spec.Cron != p.kept.Spec.Cron || spec.TZ != p.kept.Spec.TZ || p.invalid != nil // zone data may have been installed
 	jitter := spec.Jitter != p.kept.Spec.Jitter
+	former := p.kept.Spec.Schedule
 	event := process.Event{Kind: process.EventChanged}
 	for _, f := range differ {
 		event.Fields = append(event.Fields, f.Name)
@@ -161,6 +162,9 @@ func (p *managed) redefine(spec process.Spec) error {
 	p.output.setOptions(p.s, &spec)
 	for _, running := range p.runs {
 		running.Change(spec)
+	}
+	if spec.Catchup != former.Catchup || spec.CatchupWindow != former.CatchupWindow {
+		p.handle(lifecycle.Event{Kind: lifecycle.ForgetBacklog, Reason: "the way to catch up was changed"})
 	}
 	if cron {
 		p.times = times

@@ -243,9 +243,10 @@ func (p *managed) saveChange() {
 		t.Asked = p.machine.Asked
 	}
 	t.Queued = p.inLine()
+	t.SchedulePaused, t.Skip = p.machine.SchedulePaused, p.machine.Skip.UTC()
 	p.setBeside(d.unkept)
 	if p.invalid == nil { // what was missed is told when the schedule can be read again
-		t.Next = p.next.UTC()
+		t.Next, t.Backlog = p.next.UTC(), p.backlog()
 	}
 	w := &write{number: p.nextWrite(), runs: d.unkept, lost: d.lost, ledger: d.ledger, definition: d.definition || !p.stored, begins: d.number, events: slices.Concat(d.untold, d.events)}
 	target := p.kept.Target

@@ -19,15 +19,9 @@ import (
 // begin when what it waits for is over. Where nothing of it is left, since the daemon or the
 // machine ended, it is a time that was missed.
 
-// reasons why nobody could start anything at a time: for people.
-const (
-	nobodyThere = "no daemon ran"
-	leftBehind  = "the machine slept, or its clock was set"
-)
-
 // pass says what becomes of the times of the schedule that have come, the next of them first.
 func (p *managed) pass(now time.Time, why string) {
-	run, missed, next := p.times.Past(p.next, now, schedule.Catchup{})
+	run, missed, next := p.times.Past(p.next, now, p.catchup())
 	p.next = next
 	p.passed(run, missed, now, why)
 }
@@ -36,13 +30,13 @@ func (p *managed) passed(run []time.Time, missed schedule.Missed, now time.Time,
 	if missed.Count > 0 {
 		p.handle(lifecycle.Event{Kind: lifecycle.Missed, Time: missed.From, Until: missed.To, Count: missed.Count, Reason: why})
 	}
+	if len(run) > 0 && now.Sub(run[0]) > schedule.OnTime { // what is on time comes behind it
+		p.handle(lifecycle.Event{Kind: lifecycle.CatchUp, Times: run, Reason: why})
+		p.workOff()
+		return
+	}
 	for _, t := range run {
-		by := process.Asked{By: process.BySchedule, Time: t.UTC()}
-		caught := now.Sub(t) > schedule.OnTime
-		if caught {
-			by.By = process.ByCatchUp
-		}
-		p.handle(lifecycle.Event{Kind: lifecycle.Due, Time: t, CaughtUp: caught, Asked: by})
+		p.handle(lifecycle.Event{Kind: lifecycle.Due, Time: t, Asked: process.Asked{By: process.BySchedule, Time: t.UTC()}})
 	}
 }
 
@@ -132,7 +126,7 @@ func (p *managed) goOnInLine() {
 	case p.invalid != nil: // nothing of it is started
 		e.Outcome, e.Reason = process.Skipped, p.invalid.Error()
 	case p.kept.Origin != p.s.origin && p.scheduleTime().Sub(o.Time) > schedule.OnTime:
-		e.Outcome, e.Reason = process.Missed, nobodyThere
+		e.Outcome, e.Reason = process.Missed, p.s.whyAway()
 	}
 	p.handle(e)
 	if p.machine.Queue == nil && !p.machine.Busy() {

@@ -35,9 +35,11 @@ type managed struct {
 	settling bool   // that a run of the former worker never was is not on disk yet
 	jobID    string // of that run
 
-	times *schedule.Schedule // nil: none
-	next  time.Time          // of the schedule; zero: none
-	alarm func()             // takes back the call at that time; nil: there is none
+	times  *schedule.Schedule // nil: none
+	next   time.Time          // of the schedule; zero: none
+	looked clocks             // when it was armed last
+	booted bool               // @reboot: the machine was started, and its run is to begin
+	alarm  func()             // takes back the call at that time; nil: there is none
 
 	attempt time.Time // when the next attempt comes, by the wall clock; zero: none does
 	retry   func()    // takes back the call at that time; nil: there is none
@@ -80,7 +82,7 @@ func (s *Supervisor) newManaged(stored store.Process, times *schedule.Schedule, 
 	}
 	p.needs = lifecycle.Needs{Of: func() []process.Need { return p.kept.Spec.AllNeeds() }, Look: s.seen}
 	p.machine = lifecycle.Process{Up: kept.Up, Stopped: kept.WasStopped(), Scheduled: times != nil, Rest: p.rest(), Last: kept.Target.Run,
-		Policy: kept.Spec.Restarting, Reason: kept.Reason, Overlap: kept.Spec.Overlapping}
+		Policy: kept.Spec.Restarting, Reason: kept.Reason, Overlap: kept.Spec.Overlapping, SchedulePaused: kept.SchedulePaused, Skip: kept.Skip}
 	p.resumeAttempts()
 	p.publish()
 	return p

@@ -15,13 +15,13 @@ import (
 func (s *Supervisor) Next(ctx context.Context, of process.Selection, most int) (all []process.Coming, err error) {
 	var series comingSeries
 	list, err := s.each(of, 1, nil, func(p *managed, o *process.Outcome) {
-		if v := p.view.Load(); v.times != nil && !v.next.IsZero() {
-			series = append(series, &coming{p.name, v.next, v.times, v.jitter, min(most, process.MaxComing)})
+		if v := p.view.Load(); v.times != nil && !v.comes.IsZero() {
+			series = append(series, &coming{p.name, v.comes, v.times, v.jitter, min(most, process.MaxComing), v.paused, v.skip})
 		}
 	})
 	for heap.Init(&series); len(series) > 0 && len(all) < process.MaxComingOfAll; {
 		first := series[0]
-		one := process.Coming{Name: first.name, Time: first.time, Start: first.time.Add(first.jitter)}
+		one := process.Coming{Name: first.name, Time: first.time, Start: first.time.Add(first.jitter), Paused: first.paused, Skipped: first.time.Equal(first.skip)}
 		if zone := first.of.Zone(); zone != time.Local {
 			one.TZ = zone.String()
 		}
@@ -47,6 +47,8 @@ type coming struct {
 	of     *schedule.Schedule
 	jitter time.Duration
 	left   int
+	paused bool      // nothing begins
+	skip   time.Time // nor then
 }
 
 // comingSeries is a heap, the earliest first; of several at a time, by name.

@@ -92,6 +92,12 @@ func (p *managed) receive(r request) {
 		p.wait(r, lifecycle.Resume)
 	case process.SendSignal:
 		p.signal(r, op)
+	case process.SchedulePause:
+		p.onSchedule(r, lifecycle.PauseSchedule)
+	case process.ScheduleResume:
+		p.onSchedule(r, lifecycle.ResumeSchedule)
+	case process.SkipNext:
+		p.onSchedule(r, lifecycle.SkipNext)
 	case process.Set:
 		p.set(r, op)
 	case *execution:

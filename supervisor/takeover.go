@@ -146,6 +146,7 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 	if p.times != nil && p.machine.Up {
 		p.resumeSchedule(p.scheduleTime())
 	}
+	p.resumeBacklog()
 	p.inbox.put(p.goOn)
 }
 
@@ -166,6 +167,7 @@ func (p *managed) goOn() {
 	p.startOwed()
 	p.goOnInLine()
 	p.awaitWatcher()
+	p.workOff()
 }
 
 // adopt takes up a run that is under way. It reports false when there is none: it was never

@@ -23,6 +23,10 @@ type view struct {
 	next     time.Time
 	times    *schedule.Schedule
 	jitter   time.Duration
+	comes    time.Time // of the schedule; next is behind it where it is skipped
+	paused   bool      // its schedule is
+	skip     time.Time // of the schedule, that is to pass without a run
+	late     int       // times that are to be caught up
 	attempt  time.Time // in backoff
 	reason   string    // why its restart policy has given up
 	tries    int       // restarts
@@ -96,7 +100,8 @@ func (p *managed) releasing() bool {
 func (p *managed) look(all bool) *view {
 	v := &view{
 		defined: p.kept.Definition, invalid: p.invalid, unstored: p.unstored, output: p.output,
-		state: p.machine.State(), last: p.kept.Last, next: p.next, missed: p.kept.Missed,
+		state: p.machine.State(), last: p.kept.Last, next: p.nextRun(), missed: p.kept.Missed,
+		comes: p.comes(), paused: p.machine.SchedulePaused, skip: p.machine.Skip, late: len(p.machine.Backlog),
 		attempt: p.attempt, tries: p.machine.Attempts.Count, reason: p.machine.Reason,
 		times: p.times, jitter: p.jitter(),
 		neededBy: func() []string { return p.s.ordering.neededBy(p.name) },
@@ -196,6 +201,7 @@ func (v *view) status() (status process.Status, ok bool) {
 	status = process.NewStatus(v.defined.NextSpec(), v.state)
 	status.PID, status.LastRun, status.AlreadyRunning = v.pid, v.last, v.already
 	status.NextTime, status.MissedTime, status.WaitsForRestart = v.next.UTC(), v.missed.UTC(), v.waits()
+	status.SchedulePaused, status.SkipTime, status.ToCatchUp = v.paused, v.skip.UTC(), v.late
 	status.NextAttempt, status.Restarts = v.attempt.UTC(), v.tries
 	status.WaitsFor, status.NeededBy = v.waitsFor, v.neededBy()
 	status.Notified, status.StatusText = v.notified, v.statusText

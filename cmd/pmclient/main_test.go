@@ -528,6 +528,11 @@ func TestFormats(t *testing.T) {
 	if got := call("start", "web"); got != "process 'web' started: run 1, pid 42\n" {
 		t.Errorf("got %q", got)
 	}
+	for _, command := range []string{"schedule_pause", "schedule-pause"} {
+		if got := call(command, "web"); !strings.HasPrefix(got, "process 'web': its schedule is paused") {
+			t.Errorf("%s: got %q", command, got)
+		}
+	}
 	if got := call("list"); !strings.HasPrefix(got, "NAME ") || strings.Count(got, "\n") != 2 {
 		t.Errorf("got %q", got)
 	}

@@ -144,6 +144,12 @@ func OperationAction(of process.Selection, op process.Operation) heroscript.Acti
 			a.Params = append(a.Params, heroscript.Param{Key: s.Field, Value: s.Value})
 		}
 		return a
+	case process.SchedulePause:
+		return with("process.schedule_pause")
+	case process.ScheduleResume:
+		return with("process.schedule_resume")
+	case process.SkipNext:
+		return with("process.skip_next")
 	}
 	panic(fmt.Sprintf("no verb for a %T", op))
 }

@@ -3,6 +3,7 @@ package verbs
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,5 +56,32 @@ func TestTheLedgerInJSON(t *testing.T) {
 	}
 	if got := answer(t, &recorder{ledger: failed}, "!!process.ledger name:gone format:json"); got != `{"error":"no process 'gone'","code":"not_found"}`+"\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestPauseResumeAndSkipSayWhatTheyDid(t *testing.T) {
+	s := scheduled()
+	s.SkipTime = s.NextTime.Add(-24 * time.Hour)
+	paused := s
+	paused.SchedulePaused = true
+	never := s
+	never.NextTime = time.Time{}
+	for _, c := range []struct {
+		script string
+		status process.Status
+		want   string
+	}{
+		{"schedule_pause", paused, "process 'backup': its schedule is paused: times pass without a run until schedule_resume\n"},
+		{"schedule_resume", s, "process 'backup': its schedule goes on, next run at 2030-05-02 00:00 UTC\n"},
+		{"schedule_resume", never, "process 'backup': its schedule goes on, next run never: no time of its schedule comes within 8 years\n"},
+		{"skip_next", s, "process 'backup': the time 2030-05-01 00:00 UTC is skipped, next run at 2030-05-02 00:00 UTC\n"},
+		{"skip_next", paused, "process 'backup': the time 2030-05-01 00:00 UTC is skipped, next run when its schedule is resumed\n"},
+	} {
+		if got := answer(t, &recorder{status: c.status}, "!!process."+c.script+" name:backup"); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.script, got, c.want)
+		}
+	}
+	if got := answer(t, &recorder{all: []process.Status{paused}}, "!!process.list"); !strings.Contains(got, " paused ") {
+		t.Errorf("list does not show that its schedule is paused: %s", got)
 	}
 }

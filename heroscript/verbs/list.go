@@ -33,7 +33,10 @@ func (l list) write(w io.Writer, st style) error {
 		if s.Number == 0 && s.LastRun != nil {
 			shown = *s.LastRun
 		}
-		if !s.NextTime.IsZero() { // also while a run goes on
+		switch { // also while a run goes on
+		case s.SchedulePaused:
+			waits, next = true, "paused"
+		case !s.NextTime.IsZero():
 			waits, next = true, Time(s.NextTime)
 		}
 		result := orDash(cmp.Or(unwell(s), outcome(shown)))

@@ -64,22 +64,27 @@ func (c comings) write(w io.Writer, s style) error {
 	if s.json {
 		return writeArray(w, c.list)
 	}
-	told, failed := c.apart()
-	if len(told) == 0 && len(failed) == 0 {
+	times, failed := c.apart()
+	if len(times) == 0 && len(failed) == 0 {
 		_, err := fmt.Fprintln(w, "no time of a schedule is to come")
 		return err
 	}
 	var g grid
-	jitter := false
+	told := false // that one does not begin at its time
 	g.add("TIME", "IN", "NAME", "BEGINS")
-	for _, n := range told {
+	for _, n := range times {
 		begins := "-"
-		if late := n.Start.Sub(n.Time); late > 0 {
-			begins, jitter = Seconds(late.Seconds())+" later", true
+		switch late := n.Start.Sub(n.Time); {
+		case n.Paused:
+			begins, told = "not: its schedule is paused", true
+		case n.Skipped:
+			begins, told = "not: skipped on request", true
+		case late > 0:
+			begins, told = Seconds(late.Seconds())+" later", true
 		}
 		g.add(ZonedTime(n.Time), away(n.Time.Sub(c.now)), n.Name, begins)
 	}
-	if !jitter {
+	if !told {
 		g.drop("BEGINS")
 	}
 	return g.told(w, s.width, nextYields, failed)

@@ -14,11 +14,15 @@ func coming() []process.Coming {
 	at := func(name string, in, jitter time.Duration, tz string) process.Coming {
 		return process.Coming{Name: name, Time: noon.Add(in), Start: noon.Add(in + jitter), TZ: tz}
 	}
+	skipped, paused := at("skips", 60*time.Hour, 0, ""), at("paused", 61*time.Hour, time.Second, "")
+	skipped.Skipped, paused.Paused = true, true
 	return []process.Coming{
 		at("tick", 0, 0, ""),
 		at("tick", 1700*time.Millisecond, 0, ""),
 		at("backup", 6*time.Hour, 0, "Europe/Brussels"),
 		at("report", 50*time.Hour+7*time.Second, 229*time.Second, ""),
+		skipped,
+		paused,
 	}
 }
 

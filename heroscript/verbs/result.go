@@ -132,8 +132,18 @@ func status(o process.Outcome) string {
 	if s.Overlap != "" {
 		row("overlap", overlapping(s.Overlapping))
 	}
-	if !s.NextTime.IsZero() {
+	row("catchup", catchup(s.Schedule))
+	switch {
+	case s.SchedulePaused:
+		row("next run", "none: its schedule is paused, schedule_resume has it go on")
+	case !s.NextTime.IsZero():
 		row("next run", Time(s.NextTime))
+	}
+	if !s.SkipTime.IsZero() {
+		row("skips", Time(s.SkipTime)+", on request")
+	}
+	if s.ToCatchUp > 0 {
+		row("to catch up", fmt.Sprintf("%d of the times that were missed", s.ToCatchUp))
 	}
 	if !s.MissedTime.IsZero() {
 		row("missed", Time(s.MissedTime)+", no daemon ran")

@@ -30,7 +30,7 @@ func running() process.Status {
 		Name: "web", Command: "exec ./web \\\n  -port 80", Dir: "/srv", Logging: process.Logging{Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 22, LogBlock: true}, Ending: process.Ending{Deadline: 90*time.Second + 1, StopSignal: 2, StopTimeout: new(1500 * time.Millisecond)},
 		Environment: process.Environment{Env: "A=a secret\nB=another", EnvFile: "-/etc/web.env", User: "www-data", Group: "33", Umask: "0027", Nice: -5,
 			OOMScoreAdj: 500, NoNewPrivileges: true, Rlimits: rlimits(), Stdin: "file:/srv/input"},
-		Schedule: process.Schedule{Cron: "0 3 * * *", TZ: "Europe/Brussels", Jitter: 5 * time.Minute, Overlapping: process.Overlapping{Overlap: process.OverlapAllow, OverlapMax: 3}},
+		Schedule: process.Schedule{Cron: "0 3 * * *", TZ: "Europe/Brussels", Jitter: 5 * time.Minute, Overlapping: process.Overlapping{Overlap: process.OverlapAllow, OverlapMax: 3}, Catchup: process.CatchupAll, CatchupWindow: 24 * time.Hour},
 		Restarting: process.Restarting{Restart: process.RestartOnFailure, RestartDelay: 2 * time.Second, RestartMaxDelay: 90 * time.Second,
 			RestartLimit: 5, RestartWindow: 10 * time.Minute, SuccessCodes: "0,143", Autostart: true},
 		Probing: process.Probing{Ready: "log:listening on [0-9]+", ReadyTimeout: 2 * time.Minute, Health: "http://127.0.0.1/health", HealthPeriod: 5 * time.Second,
@@ -45,6 +45,7 @@ func running() process.Status {
 	s.Notified, s.StatusText = process.NotifiedReloading, "3 of 5 files \x1b[1m"
 	s.NextAttempt, s.Restarts = noon.Add(8*time.Second), 5
 	s.PID, s.NextTime, s.MissedTime = 4711, noon.Add(15*time.Hour), noon.Add(-9*time.Hour)
+	s.SkipTime, s.ToCatchUp = noon.Add(-9*time.Hour), 3
 	s.Run = process.Run{Number: 8, JobID: "e42", Start: noon.Add(123456 * time.Microsecond), Uptime: 61.5}
 	s.CPU, s.CPUUser, s.CPUSystem, s.CPUSource = new(int64(1500000)), new(int64(1000000)), new(int64(500000)), process.SourceCgroup
 	s.SetMemory(12<<20+1<<19, process.SourceProc)
@@ -100,7 +101,7 @@ func scheduled() process.Status {
 // fresh was scheduled and has never run.
 func fresh() process.Status {
 	s := process.NewStatus(process.Spec{Name: "fresh", Command: strings.Repeat("x", 100), Schedule: process.Schedule{Cron: "@hourly"}, Ending: process.Ending{StopTimeout: new(time.Duration)}}, process.Scheduled)
-	s.NextTime = noon.Add(time.Hour)
+	s.NextTime, s.SchedulePaused = noon.Add(time.Hour), true
 	return s
 }
 

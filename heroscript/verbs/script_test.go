@@ -105,7 +105,7 @@ func TestAScriptGoesOnBehindALog(t *testing.T) {
 func TestComplete(t *testing.T) {
 	names := func() []string { return []string{"web", "job.1"} }
 	for line, want := range map[string]string{
-		"":                                 "!!doctor |!!exit |!!help |!!interactive |!!process.apply |!!process.define |!!process.delete |!!process.events |!!process.exec |!!process.export |!!process.ledger |!!process.list |!!process.log |!!process.next |!!process.pause |!!process.restart |!!process.resume |!!process.runs |!!process.set |!!process.signal |!!process.start |!!process.status |!!process.stop |!!process.tree |!!process.trigger |!!process.wait |!!quit |!!upgrade ",
+		"":                                 "!!doctor |!!exit |!!help |!!interactive |!!process.apply |!!process.define |!!process.delete |!!process.events |!!process.exec |!!process.export |!!process.ledger |!!process.list |!!process.log |!!process.next |!!process.pause |!!process.restart |!!process.resume |!!process.runs |!!process.schedule_pause |!!process.schedule_resume |!!process.set |!!process.signal |!!process.skip_next |!!process.start |!!process.status |!!process.stop |!!process.tree |!!process.trigger |!!process.wait |!!quit |!!upgrade ",
 		"!!process.st":                     "!!process.start |!!process.status |!!process.stop ",
 		"sta":                              "!!process.start |!!process.status ",
 		"process.sto":                      "!!process.stop ",

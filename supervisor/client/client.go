@@ -429,6 +429,23 @@ func (c *Client) Next(ctx context.Context, of process.Selection, most int) (time
 	return times, err
 }
 
+// SchedulePause lets the times of a schedule pass without a run until ScheduleResume. What
+// runs is left alone.
+func (c *Client) SchedulePause(ctx context.Context, name string) (process.Status, error) {
+	return c.do(ctx, name, process.SchedulePause{})
+}
+
+// ScheduleResume has a schedule that was paused go on with its next time.
+func (c *Client) ScheduleResume(ctx context.Context, name string) (process.Status, error) {
+	return c.do(ctx, name, process.ScheduleResume{})
+}
+
+// SkipNext lets the next time of a schedule pass without a run: the SkipTime of the status.
+// Called twice it is the same time.
+func (c *Client) SkipNext(ctx context.Context, name string) (process.Status, error) {
+	return c.do(ctx, name, process.SkipNext{})
+}
+
 // Doctor examines the host that the daemon is on.
 func (c *Client) Doctor(ctx context.Context) (r process.Report, err error) {
 	err = c.read(ctx, verbs.NewAction("doctor"), &r)

@@ -90,6 +90,15 @@ func TestMethodsReachTheManager(t *testing.T) {
 	if got, err := c.Next(ctx, nil, 1); err != nil || len(got) != 1 {
 		t.Errorf("next of all: %+v, %v", got, err)
 	}
+	if got, err := c.SchedulePause(ctx, "a"); err != nil || !got.SchedulePaused {
+		t.Errorf("schedule_pause: %+v, %v", got, err)
+	}
+	if got, err := c.ScheduleResume(ctx, "a"); err != nil || got.SchedulePaused {
+		t.Errorf("schedule_resume: %+v, %v", got, err)
+	}
+	if got, err := c.SkipNext(ctx, "a"); err != nil || !got.SkipTime.Equal(three) {
+		t.Errorf("skip_next: %+v, %v", got, err)
+	}
 	if got, err := c.Do(ctx, process.Selection{"a", "b"}, process.Delete{}); err != nil || len(got) != 2 || got[1].Name != "b" || got[1].Err != nil {
 		t.Errorf("delete: %+v, %v", got, err)
 	}

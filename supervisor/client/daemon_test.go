@@ -131,6 +131,12 @@ func (m *memory) Do(_ context.Context, of process.Selection, op process.Operatio
 			m.all[name] = o.Status
 		case process.Set:
 			o.Status, o.Err = m.set(name, op)
+		case process.SchedulePause:
+			o.Status = m.schedule(name, func(s *process.Status) { s.SchedulePaused = true })
+		case process.ScheduleResume:
+			o.Status = m.schedule(name, func(s *process.Status) { s.SchedulePaused = false })
+		case process.SkipNext:
+			o.Status = m.schedule(name, func(s *process.Status) { s.SkipTime = three })
 		case process.SendSignal:
 			o.Status = m.all[name]
 			o.Status.Signalled = int(op.Signal)
@@ -211,6 +217,15 @@ func (m *memory) Next(_ context.Context, of process.Selection, most int) (all []
 		all = append(all, process.Coming{Name: of.String(), Time: three.AddDate(0, 0, i), Start: three.AddDate(0, 0, i)})
 	}
 	return all, nil
+}
+
+func (m *memory) schedule(name string, change func(*process.Status)) process.Status {
+	defer m.called("schedule")()
+	s := m.all[name]
+	s.Spec.Name = name
+	change(&s)
+	m.all[name] = s
+	return s
 }
 
 // Ledger has the first time and those of two nights without a daemon, from since on.

@@ -111,7 +111,7 @@ func ExampleClient_Wait() {
 	// run 1: exit, exit code 0
 }
 
-// What became of last night's backup.
+// What became of last night's backup, and what comes next.
 func ExampleClient_Ledger() {
 	socket, stop := fakeDaemon()
 	defer stop()
@@ -136,7 +136,14 @@ func ExampleClient_Ledger() {
 		}
 	}
 
+	status, err := pm.SkipNext(ctx, "backup")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(status.SkipTime.Format(time.RFC3339), "is skipped")
+
 	// Output:
 	// 2030-05-01: run 1, 0.01 s late
 	// 2030-05-02: missed 2 times: no daemon ran
+	// 2030-05-01T03:00:00Z is skipped
 }

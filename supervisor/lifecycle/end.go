@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"slices"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -22,7 +23,7 @@ func (p Process) stop() (Process, []Action) {
 	}
 	p.Up, p.Stopped = false, true
 	if !p.Busy() {
-		drop := append(p.leave(), p.dropQueue(wasStopped)...)
+		drop := append(p.leave(), p.leaveSchedule()...)
 		p.Rest = process.Stopped
 		return p, append(drop, Action{Do: Disarm}, Action{Do: Save}, answer(UntilStopped))
 	}
@@ -43,8 +44,14 @@ func (p Process) remove() (Process, []Action) {
 
 // endForGood ends what runs, and nothing starts behind it.
 func (p *Process) endForGood() []Action {
-	actions := append(append(p.end(process.CauseStop), p.dropQueue(wasStopped)...), Action{Do: Disarm})
+	actions := append(append(p.end(process.CauseStop), p.leaveSchedule()...), Action{Do: Disarm})
 	return append(append(actions, p.notStarted(process.CodeSuperseded)...), Action{Do: Save})
+}
+
+// leaveSchedule has nothing come of times whose run has not begun.
+func (p *Process) leaveSchedule() []Action {
+	p.Skip = time.Time{}
+	return append(p.dropBacklog(process.Missed, wasStopped), p.dropQueue(wasStopped)...)
 }
 
 // leave gives up what the process waits for without a run.
@@ -162,7 +169,8 @@ func (p Process) ended(e Event) (Process, []Action) {
 	}
 	actions = append(actions, Action{Do: Answer, Goal: UntilEnded, Run: e.Run})
 	if p.Busy() {
-		return p, actions
+		p, more := p.workOff()
+		return p, append(actions, more...)
 	}
 	actions = append(actions, answer(UntilStopped))
 	next := p.Then
@@ -181,6 +189,9 @@ func (p Process) ended(e Event) (Process, []Action) {
 			return p.spawn(actions...)
 		}
 		return p.spawn(append(actions, Action{Do: Arm})...)
+	case next == ThenRest && len(p.Backlog) > 0 && p.onSchedule():
+		p, more := p.workOff()
+		return p, append(actions, more...)
 	case next == ThenRest && p.Up && !p.Closing && Restarts(p.Policy, e.Cause, e.Success):
 		return p.backOff(e, actions)
 	case p.Rest == process.Scheduled:

@@ -42,15 +42,11 @@ func (p Process) due(e Event) (Process, []Action) {
 		return p, nil
 	}
 	o := Occasion{Time: e.Time, Outcome: process.Ran, Asked: e.Asked}
-	if e.CaughtUp {
-		o.Outcome = process.CaughtUp
-	}
 	actions := []Action{{Do: Arm}}
 	switch {
-	case p.Paused:
+	case p.SchedulePaused:
 		return p, append(actions, o.became(process.WhilePaused, "")...)
-	case p.Skip > 0:
-		p.Skip--
+	case p.skips(e.Time):
 		return p, append(append(actions, o.became(process.SkippedOnRequest, "")...), Action{Do: Save})
 	case p.Busy():
 		p, more := p.overlap(o)
@@ -69,7 +65,12 @@ func (p Process) missed(e Event) (Process, []Action) {
 		return p, nil
 	}
 	o := Occasion{Time: e.Time, Until: e.Until, Count: e.Count}
-	if p.Paused {
+	if last := e.Until; last.IsZero() {
+		p.skips(e.Time)
+	} else {
+		p.skips(last)
+	}
+	if p.SchedulePaused {
 		return p, o.became(process.WhilePaused, "")
 	}
 	return p, o.became(process.Missed, e.Reason)

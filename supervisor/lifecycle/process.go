@@ -24,10 +24,11 @@ type Process struct {
 	Asked     process.Asked // who asked for the run that is to follow: of Waiting, ThenStart and what is owed
 	Before    *Process      // what it was before the last run began, as far as unstored needs that; nil: none has
 
-	Overlap process.Overlapping
-	Queue   *Occasion // of a run that is to begin when nothing goes on any more or, in Waiting, when what it needs is there; nil: there is none
-	Paused  bool      // its schedule is
-	Skip    int       // so many of its next times are left out
+	Overlap        process.Overlapping
+	Queue          *Occasion  // of a run that is to begin when nothing goes on any more or, in Waiting, when what it needs is there; nil: there is none
+	SchedulePaused bool       // times of the schedule pass without a run
+	Skip           time.Time  // a time of it that is to pass without a run; zero: none is
+	Backlog        []Occasion // times of it that were missed and are to be caught up, in their order
 
 	Policy   process.Restarting
 	Attempts Attempts
@@ -78,12 +79,12 @@ type Event struct {
 	Policy  process.Restarting  // of Repolicied
 	Overlap process.Overlapping // of Repolicied
 
-	Time     time.Time    // of Due and Missed: of the schedule
-	CaughtUp bool         // of Due: it was missed, and is caught up now
-	Until    time.Time    // of Missed: the last, of several in a row
-	Count    int          // of Missed: how many; 0: one
-	Outcome  process.Fate // of Dequeue: what becomes of it; 0: it begins
-	Reason   string       // of Missed and Dequeue: why nothing began
+	Time    time.Time    // of Due, Missed and SkipNext: of the schedule
+	Times   []time.Time  // of CatchUp: those that are to be caught up
+	Until   time.Time    // of Missed: the last, of several in a row
+	Count   int          // of Missed: how many; 0: one
+	Outcome process.Fate // of Dequeue: what becomes of it; 0: it begins
+	Reason  string       // of Missed, CatchUp, ForgetBacklog and Dequeue: why nothing began
 }
 
 // EventKind is the kind of an [Event].
@@ -91,39 +92,45 @@ type EventKind uint8
 
 // What can happen to a process.
 const (
-	Start         EventKind = iota // a request; what is asked for comes first, see IsAsked
-	Stop                           // a request
-	Restart                        // a request
-	Delete                         // a request
-	Trigger                        // a request
-	Close                          // the daemon ends: nothing is started any more, and Shutdown follows
-	Shutdown                       // the daemon ends, and all that runs
-	Pause                          // a request: what runs is to stand still
-	Resume                         // a request: and to go on
-	Rescheduled                    // the definition has another schedule than before
-	Unscheduled                    // the definition has no schedule any more
-	Due                            // a scheduled time has come
-	Missed                         // scheduled times have passed at which nobody could begin anything
-	Repolicied                     // the definition has another restart policy, or other ways to overlap
-	Retry                          // the time of the next attempt has come
-	Autostart                      // the daemon has started, and the process is to be up
-	NeedsChanged                   // what it needs may have come, or be lost
-	Dequeue                        // what a start was in line behind is gone, as a former worker has left it
-	Owed                           // a former worker was about to start a run that never was
-	RunStarted                     // the leader of a run has been spawned
-	RunReady                       // a run is ready
-	RunUnhealthy                   // a run is not well: of interest to those who watch alone
-	RunHealthy                     // it is again
-	RunPaused                      // a tree stands still
-	RunNotPaused                   // or could not be made to, and goes on
-	RunResumed                     // it goes on
-	RunNotResumed                  // or could not be made to
-	RunEnding                      // a run is ending, whatever the reason
-	RunStuck                       // a run cannot be ended
-	RunEnded                       // of a run nobody is left
-	RunUnstored                    // the number of a run could not be put on disk: it never was
-	Forgotten                      // what Remove asked for is done
-	NotForgotten                   // or could not be done
+	Start          EventKind = iota // a request; what is asked for comes first, see IsAsked
+	Stop                            // a request
+	Restart                         // a request
+	Delete                          // a request
+	Trigger                         // a request
+	Close                           // the daemon ends: nothing is started any more, and Shutdown follows
+	Shutdown                        // the daemon ends, and all that runs
+	Pause                           // a request: what runs is to stand still
+	Resume                          // a request: and to go on
+	Rescheduled                     // the definition has another schedule than before
+	Unscheduled                     // the definition has no schedule any more
+	Due                             // a scheduled time has come
+	Missed                          // scheduled times have passed at which nobody could begin anything
+	CatchUp                         // the same, and they are to run later
+	WorkOff                         // one of those may begin
+	ForgetBacklog                   // what is to be caught up is not any more
+	PauseSchedule                   // times of the schedule are to pass without a run
+	ResumeSchedule                  // they are not any more
+	SkipNext                        // one of them is to
+	Repolicied                      // the definition has another restart policy, or other ways to overlap
+	Retry                           // the time of the next attempt has come
+	Autostart                       // the daemon has started, and the process is to be up
+	NeedsChanged                    // what it needs may have come, or be lost
+	Dequeue                         // what a start was in line behind is gone, as a former worker has left it
+	Owed                            // a former worker was about to start a run that never was
+	RunStarted                      // the leader of a run has been spawned
+	RunReady                        // a run is ready
+	RunUnhealthy                    // a run is not well: of interest to those who watch alone
+	RunHealthy                      // it is again
+	RunPaused                       // a tree stands still
+	RunNotPaused                    // or could not be made to, and goes on
+	RunResumed                      // it goes on
+	RunNotResumed                   // or could not be made to
+	RunEnding                       // a run is ending, whatever the reason
+	RunStuck                        // a run cannot be ended
+	RunEnded                        // of a run nobody is left
+	RunUnstored                     // the number of a run could not be put on disk: it never was
+	Forgotten                       // what Remove asked for is done
+	NotForgotten                    // or could not be done
 )
 
 // IsAsked reports whether somebody asks for it: for something of the process, or for the end
@@ -240,6 +247,18 @@ func (p Process) step(e Event) (Process, []Action) {
 		return p.due(e)
 	case Missed:
 		return p.missed(e)
+	case CatchUp:
+		return p.catchUp(e)
+	case WorkOff:
+		return p.workOff()
+	case ForgetBacklog:
+		return p.forgetBacklog(e.Reason)
+	case PauseSchedule:
+		return p.pauseSchedule()
+	case ResumeSchedule:
+		return p.resumeSchedule()
+	case SkipNext:
+		return p.skipNext(e.Time)
 	case Dequeue:
 		return p.dequeue(e)
 	case Repolicied:

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"slices"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
@@ -104,22 +105,23 @@ func (p Process) needsChanged(lost bool) (Process, []Action) {
 
 // rescheduled arms a schedule where the process is to be up.
 func (p Process) rescheduled() (Process, []Action) {
-	p.Scheduled = true
+	p.Scheduled, p.Skip = true, time.Time{}
+	actions := p.dropBacklog(process.Missed, otherSchedule)
 	if !p.Up || p.Removing || p.Closing || p.Then == ThenRemove {
-		return p, nil
+		return p, actions
 	}
 	if !p.Busy() && p.Rest != process.Backoff && p.Rest != process.Waiting {
 		p.Rest = process.Scheduled
 	}
-	return p, []Action{{Do: Arm}}
+	return p, append(actions, Action{Do: Arm})
 }
 
 func (p Process) unscheduled() (Process, []Action) {
-	p.Scheduled = false
+	p.Scheduled, p.Skip = false, time.Time{}
 	if p.Rest == process.Scheduled {
 		p.Rest = process.Stopped
 	}
-	actions := []Action{{Do: Disarm}}
+	actions := append(p.dropBacklog(process.Missed, otherSchedule), Action{Do: Disarm})
 	if p.ending() && p.Then == ThenRest && p.Queue == nil { // a start that came meanwhile was to arm it
 		actions = append(actions, p.notStarted(process.CodeSuperseded)...)
 	}

@@ -17,7 +17,12 @@ type Coming struct {
 	Time  time.Time
 	Start time.Time // when the run begins: with jitter later than Time
 	TZ    string    // the zone in which the schedule is read; empty: that of the daemon
-	Err   error     // why the times of Name cannot be told; then there is none
+
+	// Why no run begins then: the schedule is paused, or this one time is skipped.
+	Paused  bool
+	Skipped bool
+
+	Err error // why the times of Name cannot be told; then there is none
 }
 
 // coming is a Coming that has a time, in JSON.
@@ -26,6 +31,9 @@ type coming struct {
 	Time  time.Time `json:"time"`
 	Start time.Time `json:"start_time"`
 	TZ    string    `json:"tz,omitempty"`
+
+	Paused  bool `json:"schedule_paused,omitempty"`
+	Skipped bool `json:"skipped,omitempty"`
 }
 
 // MarshalJSON writes the time, or the failure.
@@ -33,7 +41,7 @@ func (c Coming) MarshalJSON() ([]byte, error) {
 	if c.Err != nil {
 		return json.Marshal(failureOf(c.Name, c.Err))
 	}
-	return json.Marshal(coming{c.Name, c.Time.UTC(), c.Start.UTC(), c.TZ})
+	return json.Marshal(coming{c.Name, c.Time.UTC(), c.Start.UTC(), c.TZ, c.Paused, c.Skipped})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
@@ -48,6 +56,6 @@ func (c *Coming) UnmarshalJSON(data []byte) error {
 	}
 	var read coming
 	err := json.Unmarshal(data, &read)
-	*c = Coming{Name: read.Name, Time: read.Time, Start: read.Start, TZ: read.TZ}
+	*c = Coming{Name: read.Name, Time: read.Time, Start: read.Start, TZ: read.TZ, Paused: read.Paused, Skipped: read.Skipped}
 	return err
 }

@@ -24,6 +24,7 @@ type Event struct {
 	Fields []string `json:"fields,omitempty"` // that were changed
 
 	NextAttempt time.Time `json:"next_attempt_time,omitzero"`
+	NextTime    time.Time `json:"next_time,omitzero"` // of skip_next: the one that passes without a run
 	Restarts    int       `json:"restarts,omitempty"` // that were made, with the one that begins
 
 	Asked Asked `json:"asked,omitzero"` // of starting: who asked for the run
@@ -49,6 +50,10 @@ const (
 	EventBackoff   EventKind = "backoff"   // another run follows by itself, at a time
 	EventGaveUp    EventKind = "gave_up"   // none does any more: the limit of restarts is reached
 	EventDeleted   EventKind = "deleted"   // the process is no more
+
+	EventSchedulePaused  EventKind = "schedule_paused"  // times of its schedule pass without a run
+	EventScheduleResumed EventKind = "schedule_resumed" // they do not any more
+	EventSkipNext        EventKind = "skip_next"        // one time of its schedule is to
 
 	EventNotified     EventKind = "notified"      // on_failure was run for a run that failed, and exited 0
 	EventNotifyFailed EventKind = "notify_failed" // it was not, or did not

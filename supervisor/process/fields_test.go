@@ -15,7 +15,7 @@ func full() Spec {
 		Name: "web", Command: "echo 'a' > \"b\" && c", Dir: "/srv",
 		Environment: Environment{Env: "A=1\nB=x=y ", EnvFile: "-/etc/web.env", User: "www-data", Group: "33", Umask: "0027", Nice: -5,
 			OOMScoreAdj: -1000, NoNewPrivileges: true, Rlimits: allRlimits(), Stdin: "file:/srv/input"},
-		Schedule: Schedule{Cron: "@daily", TZ: "Europe/Brussels", Jitter: 5 * time.Minute, Overlapping: Overlapping{Overlap: OverlapAllow, OverlapMax: 3}},
+		Schedule: Schedule{Cron: "@daily", TZ: "Europe/Brussels", Jitter: 5 * time.Minute, Overlapping: Overlapping{Overlap: OverlapAllow, OverlapMax: 3}, Catchup: CatchupLatest, CatchupWindow: time.Hour},
 		Restarting: Restarting{Restart: RestartOnFailure, RestartDelay: 2 * time.Second, RestartMaxDelay: 90 * time.Second,
 			RestartLimit: 5, RestartWindow: 10 * time.Minute, SuccessCodes: "0,143", Autostart: true},
 		Probing: Probing{Ready: "log:up", ReadyTimeout: time.Minute + time.Second, Health: "tcp:[::1]:80", HealthPeriod: time.Second,
@@ -110,7 +110,7 @@ func TestJSONHasUnitsAndTheNamesThatClientsRead(t *testing.T) {
 		`"rlimit_as":"0:unlimited","rlimit_core":"1:unlimited","rlimit_cpu":"2:unlimited","rlimit_data":"3:unlimited",` +
 		`"rlimit_fsize":"4:unlimited","rlimit_locks":"5:unlimited","rlimit_memlock":"6:unlimited","rlimit_msgqueue":"7:unlimited",` +
 		`"rlimit_nice":"8:unlimited","rlimit_nofile":"9:unlimited","rlimit_nproc":"10:unlimited","rlimit_rss":"11:unlimited",` +
-		`"rlimit_rtprio":"12:unlimited","rlimit_rttime":"13:unlimited","rlimit_sigpending":"14:unlimited","rlimit_stack":"15:unlimited","cron":"@daily","tz":"Europe/Brussels","jitter_seconds":300,"overlap":"allow","overlap_max":3,` +
+		`"rlimit_rtprio":"12:unlimited","rlimit_rttime":"13:unlimited","rlimit_sigpending":"14:unlimited","rlimit_stack":"15:unlimited","cron":"@daily","tz":"Europe/Brussels","jitter_seconds":300,"overlap":"allow","overlap_max":3,"catchup":"latest","catchup_window_seconds":3600,` +
 		`"ready_probe":"log:up","ready_timeout_seconds":61,"health_probe":"tcp:[::1]:80","health_period_seconds":1,"health_timeout_seconds":2,"health_failures":5,"health_action":"none","watchdog_seconds":30,"needs":"db,migrate:completed","after":"cache",` +
 		`"restart":"on-failure","restart_delay_seconds":2,"restart_max_delay_seconds":90,"restart_limit":5,"restart_window_seconds":600,"success_codes":"0,143","autostart":true,` +
 		`"deadline_seconds":1.5,"stop_signal":"INT",` +

@@ -48,6 +48,17 @@ type (
 
 	// Set changes fields of the definition.
 	Set struct{ Settings []Setting }
+
+	// SchedulePause lets the times of the schedule pass without a run, until ScheduleResume.
+	// What runs is left alone.
+	SchedulePause struct{}
+
+	// ScheduleResume has a schedule that was paused go on with its next time.
+	ScheduleResume struct{}
+
+	// SkipNext lets the next time of the schedule pass without a run. Asked for twice it is
+	// the same time.
+	SkipNext struct{}
 )
 
 func (StartAgain) operation() {}
@@ -59,6 +70,10 @@ func (Resume) operation()     {}
 func (Delete) operation()     {}
 func (SendSignal) operation() {}
 func (Set) operation()        {}
+
+func (SchedulePause) operation()  {}
+func (ScheduleResume) operation() {}
+func (SkipNext) operation()       {}
 
 // Wait is how far a start has to come before it is answered.
 type Wait string

@@ -12,6 +12,9 @@ type Schedule struct {
 	TZ     string        // the zone in which Cron is read; empty: that in Cron, or else the daemon's
 	Jitter time.Duration // runs begin up to so much later than their times, always by the same; 0: at once
 	Overlapping
+
+	Catchup       string        // what becomes of times that were missed: CatchupNone, CatchupLatest or CatchupAll; empty: none
+	CatchupWindow time.Duration // only of those that are not longer ago; 0: of all
 }
 
 // MaxJitter is the longest that a run may begin after its time on purpose.
@@ -35,6 +38,12 @@ func scheduleFields() []Field {
 		{Name: "overlap_max", JSON: "overlap_max", Group: GroupSchedule, Value: "NUMBER", Default: "10", Live: true,
 			Help: "of overlap:allow: so many runs at most go on at once",
 			in:   func(s *Spec) any { return &s.OverlapMax }, check: func(v any) error { return atMost(v.(int), MaxOverlapMax) }},
+		{Name: "catchup", JSON: "catchup", Group: GroupSchedule, Value: "WHAT", Default: CatchupNone, Choices: []string{CatchupNone, CatchupLatest, CatchupAll}, Live: true,
+			Help: "of times that were missed, since no daemon ran, the machine slept or the clock was set forward, run later: none, the latest, or all",
+			in:   func(s *Spec) any { return &s.Catchup }},
+		{Name: "catchup_window", JSON: "catchup_window_seconds", Group: GroupSchedule, Value: "TIME", Live: true,
+			Help: "catch up only with times that are not longer ago: 10s or more; without it, with all",
+			in:   func(s *Spec) any { return &s.CatchupWindow }, check: func(v any) error { return longEnough(v.(time.Duration), MinCatchupWindow) }},
 	}
 }
 

@@ -34,6 +34,10 @@ type Condition struct {
 	NextTime   time.Time `json:"next_time,omitzero"`   // of the schedule
 	MissedTime time.Time `json:"missed_time,omitzero"` // of the schedule: the last at which no daemon ran, until the next run
 
+	SchedulePaused bool      `json:"schedule_paused,omitempty"`
+	SkipTime       time.Time `json:"skip_time,omitzero"`    // of the schedule: it passes without a run on request; NextTime is behind it
+	ToCatchUp      int       `json:"to_catch_up,omitempty"` // times that were missed and are still to be caught up
+
 	NextAttempt time.Time `json:"next_attempt_time,omitzero"` // in backoff: when the next run is tried
 	Restarts    int       `json:"restarts,omitempty"`         // runs that followed by themselves, since a start was last asked for
 

@@ -81,6 +81,17 @@ type Target struct {
 	// Queued is a start that waits for the end of what runs, or for what the process needs.
 	Queued *Queued `json:"queued,omitempty"`
 
+	// SchedulePaused says that times of the schedule pass without a run, and Skip which one
+	// does besides.
+	SchedulePaused bool      `json:"schedule_paused,omitempty"`
+	Skip           time.Time `json:"skip,omitzero"`
+
+	// Backlog are times that were missed and are to run late, in their order.
+	Backlog []process.LedgerEntry `json:"to_catch_up,omitempty"`
+
+	// Booted is the boot of the machine in which @reboot was last taken care of.
+	Booted string `json:"booted,omitempty"`
+
 	// Beside are the runs that go on beside that of this number, or without it.
 	Beside []Beside `json:"beside,omitempty"`
 

@@ -94,12 +94,12 @@ func Lookup(name string) (*Command, bool) {
 	return nil, false
 }
 
-// Verb is the name of the verb that a command stands for.
+// Verb is the name of the verb that a command stands for, with or without hyphens.
 func Verb(command string) string {
 	if command == "logs" {
 		return "log"
 	}
-	return command
+	return strings.ReplaceAll(command, "-", "_")
 }
 
 func ofVerb(v *verbs.Verb) Command {
