@@ -191,7 +191,7 @@ func TestDeadlineIsChangedOfARunThatWasTakenOver(t *testing.T) {
 			}
 			d.set("shorter", "deadline", "11s")
 			d.set("none", "deadline", "10s")
-			d.set("longer", "deadline", "2s")
+			d.set("longer", "deadline", "10s")
 			d.set("longer", "deadline", "2h")
 			replace(d)
 			d.set("none", "deadline", "")

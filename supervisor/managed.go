@@ -354,7 +354,7 @@ func (p *managed) over(number uint64) (lasted time.Duration) {
 	}
 	p.disk.unkept = append(p.disk.unkept, r)
 	p.disk.dirty = true
-	p.kept.Paused = slices.DeleteFunc(slices.Clone(p.kept.Paused), func(n uint64) bool { return n == number })
+	p.kept.PausedRuns = slices.DeleteFunc(slices.Clone(p.kept.PausedRuns), func(n uint64) bool { return n == number })
 	delete(p.runs, number)
 	p.noteEnd(result)
 	p.tell(process.Event{Kind: process.EventEnded, Run: number, JobID: result.JobID, Cause: result.Cause,

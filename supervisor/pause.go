@@ -10,15 +10,15 @@ import (
 
 // tellPaused tells once that a run stands still, and that it goes on.
 func (p *managed) tellPaused(r *run.Run) {
-	number, told := r.ID.Run, slices.Contains(p.kept.Paused, r.ID.Run)
+	number, told := r.ID.Run, slices.Contains(p.kept.PausedRuns, r.ID.Run)
 	if r.Still() == told || r.Pauses() && told {
 		return
 	}
 	kind := process.EventResumed
-	p.kept.Paused = slices.DeleteFunc(slices.Clone(p.kept.Paused), func(n uint64) bool { return n == number })
+	p.kept.PausedRuns = slices.DeleteFunc(slices.Clone(p.kept.PausedRuns), func(n uint64) bool { return n == number })
 	if r.Still() {
 		kind = process.EventPaused
-		p.kept.Paused = append(p.kept.Paused, number)
+		p.kept.PausedRuns = append(p.kept.PausedRuns, number)
 	}
 	p.disk.dirty = true
 	p.tell(process.Event{Kind: kind, Run: number, PID: r.PID(), JobID: r.JobID})

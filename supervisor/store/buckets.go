@@ -107,8 +107,8 @@ type Target struct {
 	Started uint64 `json:"started,omitempty"`
 	Readied uint64 `json:"readied,omitempty"` // the same of ready
 
-	// Paused are the runs of which it was told that they are paused.
-	Paused []uint64 `json:"paused,omitempty"`
+	// PausedRuns are those of which it was told that they are paused.
+	PausedRuns []uint64 `json:"paused_runs,omitempty"`
 
 	// Changed are the fields of the definition that the run of this number does not
 	// follow, since they were changed while it went on, with what they are for it.
