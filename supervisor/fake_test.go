@@ -49,7 +49,7 @@ type fakeGroup struct {
 }
 
 // newWorld has a supervisor with the real store, clock and tails, and nothing to begin with.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{dir: t.TempDir(), wrong: t.Errorf, groups: map[string]*fakeGroup{}}
 	if err := os.Chmod(w.dir, 0o700); err != nil {

@@ -127,7 +127,7 @@ func (s *Supervisor) loopsClosed() {
 }
 
 // byHand is a process whose loop the test does.
-func (w *world) byHand(t *testing.T, name string) *managed {
+func (w *world) byHand(t testing.TB, name string) *managed {
 	t.Helper()
 	out, err := w.s.openOutput(&process.Spec{})
 	if err != nil {
