@@ -89,6 +89,15 @@
 // process with a schedule is tried until its next time comes. Whoever asks for a start, and a
 // scheduled time, has the count begin anew.
 //
+// # Times that were missed
+//
+// Times of the schedule at which nobody could begin anything are missed, or are to be caught up:
+// these stand in the backlog ([Process.Backlog]), from which runs begin one after another in the
+// order of their times, when nothing goes on and nothing is queued, or side by side as far as
+// Overlap allows. They go before another attempt of the restart policy. A stop, a pause of the
+// schedule, another schedule and another way to catch up empty the backlog. While a schedule is
+// paused its times pass, and so does the one to be skipped. What became of each is told (Account).
+//
 // # Runs that never were
 //
 // A start makes the target up when its run begins, and the run's number goes to disk first. If

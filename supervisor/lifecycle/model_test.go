@@ -26,6 +26,7 @@ type world struct {
 	stillFor RunEventKind  // that follows then: Frozen or FreezeLate; 0: none
 	retry    time.Duration // when the next attempt is to come; 0: none is
 	held     bool          // something that the process needs is not there
+	hour     int           // of the schedule, that came last
 	waiting  []waiting
 	last     uint64   // number that came to disk
 	up       bool     // the target that did, of a process without a schedule
@@ -364,6 +365,26 @@ func (w *world) overdue() *waiting {
 	return nil
 }
 
+// times has something happen to the schedule.
+func (w *world) times() {
+	w.hour++
+	t := noon.Add(time.Duration(w.hour) * time.Hour)
+	switch w.random.IntN(8) {
+	case 0:
+		w.hour++
+		w.feed(Event{Kind: CatchUp, Times: []time.Time{t, t.Add(time.Hour)}, Reason: "it slept"})
+		w.feed(Event{Kind: WorkOff})
+	case 1:
+		w.feed(Event{Kind: Missed, Time: t, Reason: "it slept"})
+	case 2:
+		w.feed(Event{Kind: []EventKind{PauseSchedule, ResumeSchedule, ResumeSchedule}[w.random.IntN(3)]})
+	case 3:
+		w.feed(Event{Kind: SkipNext, Time: t.Add(time.Hour)})
+	default:
+		w.feed(Event{Kind: Due, Time: t})
+	}
+}
+
 // Millions of steps of made-up lives: no two runs, no finish while somebody lives, each
 // request answered within its bound, and every run that can end does.
 func TestRandomLives(t *testing.T) {
@@ -401,7 +422,7 @@ func TestRandomLives(t *testing.T) {
 				}
 			case 4:
 				if w.p.Scheduled {
-					w.feed(Event{Kind: Due, Time: noon})
+					w.times()
 				}
 			case 5:
 				if w.random.IntN(40) == 0 {
@@ -437,6 +458,8 @@ func TestRandomLives(t *testing.T) {
 				w.fail("run %d never ends: %+v, %+v", w.tree.number, w.run, *w.tree)
 			case w.tree == nil && w.p.Busy(), w.tree != nil && !w.p.Busy():
 				w.fail("the process does not know what runs")
+			case len(w.p.Backlog) > 0 && !w.p.Closing:
+				w.fail("it was stopped, and is to catch up")
 			case w.retry != 0, w.p.Rest == process.Backoff:
 				w.fail("it was stopped, and an attempt is to come")
 			}

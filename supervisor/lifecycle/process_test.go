@@ -76,7 +76,8 @@ var (
 	pause, resume         = Event{Kind: Pause}, Event{Kind: Resume}
 	still, goesOn         = Event{Kind: RunPaused, Run: 7}, Event{Kind: RunResumed, Run: 7}
 	notStill, notGoingOn  = Event{Kind: RunNotPaused, Run: 7}, Event{Kind: RunNotResumed, Run: 7}
-	everything            = []Event{trigger, {Kind: Missed, Time: noon}, {Kind: Dequeue}, {Kind: Dequeue, Outcome: process.Missed}, pause, resume, still, goesOn, notStill, notGoingOn, start, stop, restart, remove, shutdown, due, begun, ready, stuck, good, bad, stopped, shut, late, failed, unstored, due2, autostart, owed,
+	everything            = []Event{trigger, {Kind: Missed, Time: noon}, {Kind: Dequeue}, {Kind: Dequeue, Outcome: process.Missed}, {Kind: CatchUp, Times: []time.Time{noon, noon.Add(time.Hour)}}, {Kind: WorkOff}, {Kind: ForgetBacklog},
+		{Kind: PauseSchedule}, {Kind: ResumeSchedule}, {Kind: SkipNext, Time: noon}, pause, resume, still, goesOn, notStill, notGoingOn, start, stop, restart, remove, shutdown, due, begun, ready, stuck, good, bad, stopped, shut, late, failed, unstored, due2, autostart, owed,
 		{Kind: Repolicied}, {Kind: Repolicied, Policy: always}, {Kind: Rescheduled}, {Kind: Unscheduled}}
 	due2                 = Event{Kind: Retry, Now: time.Minute}
 	autostart            = Event{Kind: Autostart, Now: time.Minute}
