@@ -182,7 +182,7 @@ func (p *managed) afterSave(then func(error)) {
 
 // hurry is for somebody who waits for a write that may be under way already.
 func (p *managed) hurry() {
-	if !p.disk.dirty {
+	if !p.disk.dirty || p.disk.numbering() {
 		p.s.store.Hurry()
 	}
 }
@@ -207,9 +207,10 @@ func (p *managed) save() {
 }
 
 // numbering reports whether the number of a run is on its way to the disk, or has not come
-// there and is still to be taken back.
+// there and is still to be taken back; or entries of the ledger: the next time of the schedule
+// must not move on without them.
 func (d *disk) numbering() bool {
-	return slices.ContainsFunc(d.writes, func(w *write) bool { return w.begins && (!w.landed || w.err != nil) })
+	return slices.ContainsFunc(d.writes, func(w *write) bool { return (w.begins || len(w.ledger) > 0) && (!w.landed || w.err != nil) })
 }
 
 // saveChange begins to put on disk what was changed, in one transaction.

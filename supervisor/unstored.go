@@ -29,15 +29,22 @@ type before struct {
 func (p *managed) takeBack(r *run.Run, was before, err error) {
 	r.Discard()
 	delete(p.runs, r.ID.Run)
-	delete(p.others, was.target.Run) // it is the last again
 	p.disk.ledger = slices.DeleteFunc(p.disk.ledger, func(e process.LedgerEntry) bool { return e.Run == r.ID.Run })
-	t := &p.kept.Target
-	t.Scheduled = was.target.Scheduled
-	t.Run, t.JobID, t.Asked, t.Origin, t.Missed = was.target.Run, was.target.JobID, was.target.Asked, was.target.Origin, was.target.Missed
-	t.Changed = append(t.Changed, was.target.Changed...) // of a field that is in both the last holds
 	for _, events := range []*[]process.Event{&p.disk.untold, &p.disk.events} {
 		*events = slices.DeleteFunc(*events, func(e process.Event) bool { return e.Run == r.ID.Run })
 	}
+	t := &p.kept.Target
+	if t.Run != r.ID.Run { // another one has begun beside it meanwhile
+		delete(p.others, r.ID.Run)
+		t.Never = max(t.Never, r.ID.Run)
+		p.leaveGate()
+		p.handle(lifecycle.Event{Kind: lifecycle.RunUnstored, Run: r.ID.Run})
+		return
+	}
+	delete(p.others, was.target.Run) // it is the last again
+	t.Scheduled = was.target.Scheduled
+	t.Run, t.JobID, t.Asked, t.Origin, t.Missed = was.target.Run, was.target.JobID, was.target.Asked, was.target.Origin, was.target.Missed
+	t.Changed = append(t.Changed, was.target.Changed...) // of a field that is in both the last holds
 	asked := slices.ContainsFunc(p.waiting, func(r request) bool { return r.starts() })
 	e := lifecycle.Event{Kind: lifecycle.RunUnstored, Run: r.ID.Run}
 	after, _ := p.machine.Step(e)

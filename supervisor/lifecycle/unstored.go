@@ -23,18 +23,20 @@ func (p Process) before(next Process) *Process {
 // next worker would know of neither. A stop that came meanwhile holds.
 func (p Process) unstored(e Event) (Process, []Action) {
 	i := p.find(e.Run)
-	if i < 0 || p.Before == nil {
+	switch {
+	case i < 0 || p.Before == nil:
 		return p, nil
+	case e.Run != p.Last: // another one has begun beside it meanwhile
+		never := p.Runs[i]
+		p.Runs = slices.Delete(p.Runs, i, i+1)
+		return p, append(never.Of.became(process.Skipped, notStored), p.unstoredOne(e.Run)...)
 	}
 	next, was, never := p.Then, *p.Before, p.Runs[i]
 	p.Runs, p.Last, p.Before = slices.Delete(p.Runs, i, i+1), p.Last-1, nil
 	actions := never.Of.became(process.Skipped, notStored)
 	if p.Busy() { // others go on beside it
 		p.Up, p.Stopped = p.Up && was.Up, p.Stopped || was.Stopped
-		for _, g := range []Goal{UntilTriggered, UntilReady, UntilEnded} {
-			actions = append(actions, Action{Do: Answer, Goal: g, Run: e.Run, Code: process.CodeStore})
-		}
-		return p, actions
+		return p, append(actions, p.unstoredOne(e.Run)...)
 	}
 	p.Asked = never.Asked                                                               // should it be tried again
 	if p.Up && was.Rest == process.Waiting && never.Phase == Starting && !p.Scheduled { // who waits goes on waiting
@@ -74,4 +76,12 @@ func (p Process) unstored(e Event) (Process, []Action) {
 		actions = append(append(actions, Action{Do: Arm}), p.armed()...)
 	}
 	return p, actions
+}
+
+// unstoredOne tells those who wait for one run alone that it never was.
+func (p Process) unstoredOne(run uint64) (actions []Action) {
+	for _, g := range []Goal{UntilTriggered, UntilReady, UntilEnded} {
+		actions = append(actions, Action{Do: Answer, Goal: g, Run: run, Code: process.CodeStore})
+	}
+	return actions
 }
