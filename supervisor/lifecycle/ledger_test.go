@@ -47,6 +47,7 @@ type stored struct {
 	up     bool
 	next   time.Time
 	queue  *Occasion
+	late   []Occasion          // the backlog
 	of     map[uint64]Occasion // of runs without a result
 	boots  map[uint64]int      // in which they were to begin
 	ledger map[time.Time]Action
@@ -109,7 +110,7 @@ func (w *years) save() {
 		return
 	}
 	c := w.turn
-	c.after = stored{last: w.p.Last, never: w.disk.never, up: w.p.Up, next: w.next, queue: w.p.Queue}
+	c.after = stored{last: w.p.Last, never: w.disk.never, up: w.p.Up, next: w.next, queue: w.p.Queue, late: w.p.Backlog}
 	w.writes = append(w.writes, c)
 	w.turn = change{entries: map[time.Time]Action{}}
 }
@@ -135,7 +136,7 @@ func (w *years) land() {
 		return
 	}
 	d := &w.disk
-	d.last, d.up, d.next, d.queue = c.after.last, c.after.up, c.after.next, c.after.queue
+	d.last, d.up, d.next, d.queue, d.late = c.after.last, c.after.up, c.after.next, c.after.queue, c.after.late
 	maps.Copy(d.ledger, c.entries)
 	for _, run := range c.ended {
 		delete(d.of, run)
@@ -193,7 +194,7 @@ func (w *years) die(machine bool) {
 		clear(w.trees)
 	}
 	d := &w.disk
-	w.p = Process{Up: d.up, Scheduled: true, Rest: process.Scheduled, Last: d.last, Overlap: w.p.Overlap, Queue: d.queue, Policy: w.p.Policy}
+	w.p = Process{Up: d.up, Scheduled: true, Rest: process.Scheduled, Last: d.last, Overlap: w.p.Overlap, Queue: d.queue, Backlog: d.late, Policy: w.p.Policy}
 	w.next = d.next
 	owed := false
 	for _, run := range slices.Sorted(maps.Keys(d.of)) {
@@ -229,23 +230,25 @@ func (w *years) die(machine bool) {
 		}
 		w.feed(e)
 	}
+	w.feed(Event{Kind: WorkOff})
 	w.save()
 	w.ring()
 }
 
 // ring is for the times that have come.
 func (w *years) ring() {
-	var missed []time.Time
+	var passed []time.Time
 	for ; !w.next.After(w.now); w.next = w.next.Add(time.Minute) {
-		missed = append(missed, w.next)
+		passed = append(passed, w.next)
 	}
-	for i, t := range missed {
-		switch late := w.now.Sub(t); {
-		case late <= 10*time.Second:
+	for i, t := range passed {
+		if w.now.Sub(t) <= 10*time.Second {
 			w.feed(Event{Kind: Due, Time: t})
-		case w.catchUp && i >= len(missed)-2:
-			w.feed(Event{Kind: Due, Time: t, CaughtUp: true})
-		default:
+		} else if w.catchUp && i >= len(passed)-2 {
+			w.feed(Event{Kind: CatchUp, Times: passed[i:], Reason: "no daemon ran"})
+			w.feed(Event{Kind: WorkOff})
+			break
+		} else {
 			w.feed(Event{Kind: Missed, Time: t, Reason: "no daemon ran"})
 		}
 	}

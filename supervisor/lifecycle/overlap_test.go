@@ -72,16 +72,4 @@ func TestOverlap(t *testing.T) {
 			t.Errorf("%s: %d runs, after: %s\nwant %d, after: %s", test.name, len(p.Runs), do, test.runs, test.do)
 		}
 	}
-	paused := onSchedule
-	paused.Paused = true
-	if _, actions := paused.Step(at(0)); show(actions) != "arm, 12:00 paused" {
-		t.Errorf("a schedule that is paused: %s", show(actions))
-	}
-	one := onSchedule
-	one.Skip = 1
-	one, actions := one.Step(at(0))
-	_, more := one.Step(at(1))
-	if got := show(append(actions, more...)); got != "arm, 12:00 skipped_on_request, save, arm, 12:01 ran 7, spawn 7" {
-		t.Errorf("one that is to be left out: %s", got)
-	}
 }
