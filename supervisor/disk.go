@@ -35,10 +35,12 @@ type disk struct {
 	numbers uint64   // of writes; they count from 1
 	held    []held   // answers that wait for a write
 	waits   []await  // what else does
-	unsaved error    // why the last write failed
-	failed  error    // why one did whose results are not on disk yet; nil: they are
-	retry   func()   // takes back the call for another try; nil: there is none
-	closed  bool     // it is being erased: nothing more is written
+
+	failures []await // runs that failed, to be told of when they are on disk
+	unsaved  error   // why the last write failed
+	failed   error   // why one did whose results are not on disk yet; nil: they are
+	retry    func()  // takes back the call for another try; nil: there is none
+	closed   bool    // it is being erased: nothing more is written
 }
 
 // write is a change on its way to the disk.
@@ -404,6 +406,13 @@ func (p *managed) wrote(w *write) {
 		then := d.waits[0].then
 		d.waits = popped(d.waits)
 		then(w.err)
+	}
+	if w.err == nil {
+		for len(d.failures) > 0 && d.failures[0].write <= w.number {
+			then := d.failures[0].then
+			d.failures = popped(d.failures)
+			then(nil)
+		}
 	}
 	p.publish() // first: who is answered must see the new state
 	for len(d.held) > 0 && d.held[0].write <= w.number {

@@ -58,7 +58,7 @@ func newWorld(t testing.TB) *world {
 	s := &Supervisor{
 		state: w.dir, runtime: w.dir, dir: w.dir, log: log.New(io.Discard, "", 0), note: log.New(io.Discard, "", 0), company: company, keeper: w,
 		tails: &tails{limit: tailTotal}, closing: make(chan struct{}), applying: make(chan struct{}, 1),
-		names: map[string]*managed{}, ordering: newOrdering(), strays: map[string]*stray{},
+		names: map[string]*managed{}, ordering: newOrdering(), failures: newFailures(), strays: map[string]*stray{},
 	}
 	w.s = s
 	var err error

@@ -91,6 +91,7 @@ func (s *Supervisor) TookOver() {
 	}
 	s.endStrays()
 	s.loops.Go(s.begin)
+	s.loops.Go(s.tellFailures)
 	if err := os.Remove(s.tailsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Print(err)
 	}

@@ -228,6 +228,8 @@ func (p *managed) carryOut(a lifecycle.Action) {
 	case lifecycle.GiveUp:
 		p.tell(process.Event{Kind: process.EventGaveUp, Restarts: p.machine.Attempts.Count, Error: p.machine.Reason})
 		p.disk.dirty = true
+	case lifecycle.TellFailed:
+		p.failed(a.Run)
 	case lifecycle.Hold:
 		p.tell(process.Event{Kind: process.EventWaiting, Error: p.waitsText()})
 		p.inbox.put(p.checkNeeds) // that it will not come may be known since before it waited
@@ -396,6 +398,7 @@ func (p *managed) remove() {
 		out, left := p.output, p.disk.unkept // their results could not be put on disk, and are not wanted any more
 		p.disk.unkept = nil
 		p.aside(func() func() {
+			p.s.failures.drop(p)
 			p.s.at(PointCondemned)
 			for _, r := range left { // who gets the name next must not meet their groups
 				r.Release()

@@ -19,6 +19,12 @@ const (
 // changed nothing.
 const PointTaken Point = "taken"
 
+// The points of a command of on_failure.
+const (
+	PointTelling Point = "telling" // it is about to be run
+	PointTold    Point = "told"    // it has ended, and that is not on disk yet
+)
+
 // Points are the others, in the order in which a run comes by.
 var Points = []Point{
 	PointNumbered, run.PointMade, run.PointMarked, run.PointPiped, run.PointSpawned, run.PointRecorded,

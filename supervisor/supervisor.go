@@ -98,6 +98,7 @@ type Supervisor struct {
 	loops   sync.WaitGroup
 
 	ordering *ordering
+	failures *failures
 
 	mu    sync.Mutex
 	names map[string]*managed
@@ -124,6 +125,7 @@ func Open(c Config) (*Supervisor, error) {
 		closing:  make(chan struct{}),
 		names:    map[string]*managed{},
 		ordering: newOrdering(),
+		failures: newFailures(),
 		strays:   map[string]*stray{},
 	}
 	if err := s.checkDirs(); err != nil {
@@ -434,6 +436,7 @@ func (s *Supervisor) Close() error {
 	close(s.closing)
 	all := slices.Collect(maps.Values(s.names))
 	s.mu.Unlock()
+	s.failures.stop()
 	s.endAll(all)
 	s.loops.Wait()
 	s.host.AwaitProbes() // their groups are below the one that is removed

@@ -160,6 +160,9 @@ func (p *managed) goOn() {
 		}
 		r.Resume()
 	}
+	for _, f := range p.kept.Failures {
+		p.queueFailure(f)
+	}
 	if !p.owed {
 		p.goOnWaiting()
 		p.checkNeeds()
@@ -244,7 +247,7 @@ func (p *managed) lose(left store.Beside) {
 		p.afterSave(func(error) {}) // it is shown already: its history is to tell of it soon
 		p.tell(process.Event{Kind: process.EventEnded, Run: lost.Number, JobID: lost.JobID, Cause: lost.Cause, Error: lost.Error})
 		for _, a := range actions {
-			if a.Do == lifecycle.AwaitRetry || a.Do == lifecycle.GiveUp { // its schedule goes on by itself, and nobody waits
+			if a.Do == lifecycle.AwaitRetry || a.Do == lifecycle.GiveUp || a.Do == lifecycle.TellFailed { // its schedule goes on by itself, and nobody waits
 				p.carryOut(a)
 			}
 		}

@@ -155,6 +155,7 @@ func status(o process.Outcome) string {
 	if s.History != 0 {
 		row("history", fmt.Sprintf("at most %d runs", s.History))
 	}
+	row("on failure", firstLine(s.OnFailure, 200))
 	if s.LogDropped > 0 {
 		row("log dropped", Size(s.LogDropped)+" could not be written")
 	}

@@ -36,7 +36,7 @@ func running() process.Status {
 		Probing: process.Probing{Ready: "log:listening on [0-9]+", ReadyTimeout: 2 * time.Minute, Health: "http://127.0.0.1/health", HealthPeriod: 5 * time.Second,
 			HealthTimeout: 2 * time.Second, HealthFailures: 5, HealthAction: process.HealthNone, Watchdog: 30 * time.Second},
 		Ordering:  process.Ordering{Needs: "db,migrate:completed", After: "cache"},
-		Retention: process.Retention{History: 500},
+		Retention: process.Retention{History: 500}, Telling: process.Telling{OnFailure: "mail -s \"$PROCESSMANAGER_NAME failed\" root"},
 	}, process.Running)
 	s.Condition.Ready, s.ReadyTime, s.ReadyError = new(true), noon.Add(2*time.Second), "log \"listening\": no line matches"
 	s.Condition.Health = &process.Health{State: process.HealthUnhealthy, Failures: 7, Error: "http://127.0.0.1/health: status 503 \x1b[31m"}

@@ -97,6 +97,9 @@
 // Overlap allows. They go before another attempt of the restart policy. A stop, a pause of the
 // schedule, another schedule and another way to catch up empty the backlog. While a schedule is
 // paused its times pass, and so does the one to be skipped. What became of each is told (Account).
+// A run that failed, with no other to follow it by itself, has failed for good: that is told
+// (TellFailed). The next time of a schedule is no attempt. Where the next daemon goes on with
+// the attempts nothing is told yet.
 //
 // # Runs that never were
 //

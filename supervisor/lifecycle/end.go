@@ -152,9 +152,6 @@ func (p Process) stuck(run uint64) (Process, []Action) {
 // ended is the end of a run. When it was the last one, what was queued follows.
 func (p Process) ended(e Event) (Process, []Action) {
 	i := p.find(e.Run)
-	if i < 0 {
-		return p, nil
-	}
 	over := p.Runs[i]
 	p.Runs = slices.Delete(p.Runs, i, i+1)
 	var actions []Action

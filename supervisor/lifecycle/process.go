@@ -140,7 +140,7 @@ func (k EventKind) IsAsked() bool { return k <= Shutdown }
 // Action is an effect, to be carried out in order.
 type Action struct {
 	Do     Effect
-	Run    uint64        // of Spawn, EndRun and Account; of Answer: to those alone who wait for this run; 0: to all
+	Run    uint64        // of Spawn, EndRun, Account and TellFailed; of Answer: to those alone who wait for this run; 0: to all
 	Cause  process.Cause // of EndRun
 	Goal   Goal          // of Answer
 	Code   process.Code  // of Answer and Refuse: the error; empty: done
@@ -168,6 +168,7 @@ const (
 	PauseRun                 // its tree is to stand still
 	ResumeRun                // and to go on
 	Remove                   // forget the process
+	TellFailed               // that a run has failed for good is told
 )
 
 // State is where the process is, as users see it.
@@ -304,7 +305,11 @@ func (p Process) step(e Event) (Process, []Action) {
 	case RunStuck:
 		return p.stuck(e.Run)
 	case RunEnded:
-		return p.ended(e)
+		if p.find(e.Run) < 0 {
+			return p, nil
+		}
+		next, actions := p.ended(e)
+		return next, append(actions, p.tellFailed(e, next)...)
 	case RunUnstored:
 		return p.unstored(e)
 	case Forgotten:

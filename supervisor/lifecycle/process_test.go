@@ -11,7 +11,7 @@ import (
 
 func (a Action) String() string {
 	text := [...]string{Answer: "", Refuse: "refuse", Save: "save", Arm: "arm", Disarm: "disarm", Spawn: "spawn", EndRun: "end", Remove: "remove",
-		AwaitRetry: "await", DropRetry: "drop", GiveUp: "give up", Hold: "hold", PauseRun: "pause", ResumeRun: "resume", Account: "account"}[a.Do]
+		AwaitRetry: "await", DropRetry: "drop", GiveUp: "give up", Hold: "hold", PauseRun: "pause", ResumeRun: "resume", Account: "account", TellFailed: "tell"}[a.Do]
 	switch {
 	case a.Do == Answer:
 		text = [...]string{UntilStarted: "started", UntilStopped: "stopped", UntilRemoved: "removed", UntilReady: "ready", UntilEnded: "ended", UntilPaused: "paused", UntilResumed: "resumed", UntilTriggered: "triggered"}[a.Goal]
@@ -154,11 +154,11 @@ func TestProcess(t *testing.T) {
 		{"start of a running one is done", running, []Event{start}, process.Running, "started"},
 		{"a time that comes during a run is skipped", scheduledRun, []Event{due}, process.Running, "arm, 12:00 skipped"},
 		{"success", running, []Event{good}, process.Completed, "stopped"},
-		{"failure", running, []Event{bad}, process.Failed, "stopped"},
-		{"deadline", running, []Event{late}, process.Failed, "stopped"},
+		{"failure", running, []Event{bad}, process.Failed, "stopped, tell"},
+		{"deadline", running, []Event{late}, process.Failed, "stopped, tell"},
 		{"stop", running, []Event{stop, stopped}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
 		{"stop of what is being ended by its deadline", running, []Event{stop, late}, process.Stopped,
-			"end 7 stop, disarm, started!superseded, save, stopped"},
+			"end 7 stop, disarm, started!superseded, save, stopped, tell"},
 		{"restart ends, then starts", running, []Event{restart, stopped, {Kind: RunStarted, Run: 8}, {Kind: RunReady, Run: 8}}, process.Running,
 			"end 7 stop, save, stopped, arm, spawn 8, started"},
 		{"delete ends, then removes", running, []Event{remove, stopped}, process.Stopped,
@@ -166,7 +166,7 @@ func TestProcess(t *testing.T) {
 		{"shutdown leaves the target", running, []Event{shutdown, shut}, process.Stopped,
 			"end 7 shutdown, disarm, started!shutting_down, stopped"},
 
-		{"scheduled again after a run", scheduledRun, []Event{bad}, process.Scheduled, "stopped, arm, started"},
+		{"scheduled again after a run", scheduledRun, []Event{bad}, process.Scheduled, "stopped, arm, started, tell"},
 		{"stop of a scheduled run", scheduledRun, []Event{stop, stopped}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
 		{"restart of a scheduled run starts at once", scheduledRun, []Event{restart, stopped}, process.Starting,
 			"end 7 stop, save, stopped, arm, spawn 8"},
@@ -176,14 +176,14 @@ func TestProcess(t *testing.T) {
 		{"started", starting, []Event{begun}, process.Starting, "started"},
 		{"and ready", starting, []Event{begun, ready}, process.Running, "started"},
 		{"start of what is not ready yet is done", starting, []Event{begun, start}, process.Starting, "started, started"},
-		{"not ready in time", starting, []Event{begun, ending, failed}, process.Failed, "started, stopped"},
+		{"not ready in time", starting, []Event{begun, ending, failed}, process.Failed, "started, stopped, tell"},
 		{"a stop of what is not ready yet acts at once", starting, []Event{begun, stop, stopped}, process.Stopped,
 			"started, end 7 stop, disarm, started!superseded, save, stopped"},
 		{"start of a starting one is answered when it has started", starting, []Event{start, begun, ready}, process.Running, "started"},
-		{"or has not", starting, []Event{start, failed}, process.Failed, "started!start_failed, stopped"},
+		{"or has not", starting, []Event{start, failed}, process.Failed, "started!start_failed, stopped, tell"},
 		{"a scheduled run that starts too", scheduledRunStarting, []Event{start, begun, ready}, process.Running, "started"},
-		{"start fails", starting, []Event{failed}, process.Failed, "started!start_failed, stopped"},
-		{"a scheduled start fails", scheduledRunStarting, []Event{failed}, process.Scheduled, "started!start_failed, stopped, arm, started"},
+		{"start fails", starting, []Event{failed}, process.Failed, "started!start_failed, stopped, tell"},
+		{"a scheduled start fails", scheduledRunStarting, []Event{failed}, process.Scheduled, "started!start_failed, stopped, arm, started, tell"},
 		{"stop while starting", starting, []Event{stop, stopped}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
 
 		{"start is queued behind a stop", running, []Event{stop, start, stopped}, process.Starting,
@@ -212,7 +212,7 @@ func TestProcess(t *testing.T) {
 		{"stuck, then gone", running, []Event{restart, stuck, stopped}, process.Stopped,
 			"end 7 stop, save, " + told + ", stopped"},
 		{"stuck at its deadline, then gone: scheduled again", scheduledRun, []Event{stuck, late}, process.Scheduled,
-			told + ", stopped, arm, started"},
+			told + ", stopped, arm, started, tell"},
 		{"shutdown leaves a stuck one alone", running, []Event{stop, stuck, shutdown}, process.Stopping,
 			"end 7 stop, disarm, started!superseded, save, " + told + ", disarm, started!shutting_down"},
 		{"stop of a stuck one tries again", running, []Event{stop, stuck, stop}, process.Stopping,
@@ -237,7 +237,7 @@ func TestProcess(t *testing.T) {
 		{"a deadline is a failure", service, []Event{late}, process.Backoff, "stopped, await"},
 		{"a start that fails is one, and is told", startingService, []Event{failed}, process.Backoff, "started!start_failed, stopped, await"},
 		{"a stop is not followed", server, []Event{stop, stopped, due2}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
-		{"nor is a failure that comes before its stop is done", service, []Event{stop, bad}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped"},
+		{"nor is a failure that comes before its stop is done", service, []Event{stop, bad}, process.Stopped, "end 7 stop, disarm, started!superseded, save, stopped, tell"},
 		{"a shutdown is not followed", server, []Event{shutdown, shut, due2}, process.Stopped, "end 7 shutdown, disarm, started!shutting_down, stopped"},
 		{"what fails during a shutdown rests", service, []Event{shutdown, bad}, process.Failed, "end 7 shutdown, disarm, started!shutting_down, stopped"},
 		{"stop in backoff", waits, []Event{stop, due2, autostart}, process.Stopped, "drop, disarm, save, stopped"},
@@ -254,7 +254,10 @@ func TestProcess(t *testing.T) {
 		{"a limit, in backoff", Process{Rest: process.Backoff, Under: process.Failed, Up: true, Policy: onFailure, Attempts: Attempts{Row: 1}}, []Event{{Kind: Repolicied, Policy: limited}}, process.Failed,
 			"drop, save, give up"},
 		{"a limit that is reached", Process{Up: true, Last: 7, Runs: []Execution{{Number: 7, Phase: Running}}, Policy: limited, Attempts: Attempts{Row: 1, Count: 1}}, []Event{bad, due2}, process.Failed,
-			"stopped, give up"},
+			"stopped, give up, tell"},
+		{"a failure is told though what waits in line follows", Process{Up: true, Scheduled: true, Last: 7, Queue: &Occasion{}, Runs: []Execution{{Number: 7, Phase: Running, Ready: true}}}, []Event{bad}, process.Starting,
+			"stopped, arm, spawn 8, tell"},
+		{"but not where a start was asked for", running, []Event{restart, bad}, process.Starting, "end 7 stop, save, stopped, arm, spawn 8"},
 		{"a scheduled one is tried again", scheduledService, []Event{bad, due2}, process.Starting, "stopped, await, arm, started, drop, arm, spawn 8"},
 		{"until its next time", scheduledService, []Event{bad, due, due2}, process.Starting, "stopped, await, arm, started, drop, arm, 12:00 ran 8, spawn 8"},
 		{"and rests between its times", scheduledService, []Event{good}, process.Scheduled, "stopped, arm, started"},

@@ -23,7 +23,7 @@ func full() Spec {
 		Ordering:  Ordering{Needs: "db,migrate:completed", After: "cache"},
 		Ending:    Ending{Deadline: 1500 * time.Millisecond, StopSignal: 2, StopTimeout: new(time.Duration)},
 		Logging:   Logging{Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 30, LogBlock: true},
-		Retention: Retention{History: 7},
+		Retention: Retention{History: 7}, Telling: Telling{OnFailure: "mail -s 'it failed' root"},
 	}
 }
 
@@ -66,7 +66,7 @@ func TestTheTableHasEveryField(t *testing.T) {
 		}
 	}
 	count := 0
-	for _, group := range []any{Environment{}, Schedule{}, Overlapping{}, Probing{}, Restarting{}, Ordering{}, Ending{}, Logging{}, Retention{}} {
+	for _, group := range []any{Environment{}, Schedule{}, Overlapping{}, Probing{}, Restarting{}, Ordering{}, Ending{}, Logging{}, Retention{}, Telling{}} {
 		for i := range reflect.TypeOf(group).NumField() {
 			if field := reflect.TypeOf(group).Field(i).Type; field.Kind() == reflect.Array {
 				count += field.Len()
@@ -114,7 +114,7 @@ func TestJSONHasUnitsAndTheNamesThatClientsRead(t *testing.T) {
 		`"ready_probe":"log:up","ready_timeout_seconds":61,"health_probe":"tcp:[::1]:80","health_period_seconds":1,"health_timeout_seconds":2,"health_failures":5,"health_action":"none","watchdog_seconds":30,"needs":"db,migrate:completed","after":"cache",` +
 		`"restart":"on-failure","restart_delay_seconds":2,"restart_max_delay_seconds":90,"restart_limit":5,"restart_window_seconds":600,"success_codes":"0,143","autostart":true,` +
 		`"deadline_seconds":1.5,"stop_signal":"INT",` +
-		`"stop_timeout_seconds":0,"log_enabled":true,"log_max_size":1048576,"log_max_files":3,"log_max_age":3600,"log_max_total":1073741824,"log_full":"block","history":7}`
+		`"stop_timeout_seconds":0,"log_enabled":true,"log_max_size":1048576,"log_max_files":3,"log_max_age":3600,"log_max_total":1073741824,"log_full":"block","history":7,"on_failure":"mail -s 'it failed' root"}`
 	if string(data) != want || err != nil {
 		t.Errorf("got  %s, %v\nwant %s", data, err, want)
 	}

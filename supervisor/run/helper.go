@@ -19,18 +19,23 @@ import (
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
-// helperProbe is what the group of a run's probe has behind the name of the run's. It is no
-// number, so that it is the group of no run: should the worker die, the next one ends
-// whoever is in it.
-const helperProbe = ".probe"
+// What the group of a run's helper has behind the name of the run's: of its probe, and of what
+// is run when it has failed. It is no number, so that it is the group of no run: should the
+// worker die, the next one ends whoever is in it.
+const (
+	helperProbe     = ".probe"
+	helperOnFailure = ".on_failure"
+)
 
 // IsHelper reports whether a group is that of what was started beside a run.
 func IsHelper(group string) bool {
-	of, is := strings.CutSuffix(group, helperProbe)
-	if is {
-		_, is = ParseName(of)
+	for _, helper := range []string{helperProbe, helperOnFailure} {
+		if of, is := strings.CutSuffix(group, helper); is {
+			_, is = ParseName(of)
+			return is
+		}
 	}
-	return is
+	return false
 }
 
 const (
@@ -43,8 +48,13 @@ const (
 // group of its own. It returns nil when that exits 0, and otherwise an error of one line
 // with the last line that it wrote. When ctx ends, or the command has, whoever is still in
 // the group is ended. One at a time for each run.
-func (h *Host) Probe(ctx context.Context, p Plan, command string) (err error) {
-	name := Name(p.ID) + helperProbe
+func (h *Host) Probe(ctx context.Context, p Plan, command string) error {
+	return h.beside(ctx, p, helperProbe, command, nil)
+}
+
+// beside is Probe for a helper of a kind, which has more variables than its run.
+func (h *Host) beside(ctx context.Context, p Plan, kind, command string, env []string) (err error) {
+	name := Name(p.ID) + kind
 	if h.Admit != nil { // that of a former worker may not be gone yet
 		if err := h.Admit(name); err != nil {
 			return &probe.NotAsked{Err: err}
@@ -61,7 +71,7 @@ func (h *Host) Probe(ctx context.Context, p Plan, command string) (err error) {
 	if err != nil {
 		return &probe.NotAsked{Err: err}
 	}
-	words, exit, helpErr := h.help(ctx, p, group, command)
+	words, exit, helpErr := h.help(ctx, p, group, command, env)
 	limit := killLimit
 	if errors.Is(helpErr, context.Canceled) { // it has had that already
 		limit = 0
@@ -107,11 +117,12 @@ func (h *Host) AwaitProbes() {
 }
 
 // help has the keeper start the command and waits for its end. exit is empty for a success.
-func (h *Host) help(ctx context.Context, p Plan, group Group, command string) (words, exit string, err error) {
+func (h *Host) help(ctx context.Context, p Plan, group Group, command string, env []string) (words, exit string, err error) {
 	c, err := h.command(p, command)
 	if err != nil {
 		return "", "", err
 	}
+	c.Env = mergeEnv(c.Env, env)
 	if c.Settings != nil {
 		c.Settings.Input = "" // that is the run's
 	}

@@ -203,7 +203,7 @@ func TestProbeOfARunThatEndsIsCancelled(t *testing.T) {
 }
 
 func TestGroupsOfHelpersAreNoRuns(t *testing.T) {
-	for name, want := range map[string]bool{"web.7.probe": true, "a.b.7.probe": true, "web.7": false, "web.probe": false, "probe": false, ".probe": false, "web.probe.7": false} {
+	for name, want := range map[string]bool{"web.7.probe": true, "a.b.7.probe": true, "web.7.on_failure": true, "web.on_failure": false, "web.on_failure.7": false, "web.7": false, "web.probe": false, "probe": false, ".probe": false, "web.probe.7": false} {
 		if IsHelper(name) != want {
 			t.Errorf("%s: %v", name, !want)
 		}

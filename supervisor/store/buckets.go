@@ -121,8 +121,18 @@ type Target struct {
 	Restarts Restarts `json:"restarts,omitzero"`
 	Reason   string   `json:"gave_up,omitempty"` // why its restart policy starts nothing any more
 
+	// Failures are runs that failed for good, of which nobody was told yet. Each is written
+	// with the run's result, and goes with the event that says what came of telling.
+	Failures []Failure `json:"failures,omitempty"`
+
 	Next   time.Time `json:"next,omitzero"`   // of the schedule, when this was written
 	Missed time.Time `json:"missed,omitzero"` // the last time of the schedule at which no daemon ran
+}
+
+// Failure is a run that failed, of which somebody is to be told.
+type Failure struct {
+	process.Run
+	Last string `json:"last_output,omitempty"` // that was kept in memory
 }
 
 // Queued is a start that waits.

@@ -1,0 +1,83 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/probe"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+)
+
+// Failure is a run that has failed for good.
+type Failure struct {
+	Run  process.Run
+	Last string // what it wrote last; empty: nothing, or that is not kept any more
+}
+
+// Variables that tell a command of on_failure what it is about, beside those that every run has.
+const (
+	variableCause      = "PROCESSMANAGER_CAUSE"
+	variableExitCode   = "PROCESSMANAGER_EXIT_CODE"
+	variableSignal     = "PROCESSMANAGER_SIGNAL"
+	variableError      = "PROCESSMANAGER_ERROR"
+	variableStart      = "PROCESSMANAGER_START_TIME"
+	variableEnd        = "PROCESSMANAGER_END_TIME"
+	variableLastOutput = "PROCESSMANAGER_LAST_OUTPUT"
+)
+
+// environ has each fact in a variable. What there is not has none.
+func (f *Failure) environ() (env []string) {
+	add := func(name, value string) {
+		if value != "" {
+			env = append(env, name+"="+strings.ReplaceAll(value, "\x00", ""))
+		}
+	}
+	r := &f.Run
+	add(variableCause, r.Cause.String())
+	if r.ExitCode != nil {
+		add(variableExitCode, strconv.Itoa(*r.ExitCode))
+	}
+	if r.Signal != 0 {
+		add(variableSignal, r.Signal.String())
+	}
+	add(variableError, r.Error)
+	for name, t := range map[string]time.Time{variableStart: r.Start, variableEnd: r.End} {
+		if !t.IsZero() {
+			add(name, t.UTC().Format(time.RFC3339))
+		}
+	}
+	add(variableLastOutput, f.Last)
+	return env
+}
+
+// againAfter is before a command is tried again that could not be started just now.
+const againAfter = time.Second
+
+// OnFailure has the shell run what the plan's spec says is to be run for a run that has failed:
+// as the run's leader was started, in a group of its own. It returns nil when that exits 0, and
+// otherwise an error of one line. When its time is over, or ctx ends, whoever is in the group is
+// ended; the context's error is returned where that has ended it.
+func (h *Host) OnFailure(ctx context.Context, p Plan, f Failure) error {
+	limited, cancel := context.WithTimeout(ctx, process.OnFailureLimit)
+	defer cancel()
+	for {
+		err := h.beside(limited, p, helperOnFailure, p.Spec.OnFailure, f.environ())
+		if _, passing := errors.AsType[*probe.NotAsked](err); !passing {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return err
+		}
+		select {
+		case <-time.After(againAfter):
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return err
+		}
+	}
+}
