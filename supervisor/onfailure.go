@@ -153,7 +153,7 @@ func (s *Supervisor) tellFailure(ctx context.Context, one *failure) (err error) 
 		last = lastOutput(one.plan.Output.(output), one.what.Number)
 	}
 	s.at(PointTelling)
-	err = s.host.OnFailure(ctx, one.plan, run.Failure{Run: one.what.Run, Last: last})
+	err = s.host.OnFailure(ctx, process.OnFailureLimit, one.plan, run.Failure{Run: one.what.Run, Last: last})
 	s.at(PointTold)
 	return err
 }

@@ -212,3 +212,18 @@ func TestGroupsOfHelpersAreNoRuns(t *testing.T) {
 		}
 	}
 }
+
+func TestOnFailureIsEndedAtItsTime(t *testing.T) {
+	t.Parallel()
+	g := &helperHost{life: time.Hour}
+	p := Plan{ID: keeper.RunID{Name: "web", Run: 7}, Spec: process.Spec{Telling: process.Telling{OnFailure: "mail"}}}
+	err := g.host().OnFailure(t.Context(), 50*time.Millisecond, p, Failure{})
+	if err == nil || !strings.Contains(err.Error(), "took too long") || g.exists {
+		t.Errorf("%v, group %v", err, g.exists)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if err := g.host().OnFailure(ctx, time.Hour, p, Failure{}); !errors.Is(err, context.Canceled) || g.exists {
+		t.Errorf("%v, group %v", err, g.exists)
+	}
+}

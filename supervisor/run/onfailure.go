@@ -58,10 +58,10 @@ const againAfter = time.Second
 
 // OnFailure has the shell run what the plan's spec says is to be run for a run that has failed:
 // as the run's leader was started, in a group of its own. It returns nil when that exits 0, and
-// otherwise an error of one line. When its time is over, or ctx ends, whoever is in the group is
+// otherwise an error of one line. When limit is over, or ctx ends, whoever is in the group is
 // ended; the context's error is returned where that has ended it.
-func (h *Host) OnFailure(ctx context.Context, p Plan, f Failure) error {
-	limited, cancel := context.WithTimeout(ctx, process.OnFailureLimit)
+func (h *Host) OnFailure(ctx context.Context, limit time.Duration, p Plan, f Failure) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
 		err := h.beside(limited, p, helperOnFailure, p.Spec.OnFailure, f.environ())
