@@ -20,19 +20,20 @@ var templates embed.FS
 // pages are the man pages by their paths.
 func pages(day time.Time) (map[string]string, error) {
 	all, err := template.New("").Funcs(template.FuncMap{
-		"date":            func() string { return day.UTC().Format("January 2, 2006") },
-		"daemonFlags":     daemonFlags,
-		"daemonUsage":     daemonUsage,
-		"daemonEnv":       daemonEnv,
-		"commands":        commandList,
-		"connection":      connectionList,
-		"connectionUsage": connectionUsage,
-		"exits":           exitList,
-		"language":        language,
-		"actions":         actionList,
-		"fields":          fieldList,
-		"values":          valueList,
-		"runVariables":    runVariables,
+		"date":             func() string { return day.UTC().Format("January 2, 2006") },
+		"daemonFlags":      daemonFlags,
+		"daemonUsage":      daemonUsage,
+		"daemonEnv":        daemonEnv,
+		"commands":         commandList,
+		"connection":       connectionList,
+		"connectionUsage":  connectionUsage,
+		"exits":            exitList,
+		"language":         language,
+		"actions":          actionList,
+		"fields":           fieldList,
+		"values":           valueList,
+		"runVariables":     runVariables,
+		"failureVariables": failureVariables,
 	}).ParseFS(templates, "pages/*")
 	if err != nil {
 		return nil, err
@@ -261,6 +262,19 @@ func fieldList(as string) string {
 		b.WriteString(".Ss " + g.title + "\n" + tagged(items...))
 	}
 	return b.String()
+}
+
+// failureVariables are those that a command of on_failure has besides.
+func failureVariables() string {
+	return tagged(
+		item("Ev "+process.VariableCause, sentence("why the run ended: "+strings.Join(process.Causes(), ", "))),
+		item("Ev "+process.VariableExitCode, "The exit code of the main process, if it exited."),
+		item("Ev "+process.VariableSignal, "The signal that ended the main process, without SIG, if one did."),
+		item("Ev "+process.VariableError, "Why the run failed, in a line."),
+		item("Ev "+process.VariableStart, "When it began, as 2026-01-31T15:04:05Z."),
+		item("Ev "+process.VariableEnd, "When it had ended."),
+		item("Ev "+process.VariableLastOutput, "The last 10 lines that it wrote, 4 KiB at most, as far as they are kept."),
+	)
 }
 
 // runVariables are those of the environment that tell a run which it is.

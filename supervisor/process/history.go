@@ -34,6 +34,18 @@ type Telling struct {
 	OnFailure string // a command for the shell, when a run has failed and no attempt follows; empty: none
 }
 
+// Variables that tell a command of on_failure what it is about, beside those that tell every
+// run which it is. One of which there is nothing to say is not there.
+const (
+	VariableCause      = "PROCESSMANAGER_CAUSE"       // why the run ended, as in JSON
+	VariableExitCode   = "PROCESSMANAGER_EXIT_CODE"   // of the leader, when it exited
+	VariableSignal     = "PROCESSMANAGER_SIGNAL"      // that ended the leader, without SIG
+	VariableError      = "PROCESSMANAGER_ERROR"       // why it failed, in a line
+	VariableStart      = "PROCESSMANAGER_START_TIME"  // RFC 3339, in UTC
+	VariableEnd        = "PROCESSMANAGER_END_TIME"    // the same
+	VariableLastOutput = "PROCESSMANAGER_LAST_OUTPUT" // the last 10 lines, 4 KiB at most
+)
+
 func validateOnFailure(command string) error {
 	if err := ValidateCommand(command); err != nil {
 		return errors.New(strings.TrimPrefix(err.Error(), "command: "))

@@ -17,17 +17,6 @@ type Failure struct {
 	Last string // what it wrote last; empty: nothing, or that is not kept any more
 }
 
-// Variables that tell a command of on_failure what it is about, beside those that every run has.
-const (
-	variableCause      = "PROCESSMANAGER_CAUSE"
-	variableExitCode   = "PROCESSMANAGER_EXIT_CODE"
-	variableSignal     = "PROCESSMANAGER_SIGNAL"
-	variableError      = "PROCESSMANAGER_ERROR"
-	variableStart      = "PROCESSMANAGER_START_TIME"
-	variableEnd        = "PROCESSMANAGER_END_TIME"
-	variableLastOutput = "PROCESSMANAGER_LAST_OUTPUT"
-)
-
 // environ has each fact in a variable. What there is not has none.
 func (f *Failure) environ() (env []string) {
 	add := func(name, value string) {
@@ -36,20 +25,20 @@ func (f *Failure) environ() (env []string) {
 		}
 	}
 	r := &f.Run
-	add(variableCause, r.Cause.String())
+	add(process.VariableCause, r.Cause.String())
 	if r.ExitCode != nil {
-		add(variableExitCode, strconv.Itoa(*r.ExitCode))
+		add(process.VariableExitCode, strconv.Itoa(*r.ExitCode))
 	}
 	if r.Signal != 0 {
-		add(variableSignal, r.Signal.String())
+		add(process.VariableSignal, r.Signal.String())
 	}
-	add(variableError, r.Error)
-	for name, t := range map[string]time.Time{variableStart: r.Start, variableEnd: r.End} {
+	add(process.VariableError, r.Error)
+	for name, t := range map[string]time.Time{process.VariableStart: r.Start, process.VariableEnd: r.End} {
 		if !t.IsZero() {
 			add(name, t.UTC().Format(time.RFC3339))
 		}
 	}
-	add(variableLastOutput, f.Last)
+	add(process.VariableLastOutput, f.Last)
 	return env
 }
 
