@@ -89,6 +89,10 @@
 // process with a schedule is tried until its next time comes. Whoever asks for a start, and a
 // scheduled time, has the count begin anew.
 //
+// A run that failed, with no other to follow it by itself, has failed for good: that is told
+// (TellFailed). The next time of a schedule is no attempt. Where the next daemon goes on with
+// the attempts nothing is told yet.
+//
 // # Times that were missed
 //
 // Times of the schedule at which nobody could begin anything are missed, or are to be caught up:
@@ -97,10 +101,6 @@
 // Overlap allows. They go before another attempt of the restart policy. A stop, a pause of the
 // schedule, another schedule and another way to catch up empty the backlog. While a schedule is
 // paused its times pass, and so does the one to be skipped. What became of each is told (Account).
-// A run that failed, with no other to follow it by itself, has failed for good: that is told
-// (TellFailed). The next time of a schedule is no attempt. Where the next daemon goes on with
-// the attempts nothing is told yet.
-//
 // # Runs that never were
 //
 // A start makes the target up when its run begins, and the run's number goes to disk first. If
