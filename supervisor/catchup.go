@@ -90,7 +90,10 @@ func (p *managed) onSchedule(r request, kind lifecycle.EventKind) {
 		if e.Time = p.machine.Skip; e.Time.Before(p.next) { // it has passed, or there is none
 			e.Time = p.next
 		}
-		if told.NextTime = e.Time.UTC(); e.Time.IsZero() {
+		switch told.NextTime = e.Time.UTC(); {
+		case p.times.IsReboot():
+			err = process.Errorf(process.CodeInvalid, "process '%s' runs at the start of the machine, and has no next time: pause its schedule instead (pmclient schedule_pause %[1]s)", p.name)
+		case e.Time.IsZero():
 			err = process.Errorf(process.CodeInvalid, "process '%s' waits for no time of its schedule: start it first (pmclient start %[1]s)", p.name)
 		}
 	}

@@ -274,6 +274,9 @@ func TestRebootRunsOncePerBoot(t *testing.T) {
 	if err != nil || len(entries) != 2 || entries[1].Outcome != process.Ran || entries[1].Run != 2 || time.Since(entries[1].Time) > time.Minute {
 		t.Errorf("the ledger has %+v, %v", entries, err)
 	}
+	if err := p.asks(t, process.SkipNext{}); err == nil || !strings.Contains(err.Error(), "pause its schedule instead") {
+		t.Errorf("skip_next: %v", err)
+	}
 	if s := p.shown(); s.State != process.Scheduled || p.machine.Then != lifecycle.ThenRest {
 		t.Errorf("it is %v", s.State)
 	}

@@ -19,7 +19,14 @@ func (p *managed) resumeReboot() {
 	p.booted = true
 	p.inbox.put(func() {
 		p.s.gate.enter(func(leave func()) {
-			if !p.inbox.put(func() { p.begin(p.reboot(), leave) }) {
+			begins := p.inbox.put(func() {
+				if p.machine.Closing { // the next daemon does
+					leave()
+					return
+				}
+				p.begin(p.reboot(), leave)
+			})
+			if !begins {
 				leave()
 			}
 		})

@@ -73,7 +73,7 @@ func TestPauseResumeAndSkipSayWhatTheyDid(t *testing.T) {
 	}{
 		{"schedule_pause", paused, "process 'backup': its schedule is paused: times pass without a run until schedule_resume\n"},
 		{"schedule_resume", s, "process 'backup': its schedule goes on, next run at 2030-05-02 00:00 UTC\n"},
-		{"schedule_resume", never, "process 'backup': its schedule goes on, next run never: no time of its schedule comes within 8 years\n"},
+		{"schedule_resume", never, "process 'backup': its schedule goes on, next run never: no time of its schedule comes within 40 years\n"},
 		{"skip_next", s, "process 'backup': the time 2030-05-01 00:00 UTC is skipped, next run at 2030-05-02 00:00 UTC\n"},
 		{"skip_next", paused, "process 'backup': the time 2030-05-01 00:00 UTC is skipped, next run when its schedule is resumed\n"},
 	} {

@@ -278,7 +278,12 @@ func TestTextForPeople(t *testing.T) {
 	}
 	never := scheduled()
 	never.NextTime = time.Time{}
-	if got := answer(t, &recorder{status: never}, "!!process.start name:backup"); got != "process 'backup' is scheduled, and no time of its schedule comes within 8 years; trigger backup runs it now\n" {
+	if got := answer(t, &recorder{status: never}, "!!process.start name:backup"); got != "process 'backup' is scheduled, and no time of its schedule comes within 40 years; trigger backup runs it now\n" {
+		t.Errorf("got %q", got)
+	}
+	boots := never
+	boots.Cron = "CRON_TZ=UTC @reboot"
+	if got := answer(t, &recorder{status: boots}, "!!process.start name:backup"); got != "process 'backup' is scheduled, next run at the next start of the machine; trigger backup runs it now\n" {
 		t.Errorf("got %q", got)
 	}
 	if got := answer(t, &recorder{status: failed()}, "!!process.stop name:job.1"); got != "process 'job.1' is failed, nobody is left\n" {

@@ -37,7 +37,7 @@ func nextRun(s process.Status) string {
 	case s.SchedulePaused:
 		return "when its schedule is resumed"
 	case s.NextTime.IsZero():
-		return "never: no time of its schedule comes within 8 years"
+		return "never: no time of its schedule comes within 40 years"
 	}
 	return "at " + ZonedTime(s.NextTime)
 }

@@ -3,6 +3,8 @@ package schedule
 import (
 	"slices"
 	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // OnTime is how late a run may start and still count as on time: a time that passed so long
@@ -10,7 +12,7 @@ import (
 const OnTime = 10 * time.Second
 
 // CatchupLimit is how many times are caught up at once, at most.
-const CatchupLimit = 100
+const CatchupLimit = process.MaxCatchup
 
 // Catchup says which of the times that passed while nobody looked are run late.
 type Catchup struct {
