@@ -58,3 +58,28 @@ func TestARunWhoseGroupIsGoneIsTakenOver(t *testing.T) {
 		t.Errorf("its last run is %+v", last)
 	}
 }
+
+// Of a run that was lost with the machine it is known who asked for it, and of one that never
+// was, who asks for the next.
+func TestWhoAskedForALostRunIsKnown(t *testing.T) {
+	w := newWorld(t)
+	defer w.s.closeParts()
+	w.s.origin = store.Origin{Boot: "boot", Keeper: "1:1"}
+	by := process.Asked{By: process.ByRequest, UID: new(7)}
+	for name, c := range map[string]struct {
+		target store.Target
+		asked  func(p *managed) process.Asked
+	}{
+		"lost":    {store.Target{Up: true, Run: 1, Asked: by, Origin: store.Origin{Boot: "another", Keeper: "1:1"}}, func(p *managed) process.Asked { return p.kept.Last.Asked }},
+		"owed":    {store.Target{Up: true, Run: 1, Asked: by, Owed: true, Never: 1, Origin: w.s.origin}, func(p *managed) process.Asked { return p.machine.Asked }},
+		"never":   {store.Target{Up: true, Run: 1, Asked: by, Origin: w.s.origin}, func(p *managed) process.Asked { return p.machine.Asked }},
+		"waiting": {store.Target{Up: true, Waiting: true, Asked: by, Origin: w.s.origin}, func(p *managed) process.Asked { return p.machine.Asked }},
+	} {
+		kept := keptOf(spec(name))
+		kept.Target = c.target
+		w.s.resume(kept, nil, nil, nil, nil)
+		if got := c.asked(w.s.names[name]); got.By != by.By || got.UID == nil || *got.UID != 7 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

@@ -606,3 +606,40 @@ func randomLife(t *testing.T, m *machine, r *rand.Rand, life uint64) {
 		t.Errorf("it stood still for %v, and says %vs", m.stood, result.Paused)
 	}
 }
+
+// Who asked for a run is what its group says. A group of an earlier program does not say it: then
+// it is what is stored.
+func TestWhoAskedStandsOnTheGroup(t *testing.T) {
+	stored, noted := process.Asked{By: process.ByNeed, Name: "stored"}, process.Asked{By: process.ByNeed, Name: "noted"}
+	for name, c := range map[string]struct {
+		attr string
+		want process.Asked
+	}{
+		"of this program":       {`{"Name":"web","Run":7,"JobID":"e1","Asked":{"by":"need","name":"noted"}}`, noted},
+		"of an earlier program": {`{"Name":"web","Run":7,"JobID":"e1"}`, stored},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, m *machine) {
+				w := m.newWorker(t).begin(process.Ending{})
+				w.pass(time.Second)
+				w.kill9()
+				m.attrs[attrRun] = []byte(c.attr)
+				w = m.newWorker(t)
+				w.do(func() {
+					plan := w.plan(process.Ending{})
+					plan.Asked = stored
+					w.run = w.host.Adopt(plan, Found{Group: fakeGroup{w}, Held: new(*m.held)}, w)
+				})
+				if got := w.run.Describe(); got.Asked != c.want || got.JobID != "e1" {
+					t.Errorf("%+v", got)
+				}
+				w.do(w.run.Resume)
+				w.do(w.run.ReadOutput)
+				w.end(process.CauseStop)
+				if got := w.run.Result(); got.Asked != c.want {
+					t.Errorf("in the end: %+v", got)
+				}
+			})
+		})
+	}
+}
