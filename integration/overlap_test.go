@@ -295,7 +295,10 @@ func TestTrigger(t *testing.T) {
 	if s.LastRun == nil || s.LastRun.Asked.By != process.ByTrigger || s.NextTime.IsZero() {
 		t.Errorf("%+v", s)
 	}
-	if text := d.mustClient("status", "job"); !strings.Contains(text, "exit code 3") {
+	if text := d.mustClient("status", "job"); s.Result != process.Failed || !strings.Contains(text, "exit code 3") {
+		t.Errorf("%v: %s", s.Result, text)
+	}
+	if text := d.mustClient("list"); !strings.Contains(text, "failed: exit, code 3") {
 		t.Error(text)
 	}
 	if entries := d.ledger(); len(entries) > 0 {

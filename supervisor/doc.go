@@ -54,6 +54,8 @@
 //
 // standsfor.go has the daemon end with one process.
 //
+// What becomes of the times of a schedule: ledger.go. Runs side by side: beside.go.
+//
 // What begins by itself: alarm.go by the schedule, attempt.go by the restart policy, boot.go
 // with the daemon; gate.go says how much of that at once. needs.go has a process wait for what
 // it needs, ordering.go knows who needs whom, and turn.go has several done in that order.

@@ -235,7 +235,7 @@ func (v *view) status() (status process.Status, ok bool) {
 	case v.unstored != nil:
 		status.Error = v.unstored.Error()
 	}
-	status.Queued = v.queued
+	status.Queued, status.Result = v.queued, v.result()
 	if v.meter != nil {
 		usage, percent, err := v.meter.Now()
 		if err != nil {
@@ -244,6 +244,19 @@ func (v *view) status() (status process.Status, ok bool) {
 		status.Usage, status.CPUPercent = usage, percent
 	}
 	return status, v.runs(&status)
+}
+
+// result is how the last run has ended of what waits for its time.
+func (v *view) result() process.State {
+	switch last := v.last; {
+	case v.state != process.Scheduled || last == nil:
+		return 0
+	case last.Cause == process.CauseExit && last.ExitCode != nil && v.defined.Spec.Succeeds(*last.ExitCode):
+		return process.Completed
+	case last.Cause == process.CauseStop, last.Cause == process.CauseShutdown, last.Cause == process.CauseReplaced:
+		return process.Stopped
+	}
+	return process.Failed
 }
 
 // runs tells of all runs that are under way, where there may be several. It is false when the

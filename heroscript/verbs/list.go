@@ -40,6 +40,9 @@ func (l list) write(w io.Writer, st style) error {
 			waits, next = true, Time(s.NextTime)
 		}
 		result := orDash(cmp.Or(unwell(s), outcome(shown)))
+		if s.Result == process.Failed { // at a glance apart from one that is idle
+			result = "failed: " + result
+		}
 		if len(s.WaitsFor) > 0 {
 			result = firstLine("for "+names(s.WaitsFor), 30)
 		}

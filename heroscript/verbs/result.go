@@ -173,6 +173,9 @@ func status(o process.Outcome) string {
 	} else {
 		row("error", screen.Line(s.Error)) // a definition that cannot be carried out
 	}
+	if s.Result != 0 {
+		row("result", s.Result.String())
+	}
 	if s.LastRun != nil && s.LastRun.Number != s.Number {
 		row("last run", fmt.Sprintf("%d: %s, %s, cpu %s", s.LastRun.Number, orDash(outcome(*s.LastRun)),
 			span(*s.LastRun), orDash(optional(s.LastRun.CPU, cpuTime))))

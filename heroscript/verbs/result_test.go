@@ -93,6 +93,7 @@ func killed() process.Status {
 func scheduled() process.Status {
 	s := process.NewStatus(process.Spec{Name: "backup", Command: "./backup", Schedule: process.Schedule{Cron: "@daily"}}, process.Scheduled)
 	s.NextTime = noon.Add(12 * time.Hour)
+	s.Result = process.Completed
 	s.LastRun = &process.Run{Number: 5, Start: noon.Add(-12 * time.Hour), End: noon.Add(-11 * time.Hour), Uptime: 3600,
 		Cause: process.CauseExit, ExitCode: new(0), Usage: process.Usage{CPU: new(int64(2500))}}
 	return s

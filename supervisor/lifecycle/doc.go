@@ -11,7 +11,7 @@
 // ([Then], and the restart policy), and which requests are answered when ([Goal]). It sees
 // each run only as starting, running, ending or stuck. Without a run it is at rest (stopped,
 // completed, failed), scheduled, in backoff, or waiting for what it needs. It holds none or
-// one run today.
+// one run, or several where its overlap lets them go on side by side.
 //
 //	             at rest    scheduled  waiting  backoff           starting        running        ending           stuck
 //	start        starts *)  done       starts   starts            waits with the  done           queued           refused
@@ -31,7 +31,8 @@
 //	is changed
 //	policy       –          –          –        waits anew, or    –               –              –                –
 //	is changed                                  rests
-//	due          –          starts     skips    starts            skips           skips          skips            skips
+//	due          –          starts     skips    starts            by overlap      by overlap     by overlap       by overlap
+//	trigger      starts     starts     waits    starts            by overlap      by overlap     by overlap       by overlap
 //	retry        –          –          –        starts, if it is  –               –              –                –
 //	                                            time
 //	autostart    starts *)  –          starts   starts            –               –              –                –
@@ -77,6 +78,16 @@
 // ([Execution.Paused], [Execution.Still]). Who asks for a pause is answered when every run stands
 // still, or told when one does not and goes on. Whatever ends a run ends a paused one. A
 // scheduled time that comes meanwhile finds a run that goes on.
+//
+// # Times of the schedule
+//
+// Each time that comes has exactly one [Account] say what becomes of it; one that says more of
+// it later (a run has come of it, or none will) takes the place of that. While something
+// runs the overlap decides, for a time and for a trigger alike: nothing begins; one is in line
+// ([Process.Queue]) and begins when nothing runs any more; the same, and what runs is ended;
+// or it begins beside the others, up to the most. Who has failed and is followed by what is
+// in line is not tried again. A stop drops what is in line, the daemon's end leaves it to the
+// next one. A trigger runs what is armed, and leaves a stopped schedule stopped.
 //
 // # Restarts
 //

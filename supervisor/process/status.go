@@ -58,6 +58,10 @@ type Condition struct {
 	ReadyError string    `json:"ready_error,omitempty"` // why not yet: the last words of its probe
 	Health     *Health   `json:"health,omitempty"`      // of a run that is ready and looked after
 
+	// Result is how the last run has ended of a process that waits for its time: Completed,
+	// Failed or Stopped.
+	Result State `json:"result,omitempty"`
+
 	// Runs are all that are under way, the oldest first, where several may be at once. The
 	// last of them is the one of which the other fields tell.
 	Runs []RunUnderWay `json:"runs,omitempty"`
