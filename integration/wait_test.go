@@ -131,6 +131,26 @@ func TestWaitIsForTheRunUnderWay(t *testing.T) {
 	}
 }
 
+// Of runs side by side the newest is the one under way; each of them can be named.
+func TestWaitTellsRunsSideBySideApart(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	spec := process.Spec{Name: "job", Command: "until [ -e go$PROCESSMANAGER_RUN ]; do sleep 0.02; done; exit $PROCESSMANAGER_RUN"}
+	spec.Cron, spec.Overlap, spec.OverlapMax = "@yearly", process.OverlapAllow, 3
+	d.start(spec)
+	d.mustClient("trigger", "job")
+	d.mustClient("trigger", "job")
+	before := d.connections()
+	newest, first := d.background("wait", "job"), d.background("wait", "job", "-run", "1")
+	d.waiters(before, 4)
+	for number, waits := range map[int]func() result{2: newest, 1: first} {
+		os.WriteFile(fmt.Sprintf("%s/go%d", d.dir, number), nil, 0o600)
+		if r := waits(); r.code != number || !strings.Contains(r.stdout, fmt.Sprintf("run %d ended", number)) {
+			t.Errorf("run %d: code %d, %q, %q", number, r.code, r.stdout, r.stderr)
+		}
+	}
+}
+
 // mustJSON is the payload of the answer to an action.
 func (d *daemon) mustJSON(action string) string {
 	d.t.Helper()
