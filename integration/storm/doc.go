@@ -28,6 +28,9 @@
 // says of a process must be so all the same. The disk is a small file of ext4, in a mount
 // namespace of its own.
 //
+// A [follower] reads the events all the time, and wants them without a gap, whoever dies; at the
+// end it holds the histories against them.
+//
 // At the end the daemon gets SIGTERM while its worker is still being killed, is
 // started once more, must know every process, and gets SIGTERM again. Each time no
 // process, group, FIFO or socket may be left.

@@ -38,6 +38,7 @@ type storm struct {
 	daemon   *daemon
 	journal  journal
 	killer   killer
+	follower follower
 	players  []*player
 	onDisk   *disk // of the state directory; nil: it is on ours
 	troubles int   // that it had
@@ -46,6 +47,7 @@ type storm struct {
 func newStorm(o options, dir string, progress io.Writer) (*storm, error) {
 	s := &storm{options: o, dir: dir, progress: progress, daemon: newDaemon(o.bin, dir, o.cgroup, o.files), journal: journal{began: time.Now()}}
 	s.killer = killer{storm: s, random: rand.New(rand.NewPCG(o.seed, 0)), points: map[supervisor.Point]int{}}
+	s.follower.storm = s
 	for i := range o.processes {
 		s.players = append(s.players, &player{
 			storm: s, name: fmt.Sprintf("p%d", i), random: rand.New(rand.NewPCG(o.seed, uint64(i+1))),
@@ -76,6 +78,7 @@ func (s *storm) kill(ctx context.Context) error {
 	defer cancel()
 	var all sync.WaitGroup
 	all.Go(func() { s.killer.play(timed, ctx) })
+	all.Go(func() { s.follower.follow(timed) })
 	if s.onDisk != nil {
 		all.Go(func() { s.troubleDisk(timed) })
 	}
@@ -111,6 +114,14 @@ func (s *storm) end(ctx context.Context) error {
 	}
 	if err := s.audit(ctx); err != nil {
 		return fmt.Errorf("the next daemon: %w", err)
+	}
+	pm, err := s.daemon.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer pm.Close()
+	if err := s.follower.check(ctx, pm); err != nil {
+		return err
 	}
 	s.journal.notef("SIGTERM again")
 	return s.daemon.end(func() {})
@@ -168,5 +179,6 @@ func (s *storm) figures() string {
 	if s.onDisk != nil {
 		text += fmt.Sprintf(" the disk %s %d times,", s.options.disk, s.troubles)
 	}
+	text += fmt.Sprintf(" %d events in a row,", len(s.follower.told))
 	return text + fmt.Sprintf(" the slowest took %v\n", slowest.Round(time.Millisecond))
 }
