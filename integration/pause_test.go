@@ -165,7 +165,7 @@ func TestDeadlineStandsStillWhileTheTreeIsPaused(t *testing.T) {
 			})
 			over := proc.BootTime()
 			s := d.rest("job")
-			slack := paced(1500 * time.Millisecond)
+			slack := paced(5 * time.Second) // a busy machine; the tests of package run have it exactly
 			if over-before < 2*time.Second+stood || over-started > 2*time.Second+stoodMost+slack {
 				t.Errorf("it ended %v after its start, and stood still for %v", over-before, stood)
 			}
