@@ -108,7 +108,7 @@ func TestMissedTimesAreCaughtUpAsAskedFor(t *testing.T) {
 		if got := p.quiet(t); got != want {
 			t.Errorf("catchup %q:\ngot  %s\nwant %s", catchup, got, want)
 		}
-		if left := p.next.Sub(time.Now()); left < 0 || left > 31*time.Second {
+		if left := time.Until(p.next); left < 0 || left > 31*time.Second {
 			t.Errorf("catchup %q: the next time is in %v", catchup, left)
 		}
 		w.s.closeParts()

@@ -54,7 +54,7 @@
 //
 // standsfor.go has the daemon end with one process.
 //
-// What becomes of the times of a schedule: ledger.go. Runs side by side: beside.go.
+// What becomes of the times of a schedule: ledger.go. Which are to come: next.go. Runs side by side: beside.go.
 //
 // What begins by itself: alarm.go by the schedule, attempt.go by the restart policy, boot.go
 // with the daemon; gate.go says how much of that at once. needs.go has a process wait for what
