@@ -146,6 +146,48 @@ func TestReaderThatTakesNothingIsDisconnected(t *testing.T) {
 	})
 }
 
+// A patient answer waits for a reader that takes nothing, until the shutdown. The next answer
+// is not patient.
+func TestPatientAnswerWaitsForItsReader(t *testing.T) {
+	var failed time.Time
+	h := handler{func(_ context.Context, script string) Reply {
+		return Reply{Patient: strings.HasPrefix(script, "!!a"), Body: func(w io.Writer) error {
+			_, err := io.WriteString(w, strings.Repeat("x", 100_000))
+			if err != nil {
+				failed = time.Now()
+			}
+			return err
+		}}
+	}}
+	for _, next := range []string{"shutdown", "!!b"} {
+		failed = time.Time{}
+		inBubble(t, &Server{Handler: h}, func(t *testing.T, dial func() net.Conn, stop func()) {
+			conn := dial()
+			readString(t, conn, bannerAsk+"\n")
+			io.WriteString(conn, "secret\n!!a\n!!b\n\n")
+			readString(t, conn, bannerOK+"\n")
+			time.Sleep(100 * writeTime)
+			synctest.Wait()
+			if !failed.IsZero() {
+				t.Errorf("disconnected at %v", failed)
+			}
+			begin, limit := time.Now(), hurryTime
+			if next == "shutdown" {
+				stop()
+			} else {
+				readString(t, conn, resultMark+" \n"+strings.Repeat("x", 100_000)+"\n"+endMark+"\n")
+				begin, limit = time.Now(), writeTime
+			}
+			time.Sleep(2 * limit)
+			synctest.Wait()
+			if took := failed.Sub(begin); took < limit || took > limit+time.Second {
+				t.Errorf("%s: disconnected after %v", next, took)
+			}
+			conn.Close()
+		})
+	}
+}
+
 func TestShutdownDoesNotWaitForEver(t *testing.T) {
 	h := handler{func(ctx context.Context, _ string) Reply {
 		<-ctx.Done()

@@ -674,3 +674,31 @@ func TestAFailedWriteIsAFailure(t *testing.T) {
 		}
 	}
 }
+
+// The output of a command is ours, and its exit code; how it ended is told where its own code
+// does not say it.
+func TestExecStandsForItsCommand(t *testing.T) {
+	k := &known{}
+	base := []string{"-socket", daemon(t, k), "-secret", secret, "exec"}
+	for _, c := range []struct {
+		run  process.Run
+		code int
+		says string
+	}{
+		{process.Run{Number: 1, Cause: process.CauseExit, ExitCode: new(0)}, 0, ""},
+		{process.Run{Number: 1, Cause: process.CauseExit, ExitCode: new(7)}, 7, ""},
+		{process.Run{Number: 1, Cause: process.CauseStop, Signal: 15}, 143, ""},
+		{process.Run{Number: 1, Cause: process.CauseDeadline, Signal: 15}, 124, "run 1 ended: deadline"},
+		{process.Run{Number: 1, Cause: process.CauseLost}, 125, "run 1 ended: lost"},
+	} {
+		k.ended, k.asked = c.run, nil
+		var stdout, stderr strings.Builder
+		code := run(t.Context(), append(base, "-rm", "job", "--", "make", "all"), strings.NewReader(""), &stdout, &stderr)
+		if code != c.code || stdout.String() != "hello\n" || !strings.Contains(stderr.String(), c.says) || (c.says == "") != (stderr.Len() == 0) {
+			t.Errorf("%v: code %d, %q, %q", c.run.Cause, code, stdout.String(), stderr.String())
+		}
+		if want := `exec job "exec make all" rm=true`; !slices.Contains(k.asked, want) {
+			t.Errorf("asked %q, want %q", k.asked, want)
+		}
+	}
+}

@@ -541,3 +541,19 @@ func TestFirstLine(t *testing.T) {
 		}
 	}
 }
+
+// An exec in JSON is one object a line: the run, pieces of its output, its end.
+func TestExecTellsLineByLine(t *testing.T) {
+	m := &recorder{status: process.Status{Condition: process.Condition{State: process.Failed}}}
+	want := `{"name":"a","run":1}
+{"name":"a","data":"hello","next":5}
+{"name":"a","status":"failed","run":1,"cause":"exit","exit_code":3}
+`
+	if got := answer(t, m, "!!process.exec name:a command:b format:json"); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	want = "hello\nprocess 'a': run 1 ended: exit, code 3\n"
+	if got := answer(t, m, "!!process.exec name:a command:b"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
