@@ -159,6 +159,7 @@ func (t *watcher) Offset(next int64) {
 
 func (t *watcher) Ended(w process.Waited) error {
 	t.x.ended = []process.Waited{w}
+	t.Offset(t.pieces.next) // what was written since then
 	switch {
 	case t.failed != nil:
 		return t.failed
