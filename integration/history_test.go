@@ -403,3 +403,76 @@ func TestSignalWithoutALeader(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// A reader that comes back with its number, by hand or by itself, gets each event once, whoever
+// died: the worker, the keeper, both; and after an upgrade.
+func TestEventsGoOnWhoeverDies(t *testing.T) {
+	t.Parallel()
+	d, replace := ownProgram(t, setup{})
+	said := d.following("events", "-f", "-format", "json")
+	seqs := func() (list []uint64) {
+		for line := range strings.Lines(said()) {
+			var e process.Event
+			if strings.HasSuffix(line, "\n") && json.Unmarshal([]byte(line), &e) == nil {
+				list = append(list, e.Seq)
+			}
+		}
+		return list
+	}
+	both := func() {
+		worker := d.worker()
+		unix.Kill(d.keeper(), unix.SIGKILL)
+		unix.Kill(worker, unix.SIGKILL)
+		d.wait()
+		d.hangUp()
+		d.launch()
+	}
+	for i, die := range []func(){
+		d.killWorker, both, func() { replace(otherProgram(t)); d.hangUp(); d.upgraded() },
+		func() { unix.Kill(d.keeper(), unix.SIGKILL); d.wait(); d.hangUp(); d.launch() },
+	} {
+		d.finished(fmt.Sprint("x", i), "exit 3")
+		die()
+		d.finished(fmt.Sprint("y", i), "exit 3")
+		last := d.events(process.EventQuery{})
+		eventually(t, "all is told", func() bool { list := seqs(); return len(list) > 0 && list[len(list)-1] >= last[len(last)-1].Seq })
+	}
+	list := seqs()
+	for i, seq := range list {
+		if seq != uint64(i+1) {
+			t.Fatalf("event %d comes at %d: %v", seq, i+1, list)
+		}
+	}
+}
+
+// Over all processes the runs come in the order in which they ended, and are found by what they
+// were.
+func TestRunsOfAllAreFound(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	for i, command := range []string{"exit 3", "true", "kill -9 $$", "exit 3"} {
+		d.start(process.Spec{Name: string("dbca"[i]), Command: command, JobID: fmt.Sprint("j", i)})
+		d.rest(string("dbca"[i]))
+	}
+	for args, want := range map[string]string{"-all": "dbca", "-all -failed": "dca", "-all -failed -n 2": "ca", "-all -cause signal": "c", "-all -jobid j1": "b", "-all -since 1h": "dbca",
+		"-all -until 1h": "", "-all -since 1h -failed": "dca", "a,b": "ab", "b -failed": "", "*": "abcd"} {
+		out := d.mustClient(append([]string{"runs", "-format", "json"}, strings.Fields(args)...)...)
+		var list []struct{ Name string }
+		if err := json.Unmarshal([]byte(out), &list); err != nil {
+			t.Errorf("%s: %v in %s", args, err, out)
+		}
+		got := ""
+		for _, r := range list {
+			got += r.Name
+		}
+		if got != want {
+			t.Errorf("%s: got %s, not %s", args, got, want)
+		}
+	}
+	if out := d.mustClient("events", "-since", "1h", "-failed"); strings.Count(out, "\n") != 3 || !strings.Contains(out, "c ended run 1 (signal, SIGKILL)") {
+		t.Error(out)
+	}
+	if out := d.mustClient("events", "-n", "1"); strings.Count(out, "\n") != 1 || !strings.Contains(out, "a ended run 1") {
+		t.Error(out)
+	}
+}
