@@ -46,6 +46,9 @@ func (p *player) judge(s process.Status) error {
 	if err == nil && p.spec.Log && !p.leaving && p.storm.options.disk != "fills" {
 		err = p.judgeLog(s)
 	}
+	if err == nil && p.spec.Cron != "" && !p.leaving && !p.over {
+		err = p.judgeLedger()
+	}
 	if err != nil {
 		said, _ := json.Marshal(s)
 		return p.fail("%w\nthe daemon says %s", err, said)

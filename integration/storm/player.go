@@ -35,6 +35,7 @@ type player struct {
 	halted  bool   // stop was answered, nothing was asked since
 	leaving bool   // delete was asked for
 	over    bool   // the daemon is ending
+	changes int    // requests that may have changed what the daemon does with it
 	base    uint64 // the run that was asked for last; those behind it came by themselves; 0: not known
 
 	// before is what its trees had told before the daemon was asked, where runs may begin by
@@ -61,6 +62,7 @@ func (p *player) play(timed, ctx context.Context) {
 	defer func() {
 		if p.pm != nil {
 			p.pm.Close()
+			p.pm = nil
 		}
 	}()
 	for p.pause(timed) {
@@ -219,7 +221,7 @@ func (p *player) create() error {
 	p.life++
 	p.file = fmt.Sprintf("%s/told/%s.%d", p.storm.dir, p.name, p.life)
 	p.kind, p.spec = invent(p.random, p.name, p.file)
-	p.newest, p.asked, p.leaving, p.born, p.base = 0, nil, false, time.Now(), 0
+	p.newest, p.asked, p.leaving, p.born, p.base, p.changes = 0, nil, false, time.Now(), 0, 0
 	p.halted, p.unstored, p.resting = false, false, false
 	for {
 		var s process.Status
@@ -269,6 +271,7 @@ func (p *player) change(what string, ends bool, request func(context.Context, *c
 		p.asked = append(p.asked, span{p.newest, ^uint64(0)})
 	}
 	p.halted, p.unstored, p.resting, p.base = false, false, false, 0
+	p.changes++
 	o, err = p.do(what, func(ctx context.Context, pm *client.Client) (err error) {
 		s, err = request(ctx, pm)
 		return err

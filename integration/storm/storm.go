@@ -153,7 +153,9 @@ func (s *storm) audit(ctx context.Context) error {
 		case i >= 0 && !p.exists:
 			return fmt.Errorf("process %s was deleted and is back: %+v", p.name, list[i])
 		case i >= 0:
+			p.pm, p.ctx = pm, ctx
 			p.judge(list[i])
+			p.pm = nil
 		}
 	}
 	if ctx.Err() != nil {
