@@ -140,9 +140,8 @@ func TestWaitTellsRunsSideBySideApart(t *testing.T) {
 	d.start(spec)
 	d.mustClient("trigger", "job")
 	d.mustClient("trigger", "job")
-	before := d.connections()
 	newest, first := d.background("wait", "job"), d.background("wait", "job", "-run", "1")
-	d.waiters(before, 4)
+	d.waiters(5)
 	for number, waits := range map[int]func() result{2: newest, 1: first} {
 		os.WriteFile(fmt.Sprintf("%s/go%d", d.dir, number), nil, 0o600)
 		if r := waits(); r.code != number || !strings.Contains(r.stdout, fmt.Sprintf("run %d ended", number)) {
@@ -202,7 +201,6 @@ func TestWaitsOutliveTheDaemon(t *testing.T) {
 			d.start(process.Spec{Name: "job", Command: "until [ -e go ]; do sleep 0.02; done; exit 9", Restarting: process.Restarting{Restart: process.RestartOnFailure}})
 			d.start(process.Spec{Name: "two", Command: "until [ -e go ]; do sleep 0.02; done"})
 			pm := d.dial(t)
-			before := d.connections()
 			one, several := d.background("wait", "job"), d.background("wait", "job", "two")
 			want, cause := 9, process.CauseExit
 			if name == "daemon" { // the next keeper is not the leader's parent
@@ -216,7 +214,7 @@ func TestWaitsOutliveTheDaemon(t *testing.T) {
 				}
 				api <- err
 			}()
-			d.waiters(before, 5) // a client has one of its own for what it waits for
+			d.waiters(7) // a client has one of its own for what it waits for
 			for range 2 {
 				way(d)
 			}
@@ -245,10 +243,11 @@ func (d *daemon) connections() (n int) {
 	return strings.Count(string(data), " "+d.socket+"\n") - 1 // the one that listens
 }
 
-// waiters waits until there are so many connections more than before.
-func (d *daemon) waiters(before, more int) {
+// waiters waits until there are so many connections, that of the test included. Those of
+// clients that have ended may last a moment.
+func (d *daemon) waiters(n int) {
 	d.t.Helper()
-	eventually(d.t, fmt.Sprintf("%d connections", more), func() bool { return d.connections() == before+more })
+	eventually(d.t, fmt.Sprintf("%d connections", n), func() bool { return d.connections() == n })
 }
 
 // Who hangs up waits no longer, and nothing is left of the wait.
@@ -257,7 +256,6 @@ func TestWhoHangsUpWaitsNoLonger(t *testing.T) {
 	d := startDaemon(t, setup{})
 	d.start(process.Spec{Name: "job", Command: "exec sleep 600"})
 	pm := d.dial(t)
-	before := d.connections()
 	done := make(chan error, 1)
 	go func() {
 		_, err := pm.Wait(d.context(), "job", 0)
@@ -267,7 +265,7 @@ func TestWhoHangsUpWaitsNoLonger(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	d.waiters(before, 3)
+	d.waiters(5)
 	cmd.Process.Signal(unix.SIGINT)
 	if cmd.Wait(); cmd.ProcessState.ExitCode() != 125 {
 		t.Errorf("interrupted: code %d", cmd.ProcessState.ExitCode())
