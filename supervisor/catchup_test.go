@@ -218,12 +218,23 @@ func TestAPauseAndASkipAreKept(t *testing.T) {
 	}
 }
 
+// Times that pass while the schedule is paused come to disk when somebody asks for them: the next
+// worker finds the same.
 func TestAPausedScheduleCatchesNothingUp(t *testing.T) {
 	w := newScheduleWorld(t)
 	defer w.s.closeParts()
 	kept := minutely(3, process.CatchupAll)
 	kept.SchedulePaused = true
-	if got := w.take(t, kept).quiet(t); got != "paused 4 times" {
+	w.take(t, kept).quiet(t)
+	p := w.take(t, kept) // the worker has died, and nothing was on disk
+	p.quiet(t)
+	settled := false
+	go func() {
+		p.settleLedger(t.Context())
+		p.inbox.put(func() { settled = true })
+	}()
+	p.turnsUntil(t, func() bool { return settled })
+	if got := p.quiet(t); got != "paused 4 times" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -52,8 +53,43 @@ func (p *managed) account(a lifecycle.Action) {
 	if e.Outcome == process.Missed && !p.machine.Busy() {
 		p.kept.Missed = e.Last()
 	}
+	if e.Outcome == process.WhilePaused && !p.kept.Next.IsZero() && !e.Time.Before(p.kept.Next) {
+		p.disk.enterLater(e)
+		return
+	}
 	p.disk.dirty = true
 	p.disk.enter(e)
+}
+
+// enterLater has a time that has passed while the schedule was paused written with whatever is
+// written next: thousands of schedules may be paused. The next worker would say the same of it,
+// for the time that is next on disk stays before it.
+func (d *disk) enterLater(e process.LedgerEntry) {
+	if n := len(d.ledger); n == 0 || !d.ledger[n-1].Join(e) {
+		d.ledger = append(d.ledger, e)
+	}
+}
+
+// settleLedger returns when what the ledger is to have is on disk, or a disk does not answer.
+func (p *managed) settleLedger(ctx context.Context) {
+	done := make(chan struct{})
+	asked := p.inbox.put(func() {
+		if len(p.disk.ledger) == 0 && len(p.disk.writes) == 0 {
+			close(done)
+			return
+		}
+		p.disk.dirty = p.disk.dirty || len(p.disk.ledger) > 0
+		p.afterSave(func(error) { close(done) })
+	})
+	if !asked {
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-p.ended:
+	case <-time.After(storeLimit):
+	}
 }
 
 // maxEntries bounds the entries that wait for a disk that takes none.

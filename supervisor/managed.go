@@ -172,7 +172,7 @@ func (p *managed) handle(e lifecycle.Event) {
 	}
 	e.Held = len(p.needs.Missing()) > 0
 	p.dropStart(e.Kind)
-	if (e.Kind == lifecycle.Close || e.Kind == lifecycle.Shutdown) && p.disk.retry != nil { // the last chance
+	if (e.Kind == lifecycle.Close || e.Kind == lifecycle.Shutdown) && (p.disk.retry != nil || len(p.disk.ledger) > 0) { // the last chance
 		p.disk.dirty = true
 	}
 	var actions []lifecycle.Action

@@ -94,7 +94,11 @@ func (s *Supervisor) Show(ctx context.Context, of process.Selection) ([]process.
 // Ledger gives what became of the times of the schedules of what is selected. See
 // [verbs.Historian].
 func (s *Supervisor) Ledger(ctx context.Context, of process.Selection, since time.Time) (all []process.LedgerRecord, err error) {
-	list, err := s.each(of, 1, nil, func(*managed, *process.Outcome) {})
+	list, err := s.each(of, 0, nil, func(p *managed, _ *process.Outcome) {
+		if p.view.Load().paused {
+			p.settleLedger(ctx)
+		}
+	})
 	for _, o := range list {
 		if o.Err != nil {
 			all = append(all, process.LedgerRecord{Name: o.Name, Err: o.Err})
