@@ -26,7 +26,10 @@ func NewWall(reset func()) (c *Clock, tells bool, err error) {
 		err := settime(fd, flag, at)
 		if errors.Is(err, unix.ECANCELED) { // the clock was set, and whoever reads is not told any more
 			c.stepped = true
-			err = settime(fd, flag, 1) // it fires at once, and is set anew
+			err = settime(fd, flag, 1)          // it fires at once, and is set anew
+			if errors.Is(err, unix.ECANCELED) { // it was set again: that is said of a timer that was set all the same
+				err = nil
+			}
 		}
 		return err
 	}

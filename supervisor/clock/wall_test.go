@@ -46,7 +46,7 @@ func TestClockThatIsSetIsToldAtOnce(t *testing.T) {
 		if i == 1 {
 			defer c.At(Wall(time.Now().Add(time.Hour)), func() { t.Error("it was told although it has not come") })()
 		}
-		_, err := unix.ClockAdjtime(unix.CLOCK_REALTIME, &unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO, Time: unix.Timeval{Usec: 1}})
+		err := stepClock()
 		if errors.Is(err, unix.EPERM) && os.Getenv("GUEST") == "" {
 			t.Skip("the clock of this machine is not ours to set")
 		} else if err != nil {
@@ -59,6 +59,45 @@ func TestClockThatIsSetIsToldAtOnce(t *testing.T) {
 		case <-stepped:
 		case <-time.After(10 * time.Second):
 			t.Fatalf("step %d was not told", i)
+		}
+	}
+}
+
+func stepClock() error {
+	_, err := unix.ClockAdjtime(unix.CLOCK_REALTIME, &unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO, Time: unix.Timeval{Usec: 1}})
+	return err
+}
+
+// A clock that is set without pause costs no time that is waited for.
+func TestTimesComeWhileTheClockIsSetAllTheTime(t *testing.T) {
+	if err := stepClock(); errors.Is(err, unix.EPERM) && os.Getenv("GUEST") == "" {
+		t.Skip("the clock of this machine is not ours to set")
+	}
+	c, _, err := NewWall(func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	done, ended := make(chan bool), make(chan bool)
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				stepClock()
+			}
+		}
+	}()
+	defer func() { close(done); <-ended }()
+	for range 2000 {
+		told := make(chan bool, 1)
+		c.At(c.Now()+time.Microsecond, func() { told <- true })
+		select {
+		case <-told:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a time did not come")
 		}
 	}
 }
