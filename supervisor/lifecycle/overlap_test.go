@@ -37,7 +37,7 @@ func TestOverlap(t *testing.T) {
 			"arm, 12:00 queued, save, end 7 stop, 12:00 skipped, disarm, started!superseded, triggered!superseded, ready!superseded, ended 8!superseded, save, ended 7, stopped"},
 		{"a restart is what was queued", with(q, scheduledRun), []Event{at(0), restart, stopped}, 1,
 			"arm, 12:00 queued, save, end 7 stop, save, ended 7, stopped, arm, 12:00 queued 8, spawn 8"},
-		{"a failure is followed by what was queued", with(q, scheduledService), []Event{at(0), bad}, 1, "arm, 12:00 queued, save, ended 7, stopped, arm, 12:00 queued 8, spawn 8"},
+		{"a failure is followed by what was queued", with(q, scheduledService), []Event{at(0), bad}, 1, "arm, 12:00 queued, save, ended 7, stopped, arm, 12:00 queued 8, spawn 8, tell"},
 		{"the daemon's end leaves it in line", with(q, scheduledRun), []Event{at(0), shutdown, shut}, 0,
 			"arm, 12:00 queued, save, end 7 shutdown, disarm, started!shutting_down, triggered!shutting_down, ready!shutting_down, ended 8!shutting_down, ended 7, stopped"},
 		{"a time takes the place of a run, and a later one that of the time", with(r, scheduledRun), []Event{at(0), at(1), replaced, begun8}, 1,
