@@ -112,6 +112,7 @@
 // Overlap allows. They go before another attempt of the restart policy. A stop, a pause of the
 // schedule, another schedule and another way to catch up empty the backlog. While a schedule is
 // paused its times pass, and so does the one to be skipped. What became of each is told (Account).
+//
 // # Runs that never were
 //
 // A start makes the target up when its run begins, and the run's number goes to disk first. If
