@@ -19,7 +19,7 @@ func (p Process) stop() (Process, []Action) {
 			return p, []Action{answer(UntilStopped)}
 		}
 		p.Up, p.Stopped = false, true // a stop holds
-		return p, []Action{{Do: Save}, answer(UntilStopped)}
+		return p, append(p.leaveSchedule(), Action{Do: Save}, answer(UntilStopped)) // a run that was stuck may have left times behind
 	}
 	p.Up, p.Stopped = false, true
 	if !p.Busy() {
