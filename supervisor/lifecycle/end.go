@@ -19,7 +19,8 @@ func (p Process) stop() (Process, []Action) {
 			return p, []Action{answer(UntilStopped)}
 		}
 		p.Up, p.Stopped = false, true // a stop holds
-		return p, append(p.leaveSchedule(), Action{Do: Save}, answer(UntilStopped)) // a run that was stuck may have left times behind
+		// A run that was stuck may have left times behind.
+		return p, append(p.leaveSchedule(), Action{Do: Save}, answer(UntilStopped))
 	}
 	p.Up, p.Stopped = false, true
 	if !p.Busy() {
