@@ -106,6 +106,9 @@ func (p Process) overlap(o Occasion) (Process, []Action) {
 	goes := p.underWay() + " went on"
 	if o.Time.IsZero() {
 		goes = p.underWay() + " goes on"
+		if len(p.Runs) > 1 {
+			goes = p.underWay() + " go on"
+		}
 	}
 	switch way := p.Overlap.Way(); {
 	case way == process.OverlapReplace && p.isStuck():

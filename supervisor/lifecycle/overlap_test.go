@@ -73,3 +73,16 @@ func TestOverlap(t *testing.T) {
 		}
 	}
 }
+
+// Who is refused reads which runs are in the way.
+func TestWhatIsInTheWayIsSaid(t *testing.T) {
+	side := scheduledRun
+	side.Overlap = process.Overlapping{Overlap: process.OverlapAllow, OverlapMax: 2}
+	two, _ := side.Step(trigger)
+	for want, p := range map[string]Process{"run 7 goes on": scheduledRun, "runs 7 and 8 go on": two} {
+		_, actions := p.Step(trigger)
+		if len(actions) != 1 || actions[0].Reason != want {
+			t.Errorf("got %+v, want %q", actions, want)
+		}
+	}
+}
