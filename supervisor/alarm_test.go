@@ -81,10 +81,10 @@ func TestAScheduleThatCannotBeIsRefusedWithTheReason(t *testing.T) {
 		want string
 	}{
 		{process.Schedule{Cron: "TZ=Asia/Tokyo 0 3 * * *", TZ: "Europe/Brussels"}, `cron: "TZ=Asia/Tokyo 0 3 * * *": its zone is not that of tz, which is "Europe/Brussels": leave one of them out`},
-		{process.Schedule{Cron: "0 3 * * *", TZ: "Mars/X"}, `cron: "0 3 * * *": "Mars/X" is not a time zone: name one, such as UTC or Europe/Brussels`},
+		{process.Schedule{Cron: "0 3 * * *", TZ: "Mars/X"}, `tz: "Mars/X" is not a time zone: name one, such as UTC or Europe/Brussels`},
 		{process.Schedule{Cron: "0 3 * * *", TZ: "no zone"}, `tz: "no zone" is not a time zone: name one, such as UTC or Europe/Brussels`},
-		{process.Schedule{Cron: "* * * * *", Jitter: 5 * time.Minute}, `jitter: 5m0s is longer than the 1m0s between two times of the schedule`},
-		{process.Schedule{Cron: "0 3 * * *", Jitter: 25 * time.Hour}, `jitter: 25h0m0s is too long: at most 24h0m0s`},
+		{process.Schedule{Cron: "* * * * *", Jitter: 5 * time.Minute}, `jitter: 5m is longer than the 1m between two times of the schedule`},
+		{process.Schedule{Cron: "0 3 * * *", Jitter: 25 * time.Hour}, `jitter: 25h is too long: at most 24h`},
 		{process.Schedule{Cron: "0 3 31 4 *"}, `cron: "0 3 31 4 *": that day never comes: the longest month that it names has 30 days`},
 	} {
 		_, err := judge(&process.Spec{Name: "a", Command: "true", Schedule: c.of})

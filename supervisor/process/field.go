@@ -234,7 +234,7 @@ func (f *Field) notAChoice(text string) error {
 	if len(f.Choices) == 2 {
 		return fmt.Errorf("%s is neither %s nor %s", Printable(text), f.Choices[0], f.Choices[1])
 	}
-	return fmt.Errorf("%s is none of %s", Printable(text), strings.Join(f.Choices, ", "))
+	return fmt.Errorf("%s is not one of %s", Printable(text), strings.Join(f.Choices, ", "))
 }
 
 // ParseBool reads what stands for true or false.

@@ -296,7 +296,7 @@ func FuzzEnvironment(f *testing.F) {
 
 func TestAWordThatIsNoChoiceIsToldTheChoices(t *testing.T) {
 	for field, want := range map[string]string{
-		"restart":       `"often" is none of no, on-failure, always`,
+		"restart":       `"often" is not one of no, on-failure, always`,
 		"health_action": `"often" is neither restart nor none`,
 		"log_full":      `"often" is neither drop nor block`,
 	} {

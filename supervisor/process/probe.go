@@ -76,7 +76,7 @@ func parseProbe(text, forms string) (Probe, error) {
 			return p, fmt.Errorf("%s needs something behind it: %s", kind, forms)
 		}
 	default:
-		return p, fmt.Errorf("%s is none of %s", Printable(text), forms)
+		return p, fmt.Errorf("%s is not one of %s", Printable(text), forms)
 	}
 	var err error
 	switch p.Kind {

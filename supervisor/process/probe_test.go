@@ -34,10 +34,10 @@ func TestProbesAreRead(t *testing.T) {
 func TestWhatIsNoProbe(t *testing.T) {
 	long := strings.Repeat("a", 200_000)
 	for text, want := range map[string]string{
-		"":                                      "is none of notify, log:REGEXP, tcp:HOST:PORT",
-		"ready":                                 `"ready" is none of`,
-		"TCP:a:1":                               "is none of",
-		"https://localhost/":                    "is none of",
+		"":                                      "is not one of notify, log:REGEXP, tcp:HOST:PORT",
+		"ready":                                 `"ready" is not one of`,
+		"TCP:a:1":                               "is not one of",
+		"https://localhost/":                    "is not one of",
 		"notify:x":                              "takes nothing behind it",
 		"log:":                                  "needs something behind it",
 		"log:a(b":                               "log: \"a(b\" is not a regular expression: missing closing )",
@@ -94,8 +94,8 @@ func TestProbingThatCannotBe(t *testing.T) {
 		"ready=tcp:a:1 ready_timeout=200000d":                 "ready_timeout: \"200000d\" is not between",
 		"ready=tcp:a:1 ready_timeout=-1":                      "ready_timeout: \"-1\" is not a length of time",
 		"ready_timeout=5":                                     "ready_timeout: there is no ready",
-		"ready=nothing":                                       "ready: \"nothing\" is none of",
-		"health=nothing":                                      "health: \"nothing\" is none of tcp:HOST:PORT, unix:PATH, http:URL, exec:COMMAND",
+		"ready=nothing":                                       "ready: \"nothing\" is not one of",
+		"health=nothing":                                      "health: \"nothing\" is not one of tcp:HOST:PORT, unix:PATH, http:URL, exec:COMMAND",
 		"health=tcp:":                                         "health: tcp needs something behind it: tcp:HOST:PORT, unix:PATH, http:URL, exec:COMMAND",
 		"health=log:(":                                        "health: log tells something once",
 		"health=notify":                                       "health: notify says when a run is ready; that it is alive it says to watchdog",

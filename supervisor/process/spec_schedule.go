@@ -60,7 +60,7 @@ func validateZone(name string) error {
 
 func notLonger(d, most time.Duration) error {
 	if d > most {
-		return fmt.Errorf("%v is too long: at most %v", d, most)
+		return fmt.Errorf("%s is too long: at most %s", ShortDuration(d), ShortDuration(most))
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func Jitter(most time.Duration, name, machine string) time.Duration {
 // time that comes next.
 func (s *Schedule) CheckJitter(most time.Duration) error {
 	if closest := s.closest(); most > closest {
-		return process.Errorf(process.CodeInvalid, "jitter: %v is longer than the %v between two times of the schedule", most, closest)
+		return process.Errorf(process.CodeInvalid, "jitter: %s is longer than the %s between two times of the schedule", process.ShortDuration(most), process.ShortDuration(closest))
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func TestJitterIsNotLongerThanTheTimeBetweenTwoTimes(t *testing.T) {
 			t.Error(expr, "has a longer jitter")
 		}
 	}
-	const want = "jitter: 5m0s is longer than the 1m0s between two times of the schedule"
+	const want = "jitter: 5m is longer than the 1m between two times of the schedule"
 	if err := mustParse(t, "* * * * *").CheckJitter(5 * time.Minute); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,7 +27,10 @@ func Parse(expr, zone string, now time.Time) (*Schedule, error) {
 	if err == nil && !s.reboot && s.Next(now).IsZero() {
 		err = fmt.Errorf(": that time does not come within %d years", lookAhead/12)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, process.ErrInvalid): // of tz
+		return nil, err
+	case err != nil:
 		return nil, invalid(expr, err)
 	}
 	return s, nil
@@ -44,7 +48,9 @@ func parse(expr, tz string) (*Schedule, error) {
 	}
 	s := &Schedule{zone: zone{time.Local}}
 	if name := cmp.Or(t.zone, tz); name != "" {
-		if s.zone.Location, err = zones.load(name); err != nil {
+		if s.zone.Location, err = zones.load(name); err != nil && t.zone == "" {
+			return nil, process.Errorf(process.CodeInvalid, "tz: %s is not a time zone: name one, such as UTC or Europe/Brussels", process.Printable(name))
+		} else if err != nil {
 			return nil, fmt.Errorf(": %s is not a time zone: name one, such as UTC or Europe/Brussels", process.Printable(name))
 		}
 	}
