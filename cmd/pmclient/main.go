@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return code
 }
 
-const interrupted = "interrupted; what was asked for goes on in the daemon"
+const interrupted = "interrupted; what was begun goes on in the daemon"
 
 // explain says what went wrong, and what to do where the error does not say it.
 func explain(err error) (text string, code int) {
@@ -231,6 +231,9 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 		if given.Short != "" {
 			f.Var(p, given.Short, "")
 		}
+	}
+	for _, p := range v.Refused() {
+		f.Var(&param{Param: p, to: &a}, p.Name, "")
 	}
 	args, program, given := args, []string(nil), false
 	if v.Takes("command") {

@@ -640,7 +640,7 @@ func TestCtrlCSaysThatItGoesOn(t *testing.T) {
 	cancel()
 	var stdout, stderr strings.Builder
 	code := run(ctx, []string{"-socket", socket, "-secret", secret, "list"}, strings.NewReader(""), &stdout, &stderr)
-	if want := "pmclient: interrupted; what was asked for goes on in the daemon\n"; code != exitFailed || stderr.String() != want {
+	if want := "pmclient: interrupted; what was begun goes on in the daemon\n"; code != exitFailed || stderr.String() != want {
 		t.Errorf("code %d, %q", code, stderr.String())
 	}
 }
@@ -654,7 +654,7 @@ func TestCtrlCInASessionSaysItToo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out strings.Builder
-	if err := execute(ctx, c, "!!process.stop name:web", 80, &out); err != nil || out.String() != "Error: interrupted; what was asked for goes on in the daemon\n" {
+	if err := execute(ctx, c, "!!process.stop name:web", 80, &out); err != nil || out.String() != "Error: interrupted; what was begun goes on in the daemon\n" {
 		t.Errorf("%v, %q", err, out.String())
 	}
 }

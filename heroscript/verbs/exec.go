@@ -35,7 +35,7 @@ func execForm(time.Time) *form {
 			return nil
 		}},
 	}}
-	f.fields = &fields{set: func(field *process.Field, v string) error { return setField(&e.Spec, field, v) }}
+	f.fields = &fields{once: true, set: func(field *process.Field, v string) error { return setField(&e.Spec, field, v) }}
 	f.check = func() error {
 		e.Spec.JobID = f.jobID
 		switch {

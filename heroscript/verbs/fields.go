@@ -12,6 +12,7 @@ import (
 type fields struct {
 	set   func(f *process.Field, value string) error
 	must  bool   // what has no default is required
+	once  bool   // those of runs by themselves are told of nowhere: who gives one is told why it cannot be
 	about string // the command, behind its help
 }
 
@@ -47,10 +48,15 @@ func (fs *fields) at(i int) Param {
 	return p
 }
 
-func (fs *fields) all() []Param {
-	params := make([]Param, len(process.Fields))
-	for i := range params {
-		params[i] = fs.at(i)
+func (fs *fields) all() []Param { return fs.those(true) }
+
+// those are the parameters that are told of, or the others.
+func (fs *fields) those(told bool) (params []Param) {
+	params = make([]Param, 0, len(process.Fields))
+	for i := range process.Fields {
+		if told != (fs.once && process.Fields[i].Again()) {
+			params = append(params, fs.at(i))
+		}
 	}
 	return params
 }

@@ -106,7 +106,7 @@ func (f *form) common() [2]Param {
 			}
 			return nil
 		}},
-		{Name: "jobid", Value: "ID", Most: ownBound, old: "job_id", Help: "given back with the answer over the wire; start and restart record it on the run", set: func(v string) error {
+		{Name: "jobid", Value: "ID", Most: ownBound, old: "job_id", Help: "given back with the answer over the wire; start, restart, trigger and exec record it on the run", set: func(v string) error {
 			f.jobID = v
 			return process.ValidateJobID(v)
 		}},

@@ -70,6 +70,14 @@ func (v *Verb) Params() []Param { return v.form(time.Time{}).own() }
 // AllParams are the verb's own parameters and those that all verbs take.
 func (v *Verb) AllParams() []Param { return v.form(time.Time{}).all() }
 
+// Refused are the parameters that the verb reads only to say why it does not take them.
+func (v *Verb) Refused() []Param {
+	if f := v.form(time.Time{}); f.fields != nil {
+		return f.fields.those(false)
+	}
+	return nil
+}
+
 // Common are the parameters that all verbs take.
 func Common() []Param {
 	common := new(form).common()

@@ -45,20 +45,19 @@ const (
 // ExecName is a name for the process of an Exec that has none.
 func ExecName() string { return "exec-" + strings.ToLower(rand.Text()[:12]) }
 
+// Again reports whether the field is about runs by themselves, at a time or again. An Exec has
+// none of these.
+func (f *Field) Again() bool {
+	return f.Group == GroupSchedule || f.Group == GroupRestart && f.Name != "success_codes"
+}
+
 // Once is the definition of an Exec, or why it cannot be.
 func (e Exec) Once() (Spec, error) {
 	s := e.Spec
-	var wrong string
-	switch {
-	case s.Cron != "":
-		wrong = "cron"
-	case s.Restart != "" && s.Restart != RestartNo:
-		wrong = "restart"
-	case s.Autostart:
-		wrong = "autostart"
-	}
-	if wrong != "" {
-		return s, Errorf(CodeInvalid, "%s: a command in the foreground runs once, now: leave it away, or start a process and wait for it", wrong)
+	for i := range Fields {
+		if f := &Fields[i]; f.Again() && f.differs(&s, &Spec{}) {
+			return s, Errorf(CodeInvalid, "%s: a command in the foreground runs once, now: leave it away, or start a process and wait for it", f.Name)
+		}
 	}
 	s.Log, s.LogBlock = true, true
 	return s, s.Validate()
