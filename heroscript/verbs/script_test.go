@@ -104,8 +104,13 @@ func TestAScriptGoesOnBehindALog(t *testing.T) {
 // The words that Complete gives replace the one before the cursor.
 func TestComplete(t *testing.T) {
 	names := func() []string { return []string{"web", "job.1"} }
+	every := []string{"!!exit ", "!!help ", "!!interactive ", "!!quit "} // what a session has besides
+	for _, v := range All() {
+		every = append(every, "!!"+v.Name+" ")
+	}
+	slices.Sort(every)
 	for line, want := range map[string]string{
-		"":                                 "!!doctor |!!exit |!!help |!!interactive |!!process.apply |!!process.define |!!process.delete |!!process.events |!!process.exec |!!process.export |!!process.ledger |!!process.list |!!process.log |!!process.next |!!process.pause |!!process.restart |!!process.resume |!!process.runs |!!process.schedule_pause |!!process.schedule_resume |!!process.set |!!process.signal |!!process.skip_next |!!process.start |!!process.status |!!process.stop |!!process.tree |!!process.trigger |!!process.wait |!!quit |!!upgrade ",
+		"":                                 strings.Join(every, "|"),
 		"!!process.st":                     "!!process.start |!!process.status |!!process.stop ",
 		"sta":                              "!!process.start |!!process.status ",
 		"process.sto":                      "!!process.stop ",
