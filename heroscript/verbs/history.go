@@ -120,7 +120,7 @@ func (r runs) write(w io.Writer, s style) error {
 	var g grid
 	g.add("NAME", "RUN", "STARTED", "ENDED", "LASTED", "RESULT", "CPU TIME", "PEAK", "ASKED BY", "JOB", "ERROR")
 	for _, one := range told {
-		g.add(one.Name, number(one.Number), began(one.Run), ended(one.Run), uptime(one.Run), orDash(outcome(one.Run)),
+		g.add(one.Name, number(one.Number), began(one.Run), ended(one.Run), lasted(one.Run), orDash(outcome(one.Run)),
 			optional(one.CPU, cpuTime), optional(one.MemoryPeak, Size), orDash(asker(one.Asked)), orDash(one.JobID), orDash(firstLine(one.Error, 60)))
 	}
 	return g.told(w, s.width, runsYield, failed)
@@ -141,6 +141,22 @@ func ended(r process.Run) string {
 		text = text[len(time.DateOnly)+1:]
 	}
 	return text
+}
+
+// lasted is how long a run lasted and, where it is worth a word, how much of that it was
+// paused and took to go.
+func lasted(r process.Run) string {
+	var parts []string
+	if r.Paused > 0 {
+		parts = append(parts, Seconds(r.Paused)+" paused")
+	}
+	if r.Stopping >= 0.1 {
+		parts = append(parts, Seconds(r.Stopping)+" to end")
+	}
+	if len(parts) == 0 {
+		return uptime(r)
+	}
+	return uptime(r) + " (" + strings.Join(parts, ", ") + ")"
 }
 
 func (r runs) apart() (told []process.RunRecord, failed []error) {
