@@ -32,7 +32,7 @@ func (s *Supervisor) Await(ctx context.Context, of process.Selection, w process.
 		return nil, err
 	}
 	if len(w.Runs) > 0 && len(w.Runs) != len(found) {
-		return nil, process.Errorf(process.CodeInvalid, "run: %d numbers for %d processes: give one for each, in their order", len(w.Runs), len(found))
+		return nil, process.Errorf(process.CodeInvalid, "run: %d given for %d processes: give a number for each, in their order", len(w.Runs), len(found))
 	}
 	list := make([]process.Waited, len(found))
 	places := map[string]int{}

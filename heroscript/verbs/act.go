@@ -158,12 +158,14 @@ func OperationAction(of process.Selection, op process.Operation) heroscript.Acti
 func started(o process.Outcome) string {
 	s := o.Status
 	switch {
+	case s.State == process.Scheduled && s.SchedulePaused:
+		return fmt.Sprintf("process '%s' is scheduled, and its schedule is paused: schedule_resume has it go on; trigger %[1]s runs it now", s.Name)
 	case s.State == process.Scheduled && strings.HasSuffix(s.Cron, "@reboot"):
 		return fmt.Sprintf("process '%s' is scheduled, next run at the next start of the machine; trigger %[1]s runs it now", s.Name)
 	case s.State == process.Scheduled && s.NextTime.IsZero():
 		return fmt.Sprintf("process '%s' is scheduled, and no time of its schedule comes within 40 years; trigger %[1]s runs it now", s.Name)
 	case s.State == process.Scheduled:
-		return fmt.Sprintf("process '%s' is scheduled, next run at %s; trigger %[1]s runs it now", s.Name, Time(s.NextTime))
+		return fmt.Sprintf("process '%s' is scheduled, next run at %s; trigger %[1]s runs it now", s.Name, ZonedTime(s.NextTime))
 	case s.State == process.Paused:
 		return fmt.Sprintf("process '%s' is paused: run %d, pid %d; have it go on with process.resume (pmclient resume)", s.Name, s.Number, s.PID)
 	case s.AlreadyRunning:

@@ -27,7 +27,7 @@ func queued(s *process.Status) string {
 	case s.Queued.Time.IsZero():
 		return fmt.Sprintf("a run begins when run %d has ended", s.Number)
 	}
-	return fmt.Sprintf("the run of %s begins when run %d has ended", Time(s.Queued.Time), s.Number)
+	return fmt.Sprintf("the run of %s begins when run %d has ended", ZonedTime(s.Queued.Time), s.Number)
 }
 
 // beside is a run that goes on beside the last.

@@ -137,16 +137,16 @@ func status(o process.Outcome) string {
 	case s.SchedulePaused:
 		row("next run", "none: its schedule is paused, schedule_resume has it go on")
 	case !s.NextTime.IsZero():
-		row("next run", Time(s.NextTime))
+		row("next run", ZonedTime(s.NextTime))
 	}
 	if !s.SkipTime.IsZero() {
-		row("skips", Time(s.SkipTime)+", on request")
+		row("skips", ZonedTime(s.SkipTime)+", on request")
 	}
 	if s.ToCatchUp > 0 {
 		row("to catch up", fmt.Sprintf("%d of the times that were missed", s.ToCatchUp))
 	}
 	if !s.MissedTime.IsZero() {
-		row("missed", Time(s.MissedTime)+", no daemon ran")
+		row("missed", ZonedTime(s.MissedTime)+", no daemon ran")
 	}
 	row("ready", readyRow(&s))
 	row("health", healthRow(&s))

@@ -274,7 +274,12 @@ func TestTextForPeople(t *testing.T) {
 	if got := answer(t, &recorder{status: again}, "!!process.stop name:web"); got != "process 'web' was stopped, and is being started again\n" {
 		t.Errorf("got %q", got)
 	}
-	if got := answer(t, &recorder{status: scheduled()}, "!!process.start name:backup"); got != "process 'backup' is scheduled, next run at 2030-05-02 00:00:00; trigger backup runs it now\n" {
+	if got := answer(t, &recorder{status: scheduled()}, "!!process.start name:backup"); got != "process 'backup' is scheduled, next run at 2030-05-02 00:00 UTC; trigger backup runs it now\n" {
+		t.Errorf("got %q", got)
+	}
+	still := scheduled()
+	still.SchedulePaused = true
+	if got := answer(t, &recorder{status: still}, "!!process.start name:backup"); got != "process 'backup' is scheduled, and its schedule is paused: schedule_resume has it go on; trigger backup runs it now\n" {
 		t.Errorf("got %q", got)
 	}
 	never := scheduled()
