@@ -14,9 +14,9 @@ const (
 )
 
 // catchUp puts times that were missed into the backlog.
-func (p Process) catchUp(e Event) (Process, []Action) {
+func (p *Process) catchUp(e *Event) []Action {
 	if !p.onSchedule() {
-		return p, nil
+		return nil
 	}
 	var actions []Action
 	p.Backlog = slices.Clone(p.Backlog)
@@ -36,27 +36,25 @@ func (p Process) catchUp(e Event) (Process, []Action) {
 		actions = append(actions, p.Backlog[0].became(process.Missed, tooMany)...)
 		p.Backlog = p.Backlog[1:]
 	}
-	return p, append(actions, Action{Do: Save})
+	return append(actions, Action{Do: Save})
 }
 
 // workOff begins the runs of the backlog that can begin: one, when nothing goes on, or several
 // where they may go on side by side.
-func (p Process) workOff() (Process, []Action) {
+func (p *Process) workOff() []Action {
 	var actions []Action
 	for len(p.Backlog) > 0 && p.onSchedule() && p.Queue == nil && p.Then == ThenRest && p.hasRoom() {
 		o := p.Backlog[0]
 		p.Backlog = slices.Clone(p.Backlog[1:])
 		actions = append(actions, p.leaveBackoff()...)
 		p.asked()
-		var more []Action
-		p, more = p.take(o).spawn()
-		actions = append(actions, more...)
+		actions = append(actions, p.take(o).spawn()...)
 	}
-	return p, actions
+	return actions
 }
 
 // hasRoom reports whether a run that makes nobody way can begin.
-func (p Process) hasRoom() bool {
+func (p *Process) hasRoom() bool {
 	switch {
 	case p.Rest == process.Waiting && !p.Busy():
 		return false
@@ -76,28 +74,28 @@ func (p *Process) dropBacklog(outcome process.Fate, reason string) (actions []Ac
 }
 
 // forgetBacklog is for a definition that has another way to catch up.
-func (p Process) forgetBacklog(reason string) (Process, []Action) {
+func (p *Process) forgetBacklog(reason string) []Action {
 	actions := p.dropBacklog(process.Missed, reason)
-	return p, append(actions, Action{Do: Save})
+	return append(actions, Action{Do: Save})
 }
 
 // pauseSchedule has the times of the schedule pass without a run, those too that were to be caught up.
-func (p Process) pauseSchedule() (Process, []Action) {
+func (p *Process) pauseSchedule() []Action {
 	p.SchedulePaused = true
-	return p, append(p.dropBacklog(process.WhilePaused, ""), Action{Do: Save})
+	return append(p.dropBacklog(process.WhilePaused, ""), Action{Do: Save})
 }
 
 // resumeSchedule has the schedule go on with its next time.
-func (p Process) resumeSchedule() (Process, []Action) {
+func (p *Process) resumeSchedule() []Action {
 	p.SchedulePaused = false
-	return p, []Action{{Do: Save}}
+	return []Action{{Do: Save}}
 }
 
 // skipNext has a time of the schedule pass without a run. Who asks again before it has come
 // gets the same.
-func (p Process) skipNext(next time.Time) (Process, []Action) {
+func (p *Process) skipNext(next time.Time) []Action {
 	p.Skip = next
-	return p, []Action{{Do: Save}}
+	return []Action{{Do: Save}}
 }
 
 // skips reports whether a time is the one to be skipped. It is asked about times in their

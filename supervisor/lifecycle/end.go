@@ -10,37 +10,37 @@ import (
 // wasStopped is why nothing came of a time: for people.
 const wasStopped = "the process was stopped"
 
-func (p Process) stop() (Process, []Action) {
+func (p *Process) stop() []Action {
 	switch {
 	case p.Then == ThenRemove:
-		return p, p.end(process.CauseStop) // what is stuck is killed again
+		return p.end(process.CauseStop) // what is stuck is killed again
 	case !p.Busy() && (p.Removing || p.Rest != process.Scheduled && p.Rest != process.Waiting && p.Rest != process.Backoff):
 		if !p.Up && p.Stopped {
-			return p, []Action{answer(UntilStopped)}
+			return []Action{answer(UntilStopped)}
 		}
 		p.Up, p.Stopped = false, true // a stop holds
 		// A run that was stuck may have left times behind.
-		return p, append(p.leaveSchedule(), Action{Do: Save}, answer(UntilStopped))
+		return append(p.leaveSchedule(), Action{Do: Save}, answer(UntilStopped))
 	}
 	p.Up, p.Stopped = false, true
 	if !p.Busy() {
 		drop := append(p.leave(), p.leaveSchedule()...)
 		p.Rest = process.Stopped
-		return p, append(drop, Action{Do: Disarm}, Action{Do: Save}, answer(UntilStopped))
+		return append(drop, Action{Do: Disarm}, Action{Do: Save}, answer(UntilStopped))
 	}
 	p.Then = ThenStop
-	return p, p.endForGood()
+	return p.endForGood()
 }
 
-func (p Process) remove() (Process, []Action) {
+func (p *Process) remove() []Action {
 	switch {
 	case p.Removing:
-		return p, nil
+		return nil
 	case !p.Busy():
 		return p.forget(append(p.unawaited(), Action{Do: Disarm})...)
 	}
 	p.Then, p.Up = ThenRemove, false
-	return p, p.endForGood()
+	return p.endForGood()
 }
 
 // endForGood ends what runs, and nothing starts behind it.
@@ -63,7 +63,7 @@ func (p *Process) leave() []Action {
 }
 
 // unawaited are the actions of a process that does not wait any more.
-func (p Process) unawaited() []Action {
+func (p *Process) unawaited() []Action {
 	switch p.Rest {
 	case process.Backoff:
 		return []Action{{Do: DropRetry}}
@@ -73,13 +73,13 @@ func (p Process) unawaited() []Action {
 	return nil
 }
 
-func (p Process) forget(first ...Action) (Process, []Action) {
+func (p *Process) forget(first ...Action) []Action {
 	p.Removing = true
-	return p, append(first, Action{Do: Remove})
+	return append(first, Action{Do: Remove})
 }
 
 // notForgotten goes on as if nobody had asked for a delete.
-func (p Process) notForgotten() (Process, []Action) {
+func (p *Process) notForgotten() []Action {
 	p.Removing = false
 	actions := []Action{fail(UntilRemoved, process.CodeStore)}
 	switch {
@@ -89,11 +89,11 @@ func (p Process) notForgotten() (Process, []Action) {
 	if p.Rest == process.Backoff {
 		actions = append(actions, Action{Do: AwaitRetry})
 	}
-	return p, actions
+	return actions
 }
 
 // close lets nothing start any more, and leaves the target alone.
-func (p Process) close() (Process, []Action) {
+func (p *Process) close() []Action {
 	p.Closing = true
 	if p.Then == ThenStart {
 		p.Then = ThenRest
@@ -102,12 +102,12 @@ func (p Process) close() (Process, []Action) {
 	if p.Rest == process.Backoff { // the next daemon goes on with it
 		actions = append(actions, Action{Do: DropRetry})
 	}
-	return p, append(actions, p.notStarted(process.CodeShuttingDown)...)
+	return append(actions, p.notStarted(process.CodeShuttingDown)...)
 }
 
 // shutdown ends what runs.
-func (p Process) shutdown() (Process, []Action) {
-	p, closed := p.close()
+func (p *Process) shutdown() []Action {
+	closed := p.close()
 	var actions []Action
 	for i := range p.Runs {
 		if r := &p.Runs[i]; r.Phase != Stopping {
@@ -115,7 +115,7 @@ func (p Process) shutdown() (Process, []Action) {
 			actions = append(actions, Action{Do: EndRun, Run: r.Number, Cause: process.CauseShutdown})
 		}
 	}
-	return p, append(actions, closed...)
+	return append(actions, closed...)
 }
 
 // end has each run end. One that is being ended has its cause, or takes this one if it has
@@ -131,10 +131,10 @@ func (p *Process) end(cause process.Cause) (actions []Action) {
 
 // stuck tells everybody who waits that a run cannot be ended. What was to follow is
 // dropped, for they are told that it failed.
-func (p Process) stuck(run uint64) (Process, []Action) {
+func (p *Process) stuck(run uint64) []Action {
 	i := p.find(run)
 	if i < 0 || p.Runs[i].Stuck {
-		return p, nil
+		return nil
 	}
 	p.Runs[i].Phase, p.Runs[i].Stuck = Stopping, true
 	if p.Then == ThenStart || p.Then == ThenRemove {
@@ -144,14 +144,14 @@ func (p Process) stuck(run uint64) (Process, []Action) {
 	if p.Overlap.Way() == process.OverlapReplace {
 		actions = p.dropQueue(p.underWay() + " cannot be ended")
 	}
-	return p, append(actions,
+	return append(actions,
 		fail(UntilStopped, process.CodeStuck), fail(UntilStarted, process.CodeStuck), fail(UntilRemoved, process.CodeStuck),
 		fail(UntilReady, process.CodeStuck), fail(UntilEnded, process.CodeStuck), fail(UntilTriggered, process.CodeStuck),
 	)
 }
 
 // ended is the end of a run. When it was the last one, what was queued follows.
-func (p Process) ended(e Event) (Process, []Action) {
+func (p *Process) ended(e *Event) []Action {
 	i := p.find(e.Run)
 	over := p.Runs[i]
 	p.Runs = slices.Delete(p.Runs, i, i+1)
@@ -167,8 +167,7 @@ func (p Process) ended(e Event) (Process, []Action) {
 	}
 	actions = append(actions, Action{Do: Answer, Goal: UntilEnded, Run: e.Run})
 	if p.Busy() {
-		p, more := p.workOff()
-		return p, append(actions, more...)
+		return append(actions, p.workOff()...)
 	}
 	actions = append(actions, answer(UntilStopped))
 	next := p.Then
@@ -188,18 +187,17 @@ func (p Process) ended(e Event) (Process, []Action) {
 		}
 		return p.spawn(append(actions, Action{Do: Arm})...)
 	case next == ThenRest && len(p.Backlog) > 0 && p.onSchedule():
-		p, more := p.workOff()
-		return p, append(actions, more...)
+		return append(actions, p.workOff()...)
 	case next == ThenRest && p.Up && !p.Closing && Restarts(p.Policy, e.Cause, e.Success):
 		return p.backOff(e, actions)
 	case p.Rest == process.Scheduled:
 		actions = append(append(actions, Action{Do: Arm}), p.armed()...)
 	}
-	return p, actions
+	return actions
 }
 
 // rest is where a process is when its last run has ended so.
-func (p Process) rest(e Event) process.State {
+func (p *Process) rest(e *Event) process.State {
 	switch {
 	case p.Then == ThenStop, p.Then == ThenRemove:
 		return process.Stopped

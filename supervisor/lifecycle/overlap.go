@@ -37,22 +37,21 @@ func (o Occasion) became(outcome process.Fate, reason string) []Action {
 }
 
 // due is a time of the schedule that has come.
-func (p Process) due(e Event) (Process, []Action) {
+func (p *Process) due(e *Event) []Action {
 	if !p.onSchedule() {
-		return p, nil
+		return nil
 	}
 	o := Occasion{Time: e.Time, Outcome: process.Ran, Asked: e.Asked}
 	actions := []Action{{Do: Arm}}
 	switch {
 	case p.SchedulePaused:
-		return p, append(actions, o.became(process.WhilePaused, "")...)
+		return append(actions, o.became(process.WhilePaused, "")...)
 	case p.skips(e.Time):
-		return p, append(append(actions, o.became(process.SkippedOnRequest, "")...), Action{Do: Save})
+		return append(append(actions, o.became(process.SkippedOnRequest, "")...), Action{Do: Save})
 	case p.Busy():
-		p, more := p.overlap(o)
-		return p, append(actions, more...)
+		return append(actions, p.overlap(o)...)
 	case p.Rest == process.Waiting:
-		return p, append(actions, o.became(process.Skipped, "an earlier run waited for what it needs")...)
+		return append(actions, o.became(process.Skipped, "an earlier run waited for what it needs")...)
 	}
 	actions = append(p.leaveBackoff(), actions...)
 	p.asked()
@@ -60,9 +59,9 @@ func (p Process) due(e Event) (Process, []Action) {
 }
 
 // missed are times of the schedule at which nobody could begin anything.
-func (p Process) missed(e Event) (Process, []Action) {
+func (p *Process) missed(e *Event) []Action {
 	if !p.onSchedule() {
-		return p, nil
+		return nil
 	}
 	o := Occasion{Time: e.Time, Until: e.Until, Count: e.Count}
 	if last := e.Until; last.IsZero() {
@@ -71,25 +70,25 @@ func (p Process) missed(e Event) (Process, []Action) {
 		p.skips(last)
 	}
 	if p.SchedulePaused {
-		return p, o.became(process.WhilePaused, "")
+		return o.became(process.WhilePaused, "")
 	}
-	return p, o.became(process.Missed, e.Reason)
+	return o.became(process.Missed, e.Reason)
 }
 
 // onSchedule reports whether a time of the schedule is one of this process now. Those that
 // come while the daemon ends are left to the next one.
-func (p Process) onSchedule() bool {
+func (p *Process) onSchedule() bool {
 	return p.Up && p.Scheduled && !p.Closing && !p.Removing && !p.Removed && p.Then != ThenRemove
 }
 
 // trigger begins a run now, as far as overlap lets it. A schedule is neither armed by that nor
 // stopped.
-func (p Process) trigger(by process.Asked) (Process, []Action) {
+func (p *Process) trigger(by process.Asked) []Action {
 	switch {
 	case p.Then == ThenRemove, p.Removing:
-		return p, []Action{{Do: Refuse, Code: process.CodeNotFound}}
+		return []Action{{Do: Refuse, Code: process.CodeNotFound}}
 	case p.Closing:
-		return p, []Action{{Do: Refuse, Code: process.CodeShuttingDown}}
+		return []Action{{Do: Refuse, Code: process.CodeShuttingDown}}
 	case p.Busy():
 		return p.overlap(Occasion{Asked: by})
 	}
@@ -102,7 +101,7 @@ func (p Process) trigger(by process.Asked) (Process, []Action) {
 }
 
 // overlap is for a run that is to begin while others go on.
-func (p Process) overlap(o Occasion) (Process, []Action) {
+func (p *Process) overlap(o Occasion) []Action {
 	goes := p.underWay() + " went on"
 	if o.Time.IsZero() {
 		goes = p.underWay() + " goes on"
@@ -128,24 +127,24 @@ func (p Process) overlap(o Occasion) (Process, []Action) {
 }
 
 // take has the run that begins next come of an occasion.
-func (p Process) take(o Occasion) Process {
+func (p *Process) take(o Occasion) *Process {
 	p.Queue, p.Asked = &o, o.Asked
 	return p
 }
 
 // leaveOut has nothing come of an occasion.
-func (p Process) leaveOut(o Occasion, reason string) (Process, []Action) {
+func (p *Process) leaveOut(o Occasion, reason string) []Action {
 	if o.Time.IsZero() {
-		return p, []Action{{Do: Refuse, Code: process.CodeOverlap, Reason: reason}}
+		return []Action{{Do: Refuse, Code: process.CodeOverlap, Reason: reason}}
 	}
-	return p, o.became(process.Skipped, reason)
+	return o.became(process.Skipped, reason)
 }
 
 // putInLine has a run begin when nothing goes on any more. Another one that was to begin then
 // is left out, but for one that is asked for: the run that comes is that as well.
-func (p Process) putInLine(o Occasion, outcome process.Fate, reason string, actions []Action) (Process, []Action) {
+func (p *Process) putInLine(o Occasion, outcome process.Fate, reason string, actions []Action) []Action {
 	if o.Time.IsZero() && p.Queue != nil {
-		return p, actions
+		return actions
 	}
 	actions = append(actions, p.dropQueue("a later time took its place")...)
 	if o.Outcome == process.Ran {
@@ -157,7 +156,7 @@ func (p Process) putInLine(o Occasion, outcome process.Fate, reason string, acti
 	if o.Time.IsZero() && outcome == process.Queued {
 		actions = append(actions, Action{Do: Answer, Goal: UntilTriggered, Run: p.Last + 1})
 	}
-	return p, actions
+	return actions
 }
 
 // giveWay ends what runs so that another run can take its place.
@@ -183,21 +182,21 @@ func (p *Process) dropQueue(reason string) []Action {
 
 // dequeue is for a start that was in line behind what is gone, as nobody has seen: it begins
 // or, if something else is to become of it, does not.
-func (p Process) dequeue(e Event) (Process, []Action) {
+func (p *Process) dequeue(e *Event) []Action {
 	switch {
 	case p.Queue == nil, p.Busy(), p.Rest == process.Waiting, p.Closing, p.Removing, p.Removed:
-		return p, nil
+		return nil
 	case e.Outcome != 0:
 		o := *p.Queue
 		p.Queue = nil
-		return p, append(o.became(e.Outcome, e.Reason), Action{Do: Save})
+		return append(o.became(e.Outcome, e.Reason), Action{Do: Save})
 	}
 	p.Asked = p.Queue.Asked
 	return p.spawn(append(p.leaveBackoff(), Action{Do: Arm})...)
 }
 
 // underWay names what runs: "run 7", "runs 7, 8 and 9".
-func (p Process) underWay() string {
+func (p *Process) underWay() string {
 	const most = 5
 	var numbers []string
 	for _, r := range p.Runs {

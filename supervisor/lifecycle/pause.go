@@ -3,9 +3,9 @@ package lifecycle
 import "github.com/freeflowuniverse/processmanager/supervisor/process"
 
 // pause has the trees stand still that run.
-func (p Process) pause() (Process, []Action) {
+func (p *Process) pause() []Action {
 	if p.Then == ThenRemove || p.Removing {
-		return p, []Action{{Do: Refuse, Code: process.CodeNotFound}}
+		return []Action{{Do: Refuse, Code: process.CodeNotFound}}
 	}
 	var actions []Action
 	runs := false
@@ -21,17 +21,17 @@ func (p Process) pause() (Process, []Action) {
 	}
 	switch {
 	case !runs:
-		return p, []Action{{Do: Refuse, Code: process.CodeNotRunning}}
+		return []Action{{Do: Refuse, Code: process.CodeNotRunning}}
 	case !p.pausing():
 		actions = append(actions, answer(UntilPaused))
 	}
-	return p, actions
+	return actions
 }
 
 // resume has them go on.
-func (p Process) resume() (Process, []Action) {
+func (p *Process) resume() []Action {
 	if p.Then == ThenRemove || p.Removing {
-		return p, []Action{{Do: Refuse, Code: process.CodeNotFound}}
+		return []Action{{Do: Refuse, Code: process.CodeNotFound}}
 	}
 	var actions []Action
 	runs := false
@@ -45,43 +45,43 @@ func (p Process) resume() (Process, []Action) {
 	}
 	switch {
 	case !runs:
-		return p, []Action{{Do: Refuse, Code: process.CodeNotRunning}}
+		return []Action{{Do: Refuse, Code: process.CodeNotRunning}}
 	case len(actions) == 0:
 		actions = append(actions, answer(UntilResumed))
 	}
-	return p, actions
+	return actions
 }
 
 // runPaused is a tree that stands still.
-func (p Process) runPaused(run uint64) (Process, []Action) {
+func (p *Process) runPaused(run uint64) []Action {
 	i := p.find(run)
 	if i < 0 || p.Runs[i].Phase != Running || p.Runs[i].Still {
-		return p, nil
+		return nil
 	}
 	p.Runs[i].Paused, p.Runs[i].Still = true, true
 	if p.pausing() {
-		return p, nil
+		return nil
 	}
-	return p, []Action{answer(UntilPaused)}
+	return []Action{answer(UntilPaused)}
 }
 
 // runResumed is a tree that goes on: by request, or because it could not be paused.
-func (p Process) runResumed(run uint64) (Process, []Action) {
+func (p *Process) runResumed(run uint64) []Action {
 	i := p.find(run)
 	if i < 0 || p.Runs[i].Phase != Running {
-		return p, nil
+		return nil
 	}
 	p.Runs[i].Paused, p.Runs[i].Still = false, false
 	for _, r := range p.Runs {
 		if r.Phase == Running && r.Paused {
-			return p, nil
+			return nil
 		}
 	}
-	return p, []Action{answer(UntilResumed)}
+	return []Action{answer(UntilResumed)}
 }
 
 // pausing reports whether a tree is to stand still and does not yet.
-func (p Process) pausing() bool {
+func (p *Process) pausing() bool {
 	for _, r := range p.Runs {
 		if r.Phase == Running && r.Paused && !r.Still {
 			return true
@@ -91,7 +91,7 @@ func (p Process) pausing() bool {
 }
 
 // notPaused tells those who wait for a pause that something else came in between.
-func (p Process) notPaused(next Process, e EventKind) []Action {
+func (p *Process) notPaused(next *Process, e EventKind) []Action {
 	if !p.pausing() || next.pausing() || e == RunPaused || e == RunNotPaused {
 		return nil
 	}

@@ -212,14 +212,15 @@ func (p Process) Settled() bool { return !p.Busy() && !p.Removing }
 
 // Step is what e does to a process.
 func (p Process) Step(e Event) (Process, []Action) {
-	next, actions := p.step(e)
+	next := p
+	actions := next.step(&e)
 	if next.Last > p.Last {
-		next.Before = p.before(next)
+		next.Before = p.before(&next)
 	}
-	return next, append(actions, p.notPaused(next, e.Kind)...)
+	return next, append(actions, p.notPaused(&next, e.Kind)...)
 }
 
-func (p Process) step(e Event) (Process, []Action) {
+func (p *Process) step(e *Event) []Action {
 	p.Runs, p.Held = slices.Clone(p.Runs), e.Held
 	switch e.Kind {
 	case Start:
@@ -227,7 +228,7 @@ func (p Process) step(e Event) (Process, []Action) {
 	case Restart:
 		if p.Busy() && !p.ending() {
 			p.Then, p.Asked = ThenStart, e.Asked
-			return p, append(p.end(process.CauseStop), Action{Do: Save})
+			return append(p.end(process.CauseStop), Action{Do: Save})
 		}
 		return p.start(e.Asked)
 	case Stop:
@@ -266,7 +267,7 @@ func (p Process) step(e Event) (Process, []Action) {
 		return p.repolicied(e)
 	case Retry:
 		if e.Now < p.Attempts.Next { // one that was in line when a start took its place: another delay runs now
-			return p, nil
+			return nil
 		}
 		return p.retry(e.Now)
 	case Autostart:
@@ -278,12 +279,12 @@ func (p Process) step(e Event) (Process, []Action) {
 	case RunStarted:
 		if i := p.find(e.Run); i >= 0 && p.Runs[i].Phase == Starting {
 			p.Runs[i].Phase, p.Runs[i].Started = Running, true
-			return p, []Action{answer(UntilStarted), {Do: Answer, Goal: UntilTriggered, Run: e.Run}}
+			return []Action{answer(UntilStarted), {Do: Answer, Goal: UntilTriggered, Run: e.Run}}
 		}
 	case RunReady:
 		if i := p.find(e.Run); i >= 0 && !p.Runs[i].Ready {
 			p.Runs[i].Ready = true
-			return p, []Action{{Do: Answer, Goal: UntilReady, Run: e.Run}}
+			return []Action{{Do: Answer, Goal: UntilReady, Run: e.Run}}
 		}
 	case Pause:
 		return p.pause()
@@ -292,12 +293,12 @@ func (p Process) step(e Event) (Process, []Action) {
 	case RunPaused:
 		return p.runPaused(e.Run)
 	case RunNotPaused:
-		p, _ = p.runResumed(e.Run)
-		return p, []Action{fail(UntilPaused, process.CodeFreeze)}
+		_ = p.runResumed(e.Run)
+		return []Action{fail(UntilPaused, process.CodeFreeze)}
 	case RunResumed:
 		return p.runResumed(e.Run)
 	case RunNotResumed:
-		return p, []Action{fail(UntilResumed, process.CodeFreeze)}
+		return []Action{fail(UntilResumed, process.CodeFreeze)}
 	case RunEnding:
 		if i := p.find(e.Run); i >= 0 {
 			p.Runs[i].Phase = Stopping
@@ -306,31 +307,31 @@ func (p Process) step(e Event) (Process, []Action) {
 		return p.stuck(e.Run)
 	case RunEnded:
 		if p.find(e.Run) < 0 {
-			return p, nil
+			return nil
 		}
-		next, actions := p.ended(e)
-		return next, append(actions, p.tellFailed(e, next)...)
+		then := p.Then
+		return append(p.ended(e), p.tellFailed(e, then)...)
 	case RunUnstored:
 		return p.unstored(e)
 	case Forgotten:
 		p.Removing, p.Removed = false, true
-		return p, []Action{answer(UntilRemoved)}
+		return []Action{answer(UntilRemoved)}
 	case NotForgotten:
 		return p.notForgotten()
 	}
-	return p, nil
+	return nil
 }
 
 // ending reports whether everything that runs is being ended.
-func (p Process) ending() bool {
+func (p *Process) ending() bool {
 	return p.Busy() && !slices.ContainsFunc(p.Runs, func(r Execution) bool { return r.Phase != Stopping })
 }
 
-func (p Process) isStuck() bool {
+func (p *Process) isStuck() bool {
 	return slices.ContainsFunc(p.Runs, func(r Execution) bool { return r.Stuck })
 }
 
-func (p Process) find(run uint64) int {
+func (p *Process) find(run uint64) int {
 	return slices.IndexFunc(p.Runs, func(r Execution) bool { return r.Number == run })
 }
 

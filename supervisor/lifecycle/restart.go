@@ -93,9 +93,9 @@ func times(n int) string {
 }
 
 // retry is the next attempt: its time has come.
-func (p Process) retry(now time.Duration) (Process, []Action) {
+func (p *Process) retry(now time.Duration) []Action {
 	if p.Rest != process.Backoff || p.Busy() || p.Closing || p.Removing {
-		return p, nil
+		return nil
 	}
 	actions := p.leaveBackoff()
 	p.Attempts = p.Attempts.made(p.Policy, now)
@@ -104,7 +104,7 @@ func (p Process) retry(now time.Duration) (Process, []Action) {
 }
 
 // backOff is the end of a run that the policy has another follow.
-func (p Process) backOff(e Event, actions []Action) (Process, []Action) {
+func (p *Process) backOff(e *Event, actions []Action) []Action {
 	if e.Lasted >= p.Policy.LongestDelay() {
 		p.Attempts.Row = 0
 	}
@@ -116,7 +116,7 @@ func (p Process) backOff(e Event, actions []Action) (Process, []Action) {
 }
 
 // await waits for the next attempt after a run that ended at a time, or gives up.
-func (p Process) await(ended time.Duration, e Event, actions []Action) (Process, []Action) {
+func (p *Process) await(ended time.Duration, e *Event, actions []Action) []Action {
 	p.Attempts, p.Reason = p.Attempts.plan(p.Policy, ended, e.Random)
 	if p.Reason != "" {
 		p.Under = process.Failed
@@ -131,11 +131,11 @@ func (p Process) await(ended time.Duration, e Event, actions []Action) (Process,
 	if p.Scheduled { // tries go on until its next time
 		actions = append(append(actions, Action{Do: Arm}), p.armed()...)
 	}
-	return p, actions
+	return actions
 }
 
 // beneath is where a process in backoff is without another attempt.
-func (p Process) beneath() process.State {
+func (p *Process) beneath() process.State {
 	if p.Scheduled && p.Up {
 		return process.Scheduled
 	}
@@ -158,17 +158,17 @@ func (p *Process) asked() {
 }
 
 // repolicied has a policy act that was changed, in backoff too.
-func (p Process) repolicied(e Event) (Process, []Action) {
+func (p *Process) repolicied(e *Event) []Action {
 	former := p.Policy
 	p.Policy, p.Overlap = e.Policy, e.Overlap
 	switch {
 	case p.Rest != process.Backoff || p.Busy() || p.Removing || p.Closing:
-		return p, nil
+		return nil
 	case !Restarts(p.Policy, process.CauseExit, p.Under == process.Completed):
-		return p, append(p.leaveBackoff(), Action{Do: Save})
+		return append(p.leaveBackoff(), Action{Do: Save})
 	case former.DelayAfter(p.Attempts.Row) == p.Policy.DelayAfter(p.Attempts.Row) &&
 		former.RestartLimit == p.Policy.RestartLimit && former.RestartWindow == p.Policy.RestartWindow:
-		return p, nil
+		return nil
 	}
 	ended := p.Attempts.Next - p.Attempts.Delay
 	drop := []Action{{Do: DropRetry}}
@@ -177,10 +177,10 @@ func (p Process) repolicied(e Event) (Process, []Action) {
 }
 
 // autostart starts what is to be up when the daemon starts.
-func (p Process) autostart(e Event) (Process, []Action) {
+func (p *Process) autostart(e *Event) []Action {
 	switch {
 	case p.Busy(), p.Closing, p.Removing, p.Removed, p.Stopped, p.Rest == process.Scheduled:
-		return p, nil
+		return nil
 	case p.Rest == process.Backoff:
 		return p.retry(e.Now)
 	}
@@ -188,9 +188,9 @@ func (p Process) autostart(e Event) (Process, []Action) {
 }
 
 // goOn starts the run that a former worker was about to start.
-func (p Process) goOn() (Process, []Action) {
+func (p *Process) goOn() []Action {
 	if p.Busy() || p.Closing || p.Removing || p.Removed {
-		return p, nil
+		return nil
 	}
 	p.Up, p.Stopped = true, false
 	return p.spawn(append(p.leaveBackoff(), Action{Do: Arm})...)

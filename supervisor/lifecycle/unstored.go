@@ -11,7 +11,7 @@ const notStored = "it could not be put on disk that a run was to begin"
 
 // before is what a process is without the run that it begins in next: what is on disk, or
 // was to come there without it.
-func (p Process) before(next Process) *Process {
+func (p *Process) before(next *Process) *Process {
 	was := Process{Up: p.Up, Stopped: p.Stopped, Rest: p.Rest, Attempts: p.Attempts, Reason: p.Reason}
 	if p.Rest != process.Backoff { // the run before may have ended just now
 		was.Rest = next.Rest
@@ -21,26 +21,26 @@ func (p Process) before(next Process) *Process {
 
 // unstored takes a run back whose number is not on disk, and the start that led to it: the
 // next worker would know of neither. A stop that came meanwhile holds.
-func (p Process) unstored(e Event) (Process, []Action) {
+func (p *Process) unstored(e *Event) []Action {
 	i := p.find(e.Run)
 	switch {
 	case i < 0 || p.Before == nil:
-		return p, nil
+		return nil
 	case e.Run != p.Last: // another one has begun beside it meanwhile
 		never := p.Runs[i]
 		p.Runs = slices.Delete(p.Runs, i, i+1)
-		return p, append(never.Of.became(process.Skipped, notStored), p.unstoredOne(e.Run)...)
+		return append(never.Of.became(process.Skipped, notStored), p.unstoredOne(e.Run)...)
 	}
 	next, was, never := p.Then, *p.Before, p.Runs[i]
 	p.Runs, p.Last, p.Before = slices.Delete(p.Runs, i, i+1), p.Last-1, nil
 	actions := never.Of.became(process.Skipped, notStored)
 	if p.Busy() { // others go on beside it
 		p.Up, p.Stopped = p.Up && was.Up, p.Stopped || was.Stopped
-		return p, append(actions, p.unstoredOne(e.Run)...)
+		return append(actions, p.unstoredOne(e.Run)...)
 	}
 	p.Asked = never.Asked                                                               // should it be tried again
 	if p.Up && was.Rest == process.Waiting && never.Phase == Starting && !p.Scheduled { // who waits goes on waiting
-		return p, actions
+		return actions
 	}
 	actions = append(actions, fail(UntilTriggered, process.CodeStore), fail(UntilReady, process.CodeStore), fail(UntilEnded, process.CodeStore))
 	if never.Phase == Starting || next != ThenRest { // else who waits for a start waits for the schedule to be armed
@@ -59,7 +59,7 @@ func (p Process) unstored(e Event) (Process, []Action) {
 		if actions = append(actions, Action{Do: Disarm}); next == ThenRemove {
 			return p.forget(actions...)
 		}
-		return p, actions
+		return actions
 	case was.Rest == process.Backoff:
 		p.Rest = process.Backoff
 		if p.Attempts.Next <= e.Now { // not at once: nothing has changed
@@ -75,11 +75,11 @@ func (p Process) unstored(e Event) (Process, []Action) {
 	if p.Scheduled {
 		actions = append(append(actions, Action{Do: Arm}), p.armed()...)
 	}
-	return p, actions
+	return actions
 }
 
 // unstoredOne tells those who wait for one run alone that it never was.
-func (p Process) unstoredOne(run uint64) (actions []Action) {
+func (p *Process) unstoredOne(run uint64) (actions []Action) {
 	for _, g := range []Goal{UntilTriggered, UntilReady, UntilEnded} {
 		actions = append(actions, Action{Do: Answer, Goal: g, Run: run, Code: process.CodeStore})
 	}

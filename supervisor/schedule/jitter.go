@@ -17,6 +17,9 @@ import (
 // The times themselves stay: who looks at a clock that is behind by the jitter sees them
 // come late, and nothing else changes.
 func Jitter(most time.Duration, name, machine string) time.Duration {
+	if most == 0 { // as a rule
+		return 0
+	}
 	sum := sha256.Sum256([]byte(machine + "\x00" + name))
 	jitter, _ := bits.Mul64(binary.BigEndian.Uint64(sum[:]), uint64(most)) // as a part of most
 	return time.Duration(jitter)
