@@ -266,6 +266,9 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 	if _, given := a.Get("name"); !given && v.Needs("name") {
 		return a, usageOf(v.Short(), "%s needs the name of a process", v.Short())
 	}
+	if _, command := a.Get("command"); !command && v.Name == commands.ExecVerb {
+		return a, usageOf(v.Short(), "%s needs a command: a program and its arguments behind --, or -command COMMAND", v.Short())
+	}
 	if err := asFlags(v.Short(), a, words); err != nil {
 		return a, err
 	}

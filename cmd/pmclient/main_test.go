@@ -336,6 +336,9 @@ func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
 		"start a -wait ready -deadline 5":   "start without a command starts what is there as it is, without -deadline: give the command, behind -- or as -command, or change what is there with pmclient set \"a\" -deadline; 'pmclient help start' shows the usage",
 		"define a,b -- x":                   `define with a command takes one name: "a,b" is not one, but may be several; 'pmclient help define' shows the usage`,
 		"start a* -command x":               `start with a command takes one name: "a*" is not one, but may be several; 'pmclient help start' shows the usage`,
+		"exec make":                         "exec needs a command: a program and its arguments behind --, or -command COMMAND; 'pmclient help exec' shows the usage",
+		"exec -cron @daily -- make":         "cron: a command in the foreground runs once, now: leave it away, or start a process and wait for it; 'pmclient help exec' shows the usage",
+		"exec -overlap=allow -- make":       "overlap: a command in the foreground runs once, now: leave it away, or start a process and wait for it; 'pmclient help exec' shows the usage",
 		"signal web HUP":                    "the signal stands behind -signal, as in pmclient signal web -signal HUP; 'pmclient help signal' shows the usage",
 		"signal 9 web db":                   "the signal stands behind -signal, as in pmclient signal web db -signal 9; 'pmclient help signal' shows the usage",
 		"signal web -tree":                  "signal needs a signal, as in pmclient signal web -signal HUP; 'pmclient help signal' shows the usage",
@@ -353,7 +356,11 @@ func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
 		"shell x":               "shell takes no arguments; 'pmclient help shell' shows the usage",
 	} {
 		code, stdout, stderr := pmclient(t, strings.Fields(args)...)
-		if code != exitUsage || stdout != "" || stderr != "pmclient: "+want+"\n" {
+		usage := exitUsage
+		if strings.HasPrefix(args, "exec ") { // its code is that of a run
+			usage = process.ExitOurFault
+		}
+		if code != usage || stdout != "" || stderr != "pmclient: "+want+"\n" {
 			t.Errorf("%s: code %d, %q\ngot  %swant pmclient: %s", args, code, stdout, stderr, want)
 		}
 	}
