@@ -90,7 +90,7 @@ func (p *managed) onSchedule(r request, kind lifecycle.EventKind) {
 		if e.Time = p.machine.Skip; e.Time.Before(p.next) { // it has passed, or there is none
 			e.Time = p.next
 		}
-		switch told.NextTime = e.Time.UTC(); {
+		switch told.SkipTime = e.Time.UTC(); {
 		case p.times.IsReboot():
 			err = process.Errorf(process.CodeInvalid, "process '%s' runs at the start of the machine, and has no next time: pause its schedule instead (pmclient schedule_pause %[1]s)", p.name)
 		case e.Time.IsZero():

@@ -205,6 +205,9 @@ func TestAPauseAndASkipAreKept(t *testing.T) {
 	var kinds []string
 	for _, e := range w.events() {
 		kinds = append(kinds, string(e.Kind))
+		if e.SkipTime.Equal(first) != (e.Kind == process.EventSkipNext) {
+			t.Errorf("%s says that %v is skipped", e.Kind, e.SkipTime)
+		}
 	}
 	if got := strings.Join(kinds, " "); got != "skip_next schedule_paused schedule_resumed" {
 		t.Errorf("told was %s", got)

@@ -275,6 +275,9 @@ func event(e process.Event) string {
 	if !e.NextAttempt.IsZero() {
 		add("next attempt at %s", Time(e.NextAttempt))
 	}
+	if !e.SkipTime.IsZero() {
+		add("%s", ZonedTime(e.SkipTime))
+	}
 	if len(e.Fields) > 0 {
 		add("%s", strings.Join(e.Fields, ", "))
 	}

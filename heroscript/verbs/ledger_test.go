@@ -85,3 +85,10 @@ func TestPauseResumeAndSkipSayWhatTheyDid(t *testing.T) {
 		t.Errorf("list does not show that its schedule is paused: %s", got)
 	}
 }
+
+func TestAnEventSaysWhichTimeIsSkipped(t *testing.T) {
+	got := event(process.Event{Seq: 7, Time: noon, Name: "backup", Kind: process.EventSkipNext, SkipTime: noon.Add(time.Hour)})
+	if want := "7  2030-05-01 12:00:00  backup skip next 2030-05-01 13:00 UTC"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

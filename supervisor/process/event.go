@@ -24,7 +24,7 @@ type Event struct {
 	Fields []string `json:"fields,omitempty"` // that were changed
 
 	NextAttempt time.Time `json:"next_attempt_time,omitzero"`
-	NextTime    time.Time `json:"next_time,omitzero"` // of skip_next: the one that passes without a run
+	SkipTime    time.Time `json:"skip_time,omitzero"` // of skip_next: the one that passes without a run
 	Restarts    int       `json:"restarts,omitempty"` // that were made, with the one that begins
 
 	Asked Asked `json:"asked,omitzero"` // of starting: who asked for the run
