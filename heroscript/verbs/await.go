@@ -31,7 +31,7 @@ func waitForm(time.Time) *form {
 					w.Until = process.Until(v)
 					return nil
 				}},
-			{Name: "timeout", Value: "TIME", Help: "wait no longer than this: 30, 90s, 10m (default: as long as it takes)", set: func(v string) (err error) {
+			{Name: "timeout", Value: "TIME", Help: "wait no longer than this: 30, 90s, 10m (default, and 0: as long as it takes)", set: func(v string) (err error) {
 				w.Timeout, err = process.ParseDuration(v)
 				return err
 			}},
