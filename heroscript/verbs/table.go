@@ -45,7 +45,7 @@ func init() { // the forms refer to the table for their hints
 		{"process.restart", "End the whole tree, then start the next run; one that waits for its schedule waits on.", restartForm},
 		{"process.pause", "Have the whole tree stand still, and its deadline's clock with it; answers when it does.", pauseForm},
 		{"process.resume", "Have a paused tree go on.", resumeForm},
-		{"process.trigger", "Run it now, as far as its overlap lets it; a schedule waits on for its next time.", triggerForm},
+		{"process.trigger", "Run a process now, as far as its overlap lets it; its schedule stays as it is.", triggerForm},
 		{"process.set", "Change a definition; says what waits for a restart.", setForm},
 		{"process.signal", "Send a signal to the main process, or to the whole tree.", signalForm},
 		{"process.delete", "End the whole tree and forget the process, its history and logs.", deleteForm},

@@ -9,7 +9,7 @@ import (
 // waiting is the parameter for how far a start has to come before it is answered.
 func waiting(to *process.Wait) Param {
 	return Param{Name: "wait", Value: "ready|end", Alone: string(process.WaitEnd), Choices: []string{string(process.WaitReady), string(process.WaitEnd)},
-		Help: "answer when the run is ready, an error if it ends before; or, alone too, when it has ended",
+		Help: "ready: answer when the run is ready, with an error if it ends before; end, or no value: when it has ended",
 		set: func(v string) error {
 			switch w := process.Wait(v); {
 			case w == process.WaitReady, w == process.WaitEnd, w == process.WaitStart:

@@ -96,7 +96,7 @@ var Fields = slices.Concat([]Field{
 		Help: "on a full disk: drop (and count) what is written, or block the writers",
 		in:   func(s *Spec) any { return &s.LogBlock }},
 	{Name: "history", JSON: "history", Group: GroupPast, Value: "NUMBER", Default: strconv.Itoa(DefaultHistory), Live: true,
-		Help: fmt.Sprintf("ended runs that are kept for runs, at most %d; where there are thousands of processes each keeps fewer", MaxHistory),
+		Help: fmt.Sprintf("how many ended runs are kept, at most %d; where there are thousands of processes each keeps fewer", MaxHistory),
 		in:   func(s *Spec) any { return &s.History }, check: func(v any) error { return atMost(v.(int), MaxHistory) }},
 	{Name: "on_failure", JSON: "on_failure", Group: GroupPast, Value: "COMMAND", Live: true,
 		Help: "run by /bin/sh -c when a run has failed and no attempt follows by itself: to tell somebody; at most 60s, the facts are in PROCESSMANAGER_* variables",
