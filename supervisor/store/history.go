@@ -234,10 +234,8 @@ func (s *Store) EventsBefore(number uint64, most int) (events []process.Event, e
 			return nil
 		}
 		c := bucket.Cursor()
-		key, value := c.Seek(eventKey(number))
-		if key == nil {
-			key, value = c.Last()
-		} else {
+		key, value := c.Last()
+		if at, _ := c.Seek(eventKey(number)); at != nil {
 			key, value = c.Prev()
 		}
 		for ; key != nil && len(events) < most; key, value = c.Prev() {
