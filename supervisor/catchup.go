@@ -44,6 +44,16 @@ func (p *managed) catchup() schedule.Catchup {
 	}
 }
 
+// runsLate reports whether a time that was in line, and is missed, is to run all the same. What
+// came behind it is still to be looked at.
+func (p *managed) runsLate(t time.Time) bool {
+	c, now := p.catchup(), p.scheduleTime()
+	if t.IsZero() || p.times == nil || p.times.IsReboot() || c.Window > 0 && now.Sub(t) > c.Window {
+		return false
+	}
+	return c.All || c.Latest && p.next.After(now)
+}
+
 // backlog is what is kept of the times that are to be caught up.
 func (p *managed) backlog() (list []process.LedgerEntry) {
 	for _, o := range p.machine.Backlog {

@@ -295,3 +295,63 @@ func TestRebootRunsOncePerBoot(t *testing.T) {
 		t.Errorf("it is %v", s.State)
 	}
 }
+
+// queuedBefore is a process of which a time was in line behind run 1, so many minutes ago, when its
+// daemon ended; the times of its schedule are on the half minute, and the next is to come.
+func queuedBefore(minutes int, catchup string) store.Process {
+	kept := minutely(minutes-1, catchup)
+	kept.Spec.Overlap = process.OverlapQueue
+	kept.Origin = store.Origin{Boot: "boot", Keeper: "0:0"}
+	kept.Target.Run, kept.Last = 1, &process.Run{Number: 1, Cause: process.CauseShutdown}
+	at := kept.Next.Add(-time.Minute)
+	kept.Queued = &store.Queued{LedgerEntry: process.LedgerEntry{Time: at, Outcome: process.Queued, Reason: "run 1 went on"}}
+	return kept
+}
+
+// A start that was in line when the daemon ended is a time that was missed, as those that came
+// behind it are.
+func TestAQueuedTimeThatIsMissedIsCaughtUpAsOthers(t *testing.T) {
+	const late = "caught_up: no daemon ran"
+	for _, c := range []struct {
+		minutes int
+		catchup string
+		want    string
+	}{
+		{3, "", "missed 4 times: no daemon ran"},
+		{3, process.CatchupLatest, "missed 3 times: no daemon ran, " + late},
+		{3, process.CatchupAll, strings.Join(slices.Repeat([]string{late}, 4), ", ")},
+		{0, process.CatchupNone, "missed: no daemon ran"},
+		{0, process.CatchupLatest, late},
+		{0, process.CatchupAll, late},
+	} {
+		w := newScheduleWorld(t)
+		p := w.take(t, queuedBefore(c.minutes, c.catchup))
+		if got := p.quiet(t); got != c.want {
+			t.Errorf("%d minutes, catchup %q:\ngot  %s\nwant %s", c.minutes, c.catchup, got, c.want)
+		}
+		if !slices.IsSortedFunc(p.machine.Backlog, func(a, b lifecycle.Occasion) int { return a.Time.Compare(b.Time) }) {
+			t.Errorf("%d minutes, catchup %q: they are to run in the order %v", c.minutes, c.catchup, p.machine.Backlog)
+		}
+		w.s.closeParts()
+	}
+}
+
+// A time that has just come takes nothing from what is in line, or owed, from the worker before.
+func TestATimeThatComesAtATakeoverLeavesWhatIsInLine(t *testing.T) {
+	for _, owed := range []bool{false, true} {
+		w := newScheduleWorld(t)
+		kept := queuedBefore(1, "")
+		kept.Next = time.Now().Add(-2 * time.Second).UTC().Round(0)
+		want := "queued 2: run 1 went on, queued: run 2 went on"
+		if kept.Origin = w.s.origin; owed { // the worker died when it had the number of run 2
+			e := kept.Queued.LedgerEntry
+			kept.Queued, kept.Target.Run, kept.Scheduled = nil, 2, &e
+			want = "queued 3: run 1 went on, queued: run 3 went on"
+		}
+		p := w.take(t, kept)
+		if got := p.quiet(t); got != want {
+			t.Errorf("owed %v:\ngot  %s\nwant %s", owed, got, want)
+		}
+		w.s.closeParts()
+	}
+}

@@ -18,7 +18,7 @@ import (
 //
 // A start that is in line is kept with its time. Where the worker dies the next one has it
 // begin when what it waits for is over. Where nothing of it is left, since the daemon or the
-// machine ended, it is a time that was missed.
+// machine ended, it is a time that was missed, and may be caught up.
 
 // pass says what becomes of the times of the schedule that have come, the next of them first.
 func (p *managed) pass(now time.Time, why string) {
@@ -163,6 +163,9 @@ func (p *managed) goOnInLine() {
 		e.Outcome, e.Reason = process.Skipped, p.invalid.Error()
 	case p.kept.Origin != p.s.origin && p.scheduleTime().Sub(o.Time) > schedule.OnTime:
 		e.Outcome, e.Reason = process.Missed, p.s.whyAway()
+		if p.runsLate(o.Time) {
+			e.Outcome = process.CaughtUp
+		}
 	}
 	p.handle(e)
 	if p.machine.Queue == nil && !p.machine.Busy() {

@@ -143,11 +143,11 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 	if n := len(under); (n == 0 || under[n-1].Run != kept.Target.Run) && kept.Owed && kept.Origin.Boot == s.origin.Boot {
 		p.owed, p.jobID, p.machine.Asked = true, kept.Target.JobID, kept.Target.Asked
 	}
-	if p.times != nil && p.machine.Up {
-		p.resumeSchedule(p.scheduleTime())
-	}
 	p.resumeBacklog()
 	p.inbox.put(p.goOn)
+	if p.times != nil && p.machine.Up { // behind what is in line or owed already
+		p.resumeSchedule(p.scheduleTime())
+	}
 }
 
 // goOn is the first that the loop of a process does that was taken over.

@@ -186,6 +186,10 @@ func (p *Process) dequeue(e *Event) []Action {
 	switch {
 	case p.Queue == nil, p.Busy(), p.Rest == process.Waiting, p.Closing, p.Removing, p.Removed:
 		return nil
+	case e.Outcome == process.CaughtUp && p.onSchedule():
+		late := Event{Times: []time.Time{p.Queue.Time}, Reason: e.Reason}
+		p.Queue = nil
+		return p.catchUp(&late)
 	case e.Outcome != 0:
 		o := *p.Queue
 		p.Queue = nil
