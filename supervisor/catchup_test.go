@@ -355,3 +355,29 @@ func TestATimeThatComesAtATakeoverLeavesWhatIsInLine(t *testing.T) {
 		w.s.closeParts()
 	}
 }
+
+// The ledger says how late a run has begun, and not how late that was decided.
+func TestTheLedgerSaysHowLateARunHasBegun(t *testing.T) {
+	w := newScheduleWorld(t)
+	defer w.s.closeParts()
+	kept := minutely(0, "")
+	kept.Spec.Jitter = time.Second
+	kept.Next = time.Now().Add(time.Hour).UTC().Round(0)
+	p := w.take(t, kept)
+	p.quiet(t)
+	at := time.Now().Add(-5 * time.Second).UTC().Round(0)
+	p.inbox.put(func() {
+		p.handle(lifecycle.Event{Kind: lifecycle.Due, Time: at})
+		p.disk.ledger[0].LateSeconds = 99
+	})
+	w.ends(t, p)
+	runs, err := w.s.store.Runs("a", 0)
+	entries, ledgerErr := w.s.store.Ledger("a", noTime)
+	if err != nil || ledgerErr != nil || len(runs) != 1 || len(entries) != 1 {
+		t.Fatalf("%v %v: runs %v, ledger %v", err, ledgerErr, runs, entries)
+	}
+	want := (runs[0].Start.Sub(at) - p.jitter()).Round(time.Millisecond).Seconds()
+	if got := entries[0]; got.Run != 1 || got.Outcome != process.Ran || got.LateSeconds != want {
+		t.Errorf("got %+v, want %v s", got, want)
+	}
+}

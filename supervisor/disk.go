@@ -28,8 +28,9 @@ type disk struct {
 	unkept     []*run.Run    // that are over, with their results
 	lost       []process.Run // results of runs that nobody saw
 	ledger     []process.LedgerEntry
-	untold     []process.Event // that were written and did not come to disk
-	events     []process.Event // that tell of it, behind those
+	begun      []process.LedgerEntry // of ledger, or on disk, that say now how late their runs began
+	untold     []process.Event       // that were written and did not come to disk
+	events     []process.Event       // that tell of it, behind those
 
 	writes  []*write // under way, the oldest first
 	numbers uint64   // of writes; they count from 1
@@ -49,6 +50,7 @@ type write struct {
 	runs       []*run.Run // whose results it has
 	lost       []process.Run
 	ledger     []process.LedgerEntry
+	begun      []process.LedgerEntry
 	definition bool
 	begins     bool // it has the number of a run that is about to begin
 	events     []process.Event
@@ -224,7 +226,7 @@ func (p *managed) saveChange() {
 	}
 	if p.unread && !p.kept.Removed { // what the store has stays as it is
 		w := &write{number: p.nextWrite(), runs: d.unkept}
-		d.untold, d.events, d.unkept, d.ledger, d.number = nil, nil, nil, nil, false
+		d.untold, d.events, d.unkept, d.ledger, d.begun, d.number = nil, nil, nil, nil, nil, false
 		d.writes = append(d.writes, w)
 		p.back(w, nil)
 		return
@@ -251,16 +253,16 @@ func (p *managed) saveChange() {
 	if p.invalid == nil { // what was missed is told when the schedule can be read again
 		t.Next, t.Backlog = p.next.UTC(), p.backlog()
 	}
-	w := &write{number: p.nextWrite(), runs: d.unkept, lost: d.lost, ledger: d.ledger, definition: d.definition || !p.stored, begins: d.number, events: slices.Concat(d.untold, d.events)}
+	w := &write{number: p.nextWrite(), runs: d.unkept, lost: d.lost, ledger: d.ledger, begun: d.begun, definition: d.definition || !p.stored, begins: d.number, events: slices.Concat(d.untold, d.events)}
 	target := p.kept.Target
-	c := store.Change{Name: p.name, Target: &target, Runs: slices.Clone(w.lost), Ledger: w.ledger, Events: w.events}
+	c := store.Change{Name: p.name, Target: &target, Runs: slices.Clone(w.lost), Ledger: slices.Concat(w.ledger, w.begun), Events: w.events}
 	if w.definition {
 		c.Definition = p.kept.Definition
 	}
 	for _, r := range w.runs {
 		c.Runs = append(c.Runs, r.Result())
 	}
-	d.ledger = nil
+	d.ledger, d.begun = nil, nil
 	d.unkept, d.lost, d.untold, d.events, d.definition, d.number = nil, nil, nil, nil, false, false
 	d.writes = append(d.writes, w)
 	if !p.isAwaited(w) {
@@ -298,10 +300,15 @@ func (p *managed) saveEvents() {
 	if len(events) == 0 || !p.stored || p.disk.closed || p.disk.retry != nil { // they go with the next change
 		return
 	}
-	p.disk.events = nil
-	c := store.Change{Name: p.name, Events: events, Company: store.Company, Done: func(err error) {
+	begun := p.disk.begun // each with the event that its run has started
+	p.disk.events, p.disk.begun = nil, nil
+	c := store.Change{Name: p.name, Ledger: begun, Events: events, Company: store.Company, Done: func(err error) {
 		if err != nil {
-			p.inbox.put(func() { p.keepEvents(events); p.tryAgain() })
+			p.inbox.put(func() {
+				p.disk.begun = append(begun, p.disk.begun...)
+				p.keepEvents(events)
+				p.tryAgain()
+			})
 		}
 	}}
 	p.setBeside(nil)
@@ -386,6 +393,7 @@ func (p *managed) wrote(w *write) {
 	p.stored = true
 	if w.err != nil {
 		d.unkept, d.lost = append(w.runs, d.unkept...), append(w.lost, d.lost...)
+		d.begun = append(w.begun, d.begun...)
 		d.definition = d.definition || w.definition
 		later := d.ledger
 		d.ledger = w.ledger

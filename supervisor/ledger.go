@@ -7,6 +7,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/run"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
@@ -48,7 +49,7 @@ func (p *managed) account(a lifecycle.Action) {
 		e.From, e.To, e.Count = e.Time, a.Of.Until.UTC(), a.Of.Count
 	}
 	if a.Run != 0 {
-		e.LateSeconds = max(p.scheduleTime().Sub(e.Time), 0).Round(time.Millisecond).Seconds()
+		e.LateSeconds = p.late(e.Time, time.Now())
 	}
 	if e.Outcome == process.Missed && !p.machine.Busy() {
 		p.kept.Missed = e.Last()
@@ -59,6 +60,27 @@ func (p *managed) account(a lifecycle.Action) {
 	}
 	p.disk.dirty = true
 	p.disk.enter(e)
+}
+
+// late is how many seconds behind its time a run began, without what jitter makes it wait.
+func (p *managed) late(t, began time.Time) float64 {
+	return max(began.Round(0).Add(-p.jitter()).Sub(t), 0).Round(time.Millisecond).Seconds()
+}
+
+// enterStart enters how late a run has begun, if it came of a time: that was said before its
+// number went to disk.
+func (p *managed) enterStart(r *run.Run) {
+	of := p.kept.Latest()
+	if b, beside := p.others[r.ID.Run]; beside {
+		of = b
+	}
+	e := of.Scheduled
+	if e == nil || of.Run != r.ID.Run {
+		return
+	}
+	began := *e
+	began.LateSeconds = p.late(e.Time, r.Describe().Start)
+	p.disk.begun = append(p.disk.begun, began)
 }
 
 // enterLater has a time that has passed while the schedule was paused written with whatever is

@@ -276,6 +276,7 @@ func (p *managed) told(events []lifecycle.Event) {
 func (p *managed) tellStarted(r *run.Run) {
 	if p.isNews(r, p.kept.Started, func(b *store.Beside) *bool { return &b.Started }) {
 		p.kept.Started = max(p.kept.Started, r.ID.Run)
+		p.enterStart(r)
 		p.tell(process.Event{Kind: process.EventStarted, Run: r.ID.Run, PID: r.PID(), JobID: r.JobID})
 	}
 }

@@ -226,7 +226,9 @@ func (w *years) die(machine bool) {
 	} else if w.p.Queue != nil && !w.p.Busy() {
 		e := Event{Kind: Dequeue}
 		if machine && w.now.Sub(w.p.Queue.Time) > 10*time.Second {
-			e.Outcome, e.Reason = process.Missed, "no daemon ran"
+			if e.Outcome, e.Reason = process.Missed, "no daemon ran"; w.catchUp {
+				e.Outcome = process.CaughtUp
+			}
 		}
 		w.feed(e)
 	}
