@@ -381,3 +381,24 @@ func TestTheLedgerSaysHowLateARunHasBegun(t *testing.T) {
 		t.Errorf("got %+v, want %v s", got, want)
 	}
 }
+
+// What is caught up is tried again when the number of its run could not be stored: no other time
+// need come.
+func TestWhatIsCaughtUpIsTriedAgainOnAFullDisk(t *testing.T) {
+	w := newScheduleWorld(t)
+	defer w.s.closeParts()
+	p := w.take(t, minutely(1, process.CatchupAll))
+	p.quiet(t)
+	w.spoil(t)
+	w.open()
+	p.turnsUntil(t, func() bool { return p.disk.unsaved != nil && p.disk.under == 0 })
+	if n := len(p.machine.Backlog); n != 2 || p.machine.Busy() {
+		t.Errorf("%d are to be caught up, and something goes on: %v", n, p.machine.Busy())
+	}
+	w.mend(t)
+	p.disk.retry()
+	p.inbox.put(p.again)
+	if got, want := p.quiet(t), "caught_up 1: no daemon ran, caught_up: no daemon ran"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -436,11 +436,13 @@ func (p *managed) tryAgain() {
 	if p.disk.retry != nil {
 		return
 	}
-	p.disk.retry = p.s.clock.At(p.s.clock.Now()+retryDelay, func() {
-		p.inbox.put(func() {
-			p.disk.retry = nil
-			p.disk.dirty = true
-			p.startOwed()
-		})
-	})
+	p.disk.retry = p.s.clock.At(p.s.clock.Now()+retryDelay, func() { p.inbox.put(p.again) })
+}
+
+// again tries what could not be put on disk, and what could not begin for that.
+func (p *managed) again() {
+	p.disk.retry = nil
+	p.disk.dirty = true
+	p.startOwed()
+	p.workOff()
 }

@@ -15,8 +15,8 @@ import (
 // process is shown as failed, with the reason.
 //
 // A start for which nobody waits, since the worker that was asked for it is dead, stays owed
-// and is tried again. That of a schedule is left out: the next time comes. So does the next
-// attempt of a restart policy.
+// and is tried again, and so is one that is caught up. Another one of a schedule is left out:
+// the next time comes. So does the next attempt of a restart policy.
 
 // before is how things were before a run was about to begin.
 type before struct {

@@ -118,7 +118,8 @@
 // A start makes the target up when its run begins, and the run's number goes to disk first. If
 // that cannot be, the run never was: its number is given again, and all is as before the start,
 // which is what the next worker finds. Who asked is told so. An attempt of a policy comes once
-// more after its delay, and a schedule goes on with its next time.
+// more after its delay, what is caught up is tried again, and a schedule goes on with its next
+// time.
 //
 // # The machine of a run
 //

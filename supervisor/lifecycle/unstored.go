@@ -29,11 +29,11 @@ func (p *Process) unstored(e *Event) []Action {
 	case e.Run != p.Last: // another one has begun beside it meanwhile
 		never := p.Runs[i]
 		p.Runs = slices.Delete(p.Runs, i, i+1)
-		return append(never.Of.became(process.Skipped, notStored), p.unstoredOne(e.Run)...)
+		return append(p.notBegun(never), p.unstoredOne(e.Run)...)
 	}
 	next, was, never := p.Then, *p.Before, p.Runs[i]
 	p.Runs, p.Last, p.Before = slices.Delete(p.Runs, i, i+1), p.Last-1, nil
-	actions := never.Of.became(process.Skipped, notStored)
+	actions := p.notBegun(never)
 	if p.Busy() { // others go on beside it
 		p.Up, p.Stopped = p.Up && was.Up, p.Stopped || was.Stopped
 		return append(actions, p.unstoredOne(e.Run)...)
@@ -76,6 +76,16 @@ func (p *Process) unstored(e *Event) []Action {
 		actions = append(append(actions, Action{Do: Arm}), p.armed()...)
 	}
 	return actions
+}
+
+// notBegun says what becomes of the time of a run that never was: one that was missed is still
+// to be caught up.
+func (p *Process) notBegun(never Execution) []Action {
+	if never.Of.Outcome != process.CaughtUp || !p.onSchedule() || p.SchedulePaused {
+		return never.Of.became(process.Skipped, notStored)
+	}
+	p.Backlog = slices.Insert(slices.Clone(p.Backlog), 0, never.Of)
+	return never.Of.account(0)
 }
 
 // unstoredOne tells those who wait for one run alone that it never was.
