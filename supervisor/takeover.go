@@ -105,6 +105,7 @@ func (s *Supervisor) resume(kept store.Process, unreadable error, groups map[kee
 	}
 	p := s.newManaged(kept, nil, out)
 	p.stored, p.unread = true, unreadable != nil
+	p.hold(0) // before anything more comes: nobody knows how far its watcher is
 	times, invalid := p.judgeStored(unreadable)
 	if p.invalid = cmp.Or(invalid, outputErr); p.invalid != nil {
 		s.log.Print(p.invalid)
