@@ -47,6 +47,25 @@ func (p *managed) resultsStored(runs []*run.Run) {
 	}
 }
 
+// unwritten is the result of a run that may not be on disk yet; nil: it is, or there is none.
+func (p *managed) unwritten(number uint64) *process.Run {
+	runs, lost := slices.Clone(p.disk.unkept), slices.Clone(p.disk.lost)
+	for _, w := range p.disk.writes {
+		runs, lost = append(runs, w.runs...), append(lost, w.lost...)
+	}
+	for _, r := range runs {
+		if r.ID.Run == number {
+			return new(r.Result())
+		}
+	}
+	for _, r := range lost {
+		if r.Number == number {
+			return &r
+		}
+	}
+	return nil
+}
+
 // keepLast keeps the result of a run, if no later one has ended.
 func (p *managed) keepLast(result process.Run) {
 	if p.kept.Last == nil || p.kept.Last.Number < result.Number {

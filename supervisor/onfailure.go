@@ -163,7 +163,11 @@ func (p *managed) failed(number uint64) {
 	if p.kept.Spec.OnFailure == "" || p.unread {
 		return
 	}
-	what := store.Failure{Run: p.resultOf(number)}
+	result := p.unwritten(number)
+	if result == nil {
+		result = p.kept.Last
+	}
+	what := store.Failure{Run: *result}
 	if t := p.output.tail; t != nil && t.keep().Run == number {
 		what.Last = lastOutput(p.output, number)
 	}
@@ -174,16 +178,6 @@ func (p *managed) failed(number uint64) {
 	}
 	p.disk.dirty = true
 	p.disk.failures = append(p.disk.failures, await{write: p.pendingWrite(), then: func(error) { p.queueFailure(what) }})
-}
-
-// resultOf is the result of a run that has just ended.
-func (p *managed) resultOf(number uint64) process.Run {
-	for _, r := range p.disk.unkept {
-		if r.ID.Run == number {
-			return r.Result()
-		}
-	}
-	return *p.kept.Last
 }
 
 // queueFailure has a failure told that is on disk.

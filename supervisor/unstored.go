@@ -37,6 +37,9 @@ func (p *managed) takeBack(r *run.Run, was before, err error) {
 	if t.Run != r.ID.Run { // another one has begun beside it meanwhile
 		delete(p.others, r.ID.Run)
 		t.Never = max(t.Never, r.ID.Run)
+		for _, w := range p.waits {
+			p.awaitAnother(w)
+		}
 		p.leaveGate()
 		p.handle(lifecycle.Event{Kind: lifecycle.RunUnstored, Run: r.ID.Run})
 		return

@@ -136,16 +136,27 @@ func (p *managed) beginWait(w *wait) {
 	if w.only = w.run > 0; !w.only {
 		w.run = p.awaited()
 	}
+	p.awaitAnother(w)
 	switch {
 	case last == nil || last.Number < w.run:
 	case last.Number == w.run:
 		w.ended = last
 	case w.until == process.UntilStopped: // a later one will do
 	case p.runs[w.run] == nil && w.only:
-		p.answer(w.request, errRemembered)
-		return
+		if w.ended = p.unwritten(w.run); w.ended == nil {
+			p.answer(w.request, errRemembered)
+			return
+		}
 	}
 	p.waits = append(p.waits, w) // endTurn looks whether that is all
+}
+
+// awaitAnother has who waits for a run that never was wait for what is started in its place: the
+// next one.
+func (p *managed) awaitAnother(w *wait) {
+	if w.run == p.kept.Never && p.runs[w.run] == nil {
+		w.run++
+	}
 }
 
 // dropWaits tells those who wait that nothing comes any more.
