@@ -234,10 +234,11 @@ func (s *Store) EventsBefore(number uint64, most int) (events []process.Event, e
 			return nil
 		}
 		c := bucket.Cursor()
-		key, value := c.Last()
-		if at, _ := c.Seek(eventKey(number)); at != nil {
-			key, value = c.Prev()
+		before := c.Last
+		if key, _ := c.Seek(eventKey(number)); key != nil {
+			before = c.Prev
 		}
+		key, value := before()
 		for ; key != nil && len(events) < most; key, value = c.Prev() {
 			var e process.Event
 			if err := json.Unmarshal(value, &e); err != nil {
