@@ -175,6 +175,9 @@ func TestWaitForSeveralTellsEach(t *testing.T) {
 	if r := d.pmclient("wait", "a", "batch-2"); r.code != 0 || r.stderr != "" {
 		t.Errorf("code %d, %q, %q", r.code, r.stdout, r.stderr)
 	}
+	if r := d.pmclient("wait", "a", "b", "-run", "1"); r.code != 125 || !strings.Contains(r.stderr, "run: 1 given for 2 processes: give a number for each") {
+		t.Errorf("code %d, %q, %q", r.code, r.stdout, r.stderr)
+	}
 	began := time.Now()
 	for _, args := range [][]string{{"wait", "b", "end2"}, {"restart", "b", "-wait", "end2"}, {"start", "b", "end2", "-wait"}} {
 		if r := d.pmclient(args...); r.code != 125 || !strings.Contains(r.stderr, "no process 'end2'") {
