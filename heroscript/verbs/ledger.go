@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,11 +16,16 @@ import (
 func ledgerForm(now time.Time) *form {
 	var of process.Selection
 	var since time.Time
+	last := 0
 	return &form{
 		params: []Param{
 			selected(&of),
 			{Name: "since", Value: "TIME", Help: "only times from this one on: " + momentForms + " (default: all that are kept)", set: func(v string) (err error) {
 				since, err = parseTime(v, now)
+				return err
+			}},
+			{Name: "limit", Value: "NUMBER", Help: "this many of the last entries of each, at most (default: all that are kept)", set: func(v string) (err error) {
+				last, err = positive(v, "a number of entries")
 				return err
 			}},
 		},
@@ -29,9 +35,24 @@ func ledgerForm(now time.Time) *form {
 			if plain && err == nil && len(list) > 0 {
 				err = list[0].Err
 			}
-			return ledger{list, plain}, err
+			return ledger{lastOfEach(list, last), plain}, err
 		},
 	}
+}
+
+// lastOfEach are the last n records of each process; 0: all.
+func lastOfEach(list []process.LedgerRecord, n int) []process.LedgerRecord {
+	if n == 0 {
+		return list
+	}
+	left := map[string]int{} // records of a process that are yet to come
+	for _, r := range list {
+		left[r.Name]++
+	}
+	return slices.DeleteFunc(list, func(r process.LedgerRecord) bool {
+		left[r.Name]--
+		return left[r.Name] >= n
+	})
 }
 
 // LedgerAction is the action that asks for the ledger of what is selected.

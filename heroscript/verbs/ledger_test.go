@@ -2,7 +2,9 @@ package verbs
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +38,30 @@ func TestTheLedgerForPeople(t *testing.T) {
 	golden(t, "ledgers.txt", answer(t, &recorder{ledger: several}, "!!process.ledger name:backup,gone"))
 	if got := answer(t, &recorder{}, "!!process.ledger name:backup"); got != "no time of a schedule has come\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestTheLastEntriesOfEach(t *testing.T) {
+	others := entries()[:3]
+	for i := range others {
+		others[i].Name = "other"
+	}
+	list := append(append(entries(), others...), process.LedgerRecord{Name: "gone", Err: process.NotFound("gone")})
+	var got []string
+	for _, r := range lastOfEach(list, 2) {
+		got = append(got, fmt.Sprintf("%s %d", r.Name, r.Run))
+	}
+	if want := []string{"backup 15", "backup 0", "other 11", "other 12", "gone 0"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	text := answer(t, &recorder{ledger: entries()}, "!!process.ledger name:backup limit:1 format:json")
+	if strings.Count(text, "outcome") != 1 || !strings.Contains(text, "the machine slept") {
+		t.Errorf("got %s", text)
+	}
+	for _, n := range []string{"0", "-1", "x"} {
+		if got := answer(t, &recorder{}, "!!process.ledger name:backup limit:"+n); !strings.Contains(got, "is not a number of entries: 1 or more") {
+			t.Errorf("limit:%s: %s", n, got)
+		}
 	}
 }
 

@@ -61,6 +61,7 @@ var short = map[string]map[string]string{
 	LogVerb:          {"follow": "f", "limit": "n", "times": "t"},
 	runsVerb:         {"limit": "n"},
 	"process.events": {"follow": "f", "limit": "n"},
+	"process.ledger": {"limit": "n"},
 	"process.next":   {"limit": "n"},
 }
 
