@@ -143,7 +143,7 @@ func lateness(seconds float64) string {
 	case seconds < 0.05:
 		return "on time"
 	case seconds < 9.95:
-		return fmt.Sprintf("%.1f s late", seconds)
+		return fmt.Sprintf("%.1fs late", seconds)
 	}
 	return Seconds(math.Round(seconds)) + " late"
 }
