@@ -47,11 +47,12 @@ func (p *managed) awaitNext() {
 	if p.next.IsZero() {
 		return
 	}
-	at := p.next.Add(p.jitter())
-	if !p.s.wallTells {
-		at = time.Now().Add(schedule.Nap(at, time.Now()))
+	at, ring := p.next.Add(p.jitter()), func() { p.inbox.put(p.ring) }
+	if !p.s.wallTells { // it may be set back
+		p.alarm = p.s.clock.At(p.s.clock.Now()+schedule.Nap(at, time.Now()), ring)
+		return
 	}
-	p.alarm = p.s.wall.At(clock.Wall(at), func() { p.inbox.put(p.ring) })
+	p.alarm = p.s.wall.At(clock.Wall(at), ring)
 }
 
 func (p *managed) disarm() {

@@ -151,3 +151,16 @@ func TestTimesToComeAreInOrder(t *testing.T) {
 		t.Errorf("%d of all together", got)
 	}
 }
+
+// Where nobody tells that the clock was set a schedule looks at it by one that nobody sets: the
+// time at which it was to look would be far away when that is set back.
+func TestALookAtTheClockWaitsForAnotherOne(t *testing.T) {
+	w := newWorld(t)
+	defer w.s.closeParts()
+	w.calm, w.s.wallTells = true, false
+	wall := w.s.wall
+	w.s.wall = nil // it is not asked
+	defer func() { w.s.wall = wall }()
+	p := w.timed(t, "a", process.Schedule{Cron: "* * * * * *"})
+	p.turnsUntil(t, func() bool { return p.machine.State() == process.Running })
+}
