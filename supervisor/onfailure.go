@@ -39,6 +39,7 @@ type failures struct {
 	mu      sync.Mutex
 	queue   []failure
 	current *managed           // whose command runs; nil: none does
+	run     uint64             // for which run
 	cancel  context.CancelFunc // ends it
 	ended   chan struct{}      // closed when it has
 	arrived chan struct{}      // holds one: the queue may have grown
@@ -78,7 +79,7 @@ func (f *failures) take() (*failure, context.Context) {
 	one := f.queue[0]
 	f.queue = popped(f.queue)
 	ctx, cancel := context.WithCancel(context.Background())
-	f.current, f.cancel, f.ended = one.p, cancel, make(chan struct{})
+	f.current, f.run, f.cancel, f.ended = one.p, one.what.Number, cancel, make(chan struct{})
 	return &one, ctx
 }
 
@@ -89,6 +90,17 @@ func (f *failures) done() {
 	f.cancel()
 	close(f.ended)
 	f.current = nil
+}
+
+// leaveOut has nobody told of a run of a process; false: its command is under way.
+func (f *failures) leaveOut(p *managed, run uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.current == p && f.run == run {
+		return false
+	}
+	f.queue = slices.DeleteFunc(f.queue, func(one failure) bool { return one.p == p && one.what.Number == run })
+	return true
 }
 
 // drop leaves out what is to be told of a process, which is being forgotten, and waits for the
@@ -174,6 +186,10 @@ func (p *managed) failed(number uint64) {
 	p.kept.Failures = append(slices.Clone(p.kept.Failures), what)
 	if len(p.kept.Failures) > maxOwnFailures {
 		oldest := p.kept.Failures[0]
+		if !p.s.failures.leaveOut(p, oldest.Number) {
+			oldest = p.kept.Failures[1]
+			p.s.failures.leaveOut(p, oldest.Number)
+		}
 		p.failureTold(oldest, fmt.Errorf("%d others wait", maxOwnFailures))
 	}
 	p.disk.dirty = true
@@ -195,7 +211,11 @@ func (p *managed) queueFailure(what store.Failure) {
 
 // failureTold notes what came of telling a failure, with the event that says so.
 func (p *managed) failureTold(what store.Failure, err error) {
+	was := len(p.kept.Failures)
 	p.kept.Failures = slices.DeleteFunc(slices.Clone(p.kept.Failures), func(f store.Failure) bool { return f.Number == what.Number })
+	if len(p.kept.Failures) == was { // it was left out when its command had just ended
+		return
+	}
 	p.disk.dirty = true
 	e := process.Event{Kind: process.EventNotified, Run: what.Number, JobID: what.JobID}
 	if err != nil {

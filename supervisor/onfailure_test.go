@@ -60,4 +60,24 @@ func TestFailuresThatWaitAreBounded(t *testing.T) {
 	if len(w.s.failures.queue) != 1 {
 		t.Errorf("%d are in line", len(w.s.failures.queue))
 	}
+	// One that is left out is told of no more, and one whose command is under way is not left out.
+	p.queueFailure(p.kept.Failures[1])
+	under, _ := w.s.failures.take()
+	p.kept.Last = &process.Run{Number: 13, Cause: process.CauseSignal}
+	p.failed(13)
+	if kept := p.kept.Failures; len(kept) != maxOwnFailures || kept[0].Number != under.what.Number || kept[1].Number != 5 || len(w.s.failures.queue) != 0 {
+		t.Errorf("%d wait, the first are %d and %d, and %d are in line", len(kept), kept[0].Number, kept[1].Number, len(w.s.failures.queue))
+	}
+	told = nil
+	for range 2 {
+		p.failureTold(under.what, nil)
+	}
+	for _, e := range p.disk.events {
+		if e.Run == under.what.Number && e.Kind != process.EventStarting {
+			told = append(told, string(e.Kind))
+		}
+	}
+	if len(told) != 1 || told[0] != string(process.EventNotified) {
+		t.Errorf("of run %d is told: %q", under.what.Number, told)
+	}
 }
