@@ -373,19 +373,25 @@ func sweepRuns(tx *bolt.Tx, after string, processes, bytesMost int, now time.Tim
 	runs := tx.Bucket(runBucket)
 	c := runs.Cursor()
 	for range processes {
-		key, _ := c.Seek(behindRunsOf(after))
-		if key == nil {
-			if key, _ = c.First(); key == nil {
-				return "", nil
-			}
+		if after = nameBehind(c, after); after == "" {
+			return "", nil
 		}
-		name, _, _ := bytes.Cut(key, []byte{0})
-		after = string(name)
 		if err := trimRuns(runs, after, historyOf(tx.Bucket(definitionBucket), after), bytesMost, now); err != nil {
 			return "", err
 		}
 	}
 	return after, nil
+}
+
+// nameBehind is the process that comes behind one by name, or else the first; empty: there is
+// none.
+func nameBehind(c *bolt.Cursor, name string) string {
+	key, _ := c.Seek(behindRunsOf(name))
+	if key == nil {
+		key, _ = c.First()
+	}
+	behind, _, _ := bytes.Cut(key, []byte{0})
+	return string(behind)
 }
 
 // behindRunsOf is less than the keys of all processes behind this one, and no less than

@@ -131,14 +131,9 @@ func (l ledgers) sweep(tx *bolt.Tx, after string, processes, keep int, now time.
 	}
 	c := bucket.Cursor()
 	for range processes {
-		key, _ := c.Seek(behindRunsOf(after))
-		if key == nil {
-			if key, _ = c.First(); key == nil {
-				return "", nil
-			}
+		if after = nameBehind(c, after); after == "" {
+			return "", nil
 		}
-		name, _, _ := bytes.Cut(key, []byte{0})
-		after = string(name)
 		if _, known := l[after]; !known {
 			l[after] = count(bucket.Cursor(), after)
 		}
