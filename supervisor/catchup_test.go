@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -257,6 +258,18 @@ func TestWhatHasNoScheduleIsNeitherPausedNorSkipped(t *testing.T) {
 	p = w.take(t, kept)
 	if err := p.asks(t, process.SkipNext{}); process.CodeOf(err) != process.CodeInvalid || !strings.Contains(err.Error(), "waits for no time") {
 		t.Errorf("one that is stopped: %v", err)
+	}
+}
+
+// Who pauses a process that waits for its time may mean its schedule.
+func TestAPauseOfWhatWaitsForItsTimeNamesTheOtherOne(t *testing.T) {
+	w := newScheduleWorld(t)
+	defer w.s.closeParts()
+	p := w.take(t, minutely(0, ""))
+	for _, op := range []process.Operation{process.Pause{}, process.Resume{}} {
+		if err := p.asks(t, op); !errors.Is(err, process.ErrNotRunning) || !strings.Contains(err.Error(), "; its schedule is paused by schedule_pause") {
+			t.Errorf("%T: %v", op, err)
+		}
 	}
 }
 

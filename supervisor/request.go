@@ -251,7 +251,11 @@ func (p *managed) failure(code process.Code) error {
 			}
 		}
 	case process.CodeNotRunning:
-		return process.Errorf(code, "process '%s' is %v: it has nothing running that could be paused or resumed", p.name, p.machine.State())
+		instead := ""
+		if p.machine.State() == process.Scheduled {
+			instead = "; its schedule is paused by schedule_pause, and resumed by schedule_resume"
+		}
+		return process.Errorf(code, "process '%s' is %v: it has nothing running that could be paused or resumed%s", p.name, p.machine.State(), instead)
 	case process.CodeNeeds:
 		return p.waitsInVain()
 	case process.CodeNotFound:
