@@ -162,7 +162,10 @@ func (p *managed) awaitAnother(w *wait) {
 // dropWaits tells those who wait that nothing comes any more.
 func (p *managed) dropWaits(err error) {
 	for _, w := range p.waits {
-		w.answer <- answer{view: p.view.Load(), err: err}
+		select {
+		case w.answer <- answer{view: p.view.Load(), err: err}:
+		default: // it was answered before a fault
+		}
 	}
 	p.waits = nil
 }

@@ -52,3 +52,17 @@ func TestARunThatIsNotOnDiskYetIsNotUnknown(t *testing.T) {
 		t.Errorf("%v, %+v", a.err, a.ended)
 	}
 }
+
+// A wait that was answered when a fault came does not hold up the end of the loop.
+func TestAWaitThatWasAnsweredIsDropped(t *testing.T) {
+	w := newWorld(t)
+	defer w.s.closeParts()
+	p := w.byHand(t, "a")
+	answered, other := p.waitsFor(1), p.waitsFor(1)
+	p.turnsUntil(t, func() bool { return len(p.waits) == 2 })
+	answered.answer <- answer{}
+	p.dropWaits(process.ErrNotFound)
+	if len(other.answer) != 1 || len(p.waits) > 0 {
+		t.Error("the other one is not told, or waits on")
+	}
+}
