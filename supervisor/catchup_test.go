@@ -415,3 +415,15 @@ func TestWhatIsCaughtUpIsTriedAgainOnAFullDisk(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// Where the latest is caught up it takes the place of one that waits since an earlier absence.
+func TestTheLatestIsOne(t *testing.T) {
+	w := newScheduleWorld(t)
+	defer w.s.closeParts()
+	kept := minutely(3, process.CatchupLatest)
+	kept.Backlog = []process.LedgerEntry{{Time: time.Now().Add(-2 * time.Hour).UTC().Round(0), Outcome: process.CaughtUp, Reason: schedule.MachineSlept}}
+	p := w.take(t, kept)
+	if got, want := p.quiet(t), "missed: a later time took its place, missed 3 times: no daemon ran, caught_up: no daemon ran"; got != want || p.shown().ToCatchUp != 1 {
+		t.Errorf("got %s, want %s; %d are to be caught up", got, want, p.shown().ToCatchUp)
+	}
+}

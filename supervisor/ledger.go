@@ -33,6 +33,9 @@ func (p *managed) passed(run []time.Time, missed schedule.Missed, now time.Time,
 		p.handle(lifecycle.Event{Kind: lifecycle.Missed, Time: missed.From, Until: missed.To, Count: missed.Count, Reason: why})
 	}
 	if len(run) > 0 && now.Sub(run[0]) > schedule.OnTime { // what is on time comes behind it
+		if p.catchup().Latest && len(p.machine.Backlog) > 0 { // of those that were missed before
+			p.handle(lifecycle.Event{Kind: lifecycle.ForgetBacklog, Reason: "a later time took its place"})
+		}
 		p.handle(lifecycle.Event{Kind: lifecycle.CatchUp, Times: run, Reason: why})
 		p.workOff()
 		return
