@@ -78,6 +78,9 @@ func (p *managed) recover() {
 		}
 		if p.kept.Removed { // it was being forgotten
 			p.handle(lifecycle.Event{Kind: lifecycle.Delete})
+		} else { // the end that these waited for may not have been taken note of
+			p.goOnInLine()
+			p.workOff()
 		}
 		p.ran = p.ran || p.hasRun()
 		p.endsDaemon(lifecycle.Event{}) // its end may be what the fault was met with
