@@ -86,7 +86,7 @@ func (p *managed) ring() {
 }
 
 // resumeSchedule goes on from the wall clock, and from the time that was next: what has become
-// of those that came meanwhile the loop says first.
+// of those that came meanwhile the loop says when it has gone on with what is in line.
 func (p *managed) resumeSchedule(now time.Time) {
 	if p.times.IsReboot() {
 		p.resumeReboot()
