@@ -1,8 +1,10 @@
 package supervisor
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log"
 	"slices"
 	"strings"
 	"testing"
@@ -425,5 +427,23 @@ func TestTheLatestIsOne(t *testing.T) {
 	p := w.take(t, kept)
 	if got, want := p.quiet(t), "missed: a later time took its place, missed 3 times: no daemon ran, caught_up: no daemon ran"; got != want || p.shown().ToCatchUp != 1 {
 		t.Errorf("got %s, want %s; %d are to be caught up", got, want, p.shown().ToCatchUp)
+	}
+}
+
+// A run that was asked for, and stood in line when the daemon ended, is not left out without a
+// word.
+func TestATriggerThatWasInLineIsLeftOutAloud(t *testing.T) {
+	w := newScheduleWorld(t)
+	defer w.s.closeParts()
+	var said bytes.Buffer
+	w.s.note = log.New(&said, "", 0)
+	kept := queuedBefore(0, process.CatchupAll)
+	kept.Queued.LedgerEntry = process.LedgerEntry{}
+	p := w.take(t, kept)
+	if got := p.quiet(t); got != "" || p.machine.Busy() || len(p.machine.Backlog) > 0 {
+		t.Errorf("something comes of it: %s", got)
+	}
+	if got, want := said.String(), "process 'a': a run that was asked for and stood in line does not begin: no daemon ran\n"; got != want {
+		t.Errorf("said is %q, want %q", got, want)
 	}
 }

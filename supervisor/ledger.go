@@ -190,6 +190,8 @@ func (p *managed) goOnInLine() {
 		e.Outcome, e.Reason = process.Missed, p.s.whyAway()
 		if p.runsLate(o.Time) {
 			e.Outcome = process.CaughtUp
+		} else if o.Time.IsZero() { // no ledger tells of it
+			p.s.note.Printf("process '%s': a run that was asked for and stood in line does not begin: %s", p.name, e.Reason)
 		}
 	}
 	p.handle(e)
