@@ -447,3 +447,17 @@ func TestATriggerThatWasInLineIsLeftOutAloud(t *testing.T) {
 		t.Errorf("said is %q, want %q", got, want)
 	}
 }
+
+// A time that is caught up is not left out when the worker dies that was about to begin its run,
+// and something else begins in place of that.
+func TestWhatIsCaughtUpSurvivesANumber(t *testing.T) {
+	w := newScheduleWorld(t)
+	defer w.s.closeParts()
+	kept := queuedBefore(0, process.CatchupAll)
+	kept.Origin, kept.Target.Run = w.s.origin, 2
+	kept.Scheduled = &process.LedgerEntry{Time: kept.Queued.Time.Add(-time.Hour), Outcome: process.CaughtUp, Run: 2, Reason: "no daemon ran"}
+	p := w.take(t, kept)
+	if got, want := p.quiet(t), "caught_up: no daemon ran, queued 3: run 1 went on"; got != want || len(p.machine.Backlog) != 1 {
+		t.Errorf("got %s, want %s; %d are to be caught up", got, want, len(p.machine.Backlog))
+	}
+}

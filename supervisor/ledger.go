@@ -171,6 +171,10 @@ func (p *managed) giveTimeBack(left store.Beside) {
 		p.machine.Queue = occasion(e, left.Asked)
 	default:
 		o := lifecycle.Occasion{Time: e.Time, Outcome: process.Skipped, Reason: "its run was not begun when the daemon's worker died"}
+		if e.Outcome == process.CaughtUp && p.times != nil && p.machine.Up { // it still is to be
+			o = *occasion(e, left.Asked)
+			p.machine.Backlog = append(p.machine.Backlog, o)
+		}
 		p.inbox.put(func() { p.account(lifecycle.Action{Of: o}) })
 	}
 }
