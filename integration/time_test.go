@@ -163,7 +163,7 @@ func TestBadSchedulesAreRefusedWhenTheyAreGiven(t *testing.T) {
 		"TZ=UTC", "CRON_TZ=UTC", "TZ=UTC ", "CRON_TZ=Nowhere/At/All 0 0 * * *", "TZ=",
 		"@every -5s", "@every 0s", "@every 10ms", "@every", "@every soon", "@never",
 		"0 0 31 2 *", "0 0 30 2 *", "0 0 * * 8", "60 * * * *", "* 24 * * *", "0 0 0 * *", "0 0 * 13 *",
-		"* * * *", "* * * * * *", "often", "*/0 * * * *", "5-1 * * * *", "\n", " ",
+		"* * * *", "* * * * * * *", "60 * * * * *", "often", "*/0 * * * *", "5-1 * * * *", "\n", " ",
 		strings.Repeat("*", 1000), "99999999999999999999 * * * *",
 	} {
 		got := w.ask("!!process.start format:json name:x command:true cron:'" + expr + "'")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -93,8 +94,13 @@ func (f *follower) check(ctx context.Context, pm *client.Client) error {
 	if len(f.told) == 0 {
 		return errors.New("no event was told all the time")
 	}
+	listed, err := pm.Runs(ctx, process.RunQuery{All: true})
+	if err != nil {
+		return err
+	}
+	runs := slices.Collect(listed) // before the events: what is in the history is told
 	i := 0
-	err := pm.Events(ctx, process.EventQuery{}, func(e process.Event) error {
+	err = pm.Events(ctx, process.EventQuery{}, func(e process.Event) error {
 		if e.Kind == process.EventGone {
 			i = int(e.Gone)
 			return nil
@@ -115,12 +121,8 @@ func (f *follower) check(ctx context.Context, pm *client.Client) error {
 	if err != nil {
 		return err
 	}
-	runs, err := pm.Runs(ctx, process.RunQuery{All: true})
-	if err != nil {
-		return err
-	}
 	n := 0
-	for r := range runs {
+	for _, r := range runs {
 		if k := (key{r.Name, f.lives[r.Name], r.Number}); !f.begun[k] || !f.ended[k] {
 			return fmt.Errorf("run %d of %s is in the history, and the events told that it began: %v, that it ended: %v", r.Number, r.Name, f.begun[k], f.ended[k])
 		}

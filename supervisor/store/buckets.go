@@ -327,6 +327,11 @@ func put(tx *bolt.Tx, c *Change, runBytes int, now time.Time) error {
 		if err := forgetRuns(tx.Bucket(runBucket), c.Name); err != nil {
 			return err
 		}
+		if !c.Remove { // what tells of that could not be put on disk either
+			if err := putEvent(tx, c.Name, &process.Event{Kind: process.EventDeleted}, now); err != nil {
+				return err
+			}
+		}
 	}
 	if c.Definition != nil {
 		if err := putJSON(tx, definitionBucket, name, c.Definition); err != nil {
@@ -348,21 +353,24 @@ func put(tx *bolt.Tx, c *Change, runBytes int, now time.Time) error {
 			return err
 		}
 	}
-	events := tx.Bucket(eventBucket)
 	for i := range c.Events {
-		seq, err := events.NextSequence()
-		if err != nil {
-			return err
-		}
-		e := &c.Events[i]
-		if e.Seq, e.Name = seq, c.Name; e.Time.IsZero() {
-			e.Time = now.UTC()
-		}
-		if err := putJSON(tx, eventBucket, eventKey(seq), e); err != nil {
+		if err := putEvent(tx, c.Name, &c.Events[i], now); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// putEvent gives an event of a process its number, and writes it.
+func putEvent(tx *bolt.Tx, name string, e *process.Event, now time.Time) error {
+	seq, err := tx.Bucket(eventBucket).NextSequence()
+	if err != nil {
+		return err
+	}
+	if e.Seq, e.Name = seq, name; e.Time.IsZero() {
+		e.Time = now.UTC()
+	}
+	return putJSON(tx, eventBucket, eventKey(seq), e)
 }
 
 func putJSON(tx *bolt.Tx, bucket, key []byte, value any) error {

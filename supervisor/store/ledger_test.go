@@ -154,3 +154,24 @@ func TestAFileWithoutALedgerIsReadAndWritten(t *testing.T) {
 		t.Errorf("got %+v", entries)
 	}
 }
+
+// A delete that could not be put on disk is told when another process takes the name.
+func TestADeleteIsToldThoughItCouldNotBeStored(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
+	defer s.Close()
+	for again := range 2 {
+		p := testProcess("a")
+		p.ID = fmt.Sprint(again)
+		c := Change{Name: p.Spec.Name, Definition: &p.Definition, Target: &p.Target, Events: []process.Event{{Kind: process.EventDefined}}}
+		if err := write(s, c); err != nil {
+			t.Fatal(err)
+		}
+		if seq := c.Events[0].Seq; seq != uint64(2*again+1) {
+			t.Errorf("what tells of the definition has number %d", seq)
+		}
+	}
+	events, err := s.Events(0, 10)
+	if err != nil || len(events) != 3 || events[1].Kind != process.EventDeleted || events[1].Name != "a" {
+		t.Errorf("got %+v, %v", events, err)
+	}
+}
