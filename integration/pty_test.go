@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -325,7 +326,7 @@ func (p *terminal) fits(width int) {
 		p.sees("Define a process")
 		widest := 0
 		for line := range strings.Lines(p.sees(prompt)) {
-			widest = max(widest, len(strings.TrimRight(line, "\r\n")))
+			widest = max(widest, utf8.RuneCountInString(strings.TrimRight(line, "\r\n")))
 		}
 		return widest <= width && widest > width-20
 	})

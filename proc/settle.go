@@ -60,12 +60,16 @@ func Settle() {
 	settings := o.settings()
 	path, argv, env := cString(o.Argv[0]), cStrings(o.Argv), cStrings(o.Env)
 	done := []byte(settled)
+	none := new(unix.Sigset_t)
 	report := make([]byte, 0, maxStatus)
 	for i := range settings {
 		if errno := settings[i].do(); errno != 0 {
 			fail(report, settings[i].step, errno)
 		}
 	}
+	// The program gets the mask of this thread, and the C library, where there is one, blocks
+	// signals while it makes a thread.
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(none)), 0, 8, 0, 0)
 	say(done)
 	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&env[0])))
 	fail(report, StepExec, errno)
