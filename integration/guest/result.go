@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -83,7 +84,8 @@ func thisHost(proc string) string {
 	case v2:
 		hierarchy = "unified"
 	}
-	return fmt.Sprintf("Linux %s (%s)", bytes.TrimSpace(release), hierarchy)
+	series := regexp.MustCompile(`^\d+\.\d+`).Find(release) // what else its release says is of no use to others
+	return fmt.Sprintf("Linux %s (%s)", series, hierarchy)
 }
 
 // add counts a result to those of a place on kernels.

@@ -124,10 +124,10 @@ long name  –                                   –               7 passed, 60 
 
 func TestThisHostIsNamedByKernelAndHierarchy(t *testing.T) {
 	for mounts, want := range map[string]string{
-		"1 0 0:1 / /a rw - cgroup cgroup rw,cpu\n2 0 0:2 / /b rw - cgroup2 cgroup2 rw\n": "Linux 6.1.0-50 (hybrid)",
-		"2 0 0:2 / /b rw - cgroup2 cgroup2 rw\n":                                         "Linux 6.1.0-50 (unified)",
-		"1 0 0:1 / /a rw - cgroup cgroup rw,cpu\n":                                       "Linux 6.1.0-50 (cgroup v1)",
-		"3 0 0:3 / / rw - ext4 /dev/vda rw\n":                                            "Linux 6.1.0-50 (no cgroups)",
+		"1 0 0:1 / /a rw - cgroup cgroup rw,cpu\n2 0 0:2 / /b rw - cgroup2 cgroup2 rw\n": "Linux 6.1 (hybrid)",
+		"2 0 0:2 / /b rw - cgroup2 cgroup2 rw\n":                                         "Linux 6.1 (unified)",
+		"1 0 0:1 / /a rw - cgroup cgroup rw,cpu\n":                                       "Linux 6.1 (cgroup v1)",
+		"3 0 0:3 / / rw - ext4 /dev/vda rw\n":                                            "Linux 6.1 (no cgroups)",
 	} {
 		proc := t.TempDir()
 		for name, text := range map[string]string{"sys/kernel/osrelease": "6.1.0-50\n", "self/mountinfo": mounts} {
