@@ -32,7 +32,7 @@
 //
 // What is promised in seconds counts CLOCK_BOOTTIME, in which suspend counts and which
 // no one can set, before and after a takeover (package clock). Schedules follow the wall
-// clock, and look at it each minute, since it can be stepped. The delay before a restart is
+// clock, and look at it when it was set, or each minute where nobody tells of that. The delay before a restart is
 // taken up by that clock within a boot, and by the wall clock after another: it is never
 // longer than it was to be.
 //
@@ -54,7 +54,13 @@
 //
 // standsfor.go has the daemon end with one process.
 //
-// What becomes of the times of a schedule: ledger.go. Which are to come: next.go. Runs side by side: beside.go.
+// What becomes of the times of a schedule: ledger.go, and of those that were missed: catchup.go.
+// Which are to come: next.go. What is asked of the schedule alone: askschedule.go. Runs side by
+// side: beside.go.
+//
+// wait.go has somebody wait for what a process does by itself, exec.go has one in the foreground
+// of its caller, and pause.go tells of pauses. history.go reads runs and events that have been,
+// onfailure.go has somebody told of a run that failed for good.
 //
 // What begins by itself: alarm.go by the schedule, attempt.go by the restart policy, boot.go
 // with the daemon; gate.go says how much of that at once. needs.go has a process wait for what

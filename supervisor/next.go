@@ -68,3 +68,22 @@ func (h *comingSeries) Pop() any {
 	*h = (*h)[:last]
 	return x
 }
+
+// comes is the time of the schedule that comes next: one that has not passed, as it may have
+// before this daemon began.
+func (p *managed) comes() time.Time {
+	if now := p.scheduleTime(); p.times != nil && !p.next.IsZero() && now.Sub(p.next) > schedule.OnTime {
+		return p.times.Follow(p.next, now)
+	}
+	return p.next
+}
+
+// nextRun is the time of the schedule at which a run begins: one behind the time that is
+// skipped.
+func (p *managed) nextRun() time.Time {
+	next := p.comes()
+	if p.times != nil && !next.IsZero() && next.Equal(p.machine.Skip) {
+		return p.times.Follow(next, next)
+	}
+	return next
+}

@@ -93,11 +93,11 @@ func (p *managed) receive(r request) {
 	case process.SendSignal:
 		p.signal(r, op)
 	case process.SchedulePause:
-		p.onSchedule(r, lifecycle.PauseSchedule)
+		p.askSchedule(r, lifecycle.PauseSchedule)
 	case process.ScheduleResume:
-		p.onSchedule(r, lifecycle.ResumeSchedule)
+		p.askSchedule(r, lifecycle.ResumeSchedule)
 	case process.SkipNext:
-		p.onSchedule(r, lifecycle.SkipNext)
+		p.askSchedule(r, lifecycle.SkipNext)
 	case process.Set:
 		p.set(r, op)
 	case *execution:

@@ -159,15 +159,8 @@ func lasted(r process.Run) string {
 	return uptime(r) + " (" + strings.Join(parts, ", ") + ")"
 }
 
-func (r runs) apart() (told []process.RunRecord, failed []error) {
-	for one := range r.list {
-		if one.Err != nil {
-			failed = append(failed, one.Err)
-		} else {
-			told = append(told, one)
-		}
-	}
-	return told, failed
+func (r runs) apart() ([]process.RunRecord, []error) {
+	return setApart(r.list, func(one process.RunRecord) error { return one.Err })
 }
 
 func (r runs) split() (result, []error) {

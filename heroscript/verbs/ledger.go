@@ -90,15 +90,8 @@ func (l ledger) write(w io.Writer, s style) error {
 	return g.told(w, s.width, ledgerYields, failed)
 }
 
-func (l ledger) apart() (told []process.LedgerRecord, failed []error) {
-	for _, r := range l.list {
-		if r.Err != nil {
-			failed = append(failed, r.Err)
-		} else {
-			told = append(told, r)
-		}
-	}
-	return told, failed
+func (l ledger) apart() ([]process.LedgerRecord, []error) {
+	return setApart(slices.Values(l.list), func(one process.LedgerRecord) error { return one.Err })
 }
 
 func (l ledger) split() (result, []error) {

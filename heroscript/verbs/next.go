@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -105,15 +106,8 @@ func away(d time.Duration) string {
 	return "in " + text
 }
 
-func (c comings) apart() (told []process.Coming, failed []error) {
-	for _, n := range c.list {
-		if n.Err != nil {
-			failed = append(failed, n.Err)
-		} else {
-			told = append(told, n)
-		}
-	}
-	return told, failed
+func (c comings) apart() ([]process.Coming, []error) {
+	return setApart(slices.Values(c.list), func(one process.Coming) error { return one.Err })
 }
 
 func (c comings) split() (result, []error) {

@@ -3,6 +3,7 @@ package verbs
 import (
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,18 @@ func orNothing(table result, n int, failed []error) (result, []error) {
 		return outcomes{}, failed
 	}
 	return table, failed
+}
+
+// setApart sets apart the rows that failed.
+func setApart[T any](rows iter.Seq[T], failure func(T) error) (told []T, failed []error) {
+	for row := range rows {
+		if err := failure(row); err != nil {
+			failed = append(failed, err)
+		} else {
+			told = append(told, row)
+		}
+	}
+	return told, failed
 }
 
 // one is the result for one process.

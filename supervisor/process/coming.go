@@ -1,9 +1,6 @@
 package process
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // Limits on what is told of the times to come.
 const (
@@ -38,24 +35,13 @@ type coming struct {
 
 // MarshalJSON writes the time, or the failure.
 func (c Coming) MarshalJSON() ([]byte, error) {
-	if c.Err != nil {
-		return json.Marshal(failureOf(c.Name, c.Err))
-	}
-	return json.Marshal(coming{c.Name, c.Time.UTC(), c.Start.UTC(), c.TZ, c.Paused, c.Skipped})
+	return marshalOr(c.Name, c.Err, coming{c.Name, c.Time.UTC(), c.Start.UTC(), c.TZ, c.Paused, c.Skipped})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (c *Coming) UnmarshalJSON(data []byte) error {
-	var failed Failure
-	if err := json.Unmarshal(data, &failed); err != nil {
-		return err
-	}
-	if failed.Code != "" {
-		*c = Coming{Name: failed.Name, Err: failed.Err()}
-		return nil
-	}
-	var read coming
-	err := json.Unmarshal(data, &read)
-	*c = Coming{Name: read.Name, Time: read.Time, Start: read.Start, TZ: read.TZ, Paused: read.Paused, Skipped: read.Skipped}
+	var is coming
+	name, failed, err := unmarshalOr(data, &is)
+	*c = Coming{Name: name, Time: is.Time, Start: is.Start, TZ: is.TZ, Paused: is.Paused, Skipped: is.Skipped, Err: failed}
 	return err
 }

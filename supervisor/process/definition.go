@@ -97,24 +97,13 @@ type exported struct {
 
 // MarshalJSON writes the definition, or the failure.
 func (e Exported) MarshalJSON() ([]byte, error) {
-	if e.Err != nil {
-		return json.Marshal(failureOf(e.Name, e.Err))
-	}
-	return json.Marshal(exported{e.Name, e.Text})
+	return marshalOr(e.Name, e.Err, exported{e.Name, e.Text})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
-func (e *Exported) UnmarshalJSON(data []byte) error {
-	var in struct {
-		Failure
-		Text string `json:"definition"`
-	}
-	if err := json.Unmarshal(data, &in); err != nil {
-		return err
-	}
-	*e = Exported{Name: in.Name, Text: in.Text}
-	if in.Code != "" {
-		e.Err = in.Err()
-	}
-	return nil
+func (e *Exported) UnmarshalJSON(data []byte) (err error) {
+	var is exported
+	e.Name, e.Err, err = unmarshalOr(data, &is)
+	e.Text = is.Text
+	return err
 }

@@ -1,7 +1,5 @@
 package process
 
-import "encoding/json"
-
 // LedgerRecord is an entry in the ledger of its process.
 type LedgerRecord struct {
 	Name string
@@ -17,22 +15,12 @@ type entered struct {
 
 // MarshalJSON writes the entry, or the failure.
 func (r LedgerRecord) MarshalJSON() ([]byte, error) {
-	if r.Err != nil {
-		return json.Marshal(failureOf(r.Name, r.Err))
-	}
-	return json.Marshal(entered{r.Name, &r.LedgerEntry})
+	return marshalOr(r.Name, r.Err, entered{r.Name, &r.LedgerEntry})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
-func (r *LedgerRecord) UnmarshalJSON(data []byte) error {
-	var failed Failure
-	if err := json.Unmarshal(data, &failed); err != nil {
-		return err
-	}
-	*r = LedgerRecord{Name: failed.Name}
-	if failed.Code != "" {
-		r.Err = failed.Err()
-		return nil
-	}
-	return json.Unmarshal(data, &entered{LedgerEntry: &r.LedgerEntry})
+func (r *LedgerRecord) UnmarshalJSON(data []byte) (err error) {
+	*r = LedgerRecord{}
+	r.Name, r.Err, err = unmarshalOr(data, &entered{LedgerEntry: &r.LedgerEntry})
+	return err
 }

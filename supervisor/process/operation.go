@@ -141,6 +141,26 @@ func failureOf(name string, err error) Failure {
 	return f
 }
 
+// marshalOr writes what is there of a process or, if that has failed, why.
+func marshalOr(name string, err error, is any) ([]byte, error) {
+	if err != nil {
+		return json.Marshal(failureOf(name, err))
+	}
+	return json.Marshal(is)
+}
+
+// unmarshalOr reads what marshalOr writes.
+func unmarshalOr(data []byte, is any) (name string, failed, err error) {
+	var f Failure
+	if err := json.Unmarshal(data, &f); err != nil {
+		return "", nil, err
+	}
+	if f.Code != "" {
+		return f.Name, f.Err(), nil
+	}
+	return f.Name, nil, json.Unmarshal(data, is)
+}
+
 // Err is the typed error that f stands for.
 func (f Failure) Err() error { return &Error{Code: f.Code, Message: f.Error} }
 

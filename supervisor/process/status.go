@@ -126,24 +126,14 @@ type recorded struct {
 
 // MarshalJSON writes the run, or the failure.
 func (r RunRecord) MarshalJSON() ([]byte, error) {
-	if r.Err != nil {
-		return json.Marshal(failureOf(r.Name, r.Err))
-	}
-	return json.Marshal(recorded{r.Name, &r.Run})
+	return marshalOr(r.Name, r.Err, recorded{r.Name, &r.Run})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
-func (r *RunRecord) UnmarshalJSON(data []byte) error {
-	var failed Failure
-	if err := json.Unmarshal(data, &failed); err != nil {
-		return err
-	}
-	*r = RunRecord{Name: failed.Name}
-	if failed.Code != "" {
-		r.Err = failed.Err()
-		return nil
-	}
-	return json.Unmarshal(data, &recorded{Run: &r.Run})
+func (r *RunRecord) UnmarshalJSON(data []byte) (err error) {
+	*r = RunRecord{}
+	r.Name, r.Err, err = unmarshalOr(data, &recorded{Run: &r.Run})
+	return err
 }
 
 // NewStatus is the part of a status that comes from the spec. A status is shown: of

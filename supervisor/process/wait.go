@@ -1,9 +1,6 @@
 package process
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // WaitFor says what of a process is waited for.
 type WaitFor struct {
@@ -60,29 +57,16 @@ type waited struct {
 
 // MarshalJSON writes the run, with the names that a status has, or the failure.
 func (w Waited) MarshalJSON() ([]byte, error) {
-	if w.Err != nil {
-		return json.Marshal(failureOf(w.Name, w.Err))
-	}
-	return json.Marshal(waited{w.Name, w.State, w.PID, &w.Run})
+	return marshalOr(w.Name, w.Err, waited{w.Name, w.State, w.PID, &w.Run})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
-func (w *Waited) UnmarshalJSON(data []byte) error {
-	var failed Failure
-	if err := json.Unmarshal(data, &failed); err != nil {
-		return err
-	}
-	*w = Waited{Name: failed.Name}
-	if failed.Code != "" {
-		w.Err = failed.Err()
-		return nil
-	}
+func (w *Waited) UnmarshalJSON(data []byte) (err error) {
+	*w = Waited{}
 	is := waited{Run: &w.Run}
-	if err := json.Unmarshal(data, &is); err != nil {
-		return err
-	}
+	w.Name, w.Err, err = unmarshalOr(data, &is)
 	w.State, w.PID = is.State, is.PID
-	return nil
+	return err
 }
 
 // Awaits is the number of the run that who waits for an end waits for: the one under way, the

@@ -214,14 +214,9 @@ func (s *Store) Events(since uint64, most int) (events []process.Event, err erro
 			return nil
 		}
 		c := bucket.Cursor()
-		for key, value := c.Seek(eventKey(since + 1)); key != nil && len(events) < most; key, value = c.Next() {
-			var e process.Event
-			if err := json.Unmarshal(value, &e); err != nil {
-				return err
-			}
-			events = append(events, e)
-		}
-		return nil
+		key, value := c.Seek(eventKey(since + 1))
+		events, err = eventsFrom(key, value, c.Next, most)
+		return err
 	})
 	return events, err
 }
@@ -239,16 +234,22 @@ func (s *Store) EventsBefore(number uint64, most int) (events []process.Event, e
 			before = c.Prev
 		}
 		key, value := before()
-		for ; key != nil && len(events) < most; key, value = c.Prev() {
-			var e process.Event
-			if err := json.Unmarshal(value, &e); err != nil {
-				return err
-			}
-			events = append(events, e)
-		}
-		return nil
+		events, err = eventsFrom(key, value, c.Prev, most)
+		return err
 	})
 	return events, err
+}
+
+// eventsFrom reads an event and those that a step leads to, at most so many.
+func eventsFrom(key, value []byte, step func() (key, value []byte), most int) (events []process.Event, err error) {
+	for ; key != nil && len(events) < most; key, value = step() {
+		var e process.Event
+		if err := json.Unmarshal(value, &e); err != nil {
+			return nil, err
+		}
+		events = append(events, e)
+	}
+	return events, nil
 }
 
 // KeptEvents are the numbers of the oldest event that is kept and of the last that there
