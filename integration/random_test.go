@@ -56,8 +56,18 @@ func (r *rambler) action() string {
 			often, value = 40, one(r, someCommands)
 		case "dir":
 			value = r.dir
-		case "follow": // it has no end
+		case "follow", "wait": // they may have no end
 			continue
+		case "timeout":
+			often, value = 50, "0.2"
+		}
+		if v.Name == "process.exec" { // nothing else pauses it, or lets it go on
+			switch p.Name {
+			case "name":
+				value = one(r, []string{"e0", "e1", "e2", "e3"})
+			case "deadline":
+				often, value = 50, "0.5"
+			}
 		}
 		if r.IntN(50) >= often {
 			continue

@@ -293,17 +293,19 @@ func TestEventsAreKeptUpToALimit(t *testing.T) {
 func TestRunsOfAProcessThatRunsNoMoreGo(t *testing.T) {
 	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
 	defer s.Close()
+	now := time.Unix(1e9, 0).UTC() // as long in each run's text
+	s.now = func() time.Time { return now }
+	size := 0 // of a run
 	for _, name := range []string{"a", "a.b", "b", "z"} {
 		p := testProcess(name)
 		for n := range uint64(20) {
-			p.Last.Number = n + 1
+			p.Last.Number, p.Last.End = n+1, now
 			if n < 10 {
-				p.Last.End = time.Now().Add(30*time.Minute - MaxAge)
-			} else {
-				p.Last.End = time.Now()
+				p.Last.End = now.Add(30*time.Minute - MaxAge)
 			}
 			put1(t, s, p)
 		}
+		size = max(size, len(name)+9+len(marshalled(t, p.Last)))
 	}
 	kept := func(want int) {
 		t.Helper()
@@ -319,13 +321,9 @@ func TestRunsOfAProcessThatRunsNoMoreGo(t *testing.T) {
 		}
 	}
 	kept(20)
-	s.now = func() time.Time { return time.Now().Add(time.Hour) }
+	now = now.Add(time.Hour)
 	kept(10)
-	size := 0
-	for _, name := range []string{"a", "a.b", "b", "z"} {
-		size = max(size, len(name)+9+len(marshalled(t, testProcess(name).Last))+1)
-	}
-	s.now, s.processes = time.Now, MaxRunBytes/(7*size)
+	now, s.processes = now.Add(-time.Hour), MaxRunBytes/(7*size)
 	kept(7)
 }
 
