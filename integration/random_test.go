@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // rambler says things to the daemon that somebody may say: actions that make sense,
@@ -209,16 +210,18 @@ func TestRandomClientsLeaveNoTrace(t *testing.T) {
 			t.FailNow()
 		}
 	}
+	// What watches over notify sockets is there from the first one on.
+	d.start(process.Spec{Name: "notifies", Command: "exec sleep 1000", Probing: process.Probing{Ready: "notify"}})
 	ramble(0, actions/10)
 	before := d.footprint()
 	ramble(1, actions-actions/10)
 	const leeway = 8 << 10 // KiB that the runtime gives back in its own time
 	var after footprint
+	defer func() { t.Logf("before %+v, after %+v", before, after) }()
 	eventually(t, "it holds what it held", func() bool {
 		after = d.footprint()
 		return after.pid != before.pid || after.rss < before.rss+leeway && after.files <= before.files && after.threads <= before.threads+16
 	})
-	t.Logf("before %+v, after %+v", before, after)
 	if after.pid != before.pid {
 		t.Errorf("the worker was %d, is %d", before.pid, after.pid)
 	}
