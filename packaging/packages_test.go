@@ -105,6 +105,19 @@ func TestPackagesHoldThePrograms(t *testing.T) {
 	}
 }
 
+// A small host has room for the programs.
+func TestProgramsAreSmall(t *testing.T) {
+	for format, dir := range unpacked(t) {
+		for name, most := range map[string]int64{"processmanager": 20e6, "pmclient": 8e6} {
+			if info, err := os.Stat(filepath.Join(dir, "usr/bin", name)); err != nil || info.Size() >= most {
+				t.Errorf("%s: %s: %v, or it has %d bytes or more", format, name, err, most)
+			} else {
+				t.Logf("%s: %s has %d bytes", format, name, info.Size())
+			}
+		}
+	}
+}
+
 // The programs are those for this machine, and say the version of the package.
 func TestProgramsSayThePackagesVersion(t *testing.T) {
 	version, _, _ := strings.Cut(strings.TrimSpace(output(t, nil, "dpkg-deb", "-f", given(t, "deb"), "Version")), "-")
