@@ -124,6 +124,7 @@ func status(o process.Outcome) string {
 	row("command", firstLine(s.Command, 200))
 	row("directory", s.Dir)
 	environmentRows(row, s.Spec)
+	limitRows(row, s.Spec)
 	if s.Deadline > 0 {
 		row("deadline", Seconds(s.Deadline.Seconds())+" from the start of a run")
 	}
@@ -212,6 +213,21 @@ func environmentRows(row func(name, value string), s process.Spec) {
 		if f.Group == process.GroupRun && f.Name != "command" && f.Name != "dir" {
 			row(strings.ReplaceAll(f.Name, "_", " "), f.Shown(s))
 		}
+	}
+}
+
+// limitRows show what the tree may use.
+func limitRows(row func(name, value string), s process.Spec) {
+	for i := range process.Fields {
+		f := &process.Fields[i]
+		if f.Group != process.GroupLimit {
+			continue
+		}
+		text := f.Shown(s)
+		if n, err := strconv.ParseUint(text, 10, 63); f.Value == "SIZE" && err == nil {
+			text = Size(n)
+		}
+		row(strings.ReplaceAll(f.Name, "_", " "), strings.ReplaceAll(text, "\n", "; "))
 	}
 }
 

@@ -30,6 +30,8 @@ func running() process.Status {
 		Name: "web", Command: "exec ./web \\\n  -port 80", Dir: "/srv", Logging: process.Logging{Log: true, LogMaxSize: 1 << 20, LogMaxFiles: 3, LogMaxAge: time.Hour, LogMaxTotal: 1 << 22, LogBlock: true}, Ending: process.Ending{Deadline: 90*time.Second + 1, StopSignal: 2, StopTimeout: new(1500 * time.Millisecond)},
 		Environment: process.Environment{Env: "A=a secret\nB=another", EnvFile: "-/etc/web.env", User: "www-data", Group: "33", Umask: "0027", Nice: -5,
 			OOMScoreAdj: 500, NoNewPrivileges: true, Rlimits: rlimits(), Stdin: "file:/srv/input"},
+		Limits: process.Limits{MemoryMax: 2 << 30, MemoryHigh: 1 << 30, MemoryLow: 64 << 20, SwapMax: new(int64), CPUMax: 150_000, CPUWeight: 50, PidsMax: 100,
+			IOWeight: 200, IOMax: "/dev/vda riops=100\n/srv rbps=1048576 wbps=2097152", CPUSet: "0-3,6", OOMKill: true},
 		Schedule: process.Schedule{Cron: "0 3 * * *", TZ: "Europe/Brussels", Jitter: 5 * time.Minute, Overlapping: process.Overlapping{Overlap: process.OverlapAllow, OverlapMax: 3}, Catchup: process.CatchupAll, CatchupWindow: 24 * time.Hour},
 		Restarting: process.Restarting{Restart: process.RestartOnFailure, RestartDelay: 2 * time.Second, RestartMaxDelay: 90 * time.Second,
 			RestartLimit: 5, RestartWindow: 10 * time.Minute, SuccessCodes: "0,143", Autostart: true},

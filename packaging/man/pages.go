@@ -234,6 +234,7 @@ var groupTitles = []struct {
 	title string
 }{
 	{process.GroupRun, "What runs, and as whom"},
+	{process.GroupLimit, "What all its processes may use together"},
 	{process.GroupSchedule, "When it runs"},
 	{process.GroupReady, "Whether it is ready, and well"},
 	{process.GroupOrder, "What comes before it"},

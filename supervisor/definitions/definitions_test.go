@@ -244,6 +244,7 @@ var values = []string{
 	"@daily", "@every 10s", "*/5 3 * * 1-5", "CRON_TZ=Europe/Brussels 0 3 * * *", "drop", "block", "/", "/srv/a b'c\n", "b", "b, c", "b:completed,c",
 	"A=1", "A=1\nB='2 3'\n", "A=\\x\n# not\nB=é", "on-failure", "always", "no", "0,143", "022", "77", "-5", "19", "-1000", "1:2", "1024:unlimited", "unlimited",
 	"null", "file:/etc/x y", "notify", "tcp:localhost:80", "log:a'b", "exec:x \"y\"", "delay:2s", "unix:/s", "http://localhost/x", "http:http://h/x", "nobody", "restart", "none",
+	"150%", "0-3,6", "/srv a rbps=1M\n/dev/vda wiops=7",
 }
 
 func randomValue(rnd *rand.Rand, f *process.Field) string {

@@ -30,6 +30,8 @@ type Field struct {
 	check func(value any) error
 	least int // of a number that may be negative
 
+	noZero bool // 0 is not taken for the default: somebody may mean nothing at all by it
+
 	hidden bool // lines NAME=VALUE of which the names alone are shown
 }
 
@@ -44,6 +46,7 @@ const (
 	GroupReady    Group = "ready"
 	GroupOrder    Group = "order"
 	GroupStop     Group = "stop"
+	GroupLimit    Group = "limit"
 	GroupLog      Group = "log"
 	GroupPast     Group = "past"
 )
@@ -73,12 +76,20 @@ func (f *Field) Set(s *Spec, text string) (err error) {
 		*v, err = &d, parseErr
 	case *int64:
 		*v, err = ParseSize(text)
+	case **int64:
+		n, parseErr := ParseSize(text)
+		*v, err = &n, parseErr
+	case *CPUQuota:
+		*v, err = ParseCPUQuota(text)
 	case *int:
 		*v, err = parseCount(text, f.least)
 	case *Signal:
 		*v, err = ParseSignal(text)
 	default:
 		panic(fmt.Sprintf("field %s: no way to read a %T", f.Name, at))
+	}
+	if err == nil && f.noZero && f.text(s) == "" {
+		err = fmt.Errorf("0 would let it do nothing; without the limit it is %s:''", f.Name)
 	}
 	if err == nil {
 		err = f.validate(s)
@@ -97,6 +108,10 @@ func (f *Field) reset(at any) {
 	case **time.Duration:
 		*v = nil
 	case *int64:
+		*v = 0
+	case **int64:
+		*v = nil
+	case *CPUQuota:
 		*v = 0
 	case *int:
 		*v = 0
@@ -131,6 +146,14 @@ func (f *Field) text(s *Spec) string {
 	case *int64:
 		if *v != 0 {
 			return strconv.FormatInt(*v, 10)
+		}
+	case **int64:
+		if *v != nil {
+			return strconv.FormatInt(**v, 10)
+		}
+	case *CPUQuota:
+		if *v != 0 {
+			return v.String()
 		}
 	case *int:
 		if *v != 0 {
@@ -188,6 +211,14 @@ func (f *Field) validate(s *Spec) error {
 	case **time.Duration:
 		if *v != nil && (**v < 0 || **v > MaxTime) {
 			return fmt.Errorf("%v is not between 0 and 100 years", **v)
+		}
+	case **int64:
+		if *v != nil && **v < 0 {
+			return fmt.Errorf("%d bytes are less than none", **v)
+		}
+	case *CPUQuota:
+		if *v != 0 && (*v < MinCPUQuota || *v > MaxCPUQuota) {
+			return fmt.Errorf("%v is not between 1%% and 10000 cores", *v)
 		}
 	case *Signal:
 		if *v != 0 && !v.valid() {

@@ -16,7 +16,7 @@ var Fields = slices.Concat([]Field{
 	{Name: "dir", JSON: "dir", Group: GroupRun, Value: "DIRECTORY",
 		Help: "working directory; without it, that of the daemon when the process was defined",
 		in:   func(s *Spec) any { return &s.Dir }, check: func(v any) error { return validateDir(v.(string)) }},
-}, environmentFields(), scheduleFields(), []Field{
+}, environmentFields(), limitFields(), scheduleFields(), []Field{
 	{Name: "ready", JSON: "ready_probe", Group: GroupReady, Value: "PROBE",
 		Help: "when a run is ready: notify (sd_notify), log:REGEXP (in its log: needs log:true), tcp:HOST:PORT, unix:PATH, http:URL (2xx and 3xx), exec:COMMAND, delay:TIME; without it, when it is spawned",
 		in:   func(s *Spec) any { return &s.Ready }, clean: cleanReady},

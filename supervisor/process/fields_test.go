@@ -15,6 +15,8 @@ func full() Spec {
 		Name: "web", Command: "echo 'a' > \"b\" && c", Dir: "/srv",
 		Environment: Environment{Env: "A=1\nB=x=y ", EnvFile: "-/etc/web.env", User: "www-data", Group: "33", Umask: "0027", Nice: -5,
 			OOMScoreAdj: -1000, NoNewPrivileges: true, Rlimits: allRlimits(), Stdin: "file:/srv/input"},
+		Limits: Limits{MemoryMax: 2 << 30, MemoryHigh: 1 << 30, MemoryLow: 1 << 20, SwapMax: new(int64), CPUMax: 150_500, CPUWeight: 50, PidsMax: 100,
+			IOWeight: 200, IOMax: "/srv rbps=1048576 wiops=100", CPUSet: "0-3,6", OOMKill: true},
 		Schedule: Schedule{Cron: "@daily", TZ: "Europe/Brussels", Jitter: 5 * time.Minute, Overlapping: Overlapping{Overlap: OverlapAllow, OverlapMax: 3}, Catchup: CatchupLatest, CatchupWindow: time.Hour},
 		Restarting: Restarting{Restart: RestartOnFailure, RestartDelay: 2 * time.Second, RestartMaxDelay: 90 * time.Second,
 			RestartLimit: 5, RestartWindow: 10 * time.Minute, SuccessCodes: "0,143", Autostart: true},
@@ -66,7 +68,7 @@ func TestTheTableHasEveryField(t *testing.T) {
 		}
 	}
 	count := 0
-	for _, group := range []any{Environment{}, Schedule{}, Overlapping{}, Probing{}, Restarting{}, Ordering{}, Ending{}, Logging{}, Retention{}, Telling{}} {
+	for _, group := range []any{Environment{}, Limits{}, Schedule{}, Overlapping{}, Probing{}, Restarting{}, Ordering{}, Ending{}, Logging{}, Retention{}, Telling{}} {
 		for i := range reflect.TypeOf(group).NumField() {
 			if field := reflect.TypeOf(group).Field(i).Type; field.Kind() == reflect.Array {
 				count += field.Len()
@@ -110,7 +112,9 @@ func TestJSONHasUnitsAndTheNamesThatClientsRead(t *testing.T) {
 		`"rlimit_as":"0:unlimited","rlimit_core":"1:unlimited","rlimit_cpu":"2:unlimited","rlimit_data":"3:unlimited",` +
 		`"rlimit_fsize":"4:unlimited","rlimit_locks":"5:unlimited","rlimit_memlock":"6:unlimited","rlimit_msgqueue":"7:unlimited",` +
 		`"rlimit_nice":"8:unlimited","rlimit_nofile":"9:unlimited","rlimit_nproc":"10:unlimited","rlimit_rss":"11:unlimited",` +
-		`"rlimit_rtprio":"12:unlimited","rlimit_rttime":"13:unlimited","rlimit_sigpending":"14:unlimited","rlimit_stack":"15:unlimited","cron":"@daily","tz":"Europe/Brussels","jitter_seconds":300,"overlap":"allow","overlap_max":3,"catchup":"latest","catchup_window_seconds":3600,` +
+		`"rlimit_rtprio":"12:unlimited","rlimit_rttime":"13:unlimited","rlimit_sigpending":"14:unlimited","rlimit_stack":"15:unlimited",` +
+		`"memory_max_bytes":2147483648,"memory_high_bytes":1073741824,"memory_low_bytes":1048576,"swap_max_bytes":0,"cpu_max_percent":150.5,"cpu_weight":50,"pids_max":100,` +
+		`"io_weight":200,"io_max":"/srv rbps=1048576 wiops=100","cpuset_cpus":"0-3,6","oom_policy":"kill","cron":"@daily","tz":"Europe/Brussels","jitter_seconds":300,"overlap":"allow","overlap_max":3,"catchup":"latest","catchup_window_seconds":3600,` +
 		`"ready_probe":"log:up","ready_timeout_seconds":61,"health_probe":"tcp:[::1]:80","health_period_seconds":1,"health_timeout_seconds":2,"health_failures":5,"health_action":"none","watchdog_seconds":30,"needs":"db,migrate:completed","after":"cache",` +
 		`"restart":"on-failure","restart_delay_seconds":2,"restart_max_delay_seconds":90,"restart_limit":5,"restart_window_seconds":600,"success_codes":"0,143","autostart":true,` +
 		`"deadline_seconds":1.5,"stop_signal":"INT",` +
@@ -197,6 +201,17 @@ func TestSetSaysWhatIsWrong(t *testing.T) {
 		"rlimit_cpu":        {"1.5", "x", "-1s", "101y"},
 		"rlimit_rttime":     {"0.0000001", "x"},
 		"rlimit_nice":       {"41", "-1"},
+		"memory_max":        {"x", "-1", "0", "64", "1X", "max"},
+		"memory_high":       {"0", "100", "10%"},
+		"memory_low":        {"x", "-1"},
+		"swap_max":          {"x", "-1", "1.5M"},
+		"cpu_max":           {"x", "-1", "0", "0%", "0.5%", "0.001", "10001", "1,5", "150 %", "1e3", ".5", "5.", "99999999999"},
+		"cpu_weight":        {"0", "10001", "-1", "x", "1.5"},
+		"pids_max":          {"0", "-1", "x", "4194305", "max"},
+		"io_weight":         {"0", "10001", "x"},
+		"io_max":            {"/srv", "rbps=1M", "srv rbps=1M", "/srv rbps=0", "/srv rbps=x", "/srv rbps=1M rbps=2M", "/srv bps=1", "/srv wiops=1K", "/srv wiops=4294967296", "/a rbps=1\n/a wbps=1", "/\x00 rbps=1", "/" + strings.Repeat("x", 4096) + " rbps=1", "/srv rbps=1M x"},
+		"cpuset_cpus":       {"x", "-1", "1-", "3-1", "8192", "0,,1", "0:1", "all", "0 1", "99999999999999999999", strings.Repeat("0-8191,", 1000) + "0"},
+		"oom":               {"yes", "Kill", "true"},
 		"rlimit_rtprio":     {"100", "1:100"},
 	} {
 		f := FieldNamed(name)
@@ -237,6 +252,18 @@ func TestTextsOfTheEnvironmentAreKeptInOneWay(t *testing.T) {
 		{"rlimit_cpu", "10m:1h", "600:3600"},
 		{"rlimit_rttime", "200ms:1.5", "0.2:1.5"},
 		{"rlimit_nice", "40", "40"},
+		{"memory_max", "64M", "67108864"},
+		{"swap_max", "0", "0"},
+		{"cpu_max", "1.5", "150%"},
+		{"cpu_max", "150%", "150%"},
+		{"cpu_max", "0.015", "1.5%"},
+		{"cpu_max", "33.3333%", "33.333%"},
+		{"cpu_max", "10000", "1000000%"},
+		{"cpuset_cpus", "3, 1,0 ,2,7,5-6", "0-3,5-7"},
+		{"cpuset_cpus", "1-1", "1"},
+		{"io_max", " /srv  wiops=7 rbps=1M \n\n/a b rbps=10", "/a b rbps=10\n/srv rbps=1048576 wiops=7"},
+		{"io_max", "/dev/vda rbps=1 wbps=2 riops=3 wiops=4", "/dev/vda rbps=1 wbps=2 riops=3 wiops=4"},
+		{"io_max", "/x=1 y rbps=1", "/x=1 y rbps=1"},
 	} {
 		var s Spec
 		f := FieldNamed(c.field)
@@ -254,7 +281,7 @@ func TestLimitsAreInTheUnitOfSetrlimit(t *testing.T) {
 		}
 	}
 	want := []Rlimit{{"core", 0, 0}, {"cpu", 600, Unlimited}, {"nofile", 10, 20}, {"rttime", 500000, 500000}, {"stack", 8 << 20, 8 << 20}}
-	if got := s.Limits(); !reflect.DeepEqual(got, want) {
+	if got := s.ResourceLimits(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -288,8 +315,44 @@ func FuzzEnvironment(f *testing.F) {
 			if err := f.Set(&again, f.Text(s)); err != nil || again != s {
 				t.Errorf("%s: %q is kept as %q, and that as %q, %v", name, text, f.Text(s), f.Text(again), err)
 			}
-			s.Limits()
+			s.ResourceLimits()
 			s.Mask()
+		}
+	})
+}
+
+// Limits that cannot hold side by side are refused in one line that says which.
+func TestLimitsThatContradictEachOther(t *testing.T) {
+	for want, l := range map[string]Limits{
+		"":              {MemoryMax: 1 << 20, MemoryHigh: 1 << 20, MemoryLow: 1 << 20},
+		"memory_high: ": {MemoryMax: 1 << 20, MemoryHigh: 1<<20 + 1},
+		"memory_low: ":  {MemoryMax: 1 << 20, MemoryLow: 1<<20 + 1},
+	} {
+		s := Spec{Name: "a", Command: "true", Limits: l}
+		switch err := s.Validate(); {
+		case (err == nil) != (want == ""):
+			t.Errorf("%+v: %v", l, err)
+		case err != nil && (!strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "memory_max, which is 1048576")):
+			t.Errorf("%+v: %v", l, err)
+		}
+	}
+}
+
+func FuzzLimits(f *testing.F) {
+	f.Add("/srv rbps=1M", "0-3,6", "150%")
+	f.Fuzz(func(t *testing.T, devices, cpus, share string) {
+		for name, text := range map[string]string{"io_max": devices, "cpuset_cpus": cpus, "cpu_max": share} {
+			var s, again Spec
+			f := FieldNamed(name)
+			if f.Set(&s, text) != nil {
+				continue
+			}
+			if err := f.Set(&again, f.Text(s)); err != nil || again != s {
+				t.Errorf("%s: %q is kept as %q, and that as %q, %v", name, text, f.Text(s), f.Text(again), err)
+			}
+			if n := len(s.Devices()); s.IOMax != "" && n != strings.Count(s.IOMax, "\n")+1 {
+				t.Errorf("%q: %d devices", s.IOMax, n)
+			}
 		}
 	})
 }

@@ -67,13 +67,15 @@ func (s *Spec) UnmarshalJSON(data []byte) error {
 // json is the field of s as a value.
 func (f *Field) json(s *Spec) []byte {
 	text := f.text(s)
-	switch f.in(s).(type) {
+	switch v := f.in(s).(type) {
 	case *bool:
 		if f.Choices == nil {
 			return strconv.AppendBool(nil, text == "true")
 		}
-	case *time.Duration, **time.Duration, *int64, *int:
+	case *time.Duration, **time.Duration, *int64, **int64, *int:
 		return []byte(text)
+	case *CPUQuota:
+		return []byte(v.percent())
 	}
 	return quoted(text)
 }
@@ -94,8 +96,11 @@ func (f *Field) setJSON(s *Spec, raw json.RawMessage) error {
 		}
 		text = strings.Join(lines, "\n")
 	}
+	if _, ok := f.in(s).(*CPUQuota); ok && raw[0] != '"' { // a number of percents
+		text += "%"
+	}
 	lenient := *f
-	lenient.check, lenient.clean = nil, nil
+	lenient.check, lenient.clean, lenient.noZero = nil, nil, false
 	return lenient.Set(s, text)
 }
 

@@ -39,6 +39,7 @@ type Spec struct {
 	Dir     string // working directory; empty: the daemon's own when the process is defined
 	JobID   string // recorded on the runs that it starts; in JSON it belongs to a run
 	Environment
+	Limits
 	Schedule
 	Restarting
 	Probing
@@ -110,6 +111,9 @@ func (s *Spec) Validate() error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := s.Limits.validate(); err != nil {
+		return err
 	}
 	if err := s.validateProbing(); err != nil {
 		return err

@@ -85,8 +85,8 @@ type Rlimit struct {
 	Soft, Hard uint64
 }
 
-// Limits are those that are set. The spec must be valid.
-func (e *Environment) Limits() (all []Rlimit) {
+// ResourceLimits are those of setrlimit that are set. The spec must be valid.
+func (e *Environment) ResourceLimits() (all []Rlimit) {
 	for i, text := range e.Rlimits {
 		if text == "" {
 			continue

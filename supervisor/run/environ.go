@@ -42,7 +42,7 @@ func (h *Host) settings(spec *process.Spec) (s *proc.Settings, who *account, err
 	if spec.OOMScoreAdj != 0 {
 		s.OOMScoreAdj = &spec.OOMScoreAdj
 	}
-	for _, l := range spec.Limits() {
+	for _, l := range spec.ResourceLimits() {
 		possible, err := h.possible(proc.Rlimit(l))
 		if err != nil {
 			return nil, nil, err
