@@ -157,6 +157,11 @@ func (k *known) Events(_ context.Context, q process.EventQuery, tell func(proces
 	return err
 }
 
+func (k *known) Figures(_ context.Context, follow bool, tell func([]process.Figures) error) error {
+	_, err := k.do("web", "figures %v", follow)
+	return err
+}
+
 func (k *known) Upgrade(_ context.Context, number uint64) (process.Upgrade, error) {
 	return process.Upgrade{Number: max(number, 1), Done: number > 0}, nil
 }

@@ -49,6 +49,15 @@ func (f follower) Events(ctx context.Context, q process.EventQuery, tell func(pr
 	return unread(ctx, f.Manager.Events(ctx, q, tell))
 }
 
+func (f follower) Figures(ctx context.Context, follow bool, tell func([]process.Figures) error) error {
+	if !follow {
+		return f.Manager.Figures(ctx, follow, tell)
+	}
+	ctx, release := whileRead(ctx, f.out)
+	defer release()
+	return unread(ctx, f.Manager.Figures(ctx, follow, tell))
+}
+
 // unread is errUnread, if that ended ctx, or err.
 func unread(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, errUnread) {

@@ -61,6 +61,11 @@ type Viewer interface {
 	// selection.
 	Show(ctx context.Context, of process.Selection) ([]process.Outcome, error)
 
+	// Figures tells what all processes use, by name. With follow it goes on, once a second,
+	// with those of which something has changed, or nothing, until ctx ends; the uptime alone
+	// is no change. An error of tell ends it.
+	Figures(ctx context.Context, follow bool, tell func([]process.Figures) error) error
+
 	// Await waits for each process that is selected, side by side, and answers when all
 	// have come so far; it starts nothing. The error is of the selection, or that ctx has
 	// ended; what did not come of one process stands in its row. Rows are in the order of

@@ -17,16 +17,17 @@ import (
 // recorder is a Manager that notes what it was asked, and answers with what it
 // was given.
 type recorder struct {
-	asked  []string
-	spec   process.Spec // that a start asked for
-	status process.Status
-	all    []process.Status
-	runs   []process.RunRecord
-	ledger []process.LedgerRecord
-	coming []process.Coming
-	events []process.Event
-	output []byte
-	report process.Report
+	asked   []string
+	spec    process.Spec // that a start asked for
+	status  process.Status
+	all     []process.Status
+	runs    []process.RunRecord
+	ledger  []process.LedgerRecord
+	coming  []process.Coming
+	events  []process.Event
+	figures [][]process.Figures
+	output  []byte
+	report  process.Report
 
 	source string // of what is deleted
 
@@ -164,6 +165,16 @@ func (r *recorder) Events(_ context.Context, q process.EventQuery, tell func(pro
 	r.note("%s", formatted(EventsAction(q)))
 	for _, e := range r.events {
 		if err := tell(e); err != nil {
+			return err
+		}
+	}
+	return r.err
+}
+
+func (r *recorder) Figures(_ context.Context, follow bool, tell func([]process.Figures) error) error {
+	r.note("%s", formatted(FiguresAction(follow)))
+	for _, rows := range r.figures {
+		if err := tell(rows); err != nil {
 			return err
 		}
 	}

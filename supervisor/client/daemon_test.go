@@ -253,6 +253,16 @@ func (m *memory) Events(ctx context.Context, q process.EventQuery, tell func(pro
 	return m.err
 }
 
+// Figures has one process, which is gone then.
+func (m *memory) Figures(ctx context.Context, follow bool, tell func([]process.Figures) error) error {
+	defer m.called("figures")()
+	err := tell([]process.Figures{{Name: "web", State: process.Running, PID: 7, Pids: new(3)}})
+	if err == nil && follow {
+		err = tell([]process.Figures{{Name: "web", Gone: true}})
+	}
+	return err
+}
+
 func (m *memory) Upgrade(_ context.Context, number uint64) (process.Upgrade, error) {
 	return process.Upgrade{Number: max(number, 1), Done: number > 0}, nil
 }
