@@ -15,7 +15,7 @@
 //	 Group ───── Make, Remove, Lock     the directory
 //	   │         Enter, Dir, Pids       the processes in it
 //	   │         Freeze, Signal, Kill   ending or holding all of them
-//	   │         Usage, CPU             what they have used, the dead included
+//	   │         Usage, Devices         what they have used, the dead included
 //	   ▼         SetAttr, Attr, Attrs   notes that live and die with the group
 //	 Watch ───── Add                    changes of populated and frozen
 //
@@ -43,5 +43,5 @@
 //
 // Figures are read by openat, read and close into a buffer on the stack, which
 // costs a quarter of os.ReadFile. Kill needs Linux 5.14, attributes 5.7; an
-// accounting file that a kernel does not have is an unknown figure (nil), never 0.
+// accounting file that a kernel does not have is a figure that is not in Known.
 package cgroup

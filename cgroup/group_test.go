@@ -35,7 +35,7 @@ func TestMakeAndRemove(t *testing.T) {
 	}
 	for _, err := range []error{
 		c.Kill(), c.Freeze(), c.Thaw(), c.Enter(0), c.Enable("memory"), c.SetAttr("a", nil),
-		second(c.Pids()), second(c.Events()), second(c.Usage()), second(c.Children()), second(c.Dir()),
+		second(c.Pids()), second(c.Events()), second(c.Usage(0)), second(c.Usage(AllFigures)), second(c.Devices()), second(c.Children()), second(c.Dir()),
 		second(c.Lock()), second(c.Attr("a")), second(c.Attrs()), second(c.Signal(unix.SIGTERM)), second(c.Controllers()),
 	} {
 		if !gone(err) {

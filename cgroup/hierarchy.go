@@ -52,7 +52,7 @@ type Hierarchy struct {
 	v1      []mount // v1 hierarchies, for what they hold
 
 	mu    sync.Mutex
-	files map[string]fileSet // accounting files of the groups below one directory
+	files map[string]Figures // accounting files of the groups below one directory
 }
 
 // Find looks for cgroup v2 among the mounts of <proc>/self/mountinfo; proc is

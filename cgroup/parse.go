@@ -109,25 +109,6 @@ func flatKey(data []byte, key string) (value uint64, ok bool) {
 	return 0, false
 }
 
-// nestedSum adds the values of "key=value" over all lines of a nested keyed file
-// such as io.stat, where each device has a line.
-func nestedSum(data []byte, key string) (sum uint64) {
-	for len(data) > 0 {
-		var line []byte
-		line, data, _ = bytes.Cut(data, []byte{'\n'})
-		for len(line) > 0 {
-			var field []byte
-			field, line, _ = bytes.Cut(line, []byte{' '})
-			if n := len(key); len(field) > n && field[n] == '=' && string(field[:n]) == key {
-				if v, ok := parseUint(field[n+1:]); ok {
-					sum += v
-				}
-			}
-		}
-	}
-	return sum
-}
-
 // parseUint reads decimal digits and nothing else, without the string that
 // strconv would need.
 func parseUint(s []byte) (n uint64, ok bool) {

@@ -3,6 +3,7 @@ package cgroup
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -70,9 +71,18 @@ func TestKeyedFiles(t *testing.T) {
 			t.Errorf("%s is %d, want none", key, got)
 		}
 	}
-	io := []byte("8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 dbytes=0 dios=0\n8:0 rbytes=1 wbytes=2 rios=1 wios=1 dbytes=0 dios=0\n254:0 \n")
-	if r, w := nestedSum(io, "rbytes"), nestedSum(io, "wbytes"); r != 1459201 || w != 314773506 {
-		t.Errorf("rbytes %d, wbytes %d", r, w)
+}
+
+func TestDevicesThatWereUsed(t *testing.T) {
+	var got []Device
+	eachDevice([]byte("8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 dbytes=0 dios=0\n"+
+		"254:0 \n"+
+		"7:0 7:1 8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n"+ // as some kernels have it
+		"9:0 rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0\n"+
+		"259:1048575 rbytes=x wbytes=7 cost.usage=12"), func(d Device) { got = append(got, d) })
+	want := []Device{{8, 16, IO{1459200, 314773504, 192, 353}}, {8, 0, IO{1, 2, 3, 4}}, {259, 1048575, IO{0, 7, 0, 0}}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
@@ -80,6 +90,9 @@ func FuzzParsers(f *testing.F) {
 	f.Add([]byte("38 31 0:35 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"))
 	f.Add([]byte("usage_usec 12\nuser_usec 3\npopulated 1\n"))
 	f.Add([]byte("8:16 rbytes=1459200 wbytes=314773504\n"))
+	f.Add([]byte("8:0 8:16 rbytes=1\n"))
+	f.Add([]byte("some avg10=0.12 avg60=0.00 avg300=0.00 total=31\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"))
+	f.Add([]byte("anon 1\nfile 2\nkernel 3\nshmem 4\n"))
 	f.Add([]byte("1\n2\n3\n"))
 	f.Add([]byte(`\040\`))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -99,9 +112,14 @@ func FuzzParsers(f *testing.F) {
 			}
 		}
 		flatKey(data, "usage_usec")
-		nestedSum(data, "rbytes")
-		parseCPU(data)
-		single(data)
+		var u Usage
+		u.parseCPU(data)
+		for _, f := range figureFiles {
+			u.parse(f.figure, data)
+		}
+		if u.Known&^AllFigures != 0 || u.Has(FigureCPUFull) && u.CPUPressure.Full.Avg10 < 0 {
+			t.Errorf("%+v", u)
+		}
 		if s := unescape(string(data)); !bytes.ContainsRune(data, '\\') && s != string(data) {
 			t.Errorf("unescape changed %q to %q", data, s)
 		}

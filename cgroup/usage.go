@@ -1,60 +1,77 @@
 package cgroup
 
 import (
-	"path"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Usage is what the processes of a group and of all nested ones use and have used.
-// CPU time and what was read and written count processes that have ended too, and
-// can be read until the group is removed. A figure that no controller keeps, or
-// that this kernel does not have, is nil.
+// Whatever adds up counts processes that have ended too, and can be read until the
+// group is removed. A figure that no controller keeps, or that this kernel does not
+// have, is 0 and not in Known.
 type Usage struct {
-	CPU, CPUUser, CPUSystem time.Duration // cpu.stat; always there
+	Known Figures
 
-	Memory     *uint64 // bytes now, page cache included: memory.current
-	MemoryPeak *uint64 // bytes at most: memory.peak, Linux 5.19
-	Pids       *uint64 // processes and threads now: pids.current
-	PidsPeak   *uint64 // processes and threads at most: pids.peak, Linux 6.1
-	IORead     *uint64 // bytes from block devices: rbytes of io.stat
-	IOWrite    *uint64 // bytes to block devices: wbytes of io.stat
-	OOMKills   *uint64 // processes ended for lack of memory: oom_kill of memory.events
+	// cpu.stat. The first three are always there.
+	CPU, CPUUser, CPUSystem time.Duration
+	CPUPeriods              uint64 // of cpu.max that have passed: nr_periods
+	CPUThrottledPeriods     uint64 // in which the group was made to wait: nr_throttled
+	CPUThrottled            time.Duration
+
+	// Bytes. Now: memory.current, page cache included. At most: memory.peak.
+	Memory, MemoryPeak        uint64
+	Swap, SwapPeak            uint64
+	Anon, File, Kernel, Shmem uint64 // parts of Memory: memory.stat. Shmem is in File too
+	MemoryEvents              MemoryEvents
+
+	Pids, PidsPeak uint64 // processes and threads, now and at most
+	PidsRefused    uint64 // forks and threads: max of pids.events
+
+	IO IO // with all block devices: io.stat
+
+	CPUPressure, MemoryPressure, IOPressure Pressure
+
+	Frozen time.Duration // how long it was, by request for itself or one above it: cgroup.stat.local
 }
 
-// fileSet is the set of accounting files that the groups of one parent have: they
-// follow from the controllers that are enabled there, and from the kernel.
-type fileSet uint8
-
-const (
-	hasMemory fileSet = 1 << iota
-	hasMemoryPeak
-	hasMemoryEvents
-	hasPids
-	hasPidsPeak
-	hasIO
-)
-
-var fileNames = [...]struct {
-	name string
-	set  fileSet
-}{
-	{"memory.current", hasMemory},
-	{"memory.peak", hasMemoryPeak},
-	{"memory.events", hasMemoryEvents},
-	{"pids.current", hasPids},
-	{"pids.peak", hasPidsPeak},
-	{"io.stat", hasIO},
+// MemoryEvents is how often something happened for want of memory: memory.events.
+type MemoryEvents struct {
+	Low          uint64 // memory was taken away below memory.low
+	High         uint64 // the group was slowed for being above memory.high
+	Max          uint64 // it was to grow beyond memory.max
+	OOM          uint64 // and could not
+	OOMKill      uint64 // processes that were ended for it
+	OOMGroupKill uint64 // groups that were ended as a whole: memory.oom.group
 }
 
-// Usage reads all there is. After an OOM kill read it when the group is no longer
-// populated: the counter can trail the end of the process.
-func (g Group) Usage() (Usage, error) {
-	var u Usage
-	if files, known := g.h.knownFiles(g); known && files == 0 {
-		var err error
-		u.CPU, u.CPUUser, u.CPUSystem, err = g.CPU()
+// IO is what was read from and written to block devices.
+type IO struct {
+	ReadBytes, WriteBytes uint64
+	Reads, Writes         uint64 // operations
+}
+
+// Pressure is how long processes stood still for want of something: a *.pressure file.
+type Pressure struct {
+	Some Stall // at least one did
+	Full Stall // all that had something to do did
+}
+
+// Stall is a share of time, in percent over the last 10, 60 and 300 seconds, and the
+// time in all.
+type Stall struct {
+	Avg10, Avg60, Avg300 float64
+	Total                time.Duration
+}
+
+// Usage reads those of the wanted figures that there are, and those of cpu.stat, which
+// is the one file that is always read. After an OOM kill read it when the group is no
+// longer populated: the counter can trail the end of the process.
+func (g Group) Usage(want Figures) (u Usage, err error) {
+	if files, known := g.h.knownFiles(g); want == 0 || known && files&want == 0 {
+		var buf [1024]byte
+		data, err := g.read("cpu.stat", buf[:])
+		u.parseCPU(data)
 		return u, err
 	}
 	dir, err := openAt(unix.AT_FDCWD, g.path, unix.O_PATH|unix.O_DIRECTORY)
@@ -67,40 +84,21 @@ func (g Group) Usage() (Usage, error) {
 	if err != nil {
 		return u, &Error{Op: "read", Path: g.file("cpu.stat"), Err: err}
 	}
-	u.CPU, u.CPUUser, u.CPUSystem = parseCPU(data)
+	u.parseCPU(data)
 
-	files := g.h.filesOf(g, dir)
-	if files == 0 {
-		return u, nil
-	}
-	for _, f := range fileNames {
-		if files&f.set == 0 {
+	files := g.h.filesOf(g, dir) & want
+	for _, f := range figureFiles {
+		if files&f.figure == 0 {
 			continue
 		}
 		data, err := readAt(dir, f.name, buf[:])
-		if err != nil {
-			// A threaded group lacks files that its sisters have.
-			if err == unix.ENOENT {
-				continue
-			}
+		switch err {
+		case nil:
+			u.parse(f.figure, data)
+		case unix.ENOENT: // a threaded group lacks files that its sisters have
+		case unix.EOPNOTSUPP: // pressure is not counted
+		default:
 			return u, &Error{Op: "read", Path: g.file(f.name), Err: err}
-		}
-		switch f.set {
-		case hasMemory:
-			u.Memory = single(data)
-		case hasMemoryPeak:
-			u.MemoryPeak = single(data)
-		case hasMemoryEvents:
-			if n, ok := flatKey(data, "oom_kill"); ok {
-				u.OOMKills = &n
-			}
-		case hasPids:
-			u.Pids = single(data)
-		case hasPidsPeak:
-			u.PidsPeak = single(data)
-		case hasIO:
-			r, w := nestedSum(data, "rbytes"), nestedSum(data, "wbytes")
-			u.IORead, u.IOWrite = &r, &w
 		}
 	}
 	return u, nil
@@ -115,87 +113,4 @@ func (g Group) OOMKills() (uint64, error) {
 	data, err := g.read("memory.events", buf[:])
 	n, _ := flatKey(data, "oom_kill")
 	return n, err
-}
-
-// CPU reads the time used, in all, in user code and in the kernel, from cpu.stat
-// alone (microseconds there).
-func (g Group) CPU() (usage, user, system time.Duration, err error) {
-	var buf [1024]byte
-	data, err := g.read("cpu.stat", buf[:])
-	usage, user, system = parseCPU(data)
-	return usage, user, system, err
-}
-
-func parseCPU(data []byte) (usage, user, system time.Duration) {
-	micros := func(key string) time.Duration {
-		n, _ := flatKey(data, key)
-		return time.Duration(n) * time.Microsecond
-	}
-	return micros("usage_usec"), micros("user_usec"), micros("system_usec")
-}
-
-// single reads a file of one number.
-func single(data []byte) *uint64 {
-	if n := len(data); n > 0 && data[n-1] == '\n' {
-		data = data[:n-1]
-	}
-	if n, ok := parseUint(data); ok {
-		return &n
-	}
-	return nil
-}
-
-// knownFiles returns the accounting files of a group, if a sister was looked at.
-func (h *Hierarchy) knownFiles(g Group) (files fileSet, known bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	files, known = h.files[h.sistersOf(g)]
-	return files, known
-}
-
-// sistersOf is what groups that have the same files as g are filed under.
-func (h *Hierarchy) sistersOf(g Group) string {
-	if g.path == h.Mount {
-		return "" // the topmost group has other files than those below it
-	}
-	return path.Dir(g.path)
-}
-
-// filesOf returns the accounting files of a group, whose directory is open. The
-// first group of a parent is looked at, its sisters are taken to be the same.
-func (h *Hierarchy) filesOf(g Group, dir int) fileSet {
-	if files, known := h.knownFiles(g); known {
-		return files
-	}
-	var files fileSet
-	known := true
-	for _, f := range fileNames {
-		switch unix.Faccessat(dir, f.name, unix.F_OK, 0) {
-		case nil:
-			files |= f.set
-		case unix.ENOENT:
-		default: // only that says that there is none
-			known = false
-		}
-	}
-	// Nothing is learnt from a group that was removed while we looked.
-	if known && unix.Faccessat(dir, "cpu.stat", unix.F_OK, 0) == nil {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if h.files == nil {
-			h.files = map[string]fileSet{}
-		}
-		h.files[h.sistersOf(g)] = files
-	}
-	return files
-}
-
-// forget drops what filesOf has learnt below a directory that was removed.
-func (h *Hierarchy) forget(parent string) {
-	if h == nil {
-		return
-	}
-	h.mu.Lock()
-	delete(h.files, parent)
-	h.mu.Unlock()
 }

@@ -194,8 +194,8 @@ func (g *fakeGroup) Events() (cgroup.Events, error) {
 	return cgroup.Events{Populated: g.isAlive(), Frozen: true}, nil
 }
 
-func (g *fakeGroup) Usage() (cgroup.Usage, error) { return cgroup.Usage{}, nil }
-func (g *fakeGroup) OOMKills() (uint64, error)    { return 0, nil }
+func (g *fakeGroup) Usage(cgroup.Figures) (cgroup.Usage, error) { return cgroup.Usage{}, nil }
+func (g *fakeGroup) OOMKills() (uint64, error)                  { return 0, nil }
 
 func (g *fakeGroup) Signal(s unix.Signal) (int, error) {
 	if s == unix.SIGTERM && (g.w.calm || rand.IntN(4) > 0) { // others do not hear it

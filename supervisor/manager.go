@@ -85,7 +85,7 @@ func (s *Supervisor) Show(ctx context.Context, of process.Selection) ([]process.
 	// To read a group's CPU time the kernel looks for it among all sisters that have
 	// run since theirs was read. One look at the parent brings all up to date first.
 	if _, one := of.Name(); !one {
-		s.groups.CPU()
+		s.groups.Usage(0)
 	}
 	// Most of it is waiting for the kernel to add up, so all cores take part.
 	return s.each(of, runtime.GOMAXPROCS(0), nil, func(p *managed, o *process.Outcome) { o.Status = s.statusOf(p) })

@@ -237,11 +237,11 @@ func (v *view) status() (status process.Status, ok bool) {
 	}
 	status.Queued, status.Result = v.queued, v.result()
 	if v.meter != nil {
-		usage, percent, err := v.meter.Now()
+		now, err := v.meter.Full(0)
 		if err != nil {
 			return status, false
 		}
-		status.Usage, status.CPUPercent = usage, percent
+		status.Usage, status.CPUPercent, status.CPUPercentSinceStart = now.Usage, now.CPUPercent, now.CPUPercentSinceStart
 	}
 	return status, v.runs(&status)
 }
@@ -268,16 +268,19 @@ func (v *view) runs(status *process.Status) bool {
 			r.Uptime = (proc.BootTime() - b.boot).Seconds()
 		}
 		if b.meter != nil {
-			usage, percent, err := b.meter.Now()
+			now, err := b.meter.Full(0)
 			if err != nil {
 				return false
 			}
-			r.Usage, r.CPUPercent = usage, percent
+			r.Usage, r.CPUPercent, r.CPUPercentSinceStart = now.Usage, now.CPUPercent, now.CPUPercentSinceStart
 		}
 		status.Runs = append(status.Runs, r)
 	}
 	if v.run.Number != 0 && (v.several || len(status.Runs) > 0) {
-		status.Runs = append(status.Runs, process.RunUnderWay{State: status.State, PID: status.PID, CPUPercent: status.CPUPercent, Run: status.Run})
+		status.Runs = append(status.Runs, process.RunUnderWay{
+			State: status.State, PID: status.PID, Run: status.Run,
+			CPUPercent: status.CPUPercent, CPUPercentSinceStart: status.CPUPercentSinceStart,
+		})
 	}
 	return true
 }

@@ -52,15 +52,31 @@ func running() process.Status {
 	s.CPU, s.CPUUser, s.CPUSystem, s.CPUSource = new(int64(1500000)), new(int64(1000000)), new(int64(500000)), process.SourceCgroup
 	s.SetMemory(12<<20+1<<19, process.SourceProc)
 	s.MemoryPeak, s.MemoryPeakSource = new(uint64(64<<20)), process.SourceCgroup
+	s.CPUPeriods, s.CPUThrottledPeriods, s.CPUThrottled = new(uint64(615)), new(uint64(12)), new(int64(340000))
+	s.MemoryAnon, s.MemoryFile, s.MemoryKernel, s.MemoryShmem = new(uint64(8<<20)), new(uint64(4<<20)), new(uint64(1<<19)), new(uint64(0))
+	s.MemorySwap, s.MemorySwapPeak = new(uint64(1<<20)), new(uint64(3<<20))
+	s.MemoryLow, s.MemoryHigh, s.MemoryMax, s.OOMKills = new(uint64(0)), new(uint64(4)), new(uint64(2)), new(uint64(1))
 	s.IORead, s.IOWrite, s.IOSource = new(uint64(0)), new(uint64(4096)), process.SourceProc
+	s.IOReadOperations, s.IOWriteOperations = new(uint64(0)), new(uint64(1))
+	s.Tasks, s.PidsPeak, s.PidsRefused = new(uint64(9)), new(uint64(12)), new(uint64(2))
+	s.Pressure = &process.Pressures{
+		CPU:    &process.Pressure{Some: stalled(12.34, 2500000)},
+		Memory: &process.Pressure{Some: stalled(0, 0), Full: new(stalled(0, 0))},
+		IO:     &process.Pressure{Some: stalled(0, 40000), Full: new(stalled(0, 30000))},
+	}
+	s.Frozen = new(int64(250000))
 	s.NeededBy = []string{"proxy", "site"}
 	s.Runs = []process.RunUnderWay{{State: process.Running, PID: 4700, Run: process.Run{Number: 6, Start: noon.Add(-time.Hour), Uptime: 3661.5}}, {State: process.Running, PID: 4711, Run: s.Run}}
 	s.Queued = &process.QueuedRun{Time: noon, Reason: "run 8 went on"}
 	s.Pids, s.PidsSource = new(3), process.SourceCgroup
-	s.CPUPercent = new(99.95)
+	s.CPUPercent, s.CPUPercentSinceStart = new(99.95), new(2.44)
 	s.LastRun = new(failed().Run)
 	s.LastRun.Number = 7
 	return s
+}
+
+func stalled(avg10 float64, total int64) process.Stall {
+	return process.Stall{StallAverages: &process.StallAverages{Avg10: avg10, Avg60: avg10 / 2}, Total: total}
 }
 
 // rlimits has one of each.

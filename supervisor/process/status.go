@@ -46,6 +46,9 @@ type Condition struct {
 	// since the start. Absent at rest.
 	CPUPercent *float64 `json:"cpu_percent,omitempty"`
 
+	// CPUPercentSinceStart is the same since the run began. Absent at rest.
+	CPUPercentSinceStart *float64 `json:"cpu_percent_since_start,omitempty"`
+
 	LastRun *Run `json:"last_run,omitempty"` // the last one that ended
 
 	// AlreadyRunning is in the answer to a start that found this run under way, and
@@ -82,9 +85,12 @@ type Condition struct {
 
 // RunUnderWay is one of several runs that go on side by side.
 type RunUnderWay struct {
-	State      State    `json:"status"`
-	PID        int      `json:"pid"`
-	CPUPercent *float64 `json:"cpu_percent,omitempty"`
+	State State `json:"status"`
+	PID   int   `json:"pid"`
+
+	CPUPercent           *float64 `json:"cpu_percent,omitempty"`
+	CPUPercentSinceStart *float64 `json:"cpu_percent_since_start,omitempty"`
+
 	Run
 }
 
@@ -212,31 +218,4 @@ type Run struct {
 type LeftBehind struct {
 	Count int      `json:"count"`
 	Names []string `json:"names"` // at most 16, each once, sorted; the last is "…" if there are more
-}
-
-// Usage is what a run's tree has used; its dead count too.
-type Usage struct {
-	CPU       *int64 `json:"cpu_usec,omitempty"` // µs, user and system
-	CPUUser   *int64 `json:"cpu_user_usec,omitempty"`
-	CPUSystem *int64 `json:"cpu_system_usec,omitempty"`
-	CPUSource Source `json:"cpu_source,omitempty"`
-
-	Memory           *uint64  `json:"memory_bytes,omitempty"` // now
-	MemoryMB         *float64 `json:"memory_mb,omitempty"`    // the same in MiB
-	MemorySource     Source   `json:"memory_source,omitempty"`
-	MemoryPeak       *uint64  `json:"memory_peak_bytes,omitempty"`
-	MemoryPeakSource Source   `json:"memory_peak_source,omitempty"`
-
-	IORead   *uint64 `json:"io_read_bytes,omitempty"` // from and to block devices
-	IOWrite  *uint64 `json:"io_write_bytes,omitempty"`
-	IOSource Source  `json:"io_source,omitempty"`
-
-	Pids       *int   `json:"pids,omitempty"` // alive now
-	PidsSource Source `json:"pids_source,omitempty"`
-}
-
-// SetMemory fills in the memory figures of now.
-func (u *Usage) SetMemory(bytes uint64, source Source) {
-	mb := math.Round(float64(bytes)/(1<<20)*1000) / 1000
-	u.Memory, u.MemoryMB, u.MemorySource = &bytes, &mb, source
 }

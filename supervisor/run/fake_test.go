@@ -543,8 +543,12 @@ func (g fakeGroup) Events() (e cgroup.Events, err error) {
 	return e, err
 }
 
-func (g fakeGroup) Usage() (u cgroup.Usage, err error) {
-	err = g.do("usage", func(m *machine) error { u = cgroup.Usage{CPU: time.Second, OOMKills: &m.ooms}; return nil })
+func (g fakeGroup) Usage(cgroup.Figures) (u cgroup.Usage, err error) {
+	err = g.do("usage", func(m *machine) error {
+		u = cgroup.Usage{CPU: time.Second, Known: cgroup.FigureMemoryEvents}
+		u.MemoryEvents.OOMKill = m.ooms
+		return nil
+	})
 	return u, err
 }
 

@@ -50,7 +50,7 @@ type Group interface {
 	Pids() ([]int, error)
 	Holds(pid int) (bool, error)
 	Events() (cgroup.Events, error)
-	Usage() (cgroup.Usage, error)
+	Usage(want cgroup.Figures) (cgroup.Usage, error)
 	OOMKills() (uint64, error)
 	Freeze() error
 	Unfreeze() error

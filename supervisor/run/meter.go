@@ -12,15 +12,26 @@ import (
 const (
 	// minWindow is the shortest time that cpu_percent is computed over.
 	minWindow = 500 * time.Millisecond
-	// maxMemoryAge is how long a figure added up from /proc is good for a
-	// tree that has not run since.
-	maxMemoryAge = time.Minute
+	// maxProcAge is how long what was added up over the pids is good for a tree that has
+	// not run since.
+	maxProcAge = time.Minute
+	// maxBriefAge is the same of the kernel's own figures, in a brief reading.
+	maxBriefAge = 10 * time.Second
 )
 
+// briefFigures are those of a brief reading, beside CPU time and pids.
+const briefFigures = cgroup.FigureMemory | cgroup.FigureMemoryPeak | cgroup.FigureIO
+
 // Meter reads what the tree of one run uses. Anyone may read it.
+//
+// A tree that has used no CPU time since it was looked at has not forked, ended, allocated
+// or asked for anything. So what was read then can be told again, for the price of cpu.stat
+// alone. Some figures change all the same, and bound for how long: memory that others
+// need is taken from it, what it wrote goes to the disk, and shares of the last while fall.
 type Meter struct {
 	proc  string
 	group Group
+	began sample
 
 	mu       sync.Mutex
 	older    sample // the window's other end while newer is too young
@@ -29,6 +40,9 @@ type Meter struct {
 	pids     int
 	lastCPU  time.Duration // when they were read
 	lastRead time.Duration
+	idle     bool // it had used nothing between the last two readings
+	brief    reading
+	full     reading
 }
 
 type sample struct {
@@ -36,37 +50,83 @@ type sample struct {
 	cpu time.Duration
 }
 
+// reading is one that is kept.
+type reading struct {
+	sample
+	throttled time.Duration
+	usage     process.Usage
+}
+
+// Reading is what a tree that lives uses at one moment.
+type Reading struct {
+	process.Usage
+	// In percent of a core: since an earlier reading, and since the start.
+	CPUPercent, CPUPercentSinceStart *float64
+}
+
 // NewMeter is for a run that started so long ago.
 func NewMeter(procfs string, group Group, age time.Duration) *Meter {
 	begin := sample{at: proc.BootTime() - age}
-	return &Meter{proc: procfs, group: group, older: begin, newer: begin}
+	return &Meter{proc: procfs, group: group, began: begin, older: begin, newer: begin}
 }
 
-// Now is the usage of a tree that lives, and its CPU use in percent of a core.
-func (m *Meter) Now() (process.Usage, *float64, error) {
-	u, err := m.group.Usage()
-	if err != nil {
-		return process.Usage{}, nil, err
-	}
-	now := proc.BootTime()
+// Brief reads what many processes are shown with: CPU time, memory now and at most, bytes
+// of input and output, and pids. Of a tree that has used no CPU time they are up to 10 s old.
+func (m *Meter) Brief() (Reading, error) {
+	return m.read(briefFigures, &m.brief, maxBriefAge)
+}
+
+// Full reads everything. The figures of a tree that has used no CPU time may be as old as
+// the age that is given, 0 for new ones; those of one that stands still for want of something
+// are new always.
+func (m *Meter) Full(age time.Duration) (Reading, error) {
+	return m.read(cgroup.AllFigures, &m.full, age)
+}
+
+// read reads the figures that are wanted, or gives those of an earlier reading.
+func (m *Meter) read(want cgroup.Figures, kept *reading, age time.Duration) (r Reading, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	usage := kernelUsage(u)
-	if err := m.count(u, now); err != nil {
-		return process.Usage{}, nil, err
+	now := proc.BootTime()
+	young := kept.at != 0 && now-kept.at < age
+	if young && m.idle {
+		u, err := m.group.Usage(0)
+		if err != nil {
+			return r, err
+		}
+		if u.CPU == kept.cpu && u.CPUThrottled == kept.throttled {
+			return m.reading(kept.usage, sample{now, u.CPU}), nil
+		}
 	}
+	u, err := m.group.Usage(want)
+	if err != nil {
+		return r, err
+	}
+	if err := m.count(&u, now); err != nil {
+		return r, err
+	}
+	usage := kernelUsage(&u)
 	usage.Pids, usage.PidsSource = new(m.pids), process.SourceCgroup
 	if usage.Memory == nil {
 		usage.SetMemory(m.memory, process.SourceProc)
 	}
-	return usage, m.percent(sample{now, u.CPU}), nil
+	*kept = reading{sample{now, u.CPU}, u.CPUThrottled, usage}
+	if u.Stalled() {
+		kept.at = 0
+	}
+	return m.reading(usage, sample{now, u.CPU}), nil
 }
 
-// count brings pids, and memory where no controller keeps it, up to date. It
-// costs a look at every pid, so it is left out while the tree has not run: a
-// tree that has used no CPU has not forked, ended or allocated.
-func (m *Meter) count(u cgroup.Usage, now time.Duration) error {
-	if u.CPU == m.lastCPU && now-m.lastRead < maxMemoryAge {
+// reading adds the shares of time to what was read.
+func (m *Meter) reading(usage process.Usage, s sample) Reading {
+	m.idle = s.cpu == m.newer.cpu
+	return Reading{usage, m.percent(s), s.since(m.began)}
+}
+
+// count brings pids, and memory where no controller keeps it, up to date. It costs a look at
+// every pid, so it is left out while the tree has not run.
+func (m *Meter) count(u *cgroup.Usage, now time.Duration) error {
+	if u.CPU == m.lastCPU && now-m.lastRead < maxProcAge {
 		return nil
 	}
 	pids, err := m.group.Pids()
@@ -74,7 +134,7 @@ func (m *Meter) count(u cgroup.Usage, now time.Duration) error {
 		return err
 	}
 	m.pids = len(pids)
-	if u.Memory == nil {
+	if !u.Has(cgroup.FigureMemory) {
 		if m.memory, err = proc.Memory(m.proc, pids); err != nil {
 			return err
 		}
@@ -91,6 +151,12 @@ func (m *Meter) percent(s sample) *float64 {
 	} else {
 		m.older, m.newer = m.newer, s
 	}
+	return s.since(base)
+}
+
+// since is the CPU use since an earlier sample, 100 being one core; nil without a time
+// between.
+func (s sample) since(base sample) *float64 {
 	window := s.at - base.at
 	if window <= 0 {
 		return nil
@@ -99,35 +165,12 @@ func (m *Meter) percent(s sample) *float64 {
 }
 
 // Total is what a tree of which nobody is left has used.
-func (m *Meter) Total() (usage process.Usage, oomKills uint64, err error) {
-	u, err := m.group.Usage()
+func (m *Meter) Total() (process.Usage, error) {
+	u, err := m.group.Usage(cgroup.AllFigures &^ nowFigures)
 	if err != nil {
-		return usage, 0, err
+		return process.Usage{}, err
 	}
-	usage = kernelUsage(u)
-	usage.Memory, usage.MemoryMB, usage.MemorySource = nil, nil, 0
-	if u.OOMKills != nil {
-		oomKills = *u.OOMKills
-	}
-	return usage, oomKills, nil
-}
-
-// kernelUsage is what the group's own files say.
-func kernelUsage(u cgroup.Usage) process.Usage {
-	usage := process.Usage{
-		CPU:       new(u.CPU.Microseconds()),
-		CPUUser:   new(u.CPUUser.Microseconds()),
-		CPUSystem: new(u.CPUSystem.Microseconds()),
-		CPUSource: process.SourceCgroup,
-	}
-	if u.Memory != nil {
-		usage.SetMemory(*u.Memory, process.SourceCgroup)
-	}
-	if u.MemoryPeak != nil {
-		usage.MemoryPeak, usage.MemoryPeakSource = u.MemoryPeak, process.SourceCgroup
-	}
-	if u.IORead != nil && u.IOWrite != nil {
-		usage.IORead, usage.IOWrite, usage.IOSource = u.IORead, u.IOWrite, process.SourceCgroup
-	}
-	return usage
+	usage := kernelUsage(&u)
+	usage.Pressure.EndAverages()
+	return usage, nil
 }

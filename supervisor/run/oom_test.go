@@ -51,7 +51,8 @@ func TestKillsForLackOfMemoryAreSaid(t *testing.T) {
 		{run(process.CauseSignal, 0), 1, "ended by SIGKILL; one of its processes was killed for lack of memory"},
 		{run(process.CauseOOM, 0), 1, "ended by the kernel's out-of-memory killer"},
 	} {
-		if got := explain(c.run, &process.Spec{}, c.kills, o); got != c.want {
+		c.run.OOMKills = &c.kills
+		if got := explain(c.run, &process.Spec{}, o); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}

@@ -34,10 +34,9 @@ func (r *Run) summary(end time.Duration) process.Run {
 	if r.machine.Born && r.machine.Asked != lifecycle.NotAsked && r.note.Boot != 0 {
 		res.Stopping = max(end-r.note.Boot, 0).Seconds()
 	}
-	var oomKills uint64
 	if r.meter != nil {
 		err := RetryPassing(func() (err error) {
-			res.Usage, oomKills, err = r.meter.Total()
+			res.Usage, err = r.meter.Total()
 			return err
 		})
 		if err != nil {
@@ -60,7 +59,7 @@ func (r *Run) summary(end time.Duration) process.Run {
 	}
 	res.Cause = cause
 	if res.Error == "" {
-		res.Error = explain(res, &process.Spec{Command: r.Spec.Command, Ending: r.ending, Restarting: r.codes}, oomKills, r.Output)
+		res.Error = explain(res, &process.Spec{Command: r.Spec.Command, Ending: r.ending, Restarting: r.codes}, r.Output)
 	}
 	return res
 }
@@ -71,13 +70,12 @@ const endsInCR = " (the command has lines that end in CR LF, and the shell takes
 
 // explain says in one line why a run failed, and how many of its tree were ended for lack
 // of memory; nothing if it did not.
-func explain(r process.Run, spec *process.Spec, oomKills uint64, o Output) string {
+func explain(r process.Run, spec *process.Spec, o Output) string {
 	var others string
-	switch {
-	case oomKills == 1:
+	if kills := r.OOMKills; kills != nil && *kills == 1 {
 		others = "; one of its processes was killed for lack of memory"
-	case oomKills > 1:
-		others = fmt.Sprintf("; %d of its processes were killed for lack of memory", oomKills)
+	} else if kills != nil && *kills > 1 {
+		others = fmt.Sprintf("; %d of its processes were killed for lack of memory", *kills)
 	}
 	switch {
 	case r.Cause == process.CauseDeadline:
