@@ -113,13 +113,13 @@ func (v *view) figures(name string) (f process.Figures, ok bool) {
 
 // addFigures adds what a run uses.
 func addFigures(f *process.Figures, m *run.Meter) bool {
-	usage, percent, err := m.Now()
+	now, err := m.Brief()
 	if err != nil {
 		return false
 	}
-	f.CPUPercent = sum(f.CPUPercent, percent)
-	f.Memory = sum(f.Memory, usage.Memory)
-	f.Pids = sum(f.Pids, usage.Pids)
+	f.CPUPercent = sum(f.CPUPercent, now.CPUPercent)
+	f.Memory = sum(f.Memory, now.Memory)
+	f.Pids = sum(f.Pids, now.Pids)
 	return true
 }
 

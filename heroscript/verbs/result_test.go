@@ -55,7 +55,7 @@ func running() process.Status {
 	s.CPUPeriods, s.CPUThrottledPeriods, s.CPUThrottled = new(uint64(615)), new(uint64(12)), new(int64(340000))
 	s.MemoryAnon, s.MemoryFile, s.MemoryKernel, s.MemoryShmem = new(uint64(8<<20)), new(uint64(4<<20)), new(uint64(1<<19)), new(uint64(0))
 	s.MemorySwap, s.MemorySwapPeak = new(uint64(1<<20)), new(uint64(3<<20))
-	s.MemoryLow, s.MemoryHigh, s.MemoryMax, s.OOMKills = new(uint64(0)), new(uint64(4)), new(uint64(2)), new(uint64(1))
+	s.MemoryLowEvents, s.MemoryHighEvents, s.MemoryMaxEvents, s.OOMKills = new(uint64(0)), new(uint64(4)), new(uint64(2)), new(uint64(1))
 	s.IORead, s.IOWrite, s.IOSource = new(uint64(0)), new(uint64(4096)), process.SourceProc
 	s.IOReadOperations, s.IOWriteOperations = new(uint64(0)), new(uint64(1))
 	s.Tasks, s.PidsPeak, s.PidsRefused = new(uint64(9)), new(uint64(12)), new(uint64(2))

@@ -35,10 +35,10 @@ type Usage struct {
 
 	// How often memory was taken from the tree below memory_low, it was slowed above
 	// memory_high, and it met memory_max; and whom the kernel has ended for lack of memory.
-	MemoryLow  *uint64 `json:"memory_low_events,omitempty"`
-	MemoryHigh *uint64 `json:"memory_high_events,omitempty"`
-	MemoryMax  *uint64 `json:"memory_max_events,omitempty"`
-	OOMKills   *uint64 `json:"oom_kills,omitempty"`
+	MemoryLowEvents  *uint64 `json:"memory_low_events,omitempty"`
+	MemoryHighEvents *uint64 `json:"memory_high_events,omitempty"`
+	MemoryMaxEvents  *uint64 `json:"memory_max_events,omitempty"`
+	OOMKills         *uint64 `json:"oom_kills,omitempty"`
 
 	IORead            *uint64 `json:"io_read_bytes,omitempty"` // from and to block devices
 	IOWrite           *uint64 `json:"io_write_bytes,omitempty"`
