@@ -216,7 +216,7 @@ func TestNotReadyInTime(t *testing.T) {
 	d.stopWorker()
 	time.Sleep(1500 * time.Millisecond)
 	d.killWorker()
-	if s := d.rest("long"); s.Uptime > 4 || s.Uptime < 2 || !strings.Contains(s.Error, "not ready within 2s") {
+	if s := d.rest("long"); s.Uptime > 2+late.Seconds() || s.Uptime < 2 || !strings.Contains(s.Error, "not ready within 2s") {
 		t.Errorf("it ended after %v: %s", s.Uptime, s.Error)
 	}
 	d.nobodyLeft("long", 1)
