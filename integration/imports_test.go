@@ -38,6 +38,7 @@ var mayImport = map[string]string{
 	"supervisor/order":     "",
 	"supervisor/probe":     "supervisor/process telnet/screen golang.org/x/sys",
 	"supervisor/run":       "cgroup proc telnet/screen supervisor/border supervisor/files supervisor/keeper supervisor/lifecycle supervisor/notify supervisor/private supervisor/probe supervisor/process golang.org/x/sys",
+	"supervisor/kernellog": "golang.org/x/sys",
 	"supervisor/notify":    "telnet/screen golang.org/x/sys",
 	"supervisor/lifecycle": "supervisor/process",
 	"supervisor/store":     "proc supervisor/files supervisor/private supervisor/process go.etcd.io/bbolt golang.org/x/sys",
