@@ -54,6 +54,7 @@ type write struct {
 	definition bool
 	begins     bool // it has the number of a run that is about to begin
 	events     []process.Event
+	totals     *process.Totals // of the process, when it is on disk; nil: as they were
 	err        error
 	landed     bool // it has come back
 	back       bool // and what its runs had is gone
@@ -228,6 +229,10 @@ func (p *managed) saveChange() {
 		w := &write{number: p.nextWrite(), runs: d.unkept}
 		d.untold, d.events, d.unkept, d.ledger, d.begun, d.number = nil, nil, nil, nil, nil, false
 		d.writes = append(d.writes, w)
+		w.totals = new(p.totals)
+		for _, r := range w.runs {
+			w.totals.AddRun(new(r.Result()))
+		}
 		p.back(w, nil)
 		return
 	}
@@ -261,6 +266,10 @@ func (p *managed) saveChange() {
 	}
 	for _, r := range w.runs {
 		c.Runs = append(c.Runs, r.Result())
+	}
+	if len(c.Runs)+len(c.Ledger) > 0 {
+		w.totals = new(process.Totals)
+		c.Totals = w.totals
 	}
 	d.ledger, d.begun = nil, nil
 	d.unkept, d.lost, d.untold, d.events, d.definition, d.number = nil, nil, nil, nil, false, false
@@ -332,6 +341,9 @@ func (p *managed) keepEvents(events []process.Event) {
 // disk now is removed first.
 func (p *managed) back(w *write, err error) {
 	w.err, w.landed = err, true
+	if err == nil && w.totals != nil {
+		p.totals = *w.totals
+	}
 	if err != nil || len(w.runs) == 0 {
 		w.back = true
 		p.wroteAll()

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,7 @@ type world struct {
 	dir   string
 	wrong func(format string, args ...any)
 	calm  bool // starts succeed, who is started stays, and hears SIGTERM
+	busy  bool // who is started uses CPU time
 
 	mu     sync.Mutex
 	groups map[string]*fakeGroup
@@ -44,6 +46,8 @@ type fakeGroup struct {
 
 	mu      sync.Mutex
 	alive   bool
+	gone    bool
+	used    time.Duration // of CPU time, that grows with each look while somebody is alive and busy
 	changed func()
 	attrs   map[string][]byte
 }
@@ -175,6 +179,9 @@ func (g *fakeGroup) Remove() error {
 	if g.isAlive() {
 		g.w.wrong("%s is removed with somebody in it", g.name)
 	}
+	g.mu.Lock()
+	g.gone = true
+	g.mu.Unlock()
 	g.w.mu.Lock()
 	defer g.w.mu.Unlock()
 	delete(g.w.groups, g.name)
@@ -194,8 +201,19 @@ func (g *fakeGroup) Events() (cgroup.Events, error) {
 	return cgroup.Events{Populated: g.isAlive(), Frozen: true}, nil
 }
 
-func (g *fakeGroup) Usage(cgroup.Figures) (cgroup.Usage, error) { return cgroup.Usage{}, nil }
-func (g *fakeGroup) OOMKills() (uint64, error)                  { return 0, nil }
+func (g *fakeGroup) Usage(cgroup.Figures) (cgroup.Usage, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.gone {
+		return cgroup.Usage{}, unix.ENOENT
+	}
+	if g.alive && g.w.busy {
+		g.used += time.Millisecond
+	}
+	return cgroup.Usage{CPU: 2 * g.used, CPUUser: g.used, CPUSystem: g.used}, nil
+}
+
+func (g *fakeGroup) OOMKills() (uint64, error) { return 0, nil }
 
 func (g *fakeGroup) Signal(s unix.Signal) (int, error) {
 	if s == unix.SIGTERM && (g.w.calm || rand.IntN(4) > 0) { // others do not hear it

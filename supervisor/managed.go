@@ -57,6 +57,7 @@ type managed struct {
 	startErr error // why the last start failed
 	unstored error // why the last start that was asked for never was: it could not be stored; nil: it could
 	disk     disk
+	totals   process.Totals                // that the store has
 	faults   []time.Duration               // when there were faults of ours lately, by the clock
 	broken   *border.Panic                 // the last of too many: nobody knows its state any more
 	refuse   atomic.Pointer[process.Error] // what each request is told since then
@@ -64,6 +65,7 @@ type managed struct {
 	inbox *inbox
 	ended chan struct{} // nobody takes from the inbox any more
 	view  atomic.Pointer[view]
+	tally atomic.Pointer[tally]
 }
 
 // kept is a [store.Process] whose definition is shared with all views: it is large, and never
@@ -77,7 +79,7 @@ type kept struct {
 func (s *Supervisor) newManaged(stored store.Process, times *schedule.Schedule, out output) *managed {
 	kept := kept{new(stored.Definition), stored.Target, stored.Last}
 	p := &managed{
-		s: s, name: kept.Spec.Name, kept: kept, times: times, output: out,
+		s: s, name: kept.Spec.Name, kept: kept, totals: stored.Totals, times: times, output: out,
 		runs: map[uint64]*run.Run{}, others: map[uint64]store.Beside{}, inbox: newInbox(), ended: make(chan struct{}),
 	}
 	p.needs = lifecycle.Needs{Of: func() []process.Need { return p.kept.Spec.AllNeeds() }, Look: s.seen}

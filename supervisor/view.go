@@ -73,6 +73,7 @@ type besideView struct {
 // publish shows others how things stand. A run that is over is so when that is on disk and
 // what it had is gone, unless the disk hangs.
 func (p *managed) publish() {
+	p.count()
 	if !p.machine.Busy() && p.disk.hung == nil && p.releasing() && p.view.Load() != nil {
 		return
 	}

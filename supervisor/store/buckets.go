@@ -19,7 +19,8 @@ import (
 type Process struct {
 	Definition
 	Target
-	Last *process.Run // the last run that ended; nil: none
+	Last   *process.Run // the last run that ended; nil: none
+	Totals process.Totals
 }
 
 // NextSpec is what the next run is to follow.
@@ -214,6 +215,7 @@ var (
 	runBucket        = []byte("runs")
 	eventBucket      = []byte("events")
 	ledgerBucket     = []byte("ledger") // not in files of programs that kept none
+	totalBucket      = []byte("totals") // neither
 	formatKey        = []byte("format")
 	daemonKey        = []byte("daemon")
 )
@@ -258,6 +260,7 @@ func readAll(tx *bolt.Tx) (all []Process, unreadable []Unreadable, err error) {
 			return nil
 		}
 		p.Spec.JobID = p.Job
+		p.Totals = totalsOf(tx, string(name), p.ID).Totals
 		all = append(all, p)
 		return nil
 	})
@@ -292,24 +295,16 @@ func runsOf(name string) []byte { return append([]byte(name), 0) }
 
 func eventKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// isOf reports whether a definition as it is kept is of the process with this id.
-func isOf(kept []byte, id string) bool {
-	var d struct {
-		ID string `json:"id"`
-	}
-	return json.Unmarshal(kept, &d) == nil && d.ID == id
-}
-
 // isAnother reports whether what is kept under the name of c is of a process that goes with
 // it: that is removed, or was, and that could not be put on disk.
 func isAnother(tx *bolt.Tx, c *Change) bool {
 	former := tx.Bucket(definitionBucket).Get([]byte(c.Name))
-	return c.Remove || c.Definition != nil && former != nil && !isOf(former, c.Definition.ID)
+	return c.Remove || c.Definition != nil && former != nil && idOf(tx, c.Name) != c.Definition.ID
 }
 
-// put writes one change, and gives its events their numbers. The runs of its process take so
-// many bytes at most.
-func put(tx *bolt.Tx, c *Change, runBytes int, now time.Time) error {
+// put writes one change, counts its runs and gives its events their numbers. The runs of its
+// process take so many bytes at most.
+func put(tx *bolt.Tx, c *Change, all *totals, runBytes int, now time.Time) error {
 	name := []byte(c.Name)
 	if c.Daemon != nil {
 		if err := putJSON(tx, metaBucket, daemonKey, c.Daemon); err != nil {
@@ -343,6 +338,7 @@ func put(tx *bolt.Tx, c *Change, runBytes int, now time.Time) error {
 			return err
 		}
 	}
+	all.addRuns(tx, c.Name, c.Runs)
 	for _, r := range c.Runs {
 		if err := putJSON(tx, runBucket, runKey(c.Name, r.Number), r); err != nil {
 			return err

@@ -26,6 +26,7 @@
 //	runs         name, 0, number    -> process.Run; the highest are kept, see MaxRunBytes
 //	events       number             -> process.Event; the highest are kept, see MaxEvents
 //	ledger       name, 0, time      -> process.LedgerEntry; the latest are kept, see MaxEntries
+//	totals       name               -> process.Totals, with the id of the definition
 //
 // Values are JSON with names and texts, never ordinals. Numbers in keys are eight bytes,
 // the highest first, so that they sort.
@@ -37,7 +38,7 @@
 // # Implementation
 //
 // store.go has Open, Write and the goroutine that writes; buckets.go what stands where;
-// history.go and ledger.go what is kept of the past;
+// history.go and ledger.go what is kept of the past, totals.go what it comes to;
 // format1.go the migration; file.go the file itself, which others can delete or replace
 // under us; reset.go what is done without a daemon.
 package store

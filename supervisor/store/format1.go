@@ -100,7 +100,7 @@ func migrate(db *bolt.DB) error {
 			if p.Last != nil {
 				c.Runs = []process.Run{*p.Last}
 			}
-			if err := put(tx, &c, MaxRunBytes, time.Time{}); err != nil {
+			if err := put(tx, &c, new(totals), MaxRunBytes, time.Time{}); err != nil {
 				return err
 			}
 		}

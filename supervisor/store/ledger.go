@@ -59,9 +59,9 @@ func entryKey(name string, t time.Time) []byte {
 // ledgers is how many entries each process has, as far as that was needed.
 type ledgers map[string]int
 
-// put writes entries of a process: one for a time that has an entry takes its place. Times
-// in a row of which the same became share one.
-func (l ledgers) put(tx *bolt.Tx, name string, entries []process.LedgerEntry, keep int, now time.Time) error {
+// put writes entries of a process, and counts them: one for a time that has an entry takes its
+// place. Times in a row of which the same became share one.
+func (l ledgers) put(tx *bolt.Tx, name string, entries []process.LedgerEntry, all *totals, keep int, now time.Time) error {
 	if len(entries) == 0 {
 		return nil
 	}
@@ -86,14 +86,26 @@ func (l ledgers) put(tx *bolt.Tx, name string, entries []process.LedgerEntry, ke
 				key, e = last, before
 			}
 		}
-		if bucket.Get(key) == nil {
+		if value := bucket.Get(key); value == nil {
 			l[name]++
+			all.addTimes(&e, nil)
+		} else {
+			all.addTimes(&e, entryIn(value))
 		}
 		if err := putJSON(tx, ledgerBucket, key, e); err != nil {
 			return err
 		}
 	}
 	return l.trim(bucket, name, keep, now)
+}
+
+// entryIn reads an entry as it is kept; nil: it cannot be read.
+func entryIn(value []byte) *process.LedgerEntry {
+	e := new(process.LedgerEntry)
+	if json.Unmarshal(value, e) != nil {
+		return nil
+	}
+	return e
 }
 
 // trim deletes the oldest entries of a process, but for so many, and those that are too old,

@@ -56,9 +56,14 @@ type Change struct {
 	Target     *Target       // nil: as it is
 	Runs       []process.Run // that have ended
 	Ledger     []process.LedgerEntry
-	Remove     bool // definition, target, runs and ledger go
+	Remove     bool // definition, target, runs, ledger and totals go
 	Events     []process.Event
-	Daemon     *Daemon // about none of the processes; nil: as it is. What cannot be written goes with the next change
+
+	// Totals is where the totals of the process are put that are on disk when Done is called
+	// without an error, where Runs or Ledger has something; nil: nobody asks.
+	Totals *process.Totals
+
+	Daemon *Daemon // about none of the processes; nil: as it is. What cannot be written goes with the next change
 
 	// Company is how long it may wait for others to share a sync with, since nobody waits
 	// for it; 0: not at all.
@@ -366,14 +371,18 @@ func (s *Store) write(batch []*Change) error {
 			entries += len(c.Ledger)
 			known := tx.Bucket(definitionBucket).Get([]byte(c.Name)) != nil
 			if isAnother(tx, c) {
-				if err := s.ledgers.forget(tx, c.Name); err != nil {
+				if err := errors.Join(s.ledgers.forget(tx, c.Name), forgetTotals(tx, c.Name)); err != nil {
 					return err
 				}
 			}
-			if err := put(tx, c, room(processes), s.now()); err != nil {
+			all := totalsFor(tx, c)
+			if err := put(tx, c, &all, room(processes), s.now()); err != nil {
 				return err
 			}
-			if err := s.ledgers.put(tx, c.Name, c.Ledger, entriesKept(processes), s.now()); err != nil {
+			if err := s.ledgers.put(tx, c.Name, c.Ledger, &all, entriesKept(processes), s.now()); err != nil {
+				return err
+			}
+			if err := all.put(tx, c); err != nil {
 				return err
 			}
 			switch now := c.Definition != nil || known && !c.Remove; {

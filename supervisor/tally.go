@@ -1,0 +1,116 @@
+package supervisor
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/supervisor/run"
+)
+
+// What the runs of a process have used, all together, is what the store has counted, and what
+// is not counted there yet: results on their way to the disk, and runs that go on. A run moves
+// from one to the next in one step that all readers see, while its group is still there, so
+// that the sum never falls.
+
+// tally is what the sum consists of at one moment. It is never changed once published.
+type tally struct {
+	stored process.Totals
+	ended  []process.Run // whose results are not on disk yet
+	going  []*spending   // the oldest first
+}
+
+// spending is what a run that goes on has used. It does not fall: where the group cannot be
+// read just now, it is what it was.
+type spending struct {
+	run       uint64
+	meter     *run.Meter
+	restarted bool // the restart policy began it
+
+	mu   sync.Mutex
+	last process.Usage
+}
+
+// figuresAge is how old the figures of a tree may be that stands still: nothing of it grows.
+const figuresAge = time.Minute
+
+// count shows others what the runs have come to.
+func (p *managed) count() {
+	t := &tally{stored: p.totals}
+	for _, w := range p.disk.writes {
+		if !w.landed || w.err != nil {
+			t.add(w.runs, w.lost)
+		}
+	}
+	t.add(p.disk.unkept, p.disk.lost)
+	before := p.tally.Load()
+	for number, r := range p.runs {
+		if r.Meter() != nil {
+			t.going = append(t.going, before.spendingOf(number, r))
+		}
+	}
+	slices.SortFunc(t.going, func(a, b *spending) int { return cmp.Compare(a.run, b.run) })
+	p.tally.Store(t)
+}
+
+func (t *tally) add(runs []*run.Run, lost []process.Run) {
+	for _, r := range runs {
+		t.ended = append(t.ended, r.Result())
+	}
+	t.ended = append(t.ended, lost...)
+}
+
+// spendingOf is what a run has used; that of before, if there was one.
+func (t *tally) spendingOf(number uint64, r *run.Run) *spending {
+	if t != nil {
+		for _, s := range t.going {
+			if s.run == number {
+				return s
+			}
+		}
+	}
+	return &spending{run: number, meter: r.Meter(), restarted: r.Asked.By == process.ByRestart}
+}
+
+// now is what the run has used until now. It is false when that could not be read: then it is
+// what it was when it was read last.
+func (s *spending) now() (process.Usage, bool) {
+	s.mu.Lock() // before it is read: an earlier reading must not take the place of a later one
+	defer s.mu.Unlock()
+	now, err := s.meter.Full(figuresAge)
+	if err == nil {
+		s.last = now.Usage
+	}
+	return s.last, err == nil
+}
+
+// totalsNow is what the runs of a process have come to at this moment.
+func (p *managed) totalsNow() process.Totals {
+	for {
+		t := p.tally.Load()
+		sum, ok := t.sum()
+		// A run that ended meanwhile has left its figures in a new tally.
+		if ok || p.tally.Load() == t {
+			return sum
+		}
+	}
+}
+
+// sum is false when what a run has used could not be read.
+func (t *tally) sum() (sum process.Totals, ok bool) {
+	sum, ok = t.stored, true
+	for i := range t.ended {
+		sum.AddRun(&t.ended[i])
+	}
+	for _, s := range t.going {
+		u, read := s.now()
+		sum.AddUsage(&u)
+		if s.restarted {
+			sum.Restarts++
+		}
+		ok = ok && read
+	}
+	return sum, ok
+}
