@@ -152,6 +152,11 @@ func (k *known) Next(_ context.Context, of process.Selection, most int) ([]proce
 	return nil, err
 }
 
+func (k *known) Tree(_ context.Context, of process.Selection) ([]process.Tree, error) {
+	_, err := k.do("web", "tree %s", of)
+	return []process.Tree{{Name: "web", State: process.Stopped, Err: err}}, nil
+}
+
 func (k *known) Events(_ context.Context, q process.EventQuery, tell func(process.Event) error) error {
 	_, err := k.do("web", "%s", strings.TrimSpace(heroscript.Format(heroscript.Script{verbs.EventsAction(q)})))
 	return err

@@ -66,6 +66,10 @@ type Viewer interface {
 	// is no change. An error of tell ends it.
 	Figures(ctx context.Context, follow bool, tell func([]process.Figures) error) error
 
+	// Tree gives the kernel processes of the runs under way of what is selected, by name.
+	// The error is of the selection; what could not be told stands in a row.
+	Tree(ctx context.Context, of process.Selection) ([]process.Tree, error)
+
 	// Await waits for each process that is selected, side by side, and answers when all
 	// have come so far; it starts nothing. The error is of the selection, or that ctx has
 	// ended; what did not come of one process stands in its row. Rows are in the order of

@@ -26,6 +26,7 @@ type recorder struct {
 	coming  []process.Coming
 	events  []process.Event
 	figures [][]process.Figures
+	trees   []process.Tree
 	output  []byte
 	report  process.Report
 
@@ -144,6 +145,11 @@ func (r *recorder) Await(_ context.Context, of process.Selection, w process.Wait
 func (r *recorder) Show(_ context.Context, of process.Selection) ([]process.Outcome, error) {
 	r.note("show %v", of)
 	return r.outcomes(of)
+}
+
+func (r *recorder) Tree(_ context.Context, of process.Selection) ([]process.Tree, error) {
+	r.note("tree %v", of)
+	return r.trees, r.err
 }
 
 func (r *recorder) Runs(_ context.Context, q process.RunQuery) (iter.Seq[process.RunRecord], error) {

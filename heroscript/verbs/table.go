@@ -59,7 +59,7 @@ func init() { // the forms refer to the table for their hints
 		{"process.schedule_resume", "Have a schedule that was paused go on with its next time.", scheduleResumeForm},
 		{"process.skip_next", "Let the next time of a schedule pass without a run.", skipNextForm},
 		{"process.events", "Show what has changed, in order, or as it comes.", eventsForm},
-		{"process.tree", "Draw what processes need.", treeForm},
+		{"process.tree", "Draw the kernel processes of what runs, or what processes need.", treeForm},
 		{"upgrade", "Replace the running daemon with the program on disk. Processes keep running.", upgradeForm},
 		{"doctor", "Show what the daemon found on this host, what follows, and what mends it.", doctorForm},
 	}

@@ -3,164 +3,157 @@ package verbs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
-	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 func treeForm(time.Time) *form {
 	var of process.Selection
 	var needs bool
 	return &form{
-		params: []Param{narrowed(&of, "only what these need"), toggle("needs", "draw what each process needs, and below it what that needs", &needs)},
+		params: []Param{
+			narrowed(&of, "the kernel processes of these; with needs, only what these need"),
+			toggle("needs", "draw what each process needs, and below it what that needs", &needs),
+		},
 		check: func() error {
-			if !needs {
-				return errors.New("process.tree draws what processes need: give needs:true (pmclient tree -needs)")
+			if len(of) == 0 && !needs {
+				return errors.New("name: whose kernel processes? give the name of a process (pmclient tree web), or needs:true for what processes need (pmclient tree -needs)")
 			}
 			return nil
 		},
 		do: func(ctx context.Context, m Manager) (result, error) {
-			all, err := m.Show(ctx, nil)
-			if err != nil {
-				return nil, err
+			if needs {
+				all, err := m.Show(ctx, nil)
+				if err != nil {
+					return nil, err
+				}
+				return needsTree(of, all)
 			}
-			return needsTree(of, all)
+			list, err := m.Tree(ctx, of)
+			_, plain := of.Name()
+			if plain && err == nil && len(list) == 1 {
+				err = list[0].Err
+			}
+			return trees{list, plain}, err
 		},
 	}
 }
 
-// forest is who needs whom, from some processes down.
-type forest struct {
-	roots []string
-	all   map[string]process.Status
+// TreeAction is the action that asks for the kernel processes of what is selected.
+func TreeAction(of process.Selection) heroscript.Action {
+	return NewAction("process.tree", "name", of.String())
 }
 
-// needsTree is the forest of what is selected; of all, from those that nobody needs.
-func needsTree(of process.Selection, all []process.Outcome) (result, error) {
-	f := forest{all: map[string]process.Status{}}
-	needed := map[string]bool{}
-	for _, o := range all {
-		if o.Err == nil {
-			f.all[o.Name] = o.Status
-			for _, before := range o.Status.Before() {
-				needed[before] = true
+// trees is the result of tree.
+type trees struct {
+	list  []process.Tree
+	plain bool // one plain name was given: in JSON one object
+}
+
+func (t trees) split() (result, []error) {
+	told, failed := setApart(slices.Values(t.list), func(one process.Tree) error { return one.Err })
+	return trees{told, t.plain}, failed
+}
+
+func (t trees) write(w io.Writer, s style) error {
+	switch {
+	case s.json && t.plain && len(t.list) == 1:
+		return writeJSON(w, t.list[0])
+	case s.json:
+		return writeArray(w, t.list)
+	}
+	told, failed := setApart(slices.Values(t.list), func(one process.Tree) error { return one.Err })
+	between := ""
+	for _, one := range told {
+		for _, r := range one.Runs {
+			io.WriteString(w, between+runHead(one.Name, r)+"\n")
+			if err := drawn(r.Processes).told(w, s.width, treeYields, nil); err != nil {
+				return err
 			}
+			between = "\n"
+		}
+		if len(one.Runs) == 0 {
+			if _, err := fmt.Fprintf(w, "%sprocess '%s' is %s: nothing of it runs\n", between, one.Name, one.State); err != nil {
+				return err
+			}
+			between = "\n"
 		}
 	}
-	known := slices.Sorted(maps.Keys(f.all))
-	if len(of) == 0 {
-		f.roots = slices.DeleteFunc(known, func(name string) bool { return needed[name] })
-		return f, nil
-	}
-	names, err := of.Resolve(known)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		if _, ok := f.all[name]; !ok {
-			return nil, process.NotFound(name)
-		}
-	}
-	f.roots = names
-	return f, nil
+	return grid{}.told(w, 0, nil, failed)
 }
 
-// node is a process in the forest, in JSON.
-type node struct {
-	Name   string        `json:"name"`
-	Status process.State `json:"status,omitempty"` // 0: there is no such process
-	How    string        `json:"how,omitempty"`    // it comes before the one above: needed, completed or after
-	Before []node        `json:"before,omitempty"`
+// runHead is what stands above the tree of a run.
+func runHead(name string, r process.RunTree) string {
+	count := "1 kernel process"
+	if n := len(r.Processes); n != 1 {
+		count = fmt.Sprintf("%d kernel processes", n)
+	}
+	text := fmt.Sprintf("process '%s', run %d, %s: %s", name, r.Run, r.State, count)
+	if r.PID == 0 && len(r.Processes) > 0 {
+		text += ", the main process has ended"
+	}
+	return text
 }
 
-// Ways to come before another process.
-const (
-	howNeeded    = "needed"
-	howCompleted = "completed"
-	howAfter     = "after"
-)
+// maxIndent is how many levels of a tree are drawn apart.
+const maxIndent = 32
 
-// below is the node of a process with all that comes before it.
-func (f forest) below(name, how string, above []string) node {
-	status, ok := f.all[name]
-	n := node{Name: name, How: how}
-	if !ok || slices.Contains(above, name) { // a cycle cannot be, but what is stored could have one
-		return n
-	}
-	n.Status = status.State
-	above = append(slices.Clone(above), name)
-	needs := status.AllNeeds()
-	for _, need := range needs {
-		how := howNeeded
-		if need.Completed {
-			how = howCompleted
-		}
-		n.Before = append(n.Before, f.below(need.Name, how, above))
-	}
-	for _, after := range status.Before()[len(needs):] {
-		n.Before = append(n.Before, f.below(after, howAfter, above))
-	}
-	return n
-}
-
-func (f forest) write(w io.Writer, s style) error {
-	nodes := make([]node, 0, len(f.roots))
-	for _, name := range f.roots {
-		nodes = append(nodes, f.below(name, "", nil))
-	}
-	if s.json {
-		return writeJSON(w, nodes)
-	}
-	if len(nodes) == 0 {
-		_, err := io.WriteString(w, "no processes\n")
-		return err
-	}
-	type line struct{ text, state string }
-	var lines []line
-	widest := 0
-	told := map[string]bool{} // with all that is below it
-	var draw func(n node, lead, next string)
-	draw = func(n node, lead, next string) {
-		text, state := lead+screen.Line(n.Name), "not defined"
-		switch {
-		case n.How == howCompleted:
-			text += " (completed)"
-		case n.How == howAfter:
-			text += " (after)"
-		}
-		if n.Status != 0 {
-			state = n.Status.String()
-		}
-		again := told[n.Name] && len(n.Before) > 0
-		if again {
-			state += ", see above"
-		}
-		told[n.Name] = true
-		widest = max(widest, screen.Cells(text))
-		lines = append(lines, line{text, state})
-		if again {
-			return
-		}
-		for i, before := range n.Before {
-			if i < len(n.Before)-1 {
-				draw(before, next+"├─ ", next+"│  ")
+// drawn is the tree of a run as a table.
+func drawn(all []process.KernelProcess) (g grid) {
+	g.add("PID", "AGE", "CPU TIME", "RSS", "STATE", "COMMAND")
+	last := lastOfTheirs(all)
+	var leads []string // by level: what stands before those below
+	for i, p := range all {
+		level := min(p.Level, maxIndent)
+		lead := ""
+		if level > 0 {
+			leads = leads[:min(level, len(leads))]
+			lead = strings.Join(leads[1:], "")
+			if last[i] {
+				lead += "└─ "
 			} else {
-				draw(before, next+"└─ ", next+"   ")
+				lead += "├─ "
 			}
 		}
+		below := "│  "
+		if last[i] {
+			below = "   "
+		}
+		leads = append(leads[:min(level, len(leads))], below)
+		g.add(fmt.Sprint(p.PID), Seconds(p.Age), cpuTime(p.CPU), Size(p.RSS), string(p.State), lead+mark(p)+p.Command)
 	}
-	for _, n := range nodes {
-		draw(n, "", "")
-	}
-	var b strings.Builder
-	for _, l := range lines {
-		b.WriteString(screen.Pad(l.text, widest+gap) + l.state + "\n")
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return g
 }
+
+// lastOfTheirs says of each whether no other follows that stands below the same one.
+func lastOfTheirs(all []process.KernelProcess) []bool {
+	last := make([]bool, len(all))
+	seen := map[int]bool{}
+	for i, p := range slices.Backward(all) {
+		last[i] = !seen[p.Under]
+		seen[p.Under] = true
+	}
+	return last
+}
+
+// mark says why a process does not stand below its parent.
+func mark(p process.KernelProcess) string {
+	switch {
+	case p.Reparented && p.Under != p.ParentPID:
+		return "(reparented) "
+	case p.Under == 0 && !p.Main && p.ParentPID > 0:
+		return fmt.Sprintf("(child of %d) ", p.ParentPID)
+	case p.Under == 0 && !p.Main:
+		return "(child of another) "
+	}
+	return ""
+}
+
+// treeYields is what makes room in a narrow window.
+var treeYields = []yield{{"COMMAND", 40}, {"CPU TIME", 0}, {"AGE", 0}, {"RSS", 0}, {"COMMAND", 20}, {"STATE", 7}, {"COMMAND", 4}}

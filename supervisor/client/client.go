@@ -406,6 +406,21 @@ func (c *Client) List(ctx context.Context) ([]process.Status, error) {
 	return all, err
 }
 
+// Tree gives the kernel processes of the runs under way of what is selected. See verbs.Viewer.
+func (c *Client) Tree(ctx context.Context, of process.Selection) (all []process.Tree, err error) {
+	name, plain := of.Name()
+	if !plain {
+		err = c.read(ctx, verbs.TreeAction(of), &all)
+		return all, err
+	}
+	one := process.Tree{Name: name}
+	err = c.read(ctx, verbs.TreeAction(of), &one)
+	if typed := new(process.Error); errors.As(err, &typed) { // it is the answer
+		one.Err, err = err, nil
+	}
+	return []process.Tree{one}, err
+}
+
 // Runs gives the runs that have ended and that q asks for. See verbs.Historian.
 func (c *Client) Runs(ctx context.Context, q process.RunQuery) (iter.Seq[process.RunRecord], error) {
 	var all []process.RunRecord

@@ -96,6 +96,15 @@ func TestMethodsReachTheManager(t *testing.T) {
 	if got, err := c.ScheduleResume(ctx, "a"); err != nil || got.SchedulePaused {
 		t.Errorf("schedule_resume: %+v, %v", got, err)
 	}
+	if got, err := c.Tree(ctx, process.Selection{"a"}); err != nil || len(got) != 1 || got[0].Name != "a" || len(got[0].Runs) != 1 || got[0].Runs[0].Processes[0].Command != "\x1b\n" {
+		t.Errorf("tree: %+v, %v", got, err)
+	}
+	if got, err := c.Tree(ctx, process.Selection{"nobody"}); err != nil || len(got) != 1 || !errors.Is(got[0].Err, process.ErrNotFound) {
+		t.Errorf("tree: %+v, %v", got, err)
+	}
+	if got, err := c.Tree(ctx, process.Selection{"a", "nobody"}); err != nil || len(got) != 2 || got[0].Err != nil || !errors.Is(got[1].Err, process.ErrNotFound) {
+		t.Errorf("tree: %+v, %v", got, err)
+	}
 	if got, err := c.SkipNext(ctx, "a"); err != nil || !got.SkipTime.Equal(three) {
 		t.Errorf("skip_next: %+v, %v", got, err)
 	}

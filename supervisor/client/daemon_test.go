@@ -219,6 +219,18 @@ func (m *memory) Next(_ context.Context, of process.Selection, most int) (all []
 	return all, nil
 }
 
+func (m *memory) Tree(_ context.Context, of process.Selection) (all []process.Tree, err error) {
+	defer m.called("tree")()
+	for _, name := range of {
+		if name == "nobody" {
+			all = append(all, process.Tree{Name: name, Err: process.Errorf(process.CodeNotFound, "no process '%s'", name)})
+			continue
+		}
+		all = append(all, process.Tree{Name: name, State: process.Running, Runs: []process.RunTree{{Run: 1, State: process.Running, PID: 7, Processes: []process.KernelProcess{{PID: 7, Command: "\x1b\n"}}}}})
+	}
+	return all, nil
+}
+
 func (m *memory) schedule(name string, change func(*process.Status)) process.Status {
 	defer m.called("schedule")()
 	s := m.all[name]
