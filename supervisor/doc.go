@@ -3,8 +3,8 @@
 //
 // # Model
 //
-// Each process has one goroutine, its loop, which owns all that changes. Requests, what a
-// run tells, times that have come and what comes back from a disk are put into the loop's
+// Each process has its loop, one goroutine at a time, which owns all that changes; while there
+// is nothing to do there is none. Requests, what a run tells, times that have come and what comes back from a disk are put into the loop's
 // inbox and done one after another; nobody waits to put something there. The loop asks
 // [lifecycle.Process] what follows, and does it: begins a run, ends one, answers who waits.
 // A run is a [run.Run], with a machine of its own. Others see a view, which is never changed

@@ -87,7 +87,7 @@ func (s *Supervisor) TookOver() {
 		p.publish() // looks at those that it needs
 	}
 	for _, p := range all {
-		s.loops.Go(p.loop)
+		p.serve()
 	}
 	s.endStrays()
 	s.loops.Go(s.begin)

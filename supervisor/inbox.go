@@ -8,10 +8,18 @@ type inbox struct {
 	mu     sync.Mutex
 	queue  []func()
 	closed bool
-	filled chan struct{} // holds one: there is something
+	idle   bool   // who took has found nothing, and has gone: wake calls the next one
+	wake   func() // must not wait; nil: nobody takes yet
 }
 
-func newInbox() *inbox { return &inbox{filled: make(chan struct{}, 1)} }
+// serve has wake called now, and each time that something is put there after take has found
+// nothing.
+func (b *inbox) serve(wake func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.idle, b.wake = false, wake
+	wake()
+}
 
 // put reports false when the loop has ended.
 func (b *inbox) put(do func()) bool {
@@ -21,19 +29,19 @@ func (b *inbox) put(do func()) bool {
 		return false
 	}
 	b.queue = append(b.queue, do)
-	select {
-	case b.filled <- struct{}{}:
-	default:
+	if b.idle && b.wake != nil {
+		b.idle = false
+		b.wake()
 	}
 	return true
 }
 
-// take is what there is to do next; nil: nothing.
+// take is what there is to do next; nil: nothing, and wake is called when there is something.
 func (b *inbox) take() (do func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.queue) == 0 {
-		b.queue = nil
+		b.queue, b.idle = nil, true
 		return nil
 	}
 	do = b.queue[0]

@@ -9,7 +9,8 @@ import (
 // is taken, and who puts is told.
 func TestInbox(t *testing.T) {
 	const from, each = 8, 2000
-	b := newInbox()
+	b, filled := new(inbox), make(chan struct{}, 1)
+	b.serve(func() { filled <- struct{}{} }) // as often as was taken in vain
 	var puts sync.WaitGroup
 	var got [from][]int
 	for who := range from {
@@ -24,7 +25,7 @@ func TestInbox(t *testing.T) {
 	for n := 0; n < from*each; n++ {
 		do := b.take()
 		for ; do == nil; do = b.take() {
-			<-b.filled
+			<-filled
 		}
 		do()
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/store"
 )
 
-// managed is one process under management. One goroutine, its loop, owns every field but
-// the inbox and the view; others put things into the inbox and read views.
+// managed is one process under management. Its loop, one goroutine at a time, owns every field
+// but the inbox and the view; others put things into the inbox and read views.
 type managed struct {
 	s        *Supervisor
 	name     string
@@ -80,7 +80,7 @@ func (s *Supervisor) newManaged(stored store.Process, times *schedule.Schedule, 
 	kept := kept{new(stored.Definition), stored.Target, stored.Last}
 	p := &managed{
 		s: s, name: kept.Spec.Name, kept: kept, totals: stored.Totals, times: times, output: out,
-		runs: map[uint64]*run.Run{}, others: map[uint64]store.Beside{}, inbox: newInbox(), ended: make(chan struct{}),
+		runs: map[uint64]*run.Run{}, others: map[uint64]store.Beside{}, inbox: new(inbox), ended: make(chan struct{}),
 	}
 	p.needs = lifecycle.Needs{Of: func() []process.Need { return p.kept.Spec.AllNeeds() }, Look: s.seen}
 	p.machine = lifecycle.Process{Up: kept.Up, Stopped: kept.WasStopped(), Scheduled: times != nil, Rest: p.rest(), Last: kept.Target.Run,
@@ -105,26 +105,32 @@ func (p *managed) rest() process.State {
 	return p.kept.State
 }
 
-// loop does what is put into the inbox until the process is forgotten or the daemon ends.
+// serve has the loop go on until the process is forgotten or the daemon ends.
+func (p *managed) serve() {
+	p.s.loops.Add(1)
+	p.inbox.serve(func() { go p.loop() })
+}
+
+// loop does what is put into the inbox, as long as there is something. Then it gives back its
+// goroutine, whose stack would be the largest part of an idle process; the inbox starts the
+// next one. There is one at a time.
 func (p *managed) loop() {
-	defer func() {
-		if p.broken == nil {
-			close(p.ended)
-		}
-	}()
-	defer p.end()
 	for !p.finished() {
 		do := p.inbox.take()
 		if do == nil {
-			<-p.inbox.filled
-			continue
+			return
 		}
 		p.guarded(do)
 		if p.broken != nil {
 			p.leaveAlone()
-			return
+			break
 		}
 	}
+	p.end()
+	if p.broken == nil {
+		close(p.ended)
+	}
+	p.s.loops.Done()
 }
 
 // finished reports whether there is nothing left to wait for.

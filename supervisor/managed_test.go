@@ -142,11 +142,18 @@ func (w *world) byHand(t testing.TB, name string) *managed {
 func (p *managed) turnsUntil(t *testing.T, done func() bool) {
 	t.Helper()
 	limit := time.After(time.Minute)
+	filled := make(chan struct{}, 1)
+	p.inbox.serve(func() {
+		select {
+		case filled <- struct{}{}:
+		default:
+		}
+	})
 	for !done() {
 		do := p.inbox.take()
 		if do == nil {
 			select {
-			case <-p.inbox.filled:
+			case <-filled:
 			case <-limit:
 				t.Fatal("nothing comes")
 			}
@@ -339,7 +346,7 @@ func TestAProcessThatIsLeftAloneAnswersAll(t *testing.T) {
 	for range maxFaults - 1 {
 		p.inbox.put(func() { panic("a fault") })
 	}
-	w.s.loops.Go(p.loop)
+	p.serve()
 	answers := make(chan error)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -377,7 +384,7 @@ func TestADeletedNameIsFree(t *testing.T) {
 	w := newWorld(t)
 	defer w.s.closeParts()
 	p := w.byHand(t, "a")
-	w.s.loops.Go(p.loop)
+	p.serve()
 	gone := request{op: process.Delete{}, answer: make(chan answer)}
 	p.inbox.put(func() { p.receive(gone) })
 	for answered := false; !answered; runtime.Gosched() {

@@ -325,7 +325,7 @@ func (s *Supervisor) register(spec process.Spec, times *schedule.Schedule, sourc
 		p.tell(process.Event{Kind: process.EventDefined})
 		s.tellDependents(p.name)
 	})
-	s.loops.Go(p.loop)
+	p.serve()
 	return p, true, nil
 }
 

@@ -318,7 +318,7 @@ func TestTheEndTriesWhatCouldNotBeStored(t *testing.T) {
 		t.Fatalf("stop: %v", err)
 	}
 	w.mend(t)
-	w.s.loops.Go(p.loop)
+	p.serve()
 	w.s.loopsClosed()
 	if kept := w.one(t); kept.Up || kept.Last == nil || kept.Last.Cause != process.CauseStop {
 		t.Errorf("on disk is %+v", kept)

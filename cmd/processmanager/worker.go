@@ -129,6 +129,7 @@ func work(logger *log.Logger, flush func()) error {
 		return err
 	}
 	sup.TookOver()
+	giveBackMemory(memoryRest)
 	go func() {
 		for {
 			select {
