@@ -15,11 +15,12 @@ var wanted = []struct{ name, v1 string }{
 	{"memory", "memory"},
 	{"pids", "pids"},
 	{"io", "blkio"},
+	{"cpuset", "cpuset"},
 }
 
 // Missing is a controller that cannot be used, and why.
 type Missing struct {
-	Name   string // cpu, memory, pids or io
+	Name   string // cpu, memory, pids, io or cpuset
 	Reason string // for people
 	InV1   bool   // a v1 hierarchy has it
 }
@@ -27,7 +28,7 @@ type Missing struct {
 // Controllers returns the controllers of the topmost group.
 func (h *Hierarchy) Controllers() ([]string, error) { return h.Group("/").Controllers() }
 
-// Missing says which of cpu, memory, pids and io the hierarchy does not offer.
+// Missing says which of cpu, memory, pids, io and cpuset the hierarchy does not offer.
 func (h *Hierarchy) Missing() []Missing { return h.Group("/").Missing() }
 
 // Controllers returns the controllers that are available in the group and can be
@@ -79,7 +80,7 @@ func internalProcesses(err error) error {
 	return err
 }
 
-// Missing says which of cpu, memory, pids and io are not available in the group,
+// Missing says which of cpu, memory, pids, io and cpuset are not available in the group,
 // in this order, and why.
 func (g Group) Missing() []Missing {
 	var missing []Missing

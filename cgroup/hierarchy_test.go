@@ -109,22 +109,23 @@ func TestMissingControllersSayWhy(t *testing.T) {
 		{"memory", "bound to the v1 hierarchy at /sys/fs/cgroup/memory", true},
 		{"pids", "bound to the v1 hierarchy at /sys/fs/cgroup/pids", true},
 		{"io", "bound to the v1 hierarchy at /sys/fs/cgroup/blkio", true},
+		{"cpuset", "bound to the v1 hierarchy at /sys/fs/cgroup/cpuset", true},
 	}
 	if got := h.Missing(); !reflect.DeepEqual(got, want) {
 		t.Errorf("hybrid: got %+v", got)
 	}
 
 	h = fake(nil, "hybrid")
-	put(h.Mount, "cgroup.controllers", "cpu io memory\n")
+	put(h.Mount, "cgroup.controllers", "cpu cpuset io memory\n")
 	want = []Missing{{"pids", "bound to a v1 hierarchy that is not mounted here", true}}
 	if got := h.Missing(); !reflect.DeepEqual(got, want) {
 		t.Errorf("hidden v1: got %+v", got)
 	}
 
 	h = fake(nil, "unified")
-	put(h.Mount, "cgroup.controllers", "cpu memory pids\n")
-	put(h.Mount+"/a", "cgroup.controllers", "memory pids\n")
-	put(h.Mount+"/a/b", "cgroup.controllers", "pids\n")
+	put(h.Mount, "cgroup.controllers", "cpu cpuset memory pids\n")
+	put(h.Mount+"/a", "cgroup.controllers", "cpuset memory pids\n")
+	put(h.Mount+"/a/b", "cgroup.controllers", "cpuset pids\n")
 	want = []Missing{
 		{"cpu", "not enabled in " + h.Mount + "/cgroup.subtree_control", false},
 		{"memory", "not enabled in " + h.Mount + "/a/cgroup.subtree_control", false},

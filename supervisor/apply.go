@@ -69,7 +69,7 @@ func (s *Supervisor) plan(a process.Application) (p plan, err error) {
 	specs := make([]process.Spec, len(wanted))
 	for i, d := range wanted {
 		specs[i] = d.Spec
-		if p.times[d.Spec.Name], err = judge(&d.Spec); err != nil {
+		if p.times[d.Spec.Name], err = s.judge(&d.Spec); err != nil {
 			return p, d.Errorf(process.CodeInvalid, "%v", err)
 		}
 	}
@@ -222,7 +222,7 @@ func (s *Supervisor) Export(ctx context.Context, of process.Selection) ([]proces
 
 // Define defines a process and starts nothing. See [verbs.Definer].
 func (s *Supervisor) Define(ctx context.Context, spec process.Spec) (process.Status, error) {
-	times, err := judge(&spec)
+	times, err := s.judge(&spec)
 	if err != nil {
 		return process.Status{}, err
 	}

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/lifecycle"
@@ -87,7 +88,7 @@ func (p *managed) apply(r request, op toApply) {
 		r.goal = lifecycle.UntilStarted
 		p.wait(r, lifecycle.Restart)
 	default:
-		p.answer(r, nil)
+		p.whenLimited(func(err error) { p.answer(r, err) })
 	}
 }
 
@@ -112,11 +113,15 @@ func (p *managed) set(r request, op process.Set) {
 		err = p.redefine(spec)
 	}
 	if err != nil { // it may be one of several
-		err = process.Errorf(process.CodeInvalid, "process '%s': %v", p.name, err)
-	} else {
-		p.checkNeeds()
+		code := process.CodeInvalid
+		if errors.Is(err, process.ErrLimit) {
+			code = process.CodeLimit
+		}
+		p.answer(r, process.Errorf(code, "process '%s': %v", p.name, err))
+		return
 	}
-	p.answer(r, err)
+	p.checkNeeds()
+	p.whenLimited(func(err error) { p.answer(r, err) })
 }
 
 // final is why the definition cannot be changed any more; nil: it can.
@@ -136,6 +141,9 @@ func (p *managed) final() error {
 func (p *managed) redefine(spec process.Spec) error {
 	spec.Name = p.name
 	times, err := judge(&spec)
+	if err == nil && spec.Limits != p.kept.Spec.Limits { // what else is changed is not their matter
+		err = p.s.canLimit(spec.Limits)
+	}
 	if err != nil {
 		return err
 	}
@@ -226,7 +234,17 @@ func judgeOld(spec process.Spec) (*schedule.Schedule, error) {
 	return times, err
 }
 
-// judge reports why a definition cannot be carried out here, and reads its schedule.
+// judge is judge of a definition that is new.
+func (s *Supervisor) judge(spec *process.Spec) (*schedule.Schedule, error) {
+	times, err := judge(spec)
+	if err == nil {
+		err = s.canLimit(spec.Limits)
+	}
+	return times, err
+}
+
+// judge reports why a definition cannot be carried out, and reads its schedule. What this host
+// cannot enforce is another matter.
 func judge(spec *process.Spec) (times *schedule.Schedule, err error) {
 	if err := spec.Validate(); err != nil || spec.Cron == "" {
 		return nil, err

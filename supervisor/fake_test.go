@@ -215,6 +215,8 @@ func (g *fakeGroup) Usage(cgroup.Figures) (cgroup.Usage, error) {
 
 func (g *fakeGroup) OOMKills() (uint64, error) { return 0, nil }
 
+func (g *fakeGroup) Limit(cgroup.Limits) error { return nil }
+
 func (g *fakeGroup) Signal(s unix.Signal) (int, error) {
 	if s == unix.SIGTERM && (g.w.calm || rand.IntN(4) > 0) { // others do not hear it
 		go g.end(proc.Exit{Signal: s})

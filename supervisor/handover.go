@@ -77,6 +77,7 @@ func (s *Supervisor) handedOver() map[string]keptTail {
 func (s *Supervisor) TookOver() {
 	s.store.Begin()
 	s.finishDeletes()
+	s.limitAll()
 	s.mu.Lock()
 	all := slices.Collect(maps.Values(s.names))
 	s.mu.Unlock()

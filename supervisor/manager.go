@@ -17,7 +17,7 @@ import (
 
 // StartSpec defines a process and starts it. See [verbs.Actor].
 func (s *Supervisor) StartSpec(ctx context.Context, spec process.Spec, how process.How) (process.Status, error) {
-	times, err := judge(&spec)
+	times, err := s.judge(&spec)
 	if err == nil && times != nil && how.Wait != process.WaitStart {
 		err = process.Errorf(process.CodeInvalid, "wait: a process with a schedule starts at its times, so there is no run to wait for: leave it away")
 	}

@@ -43,7 +43,9 @@ type Config struct {
 	Folder  string                // of definitions that are loaded at a start; empty: none
 	Dir     string                // working directory of processes that are registered now
 	Environ []string              // of the daemon; runs get a part of it
+	Limits  process.Limits        // of all runs together
 	Doctor  func() process.Report // examines the host
+	Lack    Lack
 	Upgrade func(ctx context.Context, number uint64) (process.Upgrade, error)
 	Log     *log.Logger // what is wrong
 	Note    *log.Logger // what is not; nil: Log takes that too
@@ -68,7 +70,9 @@ type Supervisor struct {
 	proc    string
 	dir     string
 	environ []string
+	limits  process.Limits // of all runs together
 	doctor  func() process.Report
+	lack    Lack
 	upgrade func(context.Context, uint64) (process.Upgrade, error)
 	log     *log.Logger
 	note    *log.Logger
@@ -117,7 +121,7 @@ var errShuttingDown = &process.Error{Code: process.CodeShuttingDown, Message: "t
 func Open(c Config) (*Supervisor, error) {
 	s := &Supervisor{
 		state: c.State, runtime: c.Runtime, groups: c.Groups, keeper: c.Keeper, proc: c.Proc,
-		dir: c.Dir, environ: c.Environ, doctor: c.Doctor, upgrade: c.Upgrade, log: c.Log, note: cmp.Or(c.Note, c.Log), company: company, reached: c.Reached,
+		dir: c.Dir, environ: c.Environ, limits: c.Limits, doctor: c.Doctor, lack: c.Lack, upgrade: c.Upgrade, log: c.Log, note: cmp.Or(c.Note, c.Log), company: company, reached: c.Reached,
 		standsFor: c.StandsFor, endWith: c.End,
 		definitions: c.Folder, applying: make(chan struct{}, 1),
 		tails:    &tails{limit: tailTotal},
@@ -145,7 +149,7 @@ func Open(c Config) (*Supervisor, error) {
 			s.closeParts()
 		}
 	}()
-	if err = makeRuns(s.groups); err != nil {
+	if _, err = makeRuns(s.groups); err != nil {
 		return nil, err
 	}
 	if s.watch, err = cgroup.NewWatch(); err != nil {
@@ -172,7 +176,7 @@ func Open(c Config) (*Supervisor, error) {
 			return s.watch.AddMemory(g.(cgroup.Group), changed)
 		},
 		Keeper: c.Keeper, Clock: s.clock, Procfs: c.Proc, Etc: c.Etc, FIFOs: s.fifoDir(), Sockets: &run.Sockets{Dir: socketDir(c.Runtime)}, Environ: c.Environ, Log: c.Log, Reached: c.Reached,
-		Admit: s.admit, Ask: probe.NewTurns().Ask,
+		Admit: s.admit, CanLimit: s.canLimit, Ask: probe.NewTurns().Ask,
 	}
 	var contents store.Contents
 	if s.store, contents, err = store.Open(store.In(c.State), s.log); err != nil {
@@ -207,18 +211,18 @@ func (s *Supervisor) checkDirs() error {
 }
 
 // makeRuns makes the group that holds those of the runs, if somebody has removed it, with
-// all controllers that there are.
-func makeRuns(g cgroup.Group) error {
+// all controllers that there are, and says whether it did.
+func makeRuns(g cgroup.Group) (made bool, err error) {
 	if err := g.Make(); errors.Is(err, fs.ErrExist) {
-		return nil
+		return false, nil
 	} else if err != nil {
-		return err
+		return false, err
 	}
 	controllers, err := g.Controllers()
 	if err != nil {
-		return err
+		return true, err
 	}
-	return g.Enable(controllers...)
+	return true, g.Enable(controllers...)
 }
 
 // beginAnew is for a store that is not there. A store that was lost must not cost the
@@ -275,7 +279,11 @@ func (s *Supervisor) admit(group string) error {
 	if err := s.awaitStray(group); err != nil {
 		return err
 	}
-	return makeRuns(s.groups)
+	made, err := makeRuns(s.groups)
+	if made && err == nil {
+		s.limitAll()
+	}
+	return err
 }
 
 // underWay is how many runs there are.

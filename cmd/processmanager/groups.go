@@ -22,7 +22,7 @@ import (
 )
 
 // controllers are those that accounting and limits can use.
-var controllers = []string{"cpu", "memory", "pids", "io"}
+var controllers = []string{"cpu", "memory", "pids", "io", "cpuset"}
 
 // instancePrefix is how the name of an instance's group begins.
 const instancePrefix = "processmanager-"

@@ -237,6 +237,9 @@ func check(o options, w io.Writer, width int) error {
 		_, err := resolveTCP(o.Listen, o.AllowRemote)
 		refused("listen", err)
 	}
+	for _, err := range lacking(o.Limits, report.Missing) {
+		refused("limit", err)
+	}
 	_, err := givenSecret(o)
 	refused("secret", err)
 	refused("socket", errors.Join(wrong, let.examine(o.Socket, o.Runtime, o.State)))

@@ -22,6 +22,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // places are where a daemon works. They go from the keeper to the worker.
@@ -35,12 +36,13 @@ type place struct {
 	access     access // to the Unix socket
 	held       config.Held
 	idle       time.Duration
-	standsFor  string     // the process with which the daemon ends; empty: none
-	listeners  []*os.File // the Unix socket first
-	socketFile fileID     // of that; zero: there is none of ours
-	handed     bool       // that is systemd's
-	dirs       []*heldDir // each with its lock
-	locks      []*os.File // all
+	limits     process.Limits // of all runs together
+	standsFor  string         // the process with which the daemon ends; empty: none
+	listeners  []*os.File     // the Unix socket first
+	socketFile fileID         // of that; zero: there is none of ours
+	handed     bool           // that is systemd's
+	dirs       []*heldDir     // each with its lock
+	locks      []*os.File     // all
 	groups     *groups
 	former     []keeper.Held // what an earlier daemon has left alive
 	made       []string      // directories, while the start may fail
@@ -78,7 +80,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p = &place{places: o.Places, access: let, idle: o.Idle, standsFor: o.ExitWith, handed: handed != nil}
+	p = &place{places: o.Places, access: let, idle: o.Idle, limits: o.Limits, standsFor: o.ExitWith, handed: handed != nil}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.leave(false))
@@ -125,6 +127,9 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		warning(logger).Printf("others can end or hold all runs, for the daemon works in a group of theirs: %v, or give another one with -cgroup", p.groups.foreign)
 	}
 	p.locks = append(p.locks, p.groups.locks...)
+	if err := p.checkLimits(); err != nil {
+		return p, err
+	}
 	// Nobody is made to wait behind a socket for a daemon that cannot look after its runs.
 	if p.former, err = supervisor.Former(p.Runtime, p.groups.runs()); err != nil {
 		return p, fmt.Errorf("the runs of an earlier daemon are left alone: %w", err)

@@ -58,7 +58,7 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 		return err
 	}
 	p := &place{
-		host: h.Keeper.Host, handed: h.Keeper.Handed, access: h.Keeper.Access, terminal: h.Keeper.Terminal, places: h.places, standsFor: h.StandsFor, secret: h.Secret, secretFile: h.Keeper.SecretFile,
+		host: h.Keeper.Host, handed: h.Keeper.Handed, access: h.Keeper.Access, terminal: h.Keeper.Terminal, places: h.places, limits: h.Limits, standsFor: h.StandsFor, secret: h.Secret, secretFile: h.Keeper.SecretFile,
 		listeners: c.Listeners, locks: c.Locks,
 		groups: &groups{
 			hierarchy: hierarchy, origin: h.Keeper.Origin, host: hostOf(h.Keeper.Origin), madeRoot: h.Keeper.MadeRoot,

@@ -37,8 +37,9 @@ type hello struct {
 	Runs   string // the group that holds those of the runs
 	Dir    string // working directory
 	Secret []byte
-	Idle   time.Duration // as telnet.Server has it
-	Held   config.Held   // for the configuration file, which is read again
+	Idle   time.Duration  // as telnet.Server has it
+	Limits process.Limits // of all runs together
+	Held   config.Held    // for the configuration file, which is read again
 	Keeper takeover
 
 	StandsFor string `json:",omitempty"` // the process with which the daemon ends
@@ -50,11 +51,16 @@ func mistakes(err error) []string {
 	return wrong
 }
 
+// doctorConfig is where the doctor looks.
+func (h *hello) doctorConfig() doctor.Config {
+	return doctor.Config{
+		Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, User: userManager(hostOf(h.Cgroup), h.Cgroup), State: h.State, Runtime: h.Runtime, Socket: h.Socket, Others: h.Keeper.Access.who(), Listen: h.Listen,
+	}
+}
+
 // examine says what this host offers, and whether the next daemon can be told what it needs.
 func (h *hello) examine() process.Report {
-	r := doctor.Examine(doctor.Config{
-		Proc: "/proc", Root: h.Cgroup, Runs: h.Runs, User: userManager(hostOf(h.Cgroup), h.Cgroup), State: h.State, Runtime: h.Runtime, Socket: h.Socket, Others: h.Keeper.Access.who(), Listen: h.Listen,
-	})
+	r := doctor.Examine(h.doctorConfig())
 	_, err := h.Held.Reread(new(options))
 	for _, line := range mistakes(err) {
 		r.Findings = append(r.Findings, process.Finding{
@@ -66,7 +72,7 @@ func (h *hello) examine() process.Report {
 
 // reread follows the configuration file where a worker can.
 func (h *hello) reread(logger *log.Logger) {
-	o := options{Places: h.places, Idle: h.Idle}
+	o := options{Places: h.places, Idle: h.Idle, Limits: h.Limits}
 	said, err := h.Held.Reread(&o)
 	for _, line := range said {
 		logger.Print(line)
@@ -74,7 +80,7 @@ func (h *hello) reread(logger *log.Logger) {
 	for _, line := range mistakes(err) {
 		warning(logger).Printf("%s; the configuration stays as it was, and a restart is refused", line)
 	}
-	h.Definitions, h.Idle = o.Definitions, o.Idle
+	h.Definitions, h.Idle, h.Limits = o.Definitions, o.Idle, o.Limits
 }
 
 // definitions is the folder of definitions. A keeper of a former version does not know it.
@@ -88,7 +94,7 @@ func (p *place) hello() ([]byte, error) {
 	if err := config.CheckText(dir); err != nil {
 		return nil, err
 	}
-	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret, Idle: p.idle, Held: p.held, Keeper: p.takeover(), StandsFor: p.standsFor})
+	return json.Marshal(hello{places: p.places, Runs: p.groups.runs().Path(), Dir: dir, Secret: p.secret, Idle: p.idle, Limits: p.limits, Held: p.held, Keeper: p.takeover(), StandsFor: p.standsFor})
 }
 
 // work is the worker: the supervisor and the wire. When the keeper dies it ends
@@ -283,6 +289,8 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supe
 			return upgrade(ctx, link, greeting.Upgrade, number)
 		},
 		Doctor: h.examine,
+		Lack:   func(controller string) (why, mend string) { return doctor.Lack(h.doctorConfig(), controller) },
+		Limits: h.Limits,
 		Log:    warning(logger),
 		Note:   logger,
 

@@ -49,10 +49,12 @@ func parseFile(path, text string) (values map[string]given, wrong Mistakes) {
 		if err == nil {
 			err = checkName(f, name)
 		}
-		if before, twice := values[name]; err == nil && twice {
+		before, twice := values[name]
+		if err == nil && twice && !f.Repeats {
 			err = fmt.Errorf("%s stands in line %d already: leave one of them out", name, before.From.Line)
 		}
 		if err == nil {
+			value = f.added(before.Text, value)
 			err = f.check(value, true)
 		}
 		if err != nil {
@@ -133,6 +135,14 @@ func checkName(f *Flag, name string) error {
 		return fmt.Errorf("%s cannot stand in the file: give it on the command line", name)
 	}
 	return nil
+}
+
+// added is the value of a flag that was given before.
+func (f *Flag) added(before, value string) string {
+	if f.Repeats && before != "" {
+		return before + " " + value
+	}
+	return value
 }
 
 // check makes sure that a value can be.

@@ -23,6 +23,7 @@ type Flag struct {
 	Help    string // what it is for, in a line; what its value is stands in backquotes, in that of yes or no none
 	More    string // what else there is to know
 	Where   Where
+	Repeats bool // what is given again is added, behind a blank
 	Follows bool // a worker that reads the file again follows a change; else it takes a restart
 
 	secret  bool                                // its value is shown nowhere
@@ -127,6 +128,15 @@ var Flags = []Flag{
 		Name: "cgroup", Default: "under systemd a scope of its own, else the daemon's own group", Example: "/pm",
 		Help: "cgroup `DIR` to work below: one below the mount of cgroup v2, or its path from there, such as /pm",
 		set:  text(func(o *Options) *string { return &o.Cgroup }),
+	},
+	{
+		Name: "limit", Default: "none", Example: "memory_max=4G pids_max=10000", Follows: true, Repeats: true,
+		Help: "what all processes may use together, `NAME=VALUE`, with the limits of a definition (but for oom): memory_max=4G; may be given several times, or several in one with blanks between them",
+		More: "It holds on the group above those of the runs. One that this host cannot enforce is refused.",
+		set: func(o *Options, text string) (err error) {
+			o.Limits, err = process.ParseLimits(text)
+			return err
+		},
 	},
 	{
 		Name: "exit-with", Default: "none", Example: "web",

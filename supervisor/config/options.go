@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // Options are the values of all flags. The zero value is the default.
@@ -17,9 +18,10 @@ type Options struct {
 	SocketMode         fs.FileMode // zero: see Access
 	SocketGroup        string      // a name or a number; empty: the daemon's own
 	AllowRemote        bool
-	Idle               time.Duration // as telnet.Server has it
-	ExitWith           string        // a process; empty: the daemon ends when it is told to
-	Config             string        // the file, if it was given
+	Idle               time.Duration  // as telnet.Server has it
+	Limits             process.Limits // of all runs together
+	ExitWith           string         // a process; empty: the daemon ends when it is told to
+	Config             string         // the file, if it was given
 	Check              bool
 	UnitStopped        bool
 	ResetStore         bool

@@ -77,7 +77,9 @@ func (m Mistakes) err() error {
 // Errors: flag.ErrHelp; Mistakes, with what could be understood.
 func Read(args []string, getenv func(string) string) (*Config, error) {
 	c := &Config{given: map[string]given{}}
-	set := FlagSet(func(f *Flag, text string) { c.given[f.Name] = given{text, Origin{Flag: f.Name}} })
+	set := FlagSet(func(f *Flag, text string) {
+		c.given[f.Name] = given{f.added(c.given[f.Name].Text, text), Origin{Flag: f.Name}}
+	})
 	switch err := set.Parse(args[1:]); {
 	case errors.Is(err, flag.ErrHelp):
 		return nil, err

@@ -242,7 +242,7 @@ func TestMendsOfAUserSayWhoDoesThem(t *testing.T) {
 		}
 	}
 	for at, want := range map[string]string{
-		"/sys/fs/cgroup/user.slice": "Delegate=cpu io memory pids", // systemd has not been told
+		"/sys/fs/cgroup/user.slice": "Delegate=cpu cpuset io memory pids", // systemd has not been told
 		manager:                     ": systemctl restart user@1000.service",
 	} {
 		got := e.mendLack(lack{Missing: cgroup.Missing{Name: "io"}, why: notEnabled, at: at})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
@@ -21,7 +22,7 @@ const MendContainer = "start the container with --privileged, with --security-op
 const (
 	mendHybrid = "add systemd.unified_cgroup_hierarchy=1 (without systemd: cgroup_no_v1=all) to the kernel command line and reboot"
 	mendRoot   = "give a directory of cgroup v2 that belongs to you with -cgroup"
-	delegate   = "Delegate=cpu io memory pids"
+	delegate   = "Delegate=cpu cpuset io memory pids"
 )
 
 func (e *exam) hierarchy() []process.Finding {
@@ -109,7 +110,8 @@ func mountCommand() string {
 	return "mkdir -p " + point + " && mount -t cgroup2 none " + point
 }
 
-// uses are the controllers, and what there is without them, in a sentence and in words.
+// uses are the controllers, and what there is without them, in a sentence and in words. The
+// limits that each takes are those of [cgroup.LimitsOf].
 var uses = []struct {
 	controller, without string
 	lost                []string
@@ -118,6 +120,7 @@ var uses = []struct {
 	{"memory", "memory figures are added up from /proc (PSS), there is no peak, there are no memory limits, and an out-of-memory kill looks like any SIGKILL", []string{"memory limits", "memory peaks"}},
 	{"pids", "processes are counted one by one, and there is no limit on their number", []string{"process limits"}},
 	{"io", "there are no figures of what block devices read and wrote, and no I/O limits", []string{"I/O limits", "I/O figures"}},
+	{"cpuset", "runs have the CPUs that the daemon has", []string{"CPU sets"}},
 }
 
 func (e *exam) controllers() []process.Finding {
@@ -129,11 +132,27 @@ func (e *exam) controllers() []process.Finding {
 	for _, l := range t.missing {
 		for _, u := range uses {
 			if u.controller == l.Name {
-				findings = append(findings, one(l.Name+" controller", process.LevelNote, e.mendLack(l), "missing: %s; %s", l.Reason, u.without)...)
+				findings = append(findings, one(l.Name+" controller", process.LevelNote, e.mendLack(l), "missing: %s; %s; refused: %s", l.Reason, u.without, list(cgroup.LimitsOf(l.Name)))...)
 			}
 		}
 	}
 	return findings
+}
+
+// Lack says why runs do not have a controller, and what would give it to them; empty where they
+// have it.
+func Lack(c Config, controller string) (why, mend string) {
+	e := &exam{Config: c, tree: look(c, cgroup.Find)}
+	if fs, err := procfs.NewFS(c.Proc); err == nil {
+		e.fs = fs
+		e.readSelf()
+	}
+	for _, l := range e.tree.missing {
+		if l.Name == controller {
+			return l.Reason, e.mendLack(l)
+		}
+	}
+	return "", ""
 }
 
 // Lacks says in one line what runs have to do without, and why; empty if they lack nothing.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,7 +71,7 @@ func TestThisHostIsDescribed(t *testing.T) {
 	}
 	for _, u := range uses {
 		there := strings.Contains(" "+strings.TrimSpace(string(data))+" ", " "+u.controller+" ")
-		if missing := strings.Contains(strings.Join(r.Missing, " "), u.controller); missing == there {
+		if missing := slices.Contains(r.Missing, u.controller); missing == there {
 			t.Errorf("%s: missing %t, there %t", u.controller, missing, there)
 		}
 	}

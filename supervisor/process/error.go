@@ -20,6 +20,7 @@ const (
 	CodeNeeded       Code = "needed"        // others need it
 	CodeNeeds        Code = "needs"         // what it needs will not come by itself
 	CodeFreeze       Code = "freeze"        // the tree could not be paused or resumed
+	CodeLimit        Code = "limit"         // this host cannot enforce a limit, or the tree does not follow it
 	CodeStuck        Code = "stuck"         // SIGKILL did not end the tree
 	CodeSuperseded   Code = "superseded"    // a later request took its place
 	CodeTimeOver     Code = "time_over"     // what was waited for did not come in time
@@ -72,6 +73,7 @@ var (
 	ErrNeeded       = &Error{CodeNeeded, "others need it"}
 	ErrNeeds        = &Error{CodeNeeds, "what it needs will not come"}
 	ErrFreeze       = &Error{CodeFreeze, "the tree could not be paused or resumed"}
+	ErrLimit        = &Error{CodeLimit, "a limit cannot be enforced"}
 	ErrStuck        = &Error{CodeStuck, "the tree could not be ended"}
 	ErrSuperseded   = &Error{CodeSuperseded, "superseded by a later request"}
 	ErrTimeOver     = &Error{CodeTimeOver, "did not come in time"}

@@ -278,6 +278,44 @@ func limitFields() []Field {
 	}
 }
 
+// ParseLimits reads limits of all runs together: NAME=VALUE, several with blanks between them.
+// What does not begin with the name of a limit belongs to the value before.
+func ParseLimits(text string) (Limits, error) {
+	given := map[string]string{}
+	var names []string
+	for word := range strings.FieldsSeq(text) {
+		name, value, _ := strings.Cut(word, "=")
+		f := FieldNamed(name)
+		switch {
+		case f != nil && f.Group == GroupLimit && f.Name == "oom":
+			return Limits{}, errors.New("oom is of one process, not of all together")
+		case f != nil && f.Group == GroupLimit && given[name] != "" && !f.Lines:
+			return Limits{}, fmt.Errorf("%s is given twice", name)
+		case f != nil && f.Group == GroupLimit:
+			if given[name] == "" {
+				names = append(names, name)
+			}
+			given[name] += value + "\n"
+		case len(names) == 0:
+			return Limits{}, fmt.Errorf("%s is no limit: NAME=VALUE, such as memory_max=4G", Printable(word))
+		default:
+			last := names[len(names)-1]
+			given[last] = strings.TrimSuffix(given[last], "\n") + " " + word + "\n"
+		}
+	}
+	var s Spec
+	for _, name := range names {
+		value := strings.TrimSuffix(given[name], "\n")
+		if strings.TrimSpace(value) == "" {
+			return Limits{}, fmt.Errorf("%s has no value: leave it out for no limit", name)
+		}
+		if err := FieldNamed(name).Set(&s, value); err != nil {
+			return Limits{}, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return s.Limits, s.Limits.validate()
+}
+
 // validate reports limits that cannot hold side by side.
 func (l *Limits) validate() error {
 	if l.MemoryMax == 0 {

@@ -76,6 +76,7 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 		h.Log.Printf("%v: %v", r.ID, err)
 	}
 	r.tells(eventMemory)()
+	r.limiting.doubt = plan.Spec.Limits != (process.Limits{}) // the worker may have died before it had changed them
 	r.held, r.says.held = output, socket
 	r.meter = NewMeter(h.Procfs, r.group, h.Clock.Now()-r.boot)
 	r.setDeadline()
@@ -229,11 +230,12 @@ const (
 	mostBackoff  = 2 * time.Second // each is twice as long as the one before
 )
 
-// ReadOutput begins to move the output of an adopted run. A worker that may still have to
+// ReadOutput begins to move the output of an adopted run, and has its tree follow its limits. A worker that may still have to
 // give way must not: what it has moved of a run without a log would be lost with it.
 func (r *Run) ReadOutput() {
 	output, socket := r.held, r.says.held
 	r.held, r.says.held = nil, nil
+	r.follow()
 	r.readOutput(output)
 	r.listenAgain(socket)
 }

@@ -50,6 +50,9 @@ type machine struct {
 	stood  time.Duration // how long it was, before that
 	early  bool          // it was thawed between the beginning of its end and its signal
 	ooms   uint64
+	limits []cgroup.Limits // of the group, one after the other
+
+	limited process.Limits // by the definition
 
 	leader  proc.ID
 	lives   bool // the leader
@@ -268,7 +271,7 @@ func (m *machine) newWorker(t testing.TB) *worker {
 
 // plan is of a run whose end takes 10 s at the most before SIGKILL.
 func (w *worker) plan(ending process.Ending) Plan {
-	return Plan{ID: w.id, JobID: "job", Spec: process.Spec{Command: "true", Ending: ending, Probing: w.probing}, Output: fakeOutput{w}}
+	return Plan{ID: w.id, JobID: "job", Spec: process.Spec{Command: "true", Ending: ending, Limits: w.limited, Probing: w.probing}, Output: fakeOutput{w}}
 }
 
 func (w *worker) begin(ending process.Ending) *worker {
@@ -555,6 +558,10 @@ func (g fakeGroup) Usage(cgroup.Figures) (u cgroup.Usage, err error) {
 func (g fakeGroup) OOMKills() (n uint64, err error) {
 	err = g.do("oom kills", func(m *machine) error { n = m.ooms; return nil })
 	return n, err
+}
+
+func (g fakeGroup) Limit(l cgroup.Limits) error {
+	return g.do("limit", func(m *machine) error { m.limits = append(m.limits, l); return nil })
 }
 
 func (g fakeGroup) Freeze() error {

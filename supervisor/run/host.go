@@ -36,6 +36,8 @@ type Host struct {
 	Admit   func(name string) error // says why no run can have a group of this name now; nil: it always can
 	Reached func(Point)             // nil: nobody wants to know
 
+	CanLimit func(process.Limits) error // says why no run can be limited so here; nil: each can
+
 	// Ask asks a probe once, see [probe.Turns].
 	Ask func(ctx context.Context, p process.Probe, limit time.Duration, exec func(context.Context, string) error) error
 
@@ -57,6 +59,7 @@ type Group interface {
 	Thaw() error
 	Signal(unix.Signal) (sent int, err error)
 	Kill() error
+	Limit(cgroup.Limits) error
 	Attr(name string) ([]byte, error)
 	Attrs() (names []string, err error)
 	SetAttr(name string, value []byte) error

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,8 @@ type Run struct {
 	says    sayings
 	still   pausing
 
+	limiting limiting
+
 	made     bool     // the group is there
 	unwatch  func()   // nil: not watched
 	forget   func()   // ends the watch of the memory; nil: there is none
@@ -87,29 +90,31 @@ type Event struct {
 	gen  uint64 // of a timer
 	what lifecycle.RunEventKind
 
-	err  error   // of a probe
+	err  error   // of a probe, or of limits
 	said *saying // by the run, of itself
 }
 
 type kind uint8
 
 const (
-	eventExit      kind = iota // the leader has ended
-	eventChanged               // the group's events may read differently
-	eventTimer                 // of the end
-	eventDeadline              //
-	eventAgain                 // it is time to look at the group
-	eventRetry                 // it is time to read the output
-	eventMemory                // the group's memory.events may read differently
-	eventOutlive               // it is time to see whether the leader has outlived a kill
-	eventProbe                 // it is time for a probe, or what had to pass has passed
-	eventReadyLate             // it had its time to be ready
-	eventProbed                // a probe was answered
-	eventSaid                  // the run says how it is
-	eventUnnamed               // its notify socket may have lost its name
-	eventUnfed                 // it has not fed its watchdog
-	eventGlance                // it is time to see whether the tree stands still
-	eventDone                  // of work aside
+	eventExit       kind = iota // the leader has ended
+	eventChanged                // the group's events may read differently
+	eventTimer                  // of the end
+	eventDeadline               //
+	eventAgain                  // it is time to look at the group
+	eventRetry                  // it is time to read the output
+	eventMemory                 // the group's memory.events may read differently
+	eventOutlive                // it is time to see whether the leader has outlived a kill
+	eventProbe                  // it is time for a probe, or what had to pass has passed
+	eventReadyLate              // it had its time to be ready
+	eventProbed                 // a probe was answered
+	eventSaid                   // the run says how it is
+	eventUnnamed                // its notify socket may have lost its name
+	eventUnfed                  // it has not fed its watchdog
+	eventGlance                 // it is time to see whether the tree stands still
+	eventLimited                // limits were written to the group, or could not be
+	eventLimitsLate             // somebody has waited long enough for that
+	eventDone                   // of work aside
 )
 
 // Exited is the event of a leader's end; exit is nil if nobody could see how.
@@ -120,6 +125,7 @@ func (h *Host) New(plan Plan, owner Owner) *Run {
 	r := &Run{Plan: plan, host: h, owner: owner, group: h.Group(Name(plan.ID)), ending: plan.Spec.Ending, codes: plan.Spec.Restarting}
 	r.phase, r.limit = r.newTimer(eventTimer), r.newTimer(eventDeadline)
 	r.says.watchdog, r.still.look = r.newTimer(eventUnfed), r.newTimer(eventGlance)
+	r.limiting = limiting{is: plan.Spec.Limits, want: plan.Spec.Limits, late: r.newTimer(eventLimitsLate)}
 	r.again, r.retry, r.outlive = r.newTimer(eventAgain), r.newTimer(eventRetry), r.newTimer(eventOutlive)
 	r.probing = probing{spec: plan.Spec.Probing, next: r.newTimer(eventProbe), late: r.newTimer(eventReadyLate)}
 	r.machine.Awaited = plan.Spec.Ready != ""
@@ -219,6 +225,12 @@ func (r *Run) Handle(e Event) []lifecycle.Event {
 		if r.still.look.rings(e.gen) {
 			return r.glance()
 		}
+	case eventLimited:
+		r.followed(e.err)
+	case eventLimitsLate:
+		if r.limiting.late.rings(e.gen) {
+			r.tellLimited(fmt.Errorf("the kernel is still at it after %v: it takes memory away; the limits hold when it has", limitsLimit))
+		}
 	case eventRetry:
 		if r.retry.rings(e.gen) {
 			r.readOutput(nil)
@@ -245,6 +257,9 @@ func (r *Run) Handle(e Event) []lifecycle.Event {
 func (r *Run) born() {
 	r.birth = nil
 	r.setDeadline()
+	if r.follow(); !r.limiting.under { // they may have been changed meanwhile
+		r.tellLimited(nil)
+	}
 	if r.gone != nil {
 		r.owner.Tell(*r.gone)
 	}
@@ -334,6 +349,8 @@ func (r *Run) Change(spec process.Spec) {
 	r.codes = spec.Restarting
 	ending := spec.Ending
 	r.changeProbing(spec.Probing)
+	r.limiting.want = spec.Limits
+	r.follow()
 	if r.machine.Phase > lifecycle.Running { // what has ended it stands
 		ending.Deadline = r.ending.Deadline
 	}
@@ -417,6 +434,7 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 				}
 			}
 			r.unwatch, r.forget = nil, nil
+			r.tellLimited(nil) // nothing is left to be limited
 			tell(lifecycle.RunEnded)
 			told[len(told)-1].Cause = r.result.Cause // a signal, say, if it ended by itself
 		}

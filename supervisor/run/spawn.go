@@ -9,6 +9,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
 // birth brings a run about, beside the goroutine of its process.
@@ -50,6 +51,11 @@ func (b *birth) spawn() error {
 			return err
 		}
 	}
+	if h.CanLimit != nil {
+		if err := h.CanLimit(b.Spec.Limits); err != nil {
+			return err
+		}
+	}
 	c, err := h.command(b.Plan, b.Spec.Command)
 	if err != nil {
 		return err
@@ -63,6 +69,11 @@ func (b *birth) spawn() error {
 		return err
 	}
 	h.at(PointMarked)
+	if b.Spec.Limits != (process.Limits{}) { // before anything runs in it
+		if err := Limit(b.group, b.Spec.Limits, h.Procfs); err != nil {
+			return err
+		}
+	}
 	if b.unwatch, err = h.Watch(b.group, b.changed); err != nil {
 		return err
 	}
