@@ -137,7 +137,9 @@ func TestGoClientTakesNamesAndPatterns(t *testing.T) {
 		t.Errorf("%+v, %v", runs, err)
 	}
 	for _, ask := range []func() ([]process.Outcome, error){
-		func() ([]process.Outcome, error) { return pm.Show(d.context(), process.Selection{"nope", "a*"}) },
+		func() ([]process.Outcome, error) {
+			return pm.Show(d.context(), process.Selection{"nope", "a*"}, process.Full)
+		},
 		func() ([]process.Outcome, error) {
 			return pm.Do(d.context(), process.Selection{"nope", "a*"}, process.Stop{})
 		},

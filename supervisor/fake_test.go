@@ -201,6 +201,8 @@ func (g *fakeGroup) Events() (cgroup.Events, error) {
 	return cgroup.Events{Populated: g.isAlive(), Frozen: true}, nil
 }
 
+func (g *fakeGroup) Devices() ([]cgroup.Device, error) { return nil, nil }
+
 func (g *fakeGroup) Usage(cgroup.Figures) (cgroup.Usage, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

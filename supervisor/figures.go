@@ -113,7 +113,7 @@ func (v *view) figures(name string) (f process.Figures, ok bool) {
 
 // addFigures adds what a run uses.
 func addFigures(f *process.Figures, m *run.Meter) bool {
-	now, err := m.Brief()
+	now, err := m.Now(process.Brief)
 	if err != nil {
 		return false
 	}

@@ -40,7 +40,7 @@ func (s *Supervisor) Runs(ctx context.Context, q process.RunQuery) (iter.Seq[pro
 				return
 			}
 			for _, r := range runs {
-				if !yield(process.RunRecord{Name: o.Name, Run: r}) {
+				if !yield(process.RunRecord{Name: o.Name, Run: r.In(q.Detail())}) {
 					return
 				}
 			}
@@ -60,6 +60,7 @@ func (s *Supervisor) yieldFound(ctx context.Context, found []store.Ended, q proc
 			return
 		}
 		for _, r := range records {
+			r.Run = r.Run.In(q.Detail())
 			if !yield(r) {
 				return
 			}

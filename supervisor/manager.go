@@ -81,14 +81,14 @@ func waitsLong(op process.Operation) bool {
 }
 
 // Show gives the processes that are selected, or all, by name. See [verbs.Viewer].
-func (s *Supervisor) Show(ctx context.Context, of process.Selection) ([]process.Outcome, error) {
+func (s *Supervisor) Show(ctx context.Context, of process.Selection, d process.Detail) ([]process.Outcome, error) {
 	// To read a group's CPU time the kernel looks for it among all sisters that have
 	// run since theirs was read. One look at the parent brings all up to date first.
 	if _, one := of.Name(); !one {
 		s.groups.Usage(0)
 	}
 	// Most of it is waiting for the kernel to add up, so all cores take part.
-	return s.each(of, runtime.GOMAXPROCS(0), nil, func(p *managed, o *process.Outcome) { o.Status = s.statusOf(p) })
+	return s.each(of, runtime.GOMAXPROCS(0), nil, func(p *managed, o *process.Outcome) { o.Status = s.statusOf(p, d) })
 }
 
 // Ledger gives what became of the times of the schedules of what is selected. See

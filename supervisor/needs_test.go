@@ -19,7 +19,7 @@ func (w *world) until(t *testing.T, name string, is func(process.Status) bool) p
 	limit := time.After(30 * time.Second)
 	for {
 		more := w.s.store.Told()
-		list, err := w.s.Show(t.Context(), process.Selection{name})
+		list, err := w.s.Show(t.Context(), process.Selection{name}, process.Brief)
 		if err != nil {
 			t.Fatal(err)
 		}

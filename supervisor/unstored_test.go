@@ -46,7 +46,7 @@ func (p *managed) retried(t *testing.T) {
 // shown is the status at the end of a turn.
 func (p *managed) shown() process.Status {
 	p.publish()
-	return p.s.statusOf(p)
+	return p.s.statusOf(p, process.Full)
 }
 
 // one is what is kept of the only process.

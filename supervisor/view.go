@@ -178,10 +178,10 @@ func (s *Supervisor) Summary() string {
 }
 
 // statusOf is a process's status with the figures of this moment.
-func (s *Supervisor) statusOf(p *managed) process.Status {
+func (s *Supervisor) statusOf(p *managed, d process.Detail) process.Status {
 	for {
 		v := p.view.Load()
-		status, ok := v.status()
+		status, ok := v.status(d)
 		// A run that ended meanwhile has left its totals in a new view.
 		if ok || p.view.Load() == v {
 			return status
@@ -198,9 +198,12 @@ func (v *view) waits() (fields []string) {
 }
 
 // status is false when the figures of the current run could not be read.
-func (v *view) status() (status process.Status, ok bool) {
+func (v *view) status(d process.Detail) (status process.Status, ok bool) {
 	status = process.NewStatus(v.defined.NextSpec(), v.state)
-	status.PID, status.LastRun, status.AlreadyRunning = v.pid, v.last, v.already
+	status.PID, status.AlreadyRunning = v.pid, v.already
+	if v.last != nil {
+		status.LastRun = new(v.last.In(d))
+	}
 	status.NextTime, status.MissedTime, status.WaitsForRestart = v.next.UTC(), v.missed.UTC(), v.waits()
 	status.SchedulePaused, status.SkipTime, status.ToCatchUp = v.paused, v.skip.UTC(), v.late
 	status.NextAttempt, status.Restarts = v.attempt.UTC(), v.tries
@@ -225,7 +228,7 @@ func (v *view) status() (status process.Status, ok bool) {
 			status.Paused += (proc.BootTime() - v.frozen).Seconds()
 		}
 	case v.state.AtRest() && v.last != nil:
-		status.Run = *v.last
+		status.Run = *status.LastRun
 	}
 	if v.reason != "" && v.run.Number == 0 {
 		status.Error = strings.TrimSuffix(v.reason+": "+status.Error, ": ")
@@ -238,13 +241,13 @@ func (v *view) status() (status process.Status, ok bool) {
 	}
 	status.Queued, status.Result = v.queued, v.result()
 	if v.meter != nil {
-		now, err := v.meter.Full(0)
+		now, err := v.meter.Now(d)
 		if err != nil {
 			return status, false
 		}
 		status.Usage, status.CPUPercent, status.CPUPercentSinceStart = now.Usage, now.CPUPercent, now.CPUPercentSinceStart
 	}
-	return status, v.runs(&status)
+	return status, v.runs(&status, d)
 }
 
 // result is how the last run has ended of what waits for its time.
@@ -262,14 +265,14 @@ func (v *view) result() process.State {
 
 // runs tells of all runs that are under way, where there may be several. It is false when the
 // figures of one could not be read.
-func (v *view) runs(status *process.Status) bool {
+func (v *view) runs(status *process.Status, d process.Detail) bool {
 	for _, b := range v.beside {
 		r := process.RunUnderWay{State: b.state, PID: b.pid, Run: b.run}
 		if !r.Start.IsZero() {
 			r.Uptime = (proc.BootTime() - b.boot).Seconds()
 		}
 		if b.meter != nil {
-			now, err := b.meter.Full(0)
+			now, err := b.meter.Now(d)
 			if err != nil {
 				return false
 			}

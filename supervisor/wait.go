@@ -106,7 +106,7 @@ func (p *managed) await(ctx context.Context, until process.Until, run uint64) pr
 	status := a.status()
 	got := process.Waited{Name: p.name, State: status.State, PID: status.PID, Run: status.Run}
 	if a.ended != nil {
-		got.PID, got.Run = 0, *a.ended
+		got.PID, got.Run = 0, a.ended.In(process.Full)
 	}
 	return got
 }
@@ -125,7 +125,7 @@ func (p *managed) remembered(run uint64) process.Waited {
 	case i < 0:
 		got.Err = process.Errorf(process.CodeNotFound, "process '%s': nothing is kept of its run %d", p.name, run)
 	default:
-		got.Run = runs[i]
+		got.Run = runs[i].In(process.Full)
 	}
 	return got
 }

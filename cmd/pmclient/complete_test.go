@@ -100,7 +100,7 @@ func TestWhatAWordCouldBecome(t *testing.T) {
 // hostile is a daemon whose names are no names.
 type hostile struct{ known }
 
-func (h *hostile) Show(context.Context, process.Selection) (list []process.Outcome, err error) {
+func (h *hostile) Show(context.Context, process.Selection, process.Detail) (list []process.Outcome, err error) {
 	for _, name := range []string{"web", "web$(touch x)", "web;reboot", "web\n:files", "web\x1b[31m", "-web", "we b"} {
 		list = append(list, process.Outcome{Name: name, Status: process.NewStatus(process.Spec{Name: name, Command: "x"}, process.Running)})
 	}

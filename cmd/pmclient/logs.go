@@ -71,7 +71,7 @@ func without(params []heroscript.Param, key string) (kept []heroscript.Param) {
 // logSeveral writes several logs, whole lines each. Where they are followed, all end with
 // the first one that cannot be.
 func logSeveral(ctx context.Context, m verbs.Manager, of process.Selection, q process.LogQuery, json bool, stdout *output) error {
-	list, err := m.Show(ctx, of)
+	list, err := m.Show(ctx, of, process.Brief)
 	if err != nil {
 		return err
 	}

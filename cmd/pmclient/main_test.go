@@ -122,7 +122,7 @@ func (k *known) Export(_ context.Context, of process.Selection) ([]process.Expor
 	return []process.Exported{{Name: "web", Text: "!!process.define name:web command:'\x1b'\n"}}, err
 }
 
-func (k *known) Show(_ context.Context, of process.Selection) (list []process.Outcome, err error) {
+func (k *known) Show(_ context.Context, of process.Selection, _ process.Detail) (list []process.Outcome, err error) {
 	if len(of) == 0 {
 		of = process.Selection{"web"}
 	}

@@ -28,6 +28,15 @@ func (g *grid) add(cells ...string) {
 	*g = append(*g, cells)
 }
 
+// rows adds a row of a title and a value, where there is one.
+func (g *grid) rows() func(title, value string) {
+	return func(title, value string) {
+		if value != "" {
+			g.add(title+":", firstLine(value, 400))
+		}
+	}
+}
+
 func (g grid) write(w io.Writer) error {
 	var widths []int
 	for i := range g[0] {

@@ -42,6 +42,7 @@ func runsForm(now time.Time) *form {
 				q.Limit, err = positive(v, "a number of runs")
 				return err
 			}},
+			toggle("verbose", "all that is known of each run, what it used and waited for", &q.Verbose),
 		},
 		check: func() error { return q.Validate() },
 		do: func(ctx context.Context, m Manager) (result, error) {
@@ -54,13 +55,13 @@ func runsForm(now time.Time) *form {
 				none = "no such run is kept"
 			}
 			if _, plain := q.Name.Name(); !plain {
-				return runs{list, none}, nil
+				return runs{list, none, q.Verbose}, nil
 			}
 			all := slices.Collect(list)
 			if len(all) > 0 {
 				err = all[0].Err
 			}
-			return runs{slices.Values(all), none}, err
+			return runs{slices.Values(all), none, q.Verbose}, err
 		},
 	}
 }
@@ -85,6 +86,7 @@ func RunsAction(q process.RunQuery) heroscript.Action {
 	if q.Limit > 0 {
 		add("limit", strconv.Itoa(q.Limit))
 	}
+	addTrue(&a, "verbose", q.Verbose)
 	return a
 }
 
@@ -106,6 +108,7 @@ func addTrue(a *heroscript.Action, key string, is bool) {
 type runs struct {
 	list iter.Seq[process.RunRecord] // may be read from the store while it is written
 	none string                      // what is said where there is none
+	all  bool                        // that is known of each
 }
 
 func (r runs) write(w io.Writer, s style) error {
@@ -117,6 +120,9 @@ func (r runs) write(w io.Writer, s style) error {
 		_, err := fmt.Fprintln(w, r.none)
 		return err
 	}
+	if r.all {
+		return writeBlocks(w, told, failed)
+	}
 	var g grid
 	g.add("NAME", "RUN", "STARTED", "ENDED", "LASTED", "RESULT", "CPU TIME", "PEAK", "ASKED BY", "JOB", "ERROR")
 	for _, one := range told {
@@ -124,6 +130,25 @@ func (r runs) write(w io.Writer, s style) error {
 			optional(one.CPU, cpuTime), optional(one.MemoryPeak, Size), orDash(asker(one.Asked)), orDash(one.JobID), orDash(firstLine(one.Error, 60)))
 	}
 	return g.told(w, s.width, runsYield, failed)
+}
+
+// writeBlocks writes all that is known of runs, a line each, and a blank line between two.
+func writeBlocks(w io.Writer, told []process.RunRecord, failed []error) error {
+	var b strings.Builder
+	for i, one := range told {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		var g grid
+		row := g.rows()
+		row("name", one.Name)
+		runRows(row, one.Run, nil, nil)
+		g.write(&b)
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return err
+	}
+	return grid{}.told(w, 0, nil, failed)
 }
 
 // began is when a run began.
@@ -165,7 +190,7 @@ func (r runs) apart() ([]process.RunRecord, []error) {
 
 func (r runs) split() (result, []error) {
 	told, failed := r.apart()
-	return orNothing(runs{slices.Values(told), r.none}, len(told), failed)
+	return orNothing(runs{slices.Values(told), r.none, r.all}, len(told), failed)
 }
 
 // runsYield is what makes room in a narrow window.

@@ -117,7 +117,7 @@ func LogAction(name string, q process.LogQuery) heroscript.Action {
 // readLog is process.log. What cannot be is refused here; the log is read when the
 // answer is written, as it comes.
 func readLog(ctx context.Context, m Manager, name string, q process.LogQuery) (result, error) {
-	list, err := m.Show(ctx, process.Selection{name})
+	list, err := m.Show(ctx, process.Selection{name}, process.Brief)
 	if err != nil {
 		return nil, err
 	}

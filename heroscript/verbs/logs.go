@@ -72,7 +72,7 @@ func about(name string, err error) error {
 // readLogs is process.log of several. What cannot be read is told of each; what cannot be
 // followed is refused.
 func readLogs(ctx context.Context, m Manager, of process.Selection, q process.LogQuery) (result, error) {
-	list, err := m.Show(ctx, of)
+	list, err := m.Show(ctx, of, process.Brief)
 	if err != nil {
 		return nil, err
 	}

@@ -57,9 +57,9 @@ type Definer interface {
 
 // Viewer tells how things stand.
 type Viewer interface {
-	// Show gives the processes that are selected, or all, by name. The error is of the
-	// selection.
-	Show(ctx context.Context, of process.Selection) ([]process.Outcome, error)
+	// Show gives the processes that are selected, or all, by name, with as much detail of what
+	// they use. The error is of the selection.
+	Show(ctx context.Context, of process.Selection, d process.Detail) ([]process.Outcome, error)
 
 	// Figures tells what all processes use, by name. With follow it goes on, once a second,
 	// with those of which something has changed, or nothing, until ctx ends; the uptime alone

@@ -142,8 +142,11 @@ func (r *recorder) Await(_ context.Context, of process.Selection, w process.Wait
 	return list, err
 }
 
-func (r *recorder) Show(_ context.Context, of process.Selection) ([]process.Outcome, error) {
+func (r *recorder) Show(_ context.Context, of process.Selection, d process.Detail) ([]process.Outcome, error) {
 	r.note("show %v", of)
+	if d == process.WithDevices {
+		r.note("with devices")
+	}
 	return r.outcomes(of)
 }
 

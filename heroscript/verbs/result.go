@@ -112,11 +112,7 @@ func said(c process.Condition) string {
 func status(o process.Outcome) string {
 	s := o.Status
 	var g grid
-	row := func(name, value string) {
-		if value != "" {
-			g.add(name+":", firstLine(value, 400))
-		}
-	}
+	row := g.rows()
 	row("name", s.Name)
 	row("status", state(s))
 	row("waits for", process.JoinAwaited(s.WaitsFor))
@@ -183,7 +179,7 @@ func status(o process.Outcome) string {
 		row("beside", beside(r))
 	}
 	if s.Number != 0 {
-		runRows(row, s.Run, s.CPUPercent)
+		runRows(row, s.Run, s.CPUPercent, s.CPUPercentSinceStart)
 	} else {
 		row("error", screen.Line(s.Error)) // a definition that cannot be carried out
 	}
@@ -258,49 +254,6 @@ func keptLog(s process.Logging) string {
 	}
 	return text
 }
-
-func runRows(row func(name, value string), r process.Run, cpuPercent *float64) {
-	row("run", number(r.Number))
-	row("job", r.JobID)
-	row("asked by", asker(r.Asked))
-	row("result", outcome(r))
-	row("error", screen.Line(r.Error))
-	if !r.Start.IsZero() {
-		row("time", span(r))
-		row("uptime", uptime(r))
-	}
-	if r.Paused > 0 {
-		row("paused", Seconds(r.Paused)+" of that")
-	}
-	if r.Stopping > 0 {
-		row("took to end", Seconds(r.Stopping))
-	}
-	if r.CPU != nil {
-		text := fmt.Sprintf("%s (user %s, system %s)", cpuTime(*r.CPU), optional(r.CPUUser, cpuTime), optional(r.CPUSystem, cpuTime))
-		if cpuPercent != nil {
-			text += ", now " + percent(*cpuPercent) + " %"
-		}
-		row("cpu", text+from(r.CPUSource))
-	}
-	if r.Memory != nil {
-		row("memory", Size(*r.Memory)+from(r.MemorySource))
-	}
-	if r.MemoryPeak != nil {
-		row("memory peak", Size(*r.MemoryPeak)+from(r.MemoryPeakSource))
-	}
-	if r.IORead != nil && r.IOWrite != nil {
-		row("io", fmt.Sprintf("read %s, written %s", Size(*r.IORead), Size(*r.IOWrite))+from(r.IOSource))
-	}
-	if r.Pids != nil {
-		row("pids", strconv.Itoa(*r.Pids)+from(r.PidsSource))
-	}
-	if l := r.LeftBehind; l != nil {
-		row("left behind", fmt.Sprintf("%d ended after the leader: %s", l.Count, joined(l.Names)))
-	}
-	row("advice", forkedAway(r))
-}
-
-func from(s process.Source) string { return " [" + s.String() + "]" }
 
 // outcome is how a run ended, in a few words; nothing while it lasts.
 func outcome(r process.Run) string {

@@ -58,6 +58,7 @@ func running() process.Status {
 	s.MemoryLowEvents, s.MemoryHighEvents, s.MemoryMaxEvents, s.OOMKills = new(uint64(0)), new(uint64(4)), new(uint64(2)), new(uint64(1))
 	s.IORead, s.IOWrite, s.IOSource = new(uint64(0)), new(uint64(4096)), process.SourceProc
 	s.IOReadOperations, s.IOWriteOperations = new(uint64(0)), new(uint64(1))
+	s.IODevices = []process.DeviceIO{{Device: "8:0", Name: "sda", Write: 4096, WriteOperations: 1}, {Device: "253:7", Read: 1 << 30, ReadOperations: 40000}}
 	s.Tasks, s.PidsPeak, s.PidsRefused = new(uint64(9)), new(uint64(12)), new(uint64(2))
 	s.Pressure = &process.Pressures{
 		CPU:    &process.Pressure{Some: stalled(12.34, 2500000)},
@@ -73,6 +74,17 @@ func running() process.Status {
 	s.LastRun = new(failed().Run)
 	s.LastRun.Number = 7
 	return s
+}
+
+// used is a run that has ended, with all that is known of one.
+func used() process.Run {
+	s := running()
+	r := *s.LastRun
+	r.Usage = s.Usage
+	r.Memory, r.MemoryMB, r.MemorySource, r.Pids, r.PidsSource, r.Tasks = nil, nil, 0, nil, 0, nil
+	r.MemoryAnon, r.MemoryFile, r.MemoryKernel, r.MemoryShmem, r.MemorySwap = nil, nil, nil, nil, nil
+	r.Pressure.EndAverages()
+	return r
 }
 
 func stalled(avg10 float64, total int64) process.Stall {
@@ -381,7 +393,7 @@ func TestSignalAndSetSayWhatTheyDid(t *testing.T) {
 
 func TestHistory(t *testing.T) {
 	m := &recorder{
-		runs: []process.RunRecord{{Name: "job.1", Run: failed().Run}, {Name: "web", Run: *running().LastRun}},
+		runs: []process.RunRecord{{Name: "job.1", Run: failed().Run}, {Name: "web", Run: used()}},
 		events: []process.Event{
 			{Seq: 1, Time: noon, Name: "web", Kind: process.EventStarting, Run: 8, JobID: "e42"},
 			{Seq: 2, Time: noon, Name: "web", Kind: process.EventStarted, Run: 8, PID: 4711},
@@ -389,7 +401,7 @@ func TestHistory(t *testing.T) {
 			{Seq: 4, Time: noon.Add(time.Hour), Name: "web", Kind: process.EventChanged, Fields: []string{"log", "deadline"}},
 		},
 	}
-	text := answer(t, m, "!!process.runs name:job.1,web") + "\n" + answer(t, m, "!!process.events")
+	text := answer(t, m, "!!process.runs name:job.1,web") + "\n" + answer(t, m, "!!process.runs name:job.1,web verbose:true") + "\n" + answer(t, m, "!!process.events")
 	golden(t, "history.txt", text+"\n"+indented(t, answer(t, m, "!!process.runs name:job.1 format:json"))+"\n"+answer(t, m, "!!process.events format:json"))
 	if got := answer(t, &recorder{}, "!!process.runs name:a format:json"); got != "[]\n" {
 		t.Errorf("got %q", got)

@@ -72,7 +72,7 @@ type scripted struct {
 func defineNeeds(ctx context.Context, m Manager, script []heroscript.Action) error {
 	all := definitionsIn(script)
 	there := func(name string) bool {
-		known, err := m.Show(ctx, process.Selection{name})
+		known, err := m.Show(ctx, process.Selection{name}, process.Brief)
 		return err == nil && len(known) == 1 && known[0].Err == nil
 	}
 	for _, d := range all {

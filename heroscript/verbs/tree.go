@@ -29,7 +29,7 @@ func treeForm(time.Time) *form {
 		},
 		do: func(ctx context.Context, m Manager) (result, error) {
 			if needs {
-				all, err := m.Show(ctx, nil)
+				all, err := m.Show(ctx, nil, process.Brief)
 				if err != nil {
 					return nil, err
 				}

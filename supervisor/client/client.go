@@ -311,14 +311,14 @@ func (c *Client) Do(ctx context.Context, of process.Selection, op process.Operat
 	return outcomes(of, func(result any) error { return c.change(ctx, verbs.OperationAction(of, op), result) })
 }
 
-// Show gives the processes that are selected, or all, by name.
-func (c *Client) Show(ctx context.Context, of process.Selection) (all []process.Outcome, err error) {
+// Show gives the processes that are selected in full, or all in brief, by name.
+func (c *Client) Show(ctx context.Context, of process.Selection, d process.Detail) (all []process.Outcome, err error) {
 	if len(of) == 0 {
 		err = c.read(ctx, verbs.NewAction("process.list"), &all)
 		return all, err
 	}
 	return outcomes(of, func(result any) error {
-		return c.read(ctx, verbs.NewAction("process.status", "name", of.String()), result)
+		return c.read(ctx, verbs.StatusAction(of, d), result)
 	})
 }
 
@@ -389,7 +389,7 @@ func (c *Client) Set(ctx context.Context, name string, settings ...process.Setti
 
 // Status is what is known of one process.
 func (c *Client) Status(ctx context.Context, name string) (process.Status, error) {
-	list, err := c.Show(ctx, process.Selection{name})
+	list, err := c.Show(ctx, process.Selection{name}, process.Full)
 	if err != nil {
 		return process.Status{}, err
 	}
@@ -398,7 +398,7 @@ func (c *Client) Status(ctx context.Context, name string) (process.Status, error
 
 // List is all processes, sorted by name.
 func (c *Client) List(ctx context.Context) ([]process.Status, error) {
-	list, err := c.Show(ctx, nil)
+	list, err := c.Show(ctx, nil, process.Brief)
 	all := make([]process.Status, len(list))
 	for i := range list {
 		all[i] = list[i].Status

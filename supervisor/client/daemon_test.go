@@ -184,7 +184,7 @@ func (m *memory) Await(ctx context.Context, of process.Selection, w process.Wait
 	return list, nil
 }
 
-func (m *memory) Show(_ context.Context, of process.Selection) (all []process.Outcome, err error) {
+func (m *memory) Show(_ context.Context, of process.Selection, _ process.Detail) (all []process.Outcome, err error) {
 	what := "status"
 	if len(of) == 0 {
 		what = "list"

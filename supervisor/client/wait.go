@@ -71,7 +71,7 @@ func (c *Client) Await(ctx context.Context, of process.Selection, w process.Wait
 // waits now waits for. They are asked for first, so that a wait that is begun anew is for the
 // same runs.
 func (c *Client) runsOf(ctx context.Context, of process.Selection, given []uint64) (names process.Selection, runs []uint64, err error) {
-	found, err := c.Show(ctx, of)
+	found, err := c.Show(ctx, of, process.Brief)
 	if err != nil {
 		return nil, nil, err
 	}

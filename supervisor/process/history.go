@@ -63,12 +63,22 @@ type RunQuery struct {
 	Failed bool      // that failed
 	JobID  string    // with this one; empty: with any, or none
 	Limit  int       // so many of the last of each process, or of all together, at most; 0: all that are kept
+
+	Verbose bool // with all that was measured, each block device too
 }
 
 // Has reports whether a run matches.
 func (q *RunQuery) Has(r *Run) bool {
 	return (q.Since.IsZero() || !r.End.Before(q.Since)) && (q.Until.IsZero() || r.End.Before(q.Until)) &&
 		(q.Cause == 0 || r.Cause == q.Cause) && (!q.Failed || r.HasFailed()) && (q.JobID == "" || r.JobID == q.JobID)
+}
+
+// Detail is how much is told of what a run has used.
+func (q *RunQuery) Detail() Detail {
+	if q.Verbose {
+		return WithDevices
+	}
+	return Full
 }
 
 // Narrows reports whether it asks for a part of the runs alone, wherever they stand.

@@ -46,6 +46,8 @@ type Usage struct {
 	IOWriteOperations *uint64 `json:"io_write_operations,omitempty"`
 	IOSource          Source  `json:"io_source,omitempty"`
 
+	IODevices []DeviceIO `json:"io_devices,omitempty"` // on request: those that were used
+
 	Pids       *int   `json:"pids,omitempty"` // processes alive now
 	PidsSource Source `json:"pids_source,omitempty"`
 
@@ -57,6 +59,16 @@ type Usage struct {
 	Pressure *Pressures `json:"pressure,omitempty"`
 
 	Frozen *int64 `json:"frozen_usec,omitempty"` // µs that the kernel held the tree frozen
+}
+
+// DeviceIO is what was read from and written to a block device.
+type DeviceIO struct {
+	Device          string `json:"device"`         // its major and minor number: "8:0"
+	Name            string `json:"name,omitempty"` // "sda"; empty: it has none by now
+	Read            uint64 `json:"io_read_bytes"`
+	Write           uint64 `json:"io_write_bytes"`
+	ReadOperations  uint64 `json:"io_read_operations"`
+	WriteOperations uint64 `json:"io_write_operations"`
 }
 
 // Pressures say how long processes of a tree stood still for want of something.

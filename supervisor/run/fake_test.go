@@ -555,6 +555,8 @@ func (g fakeGroup) Usage(cgroup.Figures) (u cgroup.Usage, err error) {
 	return u, err
 }
 
+func (g fakeGroup) Devices() ([]cgroup.Device, error) { return nil, nil }
+
 func (g fakeGroup) OOMKills() (n uint64, err error) {
 	err = g.do("oom kills", func(m *machine) error { n = m.ooms; return nil })
 	return n, err

@@ -53,6 +53,7 @@ type Group interface {
 	Holds(pid int) (bool, error)
 	Events() (cgroup.Events, error)
 	Usage(want cgroup.Figures) (cgroup.Usage, error)
+	Devices() ([]cgroup.Device, error)
 	OOMKills() (uint64, error)
 	Freeze() error
 	Unfreeze() error

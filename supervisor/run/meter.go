@@ -40,7 +40,8 @@ type Meter struct {
 	pids     int
 	lastCPU  time.Duration // when they were read
 	lastRead time.Duration
-	idle     bool // it had used nothing between the last two readings
+	seenCPU  time.Duration // by the last reading; -1: there is none
+	idle     bool          // it had used none since the reading before
 	brief    reading
 	full     reading
 }
@@ -67,19 +68,24 @@ type Reading struct {
 // NewMeter is for a run that started so long ago.
 func NewMeter(procfs string, group Group, age time.Duration) *Meter {
 	begin := sample{at: proc.BootTime() - age}
-	return &Meter{proc: procfs, group: group, began: begin, older: begin, newer: begin}
+	return &Meter{proc: procfs, group: group, began: begin, older: begin, newer: begin, seenCPU: -1}
 }
 
-// Brief reads what many processes are shown with: CPU time, memory now and at most, bytes
-// of input and output, and pids. Of a tree that has used no CPU time they are up to 10 s old.
-func (m *Meter) Brief() (Reading, error) {
-	return m.read(briefFigures, &m.brief, maxBriefAge)
+// Now reads with as much detail. In brief the figures of a tree that has used no CPU time
+// are up to 10 s old.
+func (m *Meter) Now(d process.Detail) (r Reading, err error) {
+	if d == process.Brief {
+		return m.read(briefFigures, &m.brief, maxBriefAge)
+	}
+	if r, err = m.Lately(0); err == nil && d == process.WithDevices {
+		r.IODevices, err = m.devices()
+	}
+	return r, err
 }
 
-// Full reads everything. The figures of a tree that has used no CPU time may be as old as
-// the age that is given, 0 for new ones; those of one that stands still for want of something
-// are new always.
-func (m *Meter) Full(age time.Duration) (Reading, error) {
+// Lately gives all figures. Those of a tree that has used no CPU time, and does not stand
+// still for want of anything, may be of this age.
+func (m *Meter) Lately(age time.Duration) (Reading, error) {
 	return m.read(cgroup.AllFigures, &m.full, age)
 }
 
@@ -119,7 +125,8 @@ func (m *Meter) read(want cgroup.Figures, kept *reading, age time.Duration) (r R
 
 // reading adds the shares of time to what was read.
 func (m *Meter) reading(usage process.Usage, s sample) Reading {
-	m.idle = s.cpu == m.newer.cpu
+	m.idle = m.seenCPU < 0 || s.cpu == m.seenCPU
+	m.seenCPU = s.cpu
 	return Reading{usage, m.percent(s), s.since(m.began)}
 }
 
@@ -172,5 +179,8 @@ func (m *Meter) Total() (process.Usage, error) {
 	}
 	usage := kernelUsage(&u)
 	usage.Pressure.EndAverages()
-	return usage, nil
+	if u.IO != (cgroup.IO{}) {
+		usage.IODevices, err = m.devices()
+	}
+	return usage, err
 }

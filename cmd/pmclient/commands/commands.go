@@ -59,7 +59,7 @@ var File = Flag{Param: verbs.Param{Name: "f", Value: "PATH", Help: "a file of de
 // short are the flags that have a short form, by their verbs.
 var short = map[string]map[string]string{
 	LogVerb:          {"follow": "f", "limit": "n", "times": "t"},
-	runsVerb:         {"limit": "n"},
+	runsVerb:         {"limit": "n", "verbose": "v"},
 	"process.events": {"follow": "f", "limit": "n"},
 	"process.ledger": {"limit": "n"},
 	"process.next":   {"limit": "n"},
