@@ -77,15 +77,15 @@ func (m *Meter) Now(d process.Detail) (r Reading, err error) {
 	if d == process.Brief {
 		return m.read(briefFigures, &m.brief, maxBriefAge)
 	}
-	if r, err = m.Lately(0); err == nil && d == process.WithDevices {
+	if r, err = m.Full(0); err == nil && d == process.WithDevices {
 		r.IODevices, err = m.devices()
 	}
 	return r, err
 }
 
-// Lately gives all figures. Those of a tree that has used no CPU time, and does not stand
+// Full gives all figures. Those of a tree that has used no CPU time, and does not stand
 // still for want of anything, may be of this age.
-func (m *Meter) Lately(age time.Duration) (Reading, error) {
+func (m *Meter) Full(age time.Duration) (Reading, error) {
 	return m.read(cgroup.AllFigures, &m.full, age)
 }
 

@@ -105,7 +105,7 @@ func TestFullReadingIsNew(t *testing.T) {
 		return r
 	}
 	full := func() (Reading, error) { return m.Now(process.Full) }
-	lately := func() (Reading, error) { return m.Lately(time.Minute) }
+	lately := func() (Reading, error) { return m.Full(time.Minute) }
 	for range 3 {
 		reads(full, cgroup.AllFigures)
 	}
