@@ -22,8 +22,9 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git --git-dir=.git log -1 --format=%ct 2>/dev/
 
 .PHONY: build man demo test lint test-guest test-matrix test-container test-systemd package test-package test-package-guest bench bench-systemd storm storm-guest
 
+# The programs without tables for debuggers: a third less. Stacks are told all the same.
 build: # bin/processmanager and bin/pmclient, static: they start faster, and run anywhere
-	CGO_ENABLED=0 go build -ldflags "$(STAMP)" -o $(BIN)/ ./cmd/processmanager ./cmd/pmclient
+	CGO_ENABLED=0 go build -ldflags "-s -w $(STAMP)" -o $(BIN)/ ./cmd/processmanager ./cmd/pmclient
 
 man: # bin/man and bin/completions, from the tables of the programs; the pages have the day of the last commit
 	GOARCH= SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) go run ./packaging/man $(BIN)

@@ -49,6 +49,8 @@ var mayImport = map[string]string{
 	"supervisor/files":     "golang.org/x/sys",
 	"supervisor/systemd":   "github.com/coreos/go-systemd github.com/godbus/dbus golang.org/x/sys",
 	"supervisor/version":   "cgroup",
+	"supervisor/top":       "heroscript heroscript/verbs supervisor/border supervisor/process telnet/screen",
+	"supervisor/top/tty":   "heroscript/verbs supervisor/border supervisor/top telnet/screen github.com/gdamore/tcell",
 	"supervisor/keeper":    "proc golang.org/x/sys",
 	"supervisor/client":    "heroscript heroscript/verbs supervisor/private supervisor/process telnet telnet/screen",
 

@@ -2,6 +2,7 @@ package telnet
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,7 +38,7 @@ func (s *Session) agreeToEdit() bool {
 		return false
 	}
 	s.negotiate(func(o *options) []byte {
-		return append(o.ask(cmdWill, optSGA), o.ask(cmdDo, optWindowSize)...)
+		return slices.Concat(o.ask(cmdWill, optSGA), o.ask(cmdDo, optWindowSize), o.ask(cmdDo, optTerminal))
 	})
 	timer := time.NewTimer(agreeTime)
 	defer timer.Stop()

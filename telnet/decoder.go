@@ -1,5 +1,7 @@
 package telnet
 
+import "strings"
+
 // A decoder turns what arrives into text. Until the other end negotiates, bytes
 // pass as they are. A 0xFF that begins no command is passed on, as it is not
 // UTF-8 and will be refused with the text it stands in.
@@ -16,6 +18,8 @@ type decoder struct {
 	reply  []byte // to send; the caller empties it
 	width  int    // of the window; 0 is unknown
 	height int
+
+	terminal string // its type; empty is unknown
 }
 
 type decoderState uint8
@@ -137,6 +141,20 @@ func (d *decoder) endSub() {
 		d.width = int(d.sub[1])<<8 | int(d.sub[2])
 		d.height = int(d.sub[3])<<8 | int(d.sub[4])
 	}
+	if len(d.sub) > 2 && d.sub[0] == optTerminal && d.sub[1] == terminalIs && d.opts.canThem[optTerminal] {
+		d.terminal = terminalName(d.sub[2:])
+	}
+}
+
+// terminalName is the name of a terminal's type, which clients may shout; empty where it is
+// none.
+func terminalName(sent []byte) string {
+	for _, c := range sent {
+		if c <= ' ' || c > '~' {
+			return ""
+		}
+	}
+	return strings.ToLower(string(sent))
 }
 
 // encode appends p to dst as a telnet client reads it: 0xFF doubled, LF as CR

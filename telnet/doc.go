@@ -60,8 +60,8 @@
 // is not taken for negotiation: it is passed on for the parser to refuse.
 //
 // The server asks to echo, and echoes nothing, while it waits for the secret. A
-// client that agrees belongs to a person: it is asked for SGA (each key at once)
-// and its window size, and gets an editing session if there is one
+// client that agrees belongs to a person: it is asked for SGA (each key at once), its
+// window size and the type of its terminal, and gets an editing session if there is one
 // ([Server.Edit]). All others get plain lines. Ctrl-C, as a key or as the
 // command IP, ends an answer without an end and drops what is pending.
 //

@@ -70,6 +70,13 @@ func (s *Session) Size() (width, height int) {
 // Resized returns a channel that has a token when Size may have changed.
 func (s *Session) Resized() <-chan struct{} { return s.resized }
 
+// Terminal returns the type of the other end's terminal, as TERM has it; empty is unknown.
+func (s *Session) Terminal() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.decoder.terminal
+}
+
 // Idle returns how long the other end may be silent, 0 for ever.
 func (s *Session) Idle() time.Duration {
 	if !s.understands() {

@@ -24,6 +24,7 @@ const (
 	sga    = "\x03"
 	timing = "\x06"
 	naws   = "\x1f"
+	ttype  = "\x18"
 )
 
 func TestDecoder(t *testing.T) {
@@ -37,7 +38,7 @@ func TestDecoder(t *testing.T) {
 		{"doubled", "a" + iac + iac + "b", "a\xffb", "", true},
 		{"no command", "a" + iac + "bc", "a\xffbc", "", false},
 		{"a command ends plain bytes", "a\r\n" + iac + "\xf1b\r\n", "a\r\nb\n", "", false},
-		{"refuses", will + "\x18" + do + "\x22" + "x", "x", dont + "\x18" + wont + "\x22", true},
+		{"refuses", will + "\x20" + do + "\x22" + "x", "x", dont + "\x20" + wont + "\x22", true},
 		{"agrees once", do + echo + do + echo + will + naws + will + naws, "", will + echo + do + naws, true},
 		{"leaves once", do + echo + dont + echo + dont + echo, "", will + echo + wont + echo, true},
 		{"each timing mark", do + timing + do + timing, "", will + timing + will + timing, true},
@@ -67,6 +68,23 @@ func TestDecoder(t *testing.T) {
 				t.Errorf("%s, in steps of %d: got %q, reply %q; want %q, %q", test.name, step, text, d.reply, test.text, test.reply)
 			}
 		}
+	}
+}
+
+// The name of a terminal's type is asked for once it is agreed that it may be, and is taken as
+// a name only.
+func TestTerminalType(t *testing.T) {
+	for sent, want := range map[string]string{"XTERM-256COLOR": "xterm-256color", "vt100": "vt100", "a\x1b[2J": "", "": "", "a b": ""} {
+		d := decoder{opts: serverOptions()}
+		d.decode(nil, []byte(will+ttype+sb+ttype+"\x00"+sent+se))
+		if d.terminal != want || string(d.reply) != do+ttype+sb+ttype+"\x01"+se {
+			t.Errorf("%q is %q, and the answer %q", sent, d.terminal, d.reply)
+		}
+	}
+	d := decoder{payload: true, opts: clientOptions()}
+	d.decode(nil, []byte(sb+ttype+"\x00xterm"+se))
+	if d.terminal != "" {
+		t.Errorf("a client takes %q", d.terminal)
 	}
 }
 
@@ -177,7 +195,7 @@ func TestPersonGetsAnEditingSession(t *testing.T) {
 	conn := dial(t, addr)
 	readString(t, conn, will+echo+bannerAsk+"\r\n")
 	io.WriteString(conn, do+echo+"sexx\x7f\bcret\r\x00")
-	readString(t, conn, "\r\n"+bannerOK+"\r\n"+will+sga+do+naws)
+	readString(t, conn, "\r\n"+bannerOK+"\r\n"+will+sga+do+naws+do+ttype)
 	io.WriteString(conn, do+sga+will+naws+sb+naws+"\x00\x64\x00\x28"+se)
 	readString(t, conn, "edit: ")
 	io.WriteString(conn, "a\r\n")
@@ -198,7 +216,7 @@ func TestClientThatRefusesSGAGetsLines(t *testing.T) {
 	conn := dial(t, addr)
 	readString(t, conn, will+echo+bannerAsk+"\r\n")
 	io.WriteString(conn, do+echo+"secret\r\n")
-	readString(t, conn, "\r\n"+bannerOK+"\r\n"+will+sga+do+naws)
+	readString(t, conn, "\r\n"+bannerOK+"\r\n"+will+sga+do+naws+do+ttype)
 	io.WriteString(conn, dont+sga)
 	readString(t, conn, wont+echo)
 	io.WriteString(conn, dont+echo+"!!a x:'\r\n"+ip+do+timing)

@@ -1,6 +1,6 @@
 package telnet
 
-// Commands and options of RFC 854, 857, 858, 860 and 1073.
+// Commands and options of RFC 854, 857, 858, 860, 1073 and 1091.
 const (
 	cmdEOF   = 236
 	cmdAbort = 238
@@ -18,6 +18,7 @@ const (
 	optEcho       = 1
 	optSGA        = 3
 	optTimingMark = 6
+	optTerminal   = 24
 	optWindowSize = 31
 )
 
@@ -47,7 +48,13 @@ func serverOptions() options {
 
 var (
 	serverDoes = map[byte]bool{optEcho: true, optSGA: true}
-	serverLets = map[byte]bool{optSGA: true, optWindowSize: true}
+	serverLets = map[byte]bool{optSGA: true, optWindowSize: true, optTerminal: true}
+)
+
+// What stands in a sub-negotiation of the terminal's type.
+const (
+	terminalIs   = 0
+	terminalSend = 1
 )
 
 // clientOptions refuse everything.
@@ -66,13 +73,14 @@ func (o *options) receive(cmd, opt byte) []byte {
 		switch {
 		case state == optionAsked:
 			side[opt] = optionYes
+			return o.begun(cmd, opt)
 		case state == optionLeaving || state == optionYes:
 		case cmd == cmdDo && opt == optTimingMark:
 			// Not a state: each request is one mark.
 			return []byte{cmdIAC, cmdWill, opt}
 		case can[opt]:
 			side[opt] = optionYes
-			return []byte{cmdIAC, yes, opt}
+			return append([]byte{cmdIAC, yes, opt}, o.begun(cmd, opt)...)
 		default:
 			return []byte{cmdIAC, no, opt}
 		}
@@ -86,6 +94,14 @@ func (o *options) receive(cmd, opt byte) []byte {
 	case optionYes:
 		side[opt] = optionRefused
 		return []byte{cmdIAC, no, opt}
+	}
+	return nil
+}
+
+// begun is what to send when an option was agreed to.
+func (o *options) begun(cmd, opt byte) []byte {
+	if cmd == cmdWill && opt == optTerminal {
+		return []byte{cmdIAC, cmdSB, optTerminal, terminalSend, cmdIAC, cmdSE}
 	}
 	return nil
 }

@@ -132,6 +132,8 @@ func dispatch(ctx context.Context, args []string, stdin io.Reader, stdout *outpu
 		err = execCommand(ctx, conn, args, stdout)
 	case "shell":
 		err = shell(ctx, conn, args, stdin, stdout)
+	case "top":
+		err = topCommand(ctx, conn, args, stdin, stdout)
 	default:
 		err = runVerb(ctx, conn, command, args, stdout)
 	}

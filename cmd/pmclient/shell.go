@@ -15,6 +15,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/heroscript/verbs"
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 // shell is an editing session on this terminal; without one it reads a script.
@@ -56,6 +57,11 @@ func shell(ctx context.Context, conn connection, args []string, stdin io.Reader,
 		Complete: func(line string, pos int) []string {
 			return verbs.Complete(line, pos, func() []string { return names(ctx, c) })
 		},
+		Views: map[string]lineedit.View{"top": func(ctx context.Context, t screen.Terminal) error {
+			return watch(ctx, c, t)
+		}},
+		Terminal: func() string { return os.Getenv("TERM") },
+		Suspend:  func() error { return suspend(fd, cooked) },
 		Size: func() (width, height int) {
 			width, height, _ = term.GetSize(fd)
 			return width, height

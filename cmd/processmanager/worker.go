@@ -25,6 +25,8 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
+	"github.com/freeflowuniverse/processmanager/supervisor/top"
+	"github.com/freeflowuniverse/processmanager/supervisor/top/tty"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
@@ -310,7 +312,7 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supe
 		Log:     warning(logger).Printf,
 		Edit: lineedit.Serve(func(line string, pos int) []string {
 			return verbs.Complete(line, pos, sup.Names)
-		}),
+		}, views(sup)),
 	}, h.Keeper.Handed, nil
 }
 
@@ -341,15 +343,29 @@ func upgrade(ctx context.Context, link *keeper.Link, last keeper.Upgrade, number
 	return process.Upgrade{Number: number, Done: true}, nil
 }
 
-// handler carries out what arrives on the wire.
-type handler struct{ manager verbs.Manager }
+// views are what fills the screen of a person's session.
+func views(m verbs.Manager) func(*telnet.Session) map[string]lineedit.View {
+	return func(s *telnet.Session) map[string]lineedit.View {
+		return map[string]lineedit.View{"top": func(ctx context.Context, t screen.Terminal) error {
+			return tty.Watch(from(ctx, s.Info()), m, t, top.Options{Title: top.Title()})
+		}}
+	}
+}
 
-func (h handler) Handle(ctx context.Context, script string, session telnet.SessionInfo) telnet.Reply {
+// from is ctx with who is at the other end.
+func from(ctx context.Context, session telnet.SessionInfo) context.Context {
 	caller := process.Caller{UID: session.UID}
 	if session.TCP {
 		caller.Over = process.OverTCP
 	}
-	answer := verbs.RunText(process.WithCaller(ctx, caller), h.manager, script)
+	return process.WithCaller(ctx, caller)
+}
+
+// handler carries out what arrives on the wire.
+type handler struct{ manager verbs.Manager }
+
+func (h handler) Handle(ctx context.Context, script string, session telnet.SessionInfo) telnet.Reply {
+	answer := verbs.RunText(from(ctx, session), h.manager, script)
 	answer.Width = session.Width
 	r := reply(answer)
 	if body := r.Body; session.Interactive { // a person, who may have asked for a log

@@ -171,6 +171,9 @@ func before(text string, pos heroscript.Pos) string {
 	return text
 }
 
+// viewWord opens a view that fills the screen, where there is one. It is no verb.
+const viewWord = "top"
+
 // find is the verb of an action. lister is what lists them all where it is read.
 func find(a heroscript.Action, lister string) (*Verb, error) {
 	name := a.Verb()
@@ -179,6 +182,9 @@ func find(a heroscript.Action, lister string) (*Verb, error) {
 	}
 	if verb, ok := Lookup(name); ok && verb.Name == name {
 		return verb, nil
+	}
+	if name == viewWord {
+		return nil, at(a.Pos, "%s is for a person at a terminal, as pmclient %[1]s or in a telnet session: process.list and process.figures are for scripts", viewWord)
 	}
 	return nil, at(a.Pos, "no verb %s%s; %s lists them", process.Printable(a.Verb()), didYouMeanVerb(a.Verb()), lister)
 }

@@ -44,7 +44,7 @@ func Complete(line string, pos int, names func() []string) []string {
 
 // verbsLike is the verbs, as they are typed, that word could become.
 func verbsLike(word string) (fitting []string) {
-	for _, name := range append(verbNames(), "help", "interactive", "quit", "exit") {
+	for _, name := range append(verbNames(), viewWord, "help", "interactive", "quit", "exit") {
 		short := name[strings.IndexByte(name, '.')+1:]
 		if strings.HasPrefix("!!"+name, word) || strings.HasPrefix(name, word) || strings.HasPrefix(short, word) {
 			fitting = append(fitting, "!!"+name+" ")

@@ -39,6 +39,7 @@ func (overview) write(w io.Writer, _ style) error {
 	for _, v := range table {
 		g.add("!!"+v.Name, v.Help)
 	}
+	g.add("!!"+viewWord, "All processes on the whole screen, each second, to look at and to act on.")
 	g.add("!!help [VERB]", "Show this, or one verb with its parameters.")
 	g.add("!!interactive", "Turn colours on or off, where the terminal can show them.")
 	g.add("!!quit, !!exit", "End the session.")

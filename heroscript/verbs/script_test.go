@@ -104,7 +104,7 @@ func TestAScriptGoesOnBehindALog(t *testing.T) {
 // The words that Complete gives replace the one before the cursor.
 func TestComplete(t *testing.T) {
 	names := func() []string { return []string{"web", "job.1"} }
-	every := []string{"!!exit ", "!!help ", "!!interactive ", "!!quit "} // what a session has besides
+	every := []string{"!!exit ", "!!help ", "!!interactive ", "!!quit ", "!!top "} // what a session has besides
 	for _, v := range All() {
 		every = append(every, "!!"+v.Name+" ")
 	}

@@ -56,7 +56,7 @@ func TestAFaultEndsItsSessionOnly(t *testing.T) {
 // One person's fault ends one session, and is told to that person.
 func TestAFaultInAServedSessionIsToldAndClosesIt(t *testing.T) {
 	book := &logBook{}
-	p, stop := sitDown(t, &telnet.Server{Edit: Serve(func(string, int) []string { panic("completing") }), Log: book.printf})
+	p, stop := sitDown(t, &telnet.Server{Edit: Serve(func(string, int) []string { panic("completing") }, nil), Log: book.printf})
 	p.types("!!a\t")
 	if all := p.leaves(); !strings.Contains(all, "A fault of ours ends this session") {
 		t.Errorf("the screen has %q", all)

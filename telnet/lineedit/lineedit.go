@@ -28,6 +28,12 @@ type Options struct {
 	// Complete returns what the word could become that ends at byte pos of
 	// the line; a word is what lies between blanks. May be nil.
 	Complete func(line string, pos int) []string
+	// Views are opened by these words, with or without !!.
+	Views map[string]View
+	// Terminal is the terminal's type, as TERM has it; nil or empty: unknown.
+	Terminal func() string
+	// Suspend stands still in the background; nil: there is none.
+	Suspend func() error
 	// Prompt is shown before a line; empty is "pm> ".
 	Prompt string
 	// Size returns the window in columns and rows, 0 if unknown; Resized has
@@ -44,20 +50,30 @@ type Options struct {
 	StopReading func()
 }
 
+// View is what fills the screen. It returns when the person has enough of it, or ctx ends; its
+// error is shown.
+type View func(ctx context.Context, t screen.Terminal) error
+
 // ErrIdle says that nothing was typed for Options.Idle.
 var ErrIdle = errors.New("nothing was typed for too long")
 
-// Serve returns a [telnet.Server.Edit] with a completion, which may be nil.
-func Serve(complete func(line string, pos int) []string) func(context.Context, *telnet.Session) error {
+// Serve returns a [telnet.Server.Edit] with a completion, and with views of a session; both
+// may be nil.
+func Serve(complete func(line string, pos int) []string, views func(*telnet.Session) map[string]View) func(context.Context, *telnet.Session) error {
 	return func(ctx context.Context, s *telnet.Session) error {
-		return Run(ctx, s, Options{
+		o := Options{
 			Execute:     s.Execute,
 			Complete:    complete,
 			Size:        s.Size,
 			Resized:     s.Resized(),
 			Idle:        s.Idle(),
 			StopReading: s.StopReading,
-		})
+			Terminal:    s.Terminal,
+		}
+		if views != nil {
+			o.Views = views(s)
+		}
+		return Run(ctx, s, o)
 	}
 }
 
@@ -174,7 +190,7 @@ func (e *editor) run() error {
 			continue
 		}
 		if e.framer.Len() == 0 && !pasted {
-			if line = bang(line); strayText(line) {
+			if line = e.bang(line); strayText(line) {
 				e.say("Error: an action begins with !!%s; !!help lists them all", e.meant(line))
 				continue
 			}
@@ -208,10 +224,14 @@ func (e *editor) leave(text string) {
 
 // bang is a typed line as it was meant: without blanks in front, and with the !!
 // of a word that acts by itself.
-func bang(line string) string {
+func (e *editor) bang(line string) string {
 	line = strings.TrimLeft(line, " \t"+heroscript.ByteOrderMark) // that may have been pasted
-	switch telnet.Word("!!" + line) {
+	word := telnet.Word("!!" + line)
+	switch word {
 	case "help", "quit", "exit", "interactive":
+		return "!!" + line
+	}
+	if e.Views[word] != nil {
 		return "!!" + line
 	}
 	return line
@@ -253,6 +273,10 @@ func (e *editor) act(action string) bool {
 		}
 		return true
 	}
+	if view := e.Views[telnet.Word(action)]; view != nil {
+		e.view(view)
+		return true
+	}
 	ctx, cancel := context.WithCancel(e.ctx)
 	defer cancel()
 	finished := make(chan struct{})
@@ -272,6 +296,57 @@ func (e *editor) act(action string) bool {
 		e.say("Error: %v", err)
 	}
 	return true
+}
+
+// view gives the terminal to a view, with what was typed ahead, and takes it back.
+func (e *editor) view(open View) {
+	ctx, cancel := context.WithCancel(e.ctx)
+	keys, done := make(chan []byte), make(chan struct{})
+	var relay sync.WaitGroup
+	relay.Go(func() {
+		defer close(keys)
+		e.relay(keys, done)
+	})
+	t := screen.Terminal{Keys: keys, Out: e.screen, Size: e.Size, Resized: e.Resized, NoColor: !e.color, Suspend: e.Suspend}
+	if e.Terminal != nil {
+		t.Type = e.Terminal()
+	}
+	e.term.SetBracketedPasteMode(false)
+	err := func() error {
+		defer relay.Wait()
+		defer close(done)
+		defer cancel()
+		return open(ctx, t)
+	}()
+	e.term.SetBracketedPasteMode(true)
+	e.resize()
+	if err != nil && e.ctx.Err() == nil {
+		e.say("Error: %v", err)
+	}
+}
+
+// relay hands on what is typed until the view is done. What that does not take is typed to
+// the editor.
+func (e *editor) relay(keys chan<- []byte, done <-chan struct{}) {
+	for {
+		for len(e.keys.typed) > 0 {
+			select {
+			case keys <- e.keys.typed:
+				e.keys.typed = nil
+			case <-done:
+				return
+			}
+		}
+		select {
+		case b, ok := <-e.in:
+			if !ok {
+				return
+			}
+			e.keys.typed = b
+		case <-done:
+			return
+		}
+	}
 }
 
 // watch reads ahead while an action runs, and ends it at Ctrl-C and when the

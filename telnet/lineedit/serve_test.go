@@ -63,7 +63,7 @@ func sitDown(t *testing.T, s *telnet.Server) (p *person, stop func()) {
 	}
 	s.Secret, s.Handler = []byte("secret"), echoHandler{}
 	if s.Edit == nil {
-		s.Edit = Serve(nil)
+		s.Edit = Serve(nil, nil)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)

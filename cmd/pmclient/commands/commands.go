@@ -69,6 +69,8 @@ var short = map[string]map[string]string{
 var extras = []Command{
 	{Name: "run", Args: "FILE", Help: "Carry out a script of actions; - is standard input.",
 		More: "Nothing is carried out when the script has a fault. It stops at the first action that fails, and says its line."},
+	{Name: "top", Help: "All processes on the whole screen, each second, to look at and to act on.",
+		More: "It needs a terminal; ? shows its keys. A daemon that goes away is waited for, for 10 s."},
 	{Name: "shell", Help: "A session with history and completion; !!help in it.",
 		More: "Where standard input is no terminal, it is carried out as a script."},
 	{Name: "help", Args: "[COMMAND]", Help: "Show this, or the flags of a command."},
