@@ -52,7 +52,7 @@ func same[T comparable](a, b *T) bool {
 	return a == nil && b == nil || a != nil && b != nil && *a == *b
 }
 
-func show(p *int) any {
+func show[T any](p *T) any {
 	if p == nil {
 		return "none"
 	}

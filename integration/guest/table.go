@@ -118,6 +118,14 @@ var table = []row{
 		tests:   []string{"./integration", "--", "-test.short", "-test.parallel=4", "-test.run=^Test(" + quickOfTheKernel + "|" + longOfTheKernel + ")"},
 	},
 	{
+		place:   "the kernel's own tests",
+		shows:   "what the kernel's selftests of cgroups do, done to processes under management, with the figures that they expect",
+		kernels: allKernels,
+		quick:   []string{"6.18"},
+		flags:   slices.Concat([]string{"-limit", "10m"}, plainPrograms),
+		tests:   []string{"./integration", "--", "-test.parallel=4", "-test.run=^TestSelftest"},
+	},
+	{
 		place:   "kernel interfaces",
 		shows:   "groups, processes, runs, logs and the keeper, each by itself against the kernel",
 		kernels: allKernels,
