@@ -230,7 +230,7 @@ func (r *Run) drain() {
 		result := over.summary(end)
 		over.host.at(PointDrained)
 		done = true
-		return Event{Run: over.ID.Run, kind: eventDone, what: lifecycle.Drained, done: func(r *Run) { r.result = result }}
+		return Event{Run: over.ID.Run, kind: eventDone, what: lifecycle.Drained, done: func(r *Run) { r.result = &result }}
 	})
 }
 

@@ -78,7 +78,7 @@ type Run struct {
 	refused  error  // why the leader, which has left its group, cannot be ended
 	failed   error  // why it could not be started
 	error    string
-	result   process.Run // when it is over
+	result   *process.Run // nil: it is not over
 }
 
 // Event is something that happened to a run.
@@ -436,7 +436,7 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 			r.unwatch, r.forget = nil, nil
 			r.tellLimited(nil) // nothing is left to be limited
 			tell(lifecycle.RunEnded)
-			told[len(told)-1].Cause = r.result.Cause // a signal, say, if it ended by itself
+			told[len(told)-1].Cause = r.Result().Cause // a signal, say, if it ended by itself
 		}
 	}
 	return told

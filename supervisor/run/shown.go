@@ -59,8 +59,13 @@ func (r *Run) Describe() process.Run {
 	return process.Run{Number: r.ID.Run, JobID: r.JobID, Asked: r.Asked, Start: r.start.UTC(), LeftBehind: r.left, Paused: r.still.Total.Seconds()}
 }
 
-// Result is how it went, when it is over.
-func (r *Run) Result() process.Run { return r.result }
+// Result is how it went, when it is over; before that it is empty.
+func (r *Run) Result() process.Run {
+	if r.result == nil {
+		return process.Run{}
+	}
+	return *r.result
+}
 
 // Failed is why it could not be started.
 func (r *Run) Failed() error { return r.failed }
