@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,23 +50,32 @@ func (u *Usage) Stalled() bool {
 // figureFiles are the accounting files beside cpu.stat. Which of them the groups of one
 // parent have follows from the controllers that are enabled there, and from the kernel.
 var figureFiles = [...]struct {
-	name   string
+	name   string // for openKnown
 	figure Figures
 }{
-	{"memory.current", FigureMemory},
-	{"memory.peak", FigureMemoryPeak},
-	{"memory.swap.current", FigureSwap},
-	{"memory.swap.peak", FigureSwapPeak},
-	{"memory.stat", FigureMemoryParts}, // and FigureKernel
-	{"memory.events", FigureMemoryEvents},
-	{"pids.current", FigurePids},
-	{"pids.peak", FigurePidsPeak},
-	{"pids.events", FigurePidsRefused},
-	{"io.stat", FigureIO},
-	{"cpu.pressure", FigureCPUPressure}, // and FigureCPUFull
-	{"memory.pressure", FigureMemoryPressure},
-	{"io.pressure", FigureIOPressure},
-	{"cgroup.stat.local", FigureFrozen},
+	{"memory.current\x00", FigureMemory},
+	{"memory.peak\x00", FigureMemoryPeak},
+	{"memory.swap.current\x00", FigureSwap},
+	{"memory.swap.peak\x00", FigureSwapPeak},
+	{"memory.stat\x00", FigureMemoryParts}, // and FigureKernel
+	{"memory.events\x00", FigureMemoryEvents},
+	{"pids.current\x00", FigurePids},
+	{"pids.peak\x00", FigurePidsPeak},
+	{"pids.events\x00", FigurePidsRefused},
+	{"io.stat\x00", FigureIO},
+	{"cpu.pressure\x00", FigureCPUPressure}, // and FigureCPUFull
+	{"memory.pressure\x00", FigureMemoryPressure},
+	{"io.pressure\x00", FigureIOPressure},
+	{"cgroup.stat.local\x00", FigureFrozen},
+}
+
+// AccountingFiles are the files that [Group.Usage] reads, where a group has them.
+func AccountingFiles() []string {
+	names := []string{"cpu.stat"}
+	for _, f := range figureFiles {
+		names = append(names, strings.TrimSuffix(f.name, "\x00"))
+	}
+	return names
 }
 
 // knownFiles returns the figures of which a group has the files, if a sister was looked at.
@@ -92,8 +102,8 @@ func (h *Hierarchy) filesOf(g Group, dir int) Figures {
 	}
 	var files Figures
 	known := true
-	for i := range figureFiles {
-		switch unix.Faccessat(dir, figureFiles[i].name, unix.F_OK, 0) {
+	for i, name := range AccountingFiles()[1:] {
+		switch unix.Faccessat(dir, name, unix.F_OK, 0) {
 		case nil:
 			files |= figureFiles[i].figure
 		case unix.ENOENT:

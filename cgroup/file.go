@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,24 +19,58 @@ func openAt(dir int, name string, flags int) (int, error) {
 	}
 }
 
+// openKnown is openAt for a name that ends in NUL, as the kernel has it: it makes nothing on
+// the heap, where openAt makes such a name each time.
+func openKnown(dir int, name string) (int, error) {
+	const flags = unix.O_RDONLY | unix.O_CLOEXEC
+	for {
+		fd, _, err := unix.Syscall6(unix.SYS_OPENAT, uintptr(dir), uintptr(unsafe.Pointer(unsafe.StringData(name))), flags, 0, 0, 0)
+		switch err {
+		case 0:
+			return int(fd), nil
+		case unix.EINTR:
+		default:
+			return -1, err
+		}
+	}
+}
+
 // readAt reads a whole file into buf, which grows on the heap only if the file is
 // longer. The kernel gives such a file in one piece: what leaves room in buf is all.
 // Lists (cgroup.procs) come in several, see readListAt.
 func readAt(dir int, name string, buf []byte) ([]byte, error) {
-	return readPieces(dir, name, buf, func(n, room int) bool { return n < room })
-}
-
-// readListAt is readAt for a list, where only an empty piece is the end.
-func readListAt(dir int, name string, buf []byte) ([]byte, error) {
-	return readPieces(dir, name, buf, func(n, _ int) bool { return n == 0 })
-}
-
-// readPieces reads until a piece of n bytes, where there was room for more, is the last.
-func readPieces(dir int, name string, buf []byte, last func(n, room int) bool) ([]byte, error) {
 	fd, err := openAt(dir, name, unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
+	return readPiece(fd, buf)
+}
+
+// readKnown is readAt for a name as of openKnown.
+func readKnown(dir int, name string, buf []byte) ([]byte, error) {
+	fd, err := openKnown(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	return readPiece(fd, buf)
+}
+
+func readPiece(fd int, buf []byte) ([]byte, error) {
+	return readPieces(fd, buf, func(n, room int) bool { return n < room })
+}
+
+// readListAt is readAt for a list, where only an empty piece is the end.
+func readListAt(dir int, name string, buf []byte) ([]byte, error) {
+	fd, err := openAt(dir, name, unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	return readPieces(fd, buf, func(n, _ int) bool { return n == 0 })
+}
+
+// readPieces reads until a piece of n bytes, where there was room for more, is the last, and
+// closes the file.
+func readPieces(fd int, buf []byte, last func(n, room int) bool) ([]byte, error) {
 	defer unix.Close(fd)
 	n := 0
 	for {

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -80,7 +81,7 @@ func (g Group) Usage(want Figures) (u Usage, err error) {
 	}
 	defer unix.Close(dir)
 	var buf [4096]byte
-	data, err := readAt(dir, "cpu.stat", buf[:])
+	data, err := readKnown(dir, "cpu.stat\x00", buf[:])
 	if err != nil {
 		return u, &Error{Op: "read", Path: g.file("cpu.stat"), Err: err}
 	}
@@ -91,14 +92,14 @@ func (g Group) Usage(want Figures) (u Usage, err error) {
 		if files&f.figure == 0 {
 			continue
 		}
-		data, err := readAt(dir, f.name, buf[:])
+		data, err := readKnown(dir, f.name, buf[:])
 		switch err {
 		case nil:
 			u.parse(f.figure, data)
 		case unix.ENOENT: // a threaded group lacks files that its sisters have
 		case unix.EOPNOTSUPP: // pressure is not counted
 		default:
-			return u, &Error{Op: "read", Path: g.file(f.name), Err: err}
+			return u, &Error{Op: "read", Path: g.file(strings.TrimSuffix(f.name, "\x00")), Err: err}
 		}
 	}
 	return u, nil

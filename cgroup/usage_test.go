@@ -135,6 +135,9 @@ func TestUsageReadsEveryFigure(t *testing.T) {
 		check(bare, AllFigures, cpuOnly)
 		check(root, AllFigures, cpuOnly)
 	}
+	if n := testing.AllocsPerRun(10, func() { full.Usage(AllFigures) }); n > 2 {
+		t.Errorf("%v allocations for one reading", n)
+	}
 	some := cpuOnly
 	some.Known = FigureThrottled | FigurePids
 	some.CPUPeriods, some.CPUThrottledPeriods, some.CPUThrottled = 7, 3, 250*time.Millisecond
