@@ -235,9 +235,9 @@ func (v *view) status(d process.Detail) (status process.Status, ok bool) {
 	}
 	switch {
 	case v.invalid != nil && v.state.AtRest():
-		status.Error = v.invalid.Error()
+		status.Error, status.ErrorCode = v.invalid.Error(), process.CodeInvalid
 	case v.unstored != nil:
-		status.Error = v.unstored.Error()
+		status.Error, status.ErrorCode = v.unstored.Error(), process.CodeStore
 	}
 	status.Queued, status.Result = v.queued, v.result()
 	if v.meter != nil {

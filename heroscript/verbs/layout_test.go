@@ -30,9 +30,11 @@ func layouts(given, other string) (m Manager, scripts []string) {
 		{Subject: given, Level: process.LevelOK, Found: other},
 		{Subject: other, Level: process.LevelProblem, Found: given, Mend: other},
 	}
-	r := &reporter{recorder{status: odd, all: []process.Status{odd, twin, running()}}, process.Report{Findings: found}}
+	ran := []process.Event{{Kind: process.EventGaveUp, Name: given, Error: other}}
+	tree := process.Tree{Name: given, State: process.Running, Runs: []process.RunTree{{Run: 1, Processes: []process.KernelProcess{{PID: 1, Command: given}, {PID: 2, Under: 1, Level: 1, Command: other}}}}}
+	r := &reporter{recorder{status: odd, all: []process.Status{odd, twin, running()}, events: ran, trees: []process.Tree{tree}, output: []byte(given + "\n" + other)}, process.Report{Findings: found}}
 	return r, []string{
-		"!!process.list", "!!process.status name:x", "!!doctor", "!!help", "!!help process.start", "!!help " + given, "!!" + given + " " + other,
+		"!!process.list", "!!process.status name:x", "!!process.why name:x", "!!process.tree name:x", "!!doctor", "!!help", "!!help process.start", "!!help " + given, "!!" + given + " " + other,
 		"!!process.start name:x", "!!process.stop name:x", "!!process.delete name:x", "!!process.log name:x grep:'" + given, "!!process.start name:'" + given + "'",
 	}
 }

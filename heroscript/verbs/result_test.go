@@ -203,7 +203,7 @@ func TestJSONIsTheContract(t *testing.T) {
 		}
 	}
 	there := running()
-	there.AlreadyRunning, there.Signalled, there.WaitsForRestart = true, 3, []string{"command", "log"}
+	there.AlreadyRunning, there.ErrorCode, there.Signalled, there.WaitsForRestart = true, process.CodeStore, 3, []string{"command", "log"}
 	golden(t, "start.json", indented(t, answer(t, &recorder{status: there}, "!!process.start name:web format:json")))
 	if got := answer(t, m, "!!process.delete name:web format:json"); got != `{"name":"web","deleted":true}`+"\n" {
 		t.Errorf("got %s", got)

@@ -42,6 +42,7 @@ func init() { // the forms refer to the table for their hints
 		{"process.list", "List all processes, by name.", listForm},
 		{"process.status", "Show a process and what it uses.", statusForm},
 		{figuresVerb, "Show what each process uses now, in short: for a look at very many, each second.", figuresForm},
+		{"process.why", "Say why a process is as it is, and what one would use next: on one screen.", whyForm},
 		{"process.stop", "End the whole tree; answers when nobody is left.", stopForm},
 		{"process.restart", "End the whole tree, then start the next run; one that waits for its schedule waits on.", restartForm},
 		{"process.pause", "Have the whole tree stand still, and its deadline's clock with it; answers when it does.", pauseForm},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet/screen"
 )
 
 func treeForm(time.Time) *form {
@@ -79,7 +80,7 @@ func (t trees) write(w io.Writer, s style) error {
 			between = "\n"
 		}
 		if len(one.Runs) == 0 {
-			if _, err := fmt.Fprintf(w, "%sprocess '%s' is %s: nothing of it runs\n", between, one.Name, one.State); err != nil {
+			if _, err := fmt.Fprintf(w, "%sprocess '%s' is %s: nothing of it runs\n", between, screen.Line(one.Name), one.State); err != nil {
 				return err
 			}
 			between = "\n"
@@ -94,7 +95,7 @@ func runHead(name string, r process.RunTree) string {
 	if n := len(r.Processes); n != 1 {
 		count = fmt.Sprintf("%d kernel processes", n)
 	}
-	text := fmt.Sprintf("process '%s', run %d, %s: %s", name, r.Run, r.State, count)
+	text := fmt.Sprintf("process '%s', run %d, %s: %s", screen.Line(name), r.Run, r.State, count)
 	if r.PID == 0 && len(r.Processes) > 0 {
 		text += ", the main process has ended"
 	}

@@ -421,6 +421,12 @@ func (c *Client) Tree(ctx context.Context, of process.Selection) (all []process.
 	return []process.Tree{one}, err
 }
 
+// Why says why a process is as it is.
+func (c *Client) Why(ctx context.Context, name string) (e process.Explanation, err error) {
+	err = c.read(ctx, verbs.WhyAction(process.Selection{name}), &e)
+	return e, err
+}
+
 // Runs gives the runs that have ended and that q asks for. See verbs.Historian.
 func (c *Client) Runs(ctx context.Context, q process.RunQuery) (iter.Seq[process.RunRecord], error) {
 	var all []process.RunRecord

@@ -96,6 +96,9 @@ func TestMethodsReachTheManager(t *testing.T) {
 	if got, err := c.ScheduleResume(ctx, "a"); err != nil || got.SchedulePaused {
 		t.Errorf("schedule_resume: %+v, %v", got, err)
 	}
+	if got, err := c.Why(ctx, "a"); err != nil || got.Name != "a" || got.Says == "" || len(got.Next) == 0 {
+		t.Errorf("why: %+v, %v", got, err)
+	}
 	if got, err := c.Tree(ctx, process.Selection{"a"}); err != nil || len(got) != 1 || got[0].Name != "a" || len(got[0].Runs) != 1 || got[0].Runs[0].Processes[0].Command != "\x1b\n" {
 		t.Errorf("tree: %+v, %v", got, err)
 	}

@@ -18,6 +18,11 @@ type Condition struct {
 	State State `json:"status"`
 	PID   int   `json:"pid"` // of the leader; 0 without one
 
+	// ErrorCode is what kind of failure the error of the status is where it is not that of a
+	// run: invalid, the definition cannot be carried out; store, a run could not be put on
+	// disk, and was not begun.
+	ErrorCode Code `json:"error_code,omitempty"`
+
 	Source string `json:"source,omitempty"` // who has defined it: the path of a file, or SourceCommand
 
 	LogDropped uint64 `json:"log_dropped_bytes,omitempty"` // that could not be written, since the daemon's start
