@@ -104,14 +104,3 @@ func (g Group) Usage(want Figures) (u Usage, err error) {
 	}
 	return u, nil
 }
-
-// OOMKills is how many processes of the group and of all nested ones the kernel has
-// ended for lack of memory: oom_kill of memory.events.
-//
-// Errors: errors.ErrUnsupported without a memory controller.
-func (g Group) OOMKills() (uint64, error) {
-	var buf [512]byte
-	data, err := g.read("memory.events", buf[:])
-	n, _ := flatKey(data, "oom_kill")
-	return n, err
-}

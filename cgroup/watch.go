@@ -17,8 +17,8 @@ var ErrTooManyWatches = errors.New("no more inotify watches: raise the sysctl fs
 // open files; the kernel says EMFILE for both.
 var ErrTooManyInstances = errors.New("no more inotify instances: raise the sysctl fs.inotify.max_user_instances, or the limit of open files")
 
-// Watch tells of changes of cgroup.events and memory.events, for any number of groups, with one
-// inotify instance and one goroutine. The kernel merges changes that follow each
+// Watch tells of changes of cgroup.events, memory.events and pids.events, for any number of groups,
+// with one inotify instance and one goroutine. The kernel merges changes that follow each
 // other within 10 ms and always tells of the last.
 type Watch struct {
 	file *os.File
@@ -67,6 +67,13 @@ func (w *Watch) Add(g Group, notify func()) (remove func(), err error) {
 // Errors: as of Add; errors.ErrUnsupported where the group has no memory controller.
 func (w *Watch) AddMemory(g Group, notify func()) (remove func(), err error) {
 	return w.add(g, "memory.events", notify)
+}
+
+// AddPids is Add for the group's pids.events, nested groups included.
+//
+// Errors: as of Add; errors.ErrUnsupported where the group has no pids controller.
+func (w *Watch) AddPids(g Group, notify func()) (remove func(), err error) {
+	return w.add(g, "pids.events", notify)
 }
 
 func (w *Watch) add(g Group, file string, notify func()) (remove func(), err error) {

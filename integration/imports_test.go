@@ -34,7 +34,7 @@ var mayImport = map[string]string{
 	"telnet/lineedit":  "heroscript supervisor/border telnet telnet/screen golang.org/x/term",
 
 	"supervisor": "cgroup proc telnet/screen supervisor/border supervisor/clock supervisor/private supervisor/process supervisor/lifecycle " +
-		"supervisor/store supervisor/keeper supervisor/logs supervisor/run supervisor/files supervisor/order supervisor/probe supervisor/schedule supervisor/definitions",
+		"supervisor/store supervisor/keeper supervisor/kernellog supervisor/logs supervisor/run supervisor/files supervisor/order supervisor/probe supervisor/schedule supervisor/definitions",
 	"supervisor/order":     "",
 	"supervisor/probe":     "supervisor/process telnet/screen golang.org/x/sys",
 	"supervisor/run":       "cgroup proc telnet/screen supervisor/border supervisor/files supervisor/keeper supervisor/lifecycle supervisor/notify supervisor/private supervisor/probe supervisor/process golang.org/x/sys",

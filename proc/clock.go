@@ -10,10 +10,15 @@ import (
 
 // BootTime returns the time since the machine was started, sleep included
 // (CLOCK_BOOTTIME). It goes on across restarts of the daemon and no one can set it.
-func BootTime() time.Duration {
+func BootTime() time.Duration { return now(unix.CLOCK_BOOTTIME) }
+
+// AwakeTime is BootTime without the time that the machine was asleep (CLOCK_MONOTONIC).
+func AwakeTime() time.Duration { return now(unix.CLOCK_MONOTONIC) }
+
+func now(clock int32) time.Duration {
 	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		panic("proc: CLOCK_BOOTTIME: " + err.Error()) // every Linux since 2.6.39 has it
+	if err := unix.ClockGettime(clock, &t); err != nil {
+		panic("proc: clock_gettime: " + err.Error()) // every Linux since 2.6.39 has both
 	}
 	return time.Duration(t.Nano())
 }

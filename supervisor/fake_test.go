@@ -90,6 +90,7 @@ func newWorld(t testing.TB) *world {
 			return func() {}, nil
 		},
 		WatchMemory: func(run.Group, func()) (func(), error) { return func() {}, nil },
+		WatchPids:   func(run.Group, func()) (func(), error) { return func() {}, nil },
 		Keeper:      w, Clock: s.clock, Procfs: "/proc", FIFOs: s.fifoDir(), Sockets: &run.Sockets{Dir: socketDir(w.dir)}, Log: s.log,
 	}
 	return w
@@ -215,7 +216,7 @@ func (g *fakeGroup) Usage(cgroup.Figures) (cgroup.Usage, error) {
 	return cgroup.Usage{CPU: 2 * g.used, CPUUser: g.used, CPUSystem: g.used}, nil
 }
 
-func (g *fakeGroup) OOMKills() (uint64, error) { return 0, nil }
+func (g *fakeGroup) MemoryEvents() (cgroup.MemoryEvents, error) { return cgroup.MemoryEvents{}, nil }
 
 func (g *fakeGroup) Limit(cgroup.Limits) error { return nil }
 

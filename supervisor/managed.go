@@ -41,9 +41,12 @@ type managed struct {
 	booted bool               // @reboot: the machine was started, and its run is to begin
 	alarm  func()             // takes back the call at that time; nil: there is none
 
-	attempt time.Time // when the next attempt comes, by the wall clock; zero: none does
-	retry   func()    // takes back the call at that time; nil: there is none
-	slot    func()    // gives back what it takes up of the gate; nil: nothing
+	attempt  time.Time     // when the next attempt comes, by the wall clock; zero: none does
+	retry    func()        // takes back the call at that time; nil: there is none
+	limits   func()        // takes back the call to tell of limits that are met; nil: there is none
+	limitsAt time.Duration // when that comes
+
+	slot func() // gives back what it takes up of the gate; nil: nothing
 
 	needs lifecycle.Needs
 
@@ -159,6 +162,7 @@ func (p *managed) end() {
 	defer border.Catch(p.sayFault)
 	p.disarm()
 	p.dropAttempt()
+	p.dropLimits()
 	p.leaveGate()
 	p.disk.stop()
 	if p.disk.hung == nil { // the keeper ends too
@@ -269,6 +273,8 @@ func (p *managed) told(events []lifecycle.Event) {
 			p.tell(process.Event{Kind: process.EventUnhealthy, Run: e.Run, JobID: p.runs[e.Run].JobID, Error: p.runs[e.Run].Health().Error})
 		case lifecycle.RunHealthy:
 			p.tell(process.Event{Kind: process.EventHealthy, Run: e.Run, JobID: p.runs[e.Run].JobID})
+		case lifecycle.RunLimited:
+			p.tellLimits(p.runs[e.Run])
 		case lifecycle.RunPaused, lifecycle.RunNotPaused, lifecycle.RunResumed:
 			p.tellPaused(p.runs[e.Run])
 		case lifecycle.RunEnding:
@@ -368,6 +374,7 @@ func (p *managed) over(number uint64) (lasted time.Duration) {
 	p.kept.PausedRuns = slices.DeleteFunc(slices.Clone(p.kept.PausedRuns), func(n uint64) bool { return n == number })
 	delete(p.runs, number)
 	p.noteEnd(result)
+	p.tellLastKills(r, result.OOM)
 	p.tell(process.Event{Kind: process.EventEnded, Run: number, JobID: result.JobID, Cause: result.Cause,
 		ExitCode: result.ExitCode, Signal: result.Signal, Error: result.Error})
 	return time.Duration(result.Uptime * float64(time.Second))

@@ -90,6 +90,7 @@ type Supervisor struct {
 	mover *logs.Mover
 	host  *run.Host
 	gate  *gate
+	kills *memory // for lack of memory
 
 	wallTells bool   // when the time of day is set
 	machine   string // what tells this host from others
@@ -167,6 +168,7 @@ func Open(c Config) (*Supervisor, error) {
 		return nil, err
 	}
 	s.mover.Keep = proc.Cacheable
+	s.kills = newMemory(s.groups, c.Proc, s.log)
 	s.host = &run.Host{
 		Group: func(name string) run.Group { return s.groups.Child(name) },
 		Watch: func(g run.Group, changed func()) (unwatch func(), err error) {
@@ -175,7 +177,10 @@ func Open(c Config) (*Supervisor, error) {
 		WatchMemory: func(g run.Group, changed func()) (unwatch func(), err error) {
 			return s.watch.AddMemory(g.(cgroup.Group), changed)
 		},
-		Keeper: c.Keeper, Clock: s.clock, Procfs: c.Proc, Etc: c.Etc, FIFOs: s.fifoDir(), Sockets: &run.Sockets{Dir: socketDir(c.Runtime)}, Environ: c.Environ, Log: c.Log, Reached: c.Reached,
+		WatchPids: func(g run.Group, changed func()) (unwatch func(), err error) {
+			return s.watch.AddPids(g.(cgroup.Group), changed)
+		},
+		Keeper: c.Keeper, Clock: s.clock, Memory: s.kills, Procfs: c.Proc, Etc: c.Etc, FIFOs: s.fifoDir(), Sockets: &run.Sockets{Dir: socketDir(c.Runtime)}, Environ: c.Environ, Log: c.Log, Reached: c.Reached,
 		Admit: s.admit, CanLimit: s.canLimit, Ask: probe.NewTurns().Ask,
 	}
 	var contents store.Contents
@@ -262,6 +267,7 @@ func (s *Supervisor) closeParts() (err error) {
 			c.Close()
 		}
 	}
+	s.kills.close()
 	if s.watch != nil {
 		err = errors.Join(err, s.watch.Close())
 	}

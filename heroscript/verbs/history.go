@@ -299,14 +299,32 @@ func event(e process.Event) string {
 	if len(e.Fields) > 0 {
 		add("%s", strings.Join(e.Fields, ", "))
 	}
+	if e.Limit != "" {
+		add("%s", met(e))
+	}
 	if e.JobID != "" {
 		add("job %s", e.JobID)
 	}
 	line := strings.Join(words, " ")
+	if e.OOM != nil {
+		line += ": " + e.OOM.Others()
+	}
 	if e.Error != "" {
 		line += ": " + firstLine(e.Error, 200)
 	}
 	return line
+}
+
+// met says how a limit was met: "pids_max 3 times", "cpu_max 12 times, waited 1.2s".
+func met(e process.Event) string {
+	text := string(e.Limit) + " once"
+	if e.Times != 1 {
+		text = fmt.Sprintf("%s %d times", e.Limit, e.Times)
+	}
+	if e.Waited > 0 {
+		text += ", waited " + Seconds(e.Waited)
+	}
+	return text
 }
 
 func positive(v, what string) (int, error) {

@@ -114,7 +114,8 @@ func failed() process.Status {
 // killed was ended by a signal; nothing was measured.
 func killed() process.Status {
 	s := process.NewStatus(process.Spec{Name: "killed", Command: "sleep 1d"}, process.Failed)
-	s.Run = process.Run{Number: 2, Start: noon, End: noon.Add(time.Second / 2), Uptime: .5, Cause: process.CauseOOM, Signal: 9}
+	s.Run = process.Run{Number: 2, Start: noon, End: noon.Add(time.Second / 2), Uptime: .5, Cause: process.CauseOOM, Signal: 9,
+		OOM: &process.OOM{Kills: 2, Victims: []process.Victim{{PID: 99, Name: "we\x1b[31mird"}, {PID: 98, Name: "sleep"}}, Limit: process.OOMRun, MaxBytes: 64 << 20, Tree: true}}
 	s.LastRun = new(s.Run)
 	return s
 }
@@ -399,6 +400,9 @@ func TestHistory(t *testing.T) {
 			{Seq: 2, Time: noon, Name: "web", Kind: process.EventStarted, Run: 8, PID: 4711},
 			{Seq: 3, Time: noon.Add(time.Minute), Name: "job.1", Kind: process.EventEnded, Run: 1, Cause: process.CauseExit, ExitCode: new(3), Error: "exit code 3:\x1b[2J\nhi"},
 			{Seq: 4, Time: noon.Add(time.Hour), Name: "web", Kind: process.EventChanged, Fields: []string{"log", "deadline"}},
+			{Seq: 5, Time: noon.Add(time.Hour), Name: "web", Kind: process.EventLimited, Run: 8, PID: 4711, Limit: process.LimitPids, Times: 1},
+			{Seq: 6, Time: noon.Add(time.Hour), Name: "web", Kind: process.EventLimited, Run: 8, PID: 4711, Limit: process.LimitCPU, Times: 12, Waited: 1.25},
+			{Seq: 7, Time: noon.Add(time.Hour), Name: "web", Kind: process.EventOOM, Run: 8, PID: 4711, Times: 1, OOM: killed().OOM},
 		},
 	}
 	text := answer(t, m, "!!process.runs name:job.1,web") + "\n" + answer(t, m, "!!process.runs name:job.1,web verbose:true") + "\n" + answer(t, m, "!!process.events")
@@ -414,6 +418,7 @@ func TestTextHoldsNoControlBytes(t *testing.T) {
 	nasty := "a\x1b[2J\tb\rc\u202e"
 	s := running()
 	s.Command, s.Dir, s.Cron, s.Error, s.LeftBehind = nasty, nasty, nasty, nasty, &process.LeftBehind{Count: 1, Names: []string{nasty}}
+	s.OOM = &process.OOM{Kills: 1, Victims: []process.Victim{{PID: 7, Name: nasty}}}
 	for _, script := range []string{"!!process.list", "!!process.status name:a"} {
 		got := answer(t, &recorder{status: s, all: []process.Status{s}}, script)
 		if strings.ContainsAny(got, "\x1b\t\r\u202e") {

@@ -42,6 +42,9 @@ func runRows(row func(name, value string), r process.Run, now, all *float64) {
 	if some(r.Frozen) {
 		row("frozen", cpuTime(*r.Frozen))
 	}
+	if r.OOM != nil {
+		row("out of memory", screen.Line(r.OOM.String()))
+	}
 	if l := r.LeftBehind; l != nil {
 		row("left behind", fmt.Sprintf("%d ended after the leader: %s", l.Count, joined(l.Names)))
 	}

@@ -63,7 +63,12 @@ func TestKillsOfRealKernelsAreRead(t *testing.T) {
 				t.Errorf("%s: pid %d at %v", file, k.PID, k.Time)
 			}
 			pids[k.PID] = true
-			k.PID, k.Time = 0, 0
+			if i > 0 && k.Number <= kills[i-1].Number {
+				t.Errorf("%s: number %d", file, k.Number)
+			}
+		}
+		for i := range kills {
+			kills[i].PID, kills[i].Time, kills[i].Number = 0, 0, 0
 		}
 		if !reflect.DeepEqual(kills, want) {
 			t.Errorf("%s:\n%+v, want\n%+v", file, kills, want)
@@ -111,7 +116,7 @@ func TestALineIsReadStrictly(t *testing.T) {
 
 func TestARecordHasItsTextAlone(t *testing.T) {
 	rec, ok := parseRecord([]byte("6,2,1001,c,caller=T1;eth0: \\x0a\\x5cx41\\xzz\\x4\n SUBSYSTEM=net\n DEVICE=n2\n"))
-	want := record{kernel: true, continues: true, time: 1001 * time.Microsecond, text: []byte("eth0: \n\\x41\\xzz\\x4")}
+	want := record{kernel: true, continues: true, number: 3, time: 1001 * time.Microsecond, text: []byte("eth0: \n\\x41\\xzz\\x4")}
 	if !ok || !reflect.DeepEqual(rec, want) {
 		t.Errorf("%+v %v, want %+v", rec, ok, want)
 	}
@@ -137,7 +142,7 @@ func TestALineInPartsIsPutTogether(t *testing.T) {
 6,5,1004,c;,task=sh,pid=7,uid=0
 6,6,1005,c;,task=sh,pid=8,uid=0
 `))
-	want := []Kill{{Time: time.Millisecond, PID: 7, Name: "sh", Group: "/p/web.1", Limit: "/p"}}
+	want := []Kill{{Number: 6, Time: time.Millisecond, PID: 7, Name: "sh", Group: "/p/web.1", Limit: "/p"}}
 	if !reflect.DeepEqual(kills, want) {
 		t.Errorf("%+v, want %+v", kills, want)
 	}
@@ -152,7 +157,7 @@ func TestMembersOfAGroupAreThoseEndedWithIt(t *testing.T) {
 	}
 	kills := feed(t, []byte(each("1000", "5")+
 		"6,2,2000,-;Tasks in /p/web.1 are going to be killed due to memory.oom.group set\n"+each("3000", "6")+each("3001", "6")+each("4000000", "7")+each("4000001", "8")))
-	want := []Kill{{Time: 3 * time.Millisecond, PID: 6, Name: "sh", Group: "/p/web.1"}}
+	want := []Kill{{Number: 2, Time: 3 * time.Millisecond, PID: 6, Name: "sh", Group: "/p/web.1"}}
 	if !reflect.DeepEqual(kills, want) {
 		t.Errorf("%+v, want %+v", kills, want)
 	}

@@ -9,6 +9,7 @@ import (
 
 // Kill is one process that the kernel has ended for lack of memory.
 type Kill struct {
+	Number  uint64        // of the record, 1 or more: later ones have higher numbers, until the machine is booted anew
 	Time    time.Duration // since boot, by the clock of the log, which stands still in suspend
 	PID     int           // in the first pid namespace
 	Name    string        // as it called itself: at most 15 bytes, of anything
@@ -24,6 +25,7 @@ const maxName = 15
 type record struct {
 	kernel    bool // the kernel has written it
 	continues bool // the line of an earlier record
+	number    uint64
 	time      time.Duration
 	text      []byte
 }
@@ -42,12 +44,16 @@ func parseRecord(data []byte) (r record, ok bool) {
 	if err != nil {
 		return r, false
 	}
+	number, err := strconv.ParseUint(string(fields[1]), 10, 63)
+	if err != nil {
+		return r, false
+	}
 	micros, err := strconv.ParseInt(string(fields[2]), 10, 53)
 	if err != nil {
 		return r, false
 	}
 	text, _, _ = bytes.Cut(text, []byte{'\n'})
-	return record{priority>>3 == 0, bytes.ContainsRune(fields[3], 'c'), time.Duration(micros) * time.Microsecond, unescape(text)}, true
+	return record{priority>>3 == 0, bytes.ContainsRune(fields[3], 'c'), number + 1, time.Duration(micros) * time.Microsecond, unescape(text)}, true
 }
 
 // unescape undoes \x0a.
@@ -224,7 +230,7 @@ func (r *reader) take(rec record) (k Kill, ok bool) {
 		r.part = nil
 	}
 	if ok {
-		k.Time = at
+		k.Number, k.Time = rec.number, at
 		r.last, r.group = k, ""
 	}
 	return k, ok
@@ -252,5 +258,5 @@ func (r *reader) member(rec record) (k Kill, ok bool) {
 		return k, false
 	}
 	r.seen[pid] = true
-	return Kill{rec.time, pid, name, r.group, r.last.Limit, r.last.Machine}, true
+	return Kill{rec.number, rec.time, pid, name, r.group, r.last.Limit, r.last.Machine}, true
 }

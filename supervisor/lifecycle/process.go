@@ -121,6 +121,7 @@ const (
 	RunReady                        // a run is ready
 	RunUnhealthy                    // a run is not well: of interest to those who watch alone
 	RunHealthy                      // it is again
+	RunLimited                      // a tree has met a limit, or was ended in part for lack of memory: the same
 	RunPaused                       // a tree stands still
 	RunNotPaused                    // or could not be made to, and goes on
 	RunResumed                      // it goes on

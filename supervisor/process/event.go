@@ -28,6 +28,11 @@ type Event struct {
 	Restarts    int       `json:"restarts,omitempty"` // that were made, with the one that begins
 
 	Asked Asked `json:"asked,omitzero"` // of starting: who asked for the run
+
+	OOM    *OOM      `json:"oom,omitempty"`            // of oom: all that is known by then
+	Limit  LimitName `json:"limit,omitempty"`          // of limited: which
+	Times  uint64    `json:"times,omitempty"`          // of oom and limited: how often, since the event of this kind before
+	Waited float64   `json:"waited_seconds,omitempty"` // of limited, by cpu_max and io_max: for how long, the same
 }
 
 // EventKind says what changed.
@@ -45,6 +50,8 @@ const (
 	EventHealthy   EventKind = "healthy"   // it is again
 	EventPaused    EventKind = "paused"    // the tree of a run stands still
 	EventResumed   EventKind = "resumed"   // it goes on
+	EventOOM       EventKind = "oom"       // the kernel has ended processes of a tree for lack of memory
+	EventLimited   EventKind = "limited"   // a tree has met one of its limits
 	EventStopping  EventKind = "stopping"  // a tree is being ended by request, or for what it did
 	EventEnded     EventKind = "ended"     // of a run nobody is left
 	EventBackoff   EventKind = "backoff"   // another run follows by itself, at a time
@@ -61,13 +68,24 @@ const (
 	EventGone EventKind = "gone" // of those that were asked for, so many are not kept any more
 )
 
-// HasFailed reports whether it tells of a failure: a run that failed or is not well, a policy
-// that gave up, somebody who could not be told of a failure.
+// LimitName is the field that sets a limit which a tree can meet and go on.
+type LimitName string
+
+// The limits of which is told that they were met.
+const (
+	LimitMemoryHigh LimitName = "memory_high" // the tree was slowed, and memory was taken from it
+	LimitPids       LimitName = "pids_max"    // forks were refused
+	LimitCPU        LimitName = "cpu_max"     // it waited for CPU time that it would have had
+	LimitIO         LimitName = "io_max"      // it waited for its disks more than a tenth of the time
+)
+
+// HasFailed reports whether it tells of a failure: a run that failed, is not well or was ended in
+// part for lack of memory, a policy that gave up, somebody who could not be told of a failure.
 func (e *Event) HasFailed() bool {
 	switch e.Kind {
 	case EventEnded:
 		return failed(e.Cause, e.Error)
-	case EventGaveUp, EventUnhealthy, EventNotifyFailed:
+	case EventGaveUp, EventUnhealthy, EventNotifyFailed, EventOOM:
 		return true
 	}
 	return false

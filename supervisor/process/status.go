@@ -216,6 +216,8 @@ type Run struct {
 	// What the leader left alive when it exited, and what was ended then.
 	LeftBehind *LeftBehind `json:"left_behind,omitempty"`
 
+	OOM *OOM `json:"oom,omitempty"` // whom the kernel ended for lack of memory; nil: nobody, or it is not counted
+
 	Usage
 }
 

@@ -72,9 +72,13 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 		h.Log.Printf("%v: %v", r.ID, err)
 	}
 	r.forget = h.watchMemory(r.ID, r.group, r.tells(eventMemory))
-	if _, err := readAttr(says, attrOutlived, &r.outlived); err != nil {
-		h.Log.Printf("%v: %v", r.ID, err)
+	for name, value := range map[string]any{attrOutlived: &r.outlived, attrOOM: &r.killed} {
+		if _, err := readAttr(says, name, value); err != nil {
+			h.Log.Printf("%v: %v", r.ID, err)
+		}
 	}
+	r.untold = r.killed.Kills > 0
+	r.watchLimits(r.met.limits)
 	r.tells(eventMemory)()
 	r.limiting.doubt = plan.Spec.Limits != (process.Limits{}) // the worker may have died before it had changed them
 	r.held, r.says.held = output, socket

@@ -434,7 +434,7 @@ func randomLife(t *testing.T, m *machine, r *rand.Rand, life uint64) {
 		m.spawnErr = &proc.SpawnError{Step: "clone", Err: unix.EAGAIN}
 	}
 	if chance(2) {
-		ops := []string{"admit", "make", "watch", "watch memory", "dir", "move", "events", "kill", "freeze", "thaw", "unfreeze", "set " + attrPause, "signal", "pids", "attr", "oom kills", "usage",
+		ops := []string{"admit", "make", "watch", "watch memory", "watch pids", "dir", "move", "events", "kill", "freeze", "thaw", "unfreeze", "set " + attrPause, "signal", "pids", "attr", "memory events", "usage",
 			"kill leader", "set " + attrEnd, "set " + attrRun, "set " + attrLeader}
 		op := ops[r.IntN(len(ops))]
 		m.until(upTo(20*time.Second), []error{unix.EMFILE, unix.EIO}[r.IntN(2)], op)

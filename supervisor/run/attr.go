@@ -24,6 +24,7 @@ const (
 	attrNotify   = "processmanager.notify"   // notifyAttr, of a run that has a socket
 	attrHealth   = "processmanager.health"   // healthAttr, of a run whose probes have failed
 	attrPause    = "processmanager.pause"    // pauseAttr, of a run that is paused or was
+	attrOOM      = "processmanager.oom"      // oomAttr, of a tree that was in want of memory
 	attrOutlived = "processmanager.outlived" // how many kills for lack of memory its leader has outlived
 )
 

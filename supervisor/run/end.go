@@ -104,9 +104,7 @@ func (r *Run) noteLeftBehind() {
 // more. The kernel cuts them at 15 bytes, and not between characters.
 func someNames(names []string) []string {
 	for i, name := range names {
-		if n := screen.Unfinished([]byte(name)); n > 0 {
-			names[i] = name[:len(name)-n] + "…"
-		}
+		names[i] = wholeName(name)
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
@@ -114,6 +112,14 @@ func someNames(names []string) []string {
 		names = append(names[:15], "…")
 	}
 	return names
+}
+
+// wholeName is the name of a process, whose last character the kernel may have cut.
+func wholeName(name string) string {
+	if n := screen.Unfinished([]byte(name)); n > 0 {
+		return name[:len(name)-n] + "…"
+	}
+	return name
 }
 
 // Send sends a signal to the leader, or to the whole tree, and returns to how many.
@@ -200,7 +206,7 @@ func (r *Run) StuckError() error {
 // not, nothing is left then.
 func (r *Run) Discard() {
 	r.deaf()
-	for _, t := range []*timer{&r.says.watchdog, &r.still.look, &r.phase, &r.limit, &r.again, &r.retry, &r.outlive} {
+	for _, t := range []*timer{&r.says.watchdog, &r.still.look, &r.phase, &r.limit, &r.again, &r.retry, &r.outlive, &r.met.slow} {
 		t.stop()
 	}
 }

@@ -52,7 +52,13 @@ type machine struct {
 	ooms   uint64
 	limits []cgroup.Limits // of the group, one after the other
 
-	limited process.Limits // by the definition
+	limited process.Limits      // by the definition
+	events  cgroup.MemoryEvents // beside these
+
+	kernelLog []Kill
+	refused   uint64        // forks
+	throttled time.Duration // by cpu_max, in so many periods of a millisecond
+	stalled   time.Duration // for disks
 
 	leader  proc.ID
 	lives   bool // the leader
@@ -204,6 +210,7 @@ type worker struct {
 	open    []*os.File // by its pumps
 	changed func()
 	memory  func()
+	pids    func()
 	watches int
 	pumps   int
 	lines   []string // that a run has written, the last
@@ -231,7 +238,13 @@ func (m *machine) newWorker(t testing.TB) *worker {
 			}
 			return w.watch(&w.memory, changed), nil
 		},
-		Keeper: fakeKeeper{w}, Clock: m, Procfs: m.dir, FIFOs: m.dir, Log: log.New(&m.log, "", 0),
+		WatchPids: func(_ Group, changed func()) (func(), error) {
+			if err := w.step("watch pids"); err != nil {
+				return nil, err
+			}
+			return w.watch(&w.pids, changed), nil
+		},
+		Keeper: fakeKeeper{w}, Clock: m, Memory: m, Procfs: m.dir, FIFOs: m.dir, Log: log.New(&m.log, "", 0),
 		Admit: func(string) error { return w.step("admit") },
 		Ask: func(ctx context.Context, p process.Probe, limit time.Duration, _ func(context.Context, string) error) error {
 			if err := w.step("ask"); err != nil {
@@ -393,7 +406,7 @@ func (w *worker) hear(events []lifecycle.Event) {
 			w.t.Errorf("after its end the process was told %+v", e)
 		}
 		for _, before := range w.told {
-			if before.Kind == e.Kind && e.Kind != lifecycle.RunStuck && e.Kind != lifecycle.RunUnhealthy && e.Kind != lifecycle.RunHealthy && !ofPause(e.Kind) {
+			if before.Kind == e.Kind && e.Kind != lifecycle.RunStuck && e.Kind != lifecycle.RunUnhealthy && e.Kind != lifecycle.RunHealthy && e.Kind != lifecycle.RunLimited && !ofPause(e.Kind) {
 				w.t.Errorf("the process was told twice: %+v", e)
 			}
 		}
@@ -550,6 +563,9 @@ func (g fakeGroup) Usage(cgroup.Figures) (u cgroup.Usage, err error) {
 	err = g.do("usage", func(m *machine) error {
 		u = cgroup.Usage{CPU: time.Second, Known: cgroup.FigureMemoryEvents}
 		u.MemoryEvents.OOMKill = m.ooms
+		u.PidsRefused, u.CPUThrottled, u.CPUThrottledPeriods = m.refused, m.throttled, uint64(m.throttled/time.Millisecond)
+		u.IOPressure.Some.Total = m.stalled
+		u.Known |= cgroup.FigurePidsRefused | cgroup.FigureThrottled | cgroup.FigureIOPressure
 		return nil
 	})
 	return u, err
@@ -557,9 +573,32 @@ func (g fakeGroup) Usage(cgroup.Figures) (u cgroup.Usage, err error) {
 
 func (g fakeGroup) Devices() ([]cgroup.Device, error) { return nil, nil }
 
-func (g fakeGroup) OOMKills() (n uint64, err error) {
-	err = g.do("oom kills", func(m *machine) error { n = m.ooms; return nil })
-	return n, err
+func (g fakeGroup) MemoryEvents() (e cgroup.MemoryEvents, err error) {
+	err = g.do("memory events", func(m *machine) error {
+		e = m.events
+		e.OOMKill = m.ooms
+		return nil
+	})
+	return e, err
+}
+
+// Kills, Blame: a machine is a [Memory].
+func (m *machine) Kills(_ Group, _ time.Duration, behind uint64) (kills []Kill) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range m.kernelLog {
+		if k.Number > behind {
+			kills = append(kills, k)
+		}
+	}
+	return kills
+}
+
+func (m *machine) Blame(_ Group, own bool) (process.OOMLimit, uint64) {
+	if own {
+		return process.OOMRun, 64 << 20
+	}
+	return process.OOMMachine, 0
 }
 
 func (g fakeGroup) Limit(l cgroup.Limits) error {

@@ -24,9 +24,12 @@ type Host struct {
 	Watch func(g Group, changed func()) (unwatch func(), err error)
 	// WatchMemory calls changed when memory.events may read differently.
 	WatchMemory func(g Group, changed func()) (unwatch func(), err error)
+	// WatchPids is the same of pids.events.
+	WatchPids func(g Group, changed func()) (unwatch func(), err error)
 
 	Keeper  Keeper
 	Clock   Clock
+	Memory  Memory
 	Procfs  string   // "/proc"
 	Etc     string   // "/etc": its passwd and group
 	FIFOs   string   // directory
@@ -54,7 +57,7 @@ type Group interface {
 	Events() (cgroup.Events, error)
 	Usage(want cgroup.Figures) (cgroup.Usage, error)
 	Devices() ([]cgroup.Device, error)
-	OOMKills() (uint64, error)
+	MemoryEvents() (cgroup.MemoryEvents, error)
 	Freeze() error
 	Unfreeze() error
 	Thaw() error

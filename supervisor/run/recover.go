@@ -38,9 +38,9 @@ func (r *Run) Recover() []lifecycle.Event {
 	if r.moveErr != nil {
 		r.retry.after(firstBackoff, 0)
 	}
-	if r.kills > r.outlived {
-		r.outlive.after(outliveTime, 0)
-	}
+	r.proving = r.outlived
+	r.proveOutlived()
+	r.watchLimits(r.met.limits)
 	if r.gone != nil {
 		r.owner.Tell(*r.gone)
 	}

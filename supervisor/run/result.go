@@ -16,6 +16,9 @@ const Unseen = "it ended while no daemon was there to see it"
 
 // summary is the run as it ended, and when.
 func (r *Run) summary(end time.Duration) process.Run {
+	if r.meter != nil {
+		r.noteKills(r.memoryEvents()) // the last of them
+	}
 	res := r.Describe()
 	switch {
 	case r.note.Over != 0: // a former worker saw it
@@ -52,7 +55,7 @@ func (r *Run) summary(end time.Duration) process.Run {
 		}
 		if cause == process.CauseExit && exit.Signal != 0 {
 			cause = process.CauseSignal
-			if isOOM(exit, r.kills, r.outlived) {
+			if r.starved {
 				cause = process.CauseOOM
 			}
 		}
@@ -72,16 +75,14 @@ const endsInCR = " (the command has lines that end in CR LF, and the shell takes
 // of memory; nothing if it did not.
 func explain(r process.Run, spec *process.Spec, o Output) string {
 	var others string
-	if kills := r.OOMKills; kills != nil && *kills == 1 {
-		others = "; one of its processes was killed for lack of memory"
-	} else if kills != nil && *kills > 1 {
-		others = fmt.Sprintf("; %d of its processes were killed for lack of memory", *kills)
+	if r.OOM != nil {
+		others = "; " + r.OOM.Others()
 	}
 	switch {
 	case r.Cause == process.CauseDeadline:
 		return fmt.Sprintf("the deadline of %v passed", spec.Deadline)
 	case r.Cause == process.CauseOOM:
-		return "ended by the kernel's out-of-memory killer"
+		return r.OOM.Own()
 	case r.Cause == process.CauseSignal:
 		return fmt.Sprintf("ended by SIG%s", r.Signal) + others
 	case r.Cause != process.CauseExit || r.ExitCode == nil || spec.Succeeds(*r.ExitCode):

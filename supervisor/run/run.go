@@ -46,10 +46,11 @@ type Run struct {
 	pause   time.Duration      // before that
 	retry   timer              // to read the output that could not be
 	backoff time.Duration      // before that
-	outlive timer              // to see whether the leader outlives a kill for lack of memory
+	outlive timer              // to see whether the leader outlives kills for lack of memory
 	probing probing
 	says    sayings
 	still   pausing
+	met     meeting // of its limits
 
 	limiting limiting
 
@@ -71,12 +72,15 @@ type Run struct {
 	note     endAttr       // what is to stand on the group
 	noted    endAttr       // what stands there
 	left     *process.LeftBehind
-	unkilled bool   // SIGKILL could not be sent to the tree yet
-	stirred  bool   // its memory.events has changed before it was born
-	kills    uint64 // for lack of memory in its tree, as were counted last
-	outlived uint64 // that its leader has outlived
-	refused  error  // why the leader, which has left its group, cannot be ended
-	failed   error  // why it could not be started
+	unkilled bool    // SIGKILL could not be sent to the tree yet
+	stirred  bool    // its memory.events has changed before it was born
+	killed   oomAttr // for lack of memory in its tree
+	untold   bool    // what a former worker has noted of these may not have been told
+	proving  uint64  // how many of these the leader has to outlive
+	outlived uint64  // and has outlived
+	starved  bool    // it died of one
+	refused  error   // why the leader, which has left its group, cannot be ended
+	failed   error   // why it could not be started
 	error    string
 	result   *process.Run // nil: it is not over
 }
@@ -105,6 +109,8 @@ const (
 	eventRetry                  // it is time to read the output
 	eventMemory                 // the group's memory.events may read differently
 	eventOutlive                // it is time to see whether the leader has outlived a kill
+	eventPids                   // the group's pids.events may read differently
+	eventSlow                   // it is time to look at limits of which there is no notice
 	eventProbe                  // it is time for a probe, or what had to pass has passed
 	eventReadyLate              // it had its time to be ready
 	eventProbed                 // a probe was answered
@@ -126,6 +132,7 @@ func (h *Host) New(plan Plan, owner Owner) *Run {
 	r.phase, r.limit = r.newTimer(eventTimer), r.newTimer(eventDeadline)
 	r.says.watchdog, r.still.look = r.newTimer(eventUnfed), r.newTimer(eventGlance)
 	r.limiting = limiting{is: plan.Spec.Limits, want: plan.Spec.Limits, late: r.newTimer(eventLimitsLate)}
+	r.met = meeting{limits: plan.Spec.Limits, slow: r.newTimer(eventSlow)}
 	r.again, r.retry, r.outlive = r.newTimer(eventAgain), r.newTimer(eventRetry), r.newTimer(eventOutlive)
 	r.probing = probing{spec: plan.Spec.Probing, next: r.newTimer(eventProbe), late: r.newTimer(eventReadyLate)}
 	r.machine.Awaited = plan.Spec.Ready != ""
@@ -208,7 +215,13 @@ func (r *Run) Handle(e Event) []lifecycle.Event {
 			return r.look()
 		}
 	case eventMemory:
-		r.countKills()
+		return r.memoryChanged()
+	case eventPids:
+		return r.pidsChanged()
+	case eventSlow:
+		if r.met.slow.rings(e.gen) {
+			return r.lookAtTimes()
+		}
 	case eventOutlive:
 		if r.outlive.rings(e.gen) {
 			r.outlives()
@@ -260,6 +273,7 @@ func (r *Run) born() {
 	if r.follow(); !r.limiting.under { // they may have been changed meanwhile
 		r.tellLimited(nil)
 	}
+	r.watchLimits(r.met.limits)
 	if r.gone != nil {
 		r.owner.Tell(*r.gone)
 	}
@@ -277,7 +291,8 @@ func (r *Run) exited(e Event) []lifecycle.Event {
 	}
 	r.exit = e.exit
 	if e.exit != nil && e.exit.Signal == unix.SIGKILL {
-		r.kills = r.oomKills()
+		r.noteKills(r.memoryEvents())
+		r.starved = isOOM(e.exit, r.killed, r.outlived)
 	}
 	if e.exit != nil { // SIGKILL ends what stands still
 		r.endPause(e.exit.Time)
@@ -351,6 +366,7 @@ func (r *Run) Change(spec process.Spec) {
 	r.changeProbing(spec.Probing)
 	r.limiting.want = spec.Limits
 	r.follow()
+	r.watchLimits(spec.Limits)
 	if r.machine.Phase > lifecycle.Running { // what has ended it stands
 		ending.Deadline = r.ending.Deadline
 	}
@@ -428,12 +444,12 @@ func (r *Run) step(e lifecycle.RunEvent) (told []lifecycle.Event) {
 			r.drain()
 		case lifecycle.Finish:
 			r.noteOver()
-			for _, unwatch := range []func(){r.unwatch, r.forget} {
+			for _, unwatch := range []func(){r.unwatch, r.forget, r.met.forget} {
 				if unwatch != nil {
 					unwatch()
 				}
 			}
-			r.unwatch, r.forget = nil, nil
+			r.unwatch, r.forget, r.met.forget = nil, nil, nil
 			r.tellLimited(nil) // nothing is left to be limited
 			tell(lifecycle.RunEnded)
 			told[len(told)-1].Cause = r.Result().Cause // a signal, say, if it ended by itself

@@ -417,7 +417,7 @@ func TestStuck(t *testing.T) {
 
 // What fails for want of a descriptor is tried until it does not.
 func TestShortage(t *testing.T) {
-	for _, op := range []string{"kill", "events", "freeze", "signal", "thaw", "pids", "oom kills", "usage", "set " + attrEnd} {
+	for _, op := range []string{"kill", "events", "freeze", "signal", "thaw", "pids", "memory events", "usage", "set " + attrEnd} {
 		for _, short := range []time.Duration{500 * time.Millisecond, 20 * time.Second} {
 			bubble(t, func(t *testing.T, m *machine) {
 				m.deaf = true
@@ -488,7 +488,7 @@ func TestOOM(t *testing.T) {
 		oomKill(m, w, 1)
 		m.exit(kill)
 		synctest.Wait()
-		w.is("started ending ended", process.CauseOOM, "out-of-memory")
+		w.is("started ending ended", process.CauseOOM, "killed for lack of memory: the machine had no more")
 	})
 	bubble(t, func(t *testing.T, m *machine) { // others', which it outlives, and then somebody's SIGKILL
 		w := m.newWorker(t).begin(process.Ending{})

@@ -56,7 +56,7 @@ func (r *Run) OutputError() string {
 
 // Describe is what is known of the run while it lasts.
 func (r *Run) Describe() process.Run {
-	return process.Run{Number: r.ID.Run, JobID: r.JobID, Asked: r.Asked, Start: r.start.UTC(), LeftBehind: r.left, Paused: r.still.Total.Seconds()}
+	return process.Run{Number: r.ID.Run, JobID: r.JobID, Asked: r.Asked, Start: r.start.UTC(), LeftBehind: r.left, Paused: r.still.Total.Seconds(), OOM: killedOf(r.killed)}
 }
 
 // Result is how it went, when it is over; before that it is empty.

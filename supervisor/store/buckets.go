@@ -111,6 +111,9 @@ type Target struct {
 	// PausedRuns are those of which it was told that they are paused.
 	PausedRuns []uint64 `json:"paused_runs,omitempty"`
 
+	// Limited are limits of which it was told that a run has met them.
+	Limited []Limited `json:"limited,omitempty"`
+
 	// Changed are the fields of the definition that the run of this number does not
 	// follow, since they were changed while it went on, with what they are for it.
 	Changed []process.Setting `json:"changed,omitempty"`
@@ -128,6 +131,16 @@ type Target struct {
 
 	Next   time.Time `json:"next,omitzero"`   // of the schedule, when this was written
 	Missed time.Time `json:"missed,omitzero"` // the last time of the schedule at which no daemon ran
+}
+
+// Limited is a limit that a run has met, as it was told of last.
+type Limited struct {
+	Run    uint64            `json:"run"`
+	Limit  process.LimitName `json:"limit"`
+	Times  uint64            `json:"times"`               // since the run began
+	Waited time.Duration     `json:"waited_ns,omitempty"` // the same
+	Time   time.Time         `json:"time"`
+	Pause  time.Duration     `json:"pause_ns"` // before it is told of again
 }
 
 // Failure is a run that failed, of which somebody is to be told.
