@@ -54,6 +54,8 @@ var mayImport = map[string]string{
 	"supervisor/keeper":    "proc golang.org/x/sys",
 	"supervisor/client":    "heroscript heroscript/verbs supervisor/private supervisor/process telnet telnet/screen",
 
+	"supervisor/metrics": "supervisor/process github.com/prometheus/client_golang github.com/prometheus/common",
+
 	"supervisor/config": "heroscript/verbs supervisor/client supervisor/private supervisor/process telnet telnet/screen",
 
 	"supervisor/definitions": "heroscript heroscript/verbs supervisor/private supervisor/process",

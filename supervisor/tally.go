@@ -86,31 +86,19 @@ func (s *spending) now() (process.Usage, bool) {
 	return s.last, err == nil
 }
 
-// totalsNow is what the runs of a process have come to at this moment.
-func (p *managed) totalsNow() process.Totals {
-	for {
-		t := p.tally.Load()
-		sum, ok := t.sum()
-		// A run that ended meanwhile has left its figures in a new tally.
-		if ok || p.tally.Load() == t {
-			return sum
-		}
-	}
-}
-
-// sum is false when what a run has used could not be read.
-func (t *tally) sum() (sum process.Totals, ok bool) {
-	sum, ok = t.stored, true
+// addTo adds all of it to a sample. It is false when what a run has used could not be read.
+func (t *tally) addTo(to *process.Sample) (ok bool) {
+	to.Totals, ok = t.stored, true
 	for i := range t.ended {
-		sum.AddRun(&t.ended[i])
+		to.AddRun(&t.ended[i])
 	}
 	for _, s := range t.going {
 		u, read := s.now()
-		sum.AddUsage(&u)
+		to.Add(&u)
 		if s.restarted {
-			sum.Restarts++
+			to.Restarts++
 		}
 		ok = ok && read
 	}
-	return sum, ok
+	return ok
 }

@@ -29,6 +29,7 @@ func TestTotalsNeverFall(t *testing.T) {
 	}
 	end, read := make(chan struct{}), make(chan int)
 	go func() {
+		var sample process.Sample
 		before, n := process.Totals{}, 0
 		for {
 			for _, s := range p.tally.Load().going { // a new worker has read nothing yet
@@ -36,7 +37,8 @@ func TestTotalsNeverFall(t *testing.T) {
 				s.last = process.Usage{}
 				s.mu.Unlock()
 			}
-			now := p.totalsNow()
+			p.sample(&sample)
+			now := sample.Totals
 			if now.CPUUser < before.CPUUser || now.CPUSystem < before.CPUSystem || now.Restarts < before.Restarts {
 				t.Errorf("after %+v come %+v", before, now)
 			}
@@ -87,8 +89,8 @@ func TestTotalsNeverFall(t *testing.T) {
 	if want.CPUUser == 0 || len(runs) < turns/2 {
 		t.Errorf("%d runs used %+v: nothing was seen", len(runs), want)
 	}
-	if got := p.totalsNow(); !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v\nwant %+v, which the runs have used", got, want)
+	if all := s.Samples(); !reflect.DeepEqual(all[0].Totals, want) {
+		t.Errorf("got %+v\nwant %+v, which the runs have used", all[0].Totals, want)
 	}
 	if got := w.reopened(t).Processes[0].Totals; !reflect.DeepEqual(got, want) {
 		t.Errorf("the next worker finds %+v\nwant %+v", got, want)

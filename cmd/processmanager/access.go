@@ -91,12 +91,12 @@ func (a access) give(path string) error {
 
 // letIn makes sure that those who may connect come through to the socket at path. It opens
 // directories on the way that are ours to open: what is in them has modes of its own.
-func (a access) letIn(path string, ours ...string) error {
+func (a access) letIn(flag, path string, ours ...string) error {
 	return a.through(path, func(dir string, info fs.FileInfo, gid int, everybody bool) error {
 		mode := info.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
 		switch {
 		case !slices.ContainsFunc(ours, func(dir string) bool { return isDir(info, dir) }):
-			return a.closed(path, dir, mode.Perm(), gid, everybody)
+			return a.closed(flag, path, dir, mode.Perm(), gid, everybody)
 		case everybody:
 			return os.Chmod(dir, mode|0o011)
 		case groupOf(info) == gid:
@@ -112,12 +112,12 @@ func (a access) letIn(path string, ours ...string) error {
 
 // examine says what letIn would, and opens nothing. Directories that are not there yet will
 // be ours.
-func (a access) examine(path string, ours ...string) error {
+func (a access) examine(flag, path string, ours ...string) error {
 	return a.through(path, func(dir string, info fs.FileInfo, gid int, everybody bool) error {
 		if slices.ContainsFunc(ours, func(dir string) bool { return isDir(info, dir) }) {
 			return nil
 		}
-		return a.closed(path, dir, info.Mode().Perm(), gid, everybody)
+		return a.closed(flag, path, dir, info.Mode().Perm(), gid, everybody)
 	})
 }
 
@@ -187,12 +187,12 @@ func isDir(info fs.FileInfo, path string) bool {
 	return err == nil && os.SameFile(info, is)
 }
 
-func (a access) closed(path, dir string, mode fs.FileMode, gid int, everybody bool) error {
+func (a access) closed(flag, path, dir string, mode fs.FileMode, gid int, everybody bool) error {
 	mend := "chmod a+x " + dir
 	if !everybody {
 		mend = fmt.Sprintf("chgrp %s %s && chmod g+x %[2]s", groupName(strconv.Itoa(gid)), dir)
 	}
-	return fmt.Errorf("%s cannot reach %s through %s (mode %04o): %s, or give another path with -socket", a.who(), path, dir, mode, mend)
+	return fmt.Errorf("%s cannot reach %s through %s (mode %04o): %s, or give another path with -%s", a.who(), path, dir, mode, mend, flag)
 }
 
 // bares reports whether every user can read a file of definitions in dir, for which only the directories

@@ -34,10 +34,10 @@ func TestTheSocketsDirectoryLetsInWhoMayConnect(t *testing.T) {
 		defer os.RemoveAll(tmp)
 		os.Chmod(tmp, 0o755)
 		path := tmp + "/run/below/s"
-		f, made, err := bindUnix(path, c.a)
+		f, made, err := bindUnix("socket", path, c.a)
 		if err == nil {
 			f.Close()
-			err = c.a.letIn(path, made...)
+			err = c.a.letIn("socket", path, made...)
 		}
 		if err != nil {
 			t.Errorf("%+v: %v", c.a, err)
@@ -52,7 +52,7 @@ func TestTheSocketsDirectoryLetsInWhoMayConnect(t *testing.T) {
 				t.Errorf("%+v: %s is %v of group %d", c.a, name, dir.Mode(), groupOf(dir))
 			}
 		}
-		if err := c.a.examine(path); err != nil {
+		if err := c.a.examine("socket", path); err != nil {
 			t.Errorf("%+v: %v", c.a, err)
 		}
 	}
@@ -76,7 +76,7 @@ func TestALetInGroupInheritsNothing(t *testing.T) {
 	} {
 		os.Chown(tmp, -1, c.gid)
 		os.Chmod(tmp, c.mode)
-		if err := (access{Mode: 0o660, Group: "20345"}).letIn(tmp+"/s", tmp); err != nil {
+		if err := (access{Mode: 0o660, Group: "20345"}).letIn("socket", tmp+"/s", tmp); err != nil {
 			t.Error(err)
 		}
 		if info, _ := os.Stat(tmp); info.Mode().Perm() != c.dir || groupOf(info) != member {
@@ -92,7 +92,7 @@ func TestADirectoryThatIsOpenedKeepsItsOtherBits(t *testing.T) {
 		tmp := t.TempDir()
 		os.Chmod(tmp, 0o700|fs.ModeSetgid|fs.ModeSticky)
 		os.Chmod(filepath.Dir(tmp), 0o755)
-		if err := a.letIn(tmp+"/s", tmp); err != nil {
+		if err := a.letIn("socket", tmp+"/s", tmp); err != nil {
 			t.Error(err)
 		}
 		if info, _ := os.Stat(tmp); info.Mode()&(fs.ModeSetgid|fs.ModeSticky) != fs.ModeSetgid|fs.ModeSticky || info.Mode().Perm()&0o010 == 0 {
@@ -123,7 +123,7 @@ func TestTheGroupOfADirectoryIsNotOneOfTheOthers(t *testing.T) {
 		if err := errors.Join(os.Chown(tmp, -1, c.gid), os.Chmod(tmp, c.mode)); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.a.examine(tmp + "/s"); (err == nil) != c.passes {
+		if err := c.a.examine("socket", tmp+"/s"); (err == nil) != c.passes {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
@@ -138,18 +138,18 @@ func TestADirectoryBehindALinkIsLookedAt(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, path := access{Mode: 0o666}, tmp+"/open/link/below/s"
-	if err := a.examine(path); err == nil || !strings.Contains(err.Error(), " through "+tmp+"/shut (mode 0700)") {
+	if err := a.examine("socket", path); err == nil || !strings.Contains(err.Error(), " through "+tmp+"/shut (mode 0700)") {
 		t.Errorf("got %v", err)
 	}
-	if err := a.letIn(path, tmp+"/shut"); err != nil { // ours, by another path
+	if err := a.letIn("socket", path, tmp+"/shut"); err != nil { // ours, by another path
 		t.Error(err)
 	}
-	if err := a.examine(path); err != nil {
+	if err := a.examine("socket", path); err != nil {
 		t.Error(err)
 	}
 	os.Remove(tmp + "/open/link")
 	os.Symlink("link", tmp+"/open/link") // leads nowhere, which has an end
-	if err := a.examine(path); !errors.Is(err, syscall.ELOOP) {
+	if err := a.examine("socket", path); !errors.Is(err, syscall.ELOOP) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -200,7 +200,7 @@ func TestADirectoryThatKeepsTheGroupOutIsNamed(t *testing.T) {
 			group: "group 20345 cannot reach " + path + " through " + tmp + " (mode 0700): chgrp 20345 " + tmp + " && chmod g+x " + tmp + ", or give another path with -socket",
 			all:   "every user of this machine cannot reach " + path + " through " + tmp + " (mode 0700): chmod a+x " + tmp,
 		} {
-			for how, err := range map[string]error{"a start": a.letIn(path), "-check": a.examine(path, tmp+"/run")} {
+			for how, err := range map[string]error{"a start": a.letIn("socket", path), "-check": a.examine("socket", path, tmp+"/run")} {
 				if err == nil || !strings.HasPrefix(err.Error(), want) {
 					t.Errorf("%s: %v, want %s", how, err, want)
 				}
@@ -212,7 +212,7 @@ func TestADirectoryThatKeepsTheGroupOutIsNamed(t *testing.T) {
 	}
 	os.Chown(tmp, -1, member)
 	os.Chmod(tmp, 0o710) // as it says
-	if err := group.letIn(tmp + "/s"); err != nil {
+	if err := group.letIn("socket", tmp+"/s"); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/supervisor/border"
+	"github.com/freeflowuniverse/processmanager/supervisor/config"
 	"github.com/freeflowuniverse/processmanager/supervisor/files"
 	"github.com/freeflowuniverse/processmanager/supervisor/private"
 )
@@ -48,10 +49,17 @@ func (p *place) guard(logger *log.Logger) (renewed <-chan int, stop func()) {
 		menders = append(menders, &mender{path: p.secretFile, mend: p.mendSecret})
 	}
 	if !p.handed {
-		menders = append(menders, &mender{path: p.Socket, mend: p.mendSocket, listener: 1})
+		menders = append(menders, &mender{path: p.Socket, mend: p.mendUnix(0, "socket", p.Socket, &p.socketFile), listener: 1})
 	}
 	if p.Listen != "" {
-		menders = append(menders, &mender{path: p.Listen, mend: p.mendTCP, listener: 2})
+		menders = append(menders, &mender{path: p.Listen, mend: p.mendTCP(1, telnetDoor, p.Listen), listener: 2})
+	}
+	if i := scrapeIndex(p.places); i > 0 {
+		m := &mender{path: p.Metrics, mend: p.mendTCP(i, metricsDoor, p.Metrics), listener: i + 1}
+		if path, is := config.MetricsPath(p.Metrics); is {
+			m.path, m.mend = path, p.mendUnix(i, "metrics", path, &p.scrapeFile)
+		}
+		menders = append(menders, m)
 	}
 	g := files.NewGuard()
 	told, quit, ended := make(chan int), make(chan struct{}), make(chan struct{})
@@ -149,34 +157,40 @@ func (p *place) mendInstance() (bool, error) {
 	return true, p.groups.identity().save(p.State)
 }
 
-func (p *place) mendSocket() (bool, error) {
-	if p.socketFile != (fileID{}) && p.socketFile == fileAt(p.Socket) {
-		return false, nil
+// mendUnix makes the socket again at the path that a flag has named, if the file there is not
+// that of the i-th listener any more.
+func (p *place) mendUnix(i int, flag, path string, file *fileID) func() (bool, error) {
+	return func() (bool, error) {
+		if *file != (fileID{}) && *file == fileAt(path) {
+			return false, nil
+		}
+		socket, made, err := bindUnix(flag, path, p.access) // what somebody else has put there stays
+		if err != nil {
+			return false, err
+		}
+		shut := p.letIn(flag, path, made) // root is answered though others are kept out on the way
+		if err := listen(socket); err != nil {
+			socket.Close()
+			return false, err
+		}
+		*file = fileAt(path)
+		return true, errors.Join(takePlace(p.listeners[i], socket), shut)
 	}
-	socket, made, err := bindUnix(p.Socket, p.access) // what somebody else has put there stays
-	if err != nil {
-		return false, err
-	}
-	shut := p.letIn(made) // root is answered though others are kept out on the way
-	if err := listen(socket); err != nil {
-		socket.Close()
-		return false, err
-	}
-	p.socketFile = fileAt(p.Socket)
-	return true, errors.Join(takePlace(p.listeners[0], socket), shut)
 }
 
 // mendTCP waits for an address that another process had when the daemon came back.
-func (p *place) mendTCP() (bool, error) {
-	door := p.listeners[1]
-	if listens, err := isListening(door); listens || err != nil {
-		return false, err
+func (p *place) mendTCP(i int, of door, address string) func() (bool, error) {
+	return func() (bool, error) {
+		former := p.listeners[i]
+		if listens, err := isListening(former); listens || err != nil {
+			return false, err
+		}
+		f, err := of.listen(address, true, log.New(io.Discard, "", 0)) // it was allowed at the start
+		if err != nil {
+			return false, err
+		}
+		return true, takePlace(former, f)
 	}
-	f, err := listenTCP(p.Listen, true, log.New(io.Discard, "", 0)) // it was allowed at the start
-	if err != nil {
-		return false, err
-	}
-	return true, takePlace(door, f)
 }
 
 func (p *place) mendSecret() (bool, error) {

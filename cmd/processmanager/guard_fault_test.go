@@ -28,7 +28,7 @@ func TestASocketThatIsMadeAgainBehindAShutDirectoryIsTold(t *testing.T) {
 	}
 	defer f.Close()
 	p := &place{places: places{Socket: tmp + "/pm.sock"}, access: access{Mode: 0o660, Group: "20345"}, listeners: []*os.File{f}}
-	m := &mender{path: p.Socket, mend: p.mendSocket, listener: 1}
+	m := &mender{path: p.Socket, mend: p.mendUnix(0, "socket", p.Socket, &p.socketFile), listener: 1}
 	mended, err := m.tryMend()
 	if !mended || !isOurs(p.Socket) {
 		t.Errorf("nobody listens: %v", err)

@@ -234,15 +234,19 @@ func check(o options, w io.Writer, width int) error {
 		}
 	}
 	if o.Listen != "" {
-		_, err := resolveTCP(o.Listen, o.AllowRemote)
+		_, err := telnetDoor.resolve(o.Listen, o.AllowRemote)
 		refused("listen", err)
 	}
 	for _, err := range lacking(o.Limits, report.Missing) {
 		refused("limit", err)
 	}
+	if _, is := config.MetricsPath(o.Metrics); o.Metrics != "" && !is {
+		_, err := metricsDoor.resolve(o.Metrics, o.AllowRemote)
+		refused("metrics", err)
+	}
 	_, err := givenSecret(o)
 	refused("secret", err)
-	refused("socket", errors.Join(wrong, let.examine(o.Socket, o.Runtime, o.State)))
+	refused("socket", errors.Join(wrong, let.examine("socket", o.Socket, o.Runtime, o.State)))
 	if err := verbs.WriteReport(w, report, width); err != nil {
 		return err
 	}

@@ -38,8 +38,9 @@ type place struct {
 	idle       time.Duration
 	limits     process.Limits // of all runs together
 	standsFor  string         // the process with which the daemon ends; empty: none
-	listeners  []*os.File     // the Unix socket first
-	socketFile fileID         // of that; zero: there is none of ours
+	listeners  []*os.File     // the Unix socket first, then those of the flags listen and metrics, if they are given
+	socketFile fileID         // of the first; zero: there is none of ours
+	scrapeFile fileID         // the same of that for metrics
 	handed     bool           // that is systemd's
 	dirs       []*heldDir     // each with its lock
 	locks      []*os.File     // all
@@ -136,7 +137,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 	}
 	listener, made := handed, []string(nil)
 	if handed == nil {
-		listener, made, err = bindUnix(p.Socket, p.access)
+		listener, made, err = bindUnix("socket", p.Socket, p.access)
 	}
 	if known && unwritable(err) {
 		warning(logger).Printf("nobody can connect to %s: %v; it is tried again", p.Socket, err)
@@ -148,7 +149,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		return p, err
 	}
 	p.listeners = append(p.listeners, listener)
-	err = p.letIn(made)
+	err = p.letIn("socket", p.Socket, made)
 	if known && unwritable(err) {
 		warning(logger).Printf("%s may not reach %s: %v", p.access.who(), p.Socket, err)
 		err = nil
@@ -184,7 +185,7 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		}
 	}
 	if o.Listen != "" {
-		listener, err = listenTCP(o.Listen, o.AllowRemote, logger)
+		listener, err = telnetDoor.listen(o.Listen, o.AllowRemote, logger)
 		if known && errors.Is(err, unix.EADDRINUSE) { // any user may have taken it meanwhile
 			listener, err = unixSocket(o.Listen) // in its place
 		}
@@ -193,13 +194,63 @@ func openPlace(o options, logger *log.Logger) (p *place, err error) {
 		}
 		p.listeners = append(p.listeners, listener)
 	}
-	return p, nil
+	return p, p.openMetrics(known, o.AllowRemote, logger)
 }
 
-// letIn lets those through to the socket who may connect. made are directories that were made
-// for that.
-func (p *place) letIn(made []string) error {
-	return p.access.letIn(p.Socket, append(made, p.Runtime, p.State)...)
+// openMetrics listens for scrapes, if that is asked for. known is as knownState has it.
+func (p *place) openMetrics(known, allowRemote bool, logger *log.Logger) error {
+	if p.Metrics == "" {
+		return nil
+	}
+	path, isPath := config.MetricsPath(p.Metrics)
+	if !isPath {
+		listener, err := metricsDoor.listen(p.Metrics, allowRemote, logger)
+		if known && errors.Is(err, unix.EADDRINUSE) {
+			warning(logger).Printf("%v; it is tried again", err)
+			listener, err = unixSocket(p.Metrics) // in its place
+		}
+		if err != nil {
+			return err
+		}
+		p.listeners = append(p.listeners, listener)
+		return nil
+	}
+	listener, made, err := bindUnix("metrics", path, p.access)
+	if known && unwritable(err) {
+		warning(logger).Printf("nobody can connect to %s: %v; it is tried again", path, err)
+		listener, err = unixSocket(path) // in its place
+	} else if err == nil {
+		p.scrapeFile = fileAt(path)
+	}
+	if err != nil {
+		return err
+	}
+	p.listeners = append(p.listeners, listener)
+	if p.scrapeFile == (fileID{}) {
+		return nil
+	}
+	if err := errors.Join(p.letIn("metrics", path, made), listen(listener)); err != nil {
+		return err
+	}
+	logger.Printf("metrics are at %s", path)
+	return nil
+}
+
+// scrapeIndex is where among the listeners that for metrics is; -1: there is none.
+func scrapeIndex(p places) int {
+	switch {
+	case p.Metrics == "":
+		return -1
+	case p.Listen == "":
+		return 1
+	}
+	return 2
+}
+
+// letIn lets those through to a socket who may connect. made are directories that were made
+// for that; flag has named the path.
+func (p *place) letIn(flag, path string, made []string) error {
+	return p.access.letIn(flag, path, append(made, p.Runtime, p.State)...)
 }
 
 // knownState reports whether a daemon of a state directory may have left something to
@@ -340,6 +391,9 @@ func (p *place) leave(ended bool) error {
 	}
 	if p.socketFile != (fileID{}) && p.socketFile == fileAt(p.Socket) { // another's is left alone
 		err = errors.Join(err, remove(p.Socket))
+	}
+	if path, _ := config.MetricsPath(p.Metrics); p.scrapeFile != (fileID{}) && p.scrapeFile == fileAt(path) {
+		err = errors.Join(err, remove(path))
 	}
 	if p.groups != nil {
 		err = errors.Join(err, p.groups.leave(ended))

@@ -226,7 +226,7 @@ func TestADamagedInstanceIsNotReplaced(t *testing.T) {
 
 func TestBoundSocketsAreForThisUserOnly(t *testing.T) {
 	path := t.TempDir() + "/a/b/pm.sock"
-	f, _, err := bindUnix(path, access{})
+	f, _, err := bindUnix("socket", path, access{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,27 +250,27 @@ func TestTheSocketPathMayBeAsLongAsTheKernelTakes(t *testing.T) {
 	}
 	defer os.RemoveAll(dir)
 	longest := dir + "/" + strings.Repeat("s", telnet.MaxSocketPath-len(dir)-1)
-	f, _, err := bindUnix(longest, access{})
+	f, _, err := bindUnix("socket", longest, access{})
 	if err != nil {
 		t.Fatalf("%d bytes: %v", len(longest), err)
 	}
 	f.Close()
-	if _, _, err := bindUnix(longest+"s", access{}); err == nil || !strings.Contains(err.Error(), "has 108 bytes, the kernel takes 107: give a shorter one with -socket") {
+	if _, _, err := bindUnix("socket", longest+"s", access{}); err == nil || !strings.Contains(err.Error(), "has 108 bytes, the kernel takes 107: give a shorter one with -socket") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestOnlyADeadDaemonsSocketIsReplaced(t *testing.T) {
 	dir := t.TempDir()
-	if err := clearStale(dir + "/none"); err != nil {
+	if err := clearStale("socket", dir+"/none"); err != nil {
 		t.Errorf("nothing there: %v", err)
 	}
 	os.WriteFile(dir+"/file", []byte("precious"), 0o600)
-	if err := clearStale(dir + "/file"); err == nil || !strings.Contains(err.Error(), "not a socket") {
+	if err := clearStale("socket", dir+"/file"); err == nil || !strings.Contains(err.Error(), "not a socket") {
 		t.Errorf("a file: %v", err)
 	}
 	os.Symlink(dir+"/file", dir+"/link")
-	if err := clearStale(dir + "/link"); err == nil {
+	if err := clearStale("socket", dir+"/link"); err == nil {
 		t.Error("a link was taken for a socket")
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/pm.sock", Net: "unix"})
@@ -278,14 +278,14 @@ func TestOnlyADeadDaemonsSocketIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.SetUnlinkOnClose(false)
-	if err := clearStale(dir + "/pm.sock"); err == nil || !strings.Contains(err.Error(), "somebody listens on "+dir+"/pm.sock already") {
+	if err := clearStale("socket", dir+"/pm.sock"); err == nil || !strings.Contains(err.Error(), "somebody listens on "+dir+"/pm.sock already") {
 		t.Errorf("a living daemon: %v", err)
 	}
 	if _, err := os.Stat(dir + "/pm.sock"); err != nil {
 		t.Errorf("a living daemon's socket: %v", err)
 	}
 	l.Close()
-	if err := clearStale(dir + "/pm.sock"); err != nil {
+	if err := clearStale("socket", dir+"/pm.sock"); err != nil {
 		t.Errorf("a dead daemon: %v", err)
 	}
 	for name, want := range map[string]bool{"file": true, "link": true, "pm.sock": false} {
@@ -298,7 +298,7 @@ func TestOnlyADeadDaemonsSocketIsReplaced(t *testing.T) {
 func TestTelnetIsClearTextAndStaysHome(t *testing.T) {
 	quiet := log.New(io.Discard, "", 0)
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0", "localhost:0"} {
-		f, err := listenTCP(address, false, quiet)
+		f, err := telnetDoor.listen(address, false, quiet)
 		if err != nil {
 			if strings.HasPrefix(address, "[::1]") && errors.Is(err, unix.EADDRNOTAVAIL) {
 				continue // no IPv6 here
@@ -309,15 +309,15 @@ func TestTelnetIsClearTextAndStaysHome(t *testing.T) {
 		f.Close()
 	}
 	for _, address := range []string{":0", "0.0.0.0:0", "[::]:0", "192.0.2.1:0"} {
-		if _, err := listenTCP(address, false, quiet); err == nil || !strings.Contains(err.Error(), "-allow-remote") {
+		if _, err := telnetDoor.listen(address, false, quiet); err == nil || !strings.Contains(err.Error(), "-allow-remote") {
 			t.Errorf("%s: got %v", address, err)
 		}
 	}
-	if _, err := listenTCP("127.0.0.1", false, quiet); err == nil || !strings.Contains(err.Error(), "HOST:PORT is expected") {
+	if _, err := telnetDoor.listen("127.0.0.1", false, quiet); err == nil || !strings.Contains(err.Error(), "HOST:PORT is expected") {
 		t.Errorf("without a port: got %v", err)
 	}
 	var said strings.Builder
-	f, err := listenTCP("0.0.0.0:0", true, log.New(&said, "", 0))
+	f, err := telnetDoor.listen("0.0.0.0:0", true, log.New(&said, "", 0))
 	if err != nil || !strings.Contains(said.String(), "clear text") {
 		t.Errorf("%v, said %q", err, said.String())
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor"
+	"github.com/freeflowuniverse/processmanager/supervisor/config"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
 )
 
@@ -73,6 +74,9 @@ func resume(ctx context.Context, state string, logger *log.Logger, flush func())
 	p.groups.identity().save(p.State) // a former version recorded less; if it cannot be written now, guard tries again
 	if !p.handed && isOurs(p.Socket) {
 		p.socketFile = fileAt(p.Socket)
+	}
+	if path, is := config.MetricsPath(p.Metrics); is && isOurs(path) {
+		p.scrapeFile = fileAt(path)
 	}
 	defer func() { err = p.end(err) }()
 	// A former version did not have all of these. What is locked already is so by us.

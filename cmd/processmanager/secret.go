@@ -70,7 +70,7 @@ func findSecret(o options) (secret []byte, made string, err error) {
 func keepSecret(path string, secret []byte) error {
 	for _, name := range []string{path, path + ".new"} {
 		if info, err := os.Lstat(name); err == nil && !private.IsOurs(info) {
-			if err := moveAside(name); err != nil {
+			if err := moveAside("socket", name); err != nil {
 				return err
 			}
 		}

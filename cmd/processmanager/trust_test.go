@@ -207,7 +207,7 @@ func TestWhatAnotherUserHasPutAtTheSocketIsMovedAside(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		f, _, err := bindUnix(o.Socket, access{})
+		f, _, err := bindUnix("socket", o.Socket, access{})
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 			continue
@@ -240,11 +240,11 @@ func TestALivingSocketOfAnotherUserIsMovedAside(t *testing.T) {
 	l.SetUnlinkOnClose(false)
 	// It is ours whatever the owner of the file: somebody may have given it away.
 	os.Chown(tmp+"/s", nobody, nobody)
-	if err := clearStale(tmp + "/s"); err == nil || !strings.Contains(err.Error(), "somebody listens on ") {
+	if err := clearStale("socket", tmp+"/s"); err == nil || !strings.Contains(err.Error(), "somebody listens on ") {
 		t.Errorf("ours: %v", err)
 	}
 	listenAs(t, nobody, tmp+"/theirs")
-	if err := clearStale(tmp + "/theirs"); err != nil {
+	if err := clearStale("socket", tmp+"/theirs"); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(tmp + "/theirs"); !errors.Is(err, fs.ErrNotExist) {

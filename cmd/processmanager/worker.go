@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,10 +24,12 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/config"
 	"github.com/freeflowuniverse/processmanager/supervisor/doctor"
 	"github.com/freeflowuniverse/processmanager/supervisor/keeper"
+	"github.com/freeflowuniverse/processmanager/supervisor/metrics"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/supervisor/schedule"
 	"github.com/freeflowuniverse/processmanager/supervisor/top"
 	"github.com/freeflowuniverse/processmanager/supervisor/top/tty"
+	"github.com/freeflowuniverse/processmanager/supervisor/version"
 	"github.com/freeflowuniverse/processmanager/telnet"
 	"github.com/freeflowuniverse/processmanager/telnet/lineedit"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
@@ -116,7 +119,7 @@ func work(logger *log.Logger, flush func()) error {
 	if err := schedule.CheckLocal(); err != nil {
 		warning(logger).Print(err)
 	}
-	sup, server, handed, err := open(link, greeting, logger)
+	sup, server, scrapes, handed, err := open(link, greeting, logger)
 	if err != nil {
 		return link.Failed(err.Error())
 	}
@@ -149,18 +152,22 @@ func work(logger *log.Logger, flush func()) error {
 		}
 	}()
 	var serving sync.WaitGroup
-	serve := func(l net.Listener) {
+	serve := func(i int, l net.Listener) {
 		if l == nil {
 			return
 		}
+		serves := server.Serve
+		if i == scrapes.index {
+			serves = scrapes.Serve
+		}
 		serving.Go(func() {
-			if err := server.Serve(ctx, l); err != nil && !errors.Is(err, net.ErrClosed) { // another has its place
+			if err := serves(ctx, l); err != nil && !errors.Is(err, net.ErrClosed) { // another has its place
 				warning(logger).Print(err)
 			}
 		})
 	}
-	for _, l := range listeners {
-		serve(l)
+	for i, l := range listeners {
+		serve(i, l)
 	}
 	ended := make(chan error, 2)
 	for r, ok := nextListener(link); ok; r, ok = nextListener(link) {
@@ -173,7 +180,7 @@ func work(logger *log.Logger, flush func()) error {
 			former.Close() // its connections go on
 		}
 		listeners[r.Index] = l
-		serve(l)
+		serve(r.Index, l)
 	}
 	select {
 	case <-link.Shutdown():
@@ -265,15 +272,15 @@ var errHandedOver = errors.New("handed over")
 
 // open makes the supervisor and the server of what the keeper handed over. handed says that
 // the first listener is systemd's.
-func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supervisor.Supervisor, _ *telnet.Server, handed bool, err error) {
+func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supervisor.Supervisor, _ *telnet.Server, _ scrapes, handed bool, err error) {
 	var h hello
 	if err := json.Unmarshal(greeting.Config, &h); err != nil {
-		return nil, nil, false, err
+		return nil, nil, scrapes{}, false, err
 	}
 	h.reread(logger)
 	hierarchy, err := cgroup.Find("/proc")
 	if err != nil {
-		return nil, nil, false, err
+		return nil, nil, scrapes{}, false, err
 	}
 	sup, err := supervisor.Open(supervisor.Config{
 		State:   h.State,
@@ -302,18 +309,25 @@ func open(link *keeper.Link, greeting keeper.Hello, logger *log.Logger) (_ *supe
 		Reached: crasher(),
 	})
 	if err != nil {
-		return nil, nil, false, err
+		return nil, nil, scrapes{}, false, err
 	}
+	answered := new(atomic.Uint64)
 	return sup, &telnet.Server{
 		Secret:  h.Secret,
-		Handler: handler{sup},
+		Handler: handler{sup, answered},
 		Idle:    h.Idle,
 		Drain:   24 * time.Hour, // requests end when their trees do
 		Log:     warning(logger).Printf,
 		Edit: lineedit.Serve(func(line string, pos int) []string {
 			return verbs.Complete(line, pos, sup.Names)
 		}, views(sup)),
-	}, h.Keeper.Handed, nil
+	}, scrapes{metrics.New(sup, version.Number(), answered.Load, warning(logger)), scrapeIndex(h.places)}, h.Keeper.Handed, nil
+}
+
+// scrapes answers those who ask for metrics.
+type scrapes struct {
+	*metrics.Server
+	index int // of its listener; -1: there is none
 }
 
 // upgrade begins an upgrade, or says how one ended: the keeper told the worker that
@@ -362,9 +376,13 @@ func from(ctx context.Context, session telnet.SessionInfo) context.Context {
 }
 
 // handler carries out what arrives on the wire.
-type handler struct{ manager verbs.Manager }
+type handler struct {
+	manager  verbs.Manager
+	answered *atomic.Uint64
+}
 
 func (h handler) Handle(ctx context.Context, script string, session telnet.SessionInfo) telnet.Reply {
+	h.answered.Add(1)
 	answer := verbs.RunText(from(ctx, session), h.manager, script)
 	answer.Width = session.Width
 	r := reply(answer)

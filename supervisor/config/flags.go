@@ -80,8 +80,29 @@ var Flags = []Flag{
 		},
 	},
 	{
+		Name: "metrics", Default: "none", Example: "127.0.0.1:9555",
+		Help: "`HOST:PORT`, such as 127.0.0.1:9555, or unix:PATH to answer Prometheus on, at /metrics, and others at /healthz; whoever connects is told without a secret how processes are and what they use",
+		More: "Who may connect to the socket at PATH is with socket-mode and socket-group as for the daemon's own.",
+		set: func(o *Options, text string) error {
+			o.Metrics = text
+			if path, is := MetricsPath(text); is && path == "" {
+				return errors.New("a path is expected behind unix:, such as unix:/run/processmanager/metrics.sock")
+			}
+			return nil
+		},
+		inFile: func(text string) error {
+			if path, is := MetricsPath(text); is {
+				return absolute(path)
+			}
+			if _, _, err := net.SplitHostPort(text); err != nil {
+				return errors.New("HOST:PORT is expected, such as 127.0.0.1:9555, or unix:PATH")
+			}
+			return nil
+		},
+	},
+	{
 		Name: "allow-remote", Default: "false", Example: "true",
-		Help: "let listen be other than a loopback address, although telnet is clear text",
+		Help: "let listen and metrics be other than loopback addresses, although both are clear text",
 		set:  yesNo(func(o *Options) *bool { return &o.AllowRemote }),
 	},
 	{
@@ -172,6 +193,9 @@ var Flags = []Flag{
 		set:  yesNo(func(o *Options) *bool { return &o.Version }),
 	},
 }
+
+// MetricsPath is the path in a value of metrics that names a Unix socket.
+func MetricsPath(value string) (path string, is bool) { return strings.CutPrefix(value, "unix:") }
 
 // takesValue reports whether the flag has a value other than yes or no.
 func (f *Flag) takesValue() bool { return strings.Contains(f.Help, "`") }

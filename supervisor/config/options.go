@@ -9,6 +9,7 @@ import (
 
 	"github.com/freeflowuniverse/processmanager/supervisor/client"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
+	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
 // Options are the values of all flags. The zero value is the default.
@@ -35,6 +36,7 @@ type Places struct {
 	State   string // directory of the store and the logs
 	Cgroup  string // the delegated root
 	Listen  string // HOST:PORT for telnet clients; empty: none
+	Metrics string // HOST:PORT, or unix: and a path, for scrapes; empty: none
 
 	Definitions string // folder of files that are loaded at a start
 }
@@ -66,6 +68,19 @@ func (p *Places) Fill() error {
 			return err
 		}
 		*path = abs
+	}
+	if path, is := MetricsPath(p.Metrics); is {
+		abs, err := filepath.Abs(path)
+		if err == nil {
+			err = CheckText(abs)
+		}
+		if err != nil {
+			return err
+		}
+		if len(abs) > telnet.MaxSocketPath {
+			return fmt.Errorf("metrics: the path %s has %d bytes, and the kernel takes %d: give a shorter one", abs, len(abs), telnet.MaxSocketPath)
+		}
+		p.Metrics = "unix:" + abs
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func (t *Totals) AddUsage(u *Usage) {
 func (t *Totals) AddTimes(f Fate, n int) { t.Times = add(t.Times, f, uint64(n)) }
 
 // sum adds figures that may be absent. Neither is changed: a total may be shared.
-func sum[T int64 | uint64](a, b *T) *T {
+func sum[T int | int64 | uint64](a, b *T) *T {
 	switch {
 	case a == nil:
 		return b

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -33,6 +34,8 @@ type Store struct {
 	closing chan struct{}
 	done    chan struct{} // commit has returned
 
+	failing atomic.Bool // writing, as was said
+
 	mu      sync.Mutex
 	queue   []*Change
 	arrived chan struct{} // holds one: the queue was empty
@@ -44,7 +47,6 @@ type Store struct {
 	swept     string  // the process whose runs were trimmed last though it had none to write
 	ledgers   ledgers // how long they are
 	looked    string  // the process whose ledger was trimmed last so
-	failing   bool    // writing, as was said
 	daemon    *Daemon // that could not be written, and goes with the next change; nil: none
 	unfit     bool    // to be written to, when that was tried last
 }
@@ -186,6 +188,9 @@ func hasAll(tx *bolt.Tx, buckets ...[]byte) bool {
 
 // Path is where the file is.
 func (s *Store) Path() string { return s.path }
+
+// Writable reports whether the last write could be done, or was not tried.
+func (s *Store) Writable() bool { return !s.failing.Load() }
 
 // Begin lets changes be written: the program that opened the store is the one that
 // goes on.
@@ -434,12 +439,12 @@ func (s *Store) prepare() error {
 // note says when writing begins to fail, and when that is over.
 func (s *Store) note(err error) {
 	switch {
-	case err != nil && !s.failing:
+	case err != nil && !s.failing.Load():
 		s.say("the store %s cannot be written to: %v; what runs goes on, but nothing can be started", s.path, err)
-	case err == nil && s.failing:
+	case err == nil && s.failing.Load():
 		s.say("the store %s can be written to again", s.path)
 	}
-	s.failing = err != nil
+	s.failing.Store(err != nil)
 }
 
 func (s *Store) say(format string, args ...any) {
