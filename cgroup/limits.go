@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Limits are what a group, with all that is nested in it, may use. The zero value is none.
@@ -21,7 +23,7 @@ type Limits struct {
 	PidsMax    int       // processes and threads; 0: none. pids.max
 	IOWeight   int       // 1 to 10000; 0: 100. io.weight, and io.bfq.weight where the kernel has that
 	IOMax      []DiskMax // each of another disk. io.max
-	CPUs       string    // a list such as 0-3,6; empty: all. cpuset.cpus
+	CPUs       string    // a list such as 0-3,6; empty: all, for a group with processes those that there are now. cpuset.cpus
 	OOMKill    bool      // a kill for lack of memory ends the whole group. memory.oom.group
 }
 
@@ -103,8 +105,10 @@ var limits = []limit{
 	{name: "io_weight", controller: "io", file: "io.bfq.weight", none: "default 100", or: "io.weight", read: firstLine,
 		text: func(l *Limits) string { return fmt.Sprintf("default %d", bfqWeight(weight(l.IOWeight))) }},
 	{name: "io_max", controller: "io", file: "io.max", text: diskLines, read: sortedDisks, diff: changedDisks},
-	{name: "cpuset_cpus", controller: "cpuset", file: "cpuset.cpus", text: func(l *Limits) string { return l.CPUs }},
+	{name: "cpuset_cpus", controller: "cpuset", file: cpusetFile, text: func(l *Limits) string { return l.CPUs }},
 }
+
+const cpusetFile = "cpuset.cpus"
 
 func limitNamed(name string) *limit {
 	return &limits[slices.IndexFunc(limits, func(l limit) bool { return l.name == name })]
@@ -264,11 +268,26 @@ func (g Group) make(c change) error {
 		writes = c.of.diff(c.is, c.want)
 	}
 	for _, text := range writes {
-		if err := g.write(c.of.file, text+"\n"); err != nil { // an empty list takes the line's end
+		err := g.write(c.of.file, text+"\n") // an empty list takes the line's end
+		if c.of.file == cpusetFile && text == "" && errors.Is(err, unix.ENOSPC) {
+			err = g.allCPUs()
+		}
+		if err != nil {
 			return &LimitError{c.of.name, c.of.controller, err}
 		}
 	}
 	return nil
+}
+
+// allCPUs has a group run on all CPUs that the one above it has. The kernel lets a list be
+// emptied only while nobody is in the group.
+func (g Group) allCPUs() error {
+	parent, _ := g.Parent()
+	all, err := parent.EffectiveCPUs()
+	if err != nil {
+		return err
+	}
+	return g.write(cpusetFile, all+"\n")
 }
 
 // EffectiveCPUs is what the processes of the group can run on, as a list such as 0-3,6.

@@ -21,7 +21,7 @@ func TestDoctorSaysWhatIsThere(t *testing.T) {
 	if !r.OK() || r.Root != d.cgroup || !strings.HasPrefix(d.cgroup, r.Mount) {
 		t.Errorf("problems, or another root than %s: %+v", d.cgroup, r)
 	}
-	for _, name := range []string{"cpu", "memory", "pids", "io"} {
+	for _, name := range []string{"cpu", "memory", "pids", "io", "cpuset"} {
 		listed := strings.Contains(" "+strings.Join(r.Controllers, " ")+" ", " "+name+" ")
 		if listed != hasController(t, name) {
 			t.Errorf("controller %s: it says %v", name, listed)

@@ -26,7 +26,7 @@ func TestTheStartSaysWhatRunsLack(t *testing.T) {
 		}
 	}
 	var missing []string
-	for _, name := range []string{"cpu", "memory", "pids", "io"} {
+	for _, name := range []string{"cpu", "memory", "pids", "io", "cpuset"} {
 		if !hasController(t, name) {
 			missing = append(missing, name)
 		}

@@ -72,6 +72,9 @@ func (s *Supervisor) execute(ctx context.Context, e process.Exec) (p *managed, o
 		return p, op, e.Run, err
 	}
 	spec, err := e.Once()
+	if err == nil {
+		err = s.canLimit(spec.Limits)
+	}
 	if err != nil {
 		return nil, nil, 0, err
 	}

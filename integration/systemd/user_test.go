@@ -472,7 +472,7 @@ func TestEachMendThatTheDoctorGivesToAUserWorks(t *testing.T) {
 		}
 	}
 	there := host.Read(t, group(t, host.Tester.Start(t, "web", "exec sleep 100000"))+"/cgroup.controllers")
-	for _, controller := range []string{"cpu", "io", "memory", "pids"} {
+	for _, controller := range []string{"cpu", "cpuset", "io", "memory", "pids"} {
 		if !slices.Contains(strings.Fields(there), controller) {
 			t.Errorf("a run has the controllers %s, not %s", there, controller)
 		}
