@@ -55,7 +55,8 @@ const (
 		"TreeIsInItsGroup|ExitCodesAndCauses|WhatTheLeader|CPUCounts|PidsAre|WorkerThatIsKilled|ExitWithoutAWorker|TreesOutliveTheKeeper|" +
 		"RunInherits|OutputAndErrors|OnlyTheRunsOwn|ReadyIsNotLost"
 	longOfTheKernel = "Memory|OutOfMemory|NobodySurvives|ManyTrees|CommandLinesOfTheSeed|HeroscriptLinesOfTheSeed|ClockThatIsStepped|" +
-		"FollowerSees|ACrashComesBack|BackoffSurvives|ARunGetsWhat|ProbeEndsWithTheRun|TheEndComesIn"
+		"FollowerSees|ACrashComesBack|BackoffSurvives|ARunGetsWhat|ProbeEndsWithTheRun|TheEndComesIn|" +
+		"EachLimit|AStoredLimit|CPUMax|CPUSet|IOMax|PidsMax|LimitOfAll"
 )
 
 // quickOfAUser are tests of an ordinary user that take a minute or two.
@@ -155,7 +156,7 @@ var table = []row{
 		place:   "this machine",
 		shows:   "finding the hierarchy that this machine has, and saying what it lacks",
 		kernels: []string{host},
-		tests:   []string{"./cgroup", "./proc", "./supervisor/doctor", "./integration", "--", "-test.short", "-test.run=Hierarch|Mount|Missing|Lacks|TheStartSays|Doctor|Check|Linux514|OlderKernels|TreeIsInItsGroup|ExitCodes|NobodySurvives"},
+		tests:   []string{"./cgroup", "./proc", "./supervisor/doctor", "./integration", "--", "-test.short", "-test.run=Hierarch|Mount|Missing|Lacks|TheStartSays|Doctor|Check|Linux514|OlderKernels|TreeIsInItsGroup|ExitCodes|NobodySurvives|LimitsThatThisHost"},
 	},
 }
 
