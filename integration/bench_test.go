@@ -323,14 +323,7 @@ func (d *daemon) pss(b *testing.B) (kib float64) {
 // cpuTicks is the CPU time of keeper and worker in clock ticks of 10 ms.
 func (d *daemon) cpuTicks(b *testing.B) (ticks int) {
 	for _, pid := range []int{d.keeper(), d.worker()} {
-		stat := procStat(pid)
-		for _, field := range stat[11:13] { // utime and stime, counted from the state
-			n, err := strconv.Atoi(field)
-			if err != nil {
-				b.Fatal(err)
-			}
-			ticks += n
-		}
+		ticks += cpuTicksOf(b, pid)
 	}
 	return ticks
 }

@@ -79,6 +79,9 @@ func TestTopShowsAndActs(t *testing.T) {
 	p.types(enter)
 	p.shows("the talker alone", func(lines []string) bool { return strings.HasPrefix(lines[3], "talker") && lines[4] == "" })
 
+	p.types("t")
+	p.showsText("tree of talker")
+	p.showsText("sleep 0.05")
 	p.types("l")
 	lines = p.showsText("log of talker")
 	p.showsText(`héllo \x1b[2J\x07 日本語`)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -285,9 +284,9 @@ func (a Action) verb() heroscript.Action {
 	of := process.Selection{a.Name}
 	switch a.Do {
 	case ShowTree:
-		return verbs.NewAction("process.tree", "name", a.Name)
+		return verbs.TreeAction(of)
 	case ShowLog:
-		return verbs.NewAction("process.log", "name", a.Name, "limit", strconv.Itoa(logLines))
+		return verbs.LogAction(a.Name, process.LogQuery{Lines: logLines})
 	case Start:
 		return verbs.OperationAction(of, process.StartAgain{})
 	case Stop:
