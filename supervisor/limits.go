@@ -79,7 +79,12 @@ func (s *Supervisor) limitAll() {
 	done := make(chan error, 1)
 	go func() {
 		defer border.Catch(func(fault *border.Panic) { done <- fault })
-		done <- run.Limit(s.groups, s.limits, s.proc)
+		parent, _ := s.groups.Parent()
+		err := CheckLimits(parent, s.limits, s.proc, s.lack)
+		if err == nil {
+			err = run.Limit(s.groups, s.limits, s.proc)
+		}
+		done <- err
 	}()
 	select {
 	case err := <-done:
