@@ -177,6 +177,7 @@ var (
 	timeKey    = []byte(`"time":"`)
 	causeKey   = []byte(`"cause":"`)
 	errorKey   = []byte(`,"error":"`)
+	usageKey   = []byte(`,"cpu_usec":`) // the first of many figures, behind all else that is asked for
 )
 
 // mayHaveFailed is [process.Run.HasFailed] of a run as it is kept: of its cause, and what
@@ -186,8 +187,11 @@ func mayHaveFailed(cause, rest []byte) bool {
 	if r.Cause.UnmarshalText(cause) != nil {
 		return true
 	}
-	if r.Cause == process.CauseExit && bytes.Contains(rest, errorKey) {
-		r.Error = "it has one"
+	if r.Cause == process.CauseExit {
+		rest, _, _ = bytes.Cut(rest, usageKey)
+		if bytes.Contains(rest, errorKey) {
+			r.Error = "it has one"
+		}
 	}
 	return r.HasFailed()
 }
