@@ -84,8 +84,11 @@ job          failed          -      -          -     -       -         3 exec jo
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	got = strings.Join(texts(m.Page(40, 10, noon))[2:6], "\n")
-	want = `NAME         STATUS     CPU%▼     MEMORY
+	m.title = "processmanager on here"
+	got = strings.Join(texts(m.Page(40, 10, noon))[:6], "\n")
+	want = `3 processes: 2 running, 1 fail… 12:00:00
+CPU 100.5 %  memory 65.0 MiB  pids 5
+NAME         STATUS     CPU%▼     MEMORY
 web          running     99.0    1.0 MiB
 db           running      1.5   64.0 MiB
 job          failed         -          -`

@@ -90,12 +90,15 @@ func (m *Model) summary(width int, now time.Time) Line {
 	if len(m.rows) == 1 {
 		what = "process"
 	}
-	text := fmt.Sprintf("%s  %d %s", m.title, len(m.rows), what)
+	text := fmt.Sprintf("%d %s", len(m.rows), what)
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
 	clock := now.Local().Format(time.TimeOnly)
 	room := width - len(clock) - 1
+	if whole := m.title + "  " + text; screen.Cells(whole) <= room {
+		text = whole
+	}
 	return Line{{fit(text, room), Strong}, {" " + clock, Plain}}
 }
 
@@ -144,10 +147,10 @@ func (m *Model) list(width int, now time.Time) []Line {
 
 // layout chooses the columns that there is room for, and their widths.
 func (m *Model) layout(width int) (cols, widths []int) {
-	const least, most, command = 12, 32, 10
+	const least, command = 12, 10
 	name := least
 	for _, r := range m.shown {
-		name = min(max(name, len(r.Name)), most)
+		name = min(max(name, len(r.Name)), max(width/4, least))
 	}
 	used := name
 	shown := map[int]bool{colName: true, colStatus: true, colCPU: true, colMemory: true}

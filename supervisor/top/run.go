@@ -180,7 +180,7 @@ func (v *view) follow(giveUp func(error)) {
 			return
 		}
 		left := v.Away - away
-		v.tell(func() { v.model.Trouble(fmt.Sprintf("%v; trying for %ds more", err, int(left.Seconds()))) })
+		v.tell(func() { v.model.Trouble(fmt.Sprintf("trying for %ds more: %v", int(left.Seconds()), err)) })
 		select {
 		case <-time.After(againTime):
 		case <-v.ctx.Done():

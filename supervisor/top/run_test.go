@@ -188,7 +188,7 @@ func TestFiguresThatDoNotComeAreWaitedFor(t *testing.T) {
 
 		d.lost.Store(&lost)
 		time.Sleep(5 * time.Second)
-		check("lost; trying for 6s more")
+		check("trying for 6s more: lost")
 		d.lost.Store(nil)
 		time.Sleep(time.Second)
 		check("CPU 0.0 %")
