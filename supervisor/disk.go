@@ -17,7 +17,7 @@ import (
 // for goes on when it can.
 type disk struct {
 	under int           // how much is under way
-	limit time.Duration // by the clock: storeLimit after the last came back
+	limit time.Duration // by the clock: storeLimit after the last came back; at the end of the daemon, that of anybody
 	late  func()        // takes back the call then; nil: there is none
 	hung  error         // what those are told who wait while it hangs; nil: it does not
 
@@ -104,11 +104,15 @@ func (p *managed) aside(work func() (then func())) {
 
 // watchDisk has hang called unless something comes back in time.
 func (p *managed) watchDisk() {
+	p.waitForDisk(p.s.clock.Now() + storeLimit)
+}
+
+func (p *managed) waitForDisk(limit time.Duration) {
 	if p.disk.late != nil {
 		p.disk.late()
 	}
-	p.disk.limit = p.s.clock.Now() + storeLimit
-	p.disk.late = p.s.clock.At(p.disk.limit, func() { p.inbox.put(p.hang) })
+	p.disk.limit = limit
+	p.disk.late = p.s.clock.At(limit, func() { p.inbox.put(p.hang) })
 }
 
 // land notes that some of the work has come back.
@@ -116,6 +120,7 @@ func (p *managed) land() {
 	d := &p.disk
 	d.under--
 	d.hung = nil
+	p.s.landed.Store(int64(p.s.clock.Now()))
 	if d.under > 0 {
 		p.watchDisk()
 	} else if d.late != nil {
@@ -126,7 +131,14 @@ func (p *managed) land() {
 
 // hang is for a disk that does not answer.
 func (p *managed) hang() {
-	if p.disk.late == nil || p.s.clock.Now() < p.disk.limit { // it has, just now
+	now := p.s.clock.Now()
+	if p.disk.late == nil || now < p.disk.limit { // it has, just now
+		return
+	}
+	// When all end at once, each waits behind all others: that is a lot to do, and no disk that
+	// hangs.
+	if limit := time.Duration(p.s.landed.Load()) + storeLimit; p.machine.Closing && now < limit {
+		p.waitForDisk(limit)
 		return
 	}
 	p.disk.late = nil

@@ -500,3 +500,28 @@ func TestADiskHangsWhenItHasNotAnsweredInTime(t *testing.T) {
 	}
 	p.disk.stop()
 }
+
+// When the daemon ends, a disk that answers others does not hang: each waits behind all.
+func TestADiskThatAnswersOthersDoesNotHangAtTheEnd(t *testing.T) {
+	w := newWorld(t)
+	defer w.s.closeParts()
+	p, other := w.byHand(t, "a"), w.byHand(t, "b")
+	late := func() {
+		p.disk.limit = w.s.clock.Now()
+		p.hang()
+	}
+	for _, q := range []*managed{p, other} {
+		q.disk.under = 2
+		q.watchDisk()
+		defer q.disk.stop()
+	}
+	p.machine.Closing = true
+	other.land()
+	if late(); p.disk.hung != nil || p.disk.limit <= w.s.clock.Now() {
+		t.Errorf("hung: %v", p.disk.hung)
+	}
+	w.s.landed.Store(int64(w.s.clock.Now() - storeLimit))
+	if late(); p.disk.hung == nil {
+		t.Error("it answers nobody, and does not hang")
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
@@ -100,6 +101,7 @@ type Supervisor struct {
 
 	origin  store.Origin  // of the runs that are started now
 	closing chan struct{} // closed when the daemon ends
+	landed  atomic.Int64  // when something last came back from a disk, by the clock
 	loops   sync.WaitGroup
 
 	ordering *ordering
