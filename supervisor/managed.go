@@ -26,19 +26,19 @@ type managed struct {
 	kept     kept  // what is to be on disk
 	stored   bool  // the store has it
 	unread   bool  // what the store has of it cannot be read, and stays there as it is
+	owed     bool  // a run is to be started for which nobody waits: the former worker was about to
+	settling bool  // that a run of the former worker never was is not on disk yet
+	booted   bool  // @reboot: the machine was started, and its run is to begin
 	invalid  error // why the definition cannot be carried out; nil: it can
 	machine  lifecycle.Process
 	runs     map[uint64]*run.Run     // under way
 	others   map[uint64]store.Beside // what is kept of those of them that are not the last
 	output   output
-	owed     bool   // a run is to be started for which nobody waits: the former worker was about to
-	settling bool   // that a run of the former worker never was is not on disk yet
-	jobID    string // of that run
+	jobID    string // of the run that is owed
 
 	times  *schedule.Schedule // nil: none
 	next   time.Time          // of the schedule; zero: none
 	looked clocks             // when it was armed last
-	booted bool               // @reboot: the machine was started, and its run is to begin
 	alarm  func()             // takes back the call at that time; nil: there is none
 
 	attempt  time.Time     // when the next attempt comes, by the wall clock; zero: none does

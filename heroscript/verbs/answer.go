@@ -245,6 +245,9 @@ func writeJSON(w io.Writer, v any) error {
 // the control characters behind it, what turns the direction of text. It stands in
 // strings only.
 func escapeJSON(text []byte) []byte {
+	if !slices.ContainsFunc(text, func(b byte) bool { return b >= 0x7f }) { // soon said of what is long
+		return text
+	}
 	plain := func(r rune) bool { return r < 0x7f || unicode.IsGraphic(r) }
 	if bytes.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
 		return text
@@ -289,13 +292,24 @@ func writeArray[T any](w io.Writer, all []T) error { return writeSequence(w, sli
 // writeSequence is writeArray of what comes one by one.
 func writeSequence[T any](w io.Writer, all iter.Seq[T]) error {
 	between := "["
-	for one := range all {
-		text, err := marshal(one)
+	var one T
+	// Of very many, an encoder would make copies, and look through each once more.
+	own, appends := any(&one).(interface {
+		AppendJSON(b []byte) ([]byte, error)
+	})
+	var text []byte
+	for one = range all {
+		var err error
+		if appends {
+			text, err = own.AppendJSON(text[:0])
+		} else {
+			text, err = marshal(one)
+		}
 		if err != nil {
 			return err
 		}
 		io.WriteString(w, between)
-		if _, err := w.Write(text); err != nil {
+		if _, err := w.Write(escapeJSON(text)); err != nil {
 			return err
 		}
 		between = ","

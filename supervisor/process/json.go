@@ -13,14 +13,14 @@ import (
 // seconds, sizes as bytes, the others as text. The default is left out, but where
 // clients always find the field. It holds all there is, for whoever keeps it; a [Status]
 // is for showing.
-func (s Spec) MarshalJSON() ([]byte, error) { return s.marshal((*Field).json), nil }
+func (s Spec) MarshalJSON() ([]byte, error) { return s.append(nil, (*Field).json), nil }
 
 // marshal writes each field as value has it.
-func (s Spec) marshal(value func(*Field, *Spec) []byte) []byte {
-	b := append([]byte(`{"name":`), quoted(s.Name)...)
+func (s *Spec) append(b []byte, value func(*Field, *Spec) []byte) []byte {
+	b = append(append(b, `{"name":`...), quoted(s.Name)...)
 	for i := range Fields {
-		if f := &Fields[i]; f.Always || f.text(&s) != "" {
-			b = append(append(append(append(b, ','), quoted(f.JSON)...), ':'), value(f, &s)...)
+		if f := &Fields[i]; f.Always || f.text(s) != "" {
+			b = append(append(append(append(b, ','), quoted(f.JSON)...), ':'), value(f, s)...)
 		}
 	}
 	return append(b, '}')
@@ -106,9 +106,22 @@ func (f *Field) setJSON(s *Spec, raw json.RawMessage) error {
 
 // quoted is text as JSON, without the escapes that are for HTML.
 func quoted(text string) []byte {
+	if isPlain(text) { // most are, and there are thousands in a list of many processes
+		return append(append(append(make([]byte, 0, len(text)+2), '"'), text...), '"')
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.Encode(text)
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// isPlain reports whether text stands in JSON as it is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if b := text[i]; b < ' ' || b > '~' || b == '"' || b == '\\' {
+			return false
+		}
+	}
+	return true
 }

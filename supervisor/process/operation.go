@@ -165,14 +165,21 @@ func unmarshalOr(data []byte, is any) (name string, failed, err error) {
 func (f Failure) Err() error { return &Error{Code: f.Code, Message: f.Error} }
 
 // MarshalJSON writes the status, or what there is instead.
-func (o Outcome) MarshalJSON() ([]byte, error) {
+func (o Outcome) MarshalJSON() ([]byte, error) { return o.AppendJSON(nil) }
+
+// AppendJSON appends what MarshalJSON writes, without a copy of the outcome.
+func (o *Outcome) AppendJSON(b []byte) ([]byte, error) {
+	var instead any
 	switch {
 	case o.Err != nil:
-		return json.Marshal(failureOf(o.Name, o.Err))
+		instead = failureOf(o.Name, o.Err)
 	case o.Status.Name == "":
-		return json.Marshal(deleted{o.Name, true, o.Source})
+		instead = deleted{o.Name, true, o.Source}
+	default:
+		return o.Status.AppendJSON(b)
 	}
-	return o.Status.MarshalJSON()
+	text, err := json.Marshal(instead)
+	return append(b, text...), err
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.

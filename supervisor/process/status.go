@@ -177,13 +177,16 @@ type facts struct {
 }
 
 // MarshalJSON writes one object: the spec's fields, then the others.
-func (s Status) MarshalJSON() ([]byte, error) {
-	spec := s.Spec.marshal((*Field).shownJSON)
+func (s Status) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil) }
+
+// AppendJSON appends what MarshalJSON writes, without a copy of the status.
+func (s *Status) AppendJSON(b []byte) ([]byte, error) {
 	rest, err := json.Marshal(facts{int64(math.Ceil(s.Spec.Deadline.Seconds())), &s.Condition, &s.Run})
 	if err != nil {
 		return nil, err
 	}
-	return append(append(spec[:len(spec)-1], ','), rest[1:]...), nil
+	b = s.Spec.append(b, (*Field).shownJSON)
+	return append(append(b[:len(b)-1], ','), rest[1:]...), nil
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.

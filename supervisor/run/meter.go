@@ -37,11 +37,11 @@ type Meter struct {
 	older    sample // the window's other end while newer is too young
 	newer    sample
 	memory   uint64 // from /proc
-	pids     int
+	pids     int32
+	idle     bool          // it had used no CPU time since the reading before
 	lastCPU  time.Duration // when they were read
 	lastRead time.Duration
 	seenCPU  time.Duration // by the last reading; -1: there is none
-	idle     bool          // it had used none since the reading before
 	brief    reading
 	full     reading
 }
@@ -112,7 +112,7 @@ func (m *Meter) read(want cgroup.Figures, kept *reading, age time.Duration) (r R
 		return r, err
 	}
 	usage := kernelUsage(&u)
-	usage.Pids, usage.PidsSource = new(m.pids), process.SourceCgroup
+	usage.Pids, usage.PidsSource = new(int(m.pids)), process.SourceCgroup
 	if usage.Memory == nil {
 		usage.SetMemory(m.memory, process.SourceProc)
 	}
@@ -140,7 +140,7 @@ func (m *Meter) count(u *cgroup.Usage, now time.Duration) error {
 	if err != nil {
 		return err
 	}
-	m.pids = len(pids)
+	m.pids = int32(len(pids))
 	if !u.Has(cgroup.FigureMemory) {
 		if m.memory, err = proc.Memory(m.proc, pids); err != nil {
 			return err
