@@ -13,13 +13,14 @@ import (
 // What the runs of a process have used, all together, is what the store has counted, and what
 // is not counted there yet: results on their way to the disk, and runs that go on. A run moves
 // from one to the next in one step that all readers see, while its group is still there, so
-// that the sum never falls.
+// that the sum never falls. Neither does it when the worker dies: the next one finds what was
+// not stored in the groups. Why a run ended is counted when that is stored, and not before:
+// the next worker may see it otherwise.
 
 // tally is what the sum consists of at one moment. It is never changed once published.
 type tally struct {
-	stored process.Totals
-	ended  []process.Run // whose results are not on disk yet
-	going  []*spending   // the oldest first
+	over  process.Totals // what is stored, and what runs have used whose results are not
+	going []*spending    // the oldest first
 }
 
 // spending is what a run that goes on has used. It does not fall: where the group cannot be
@@ -38,7 +39,7 @@ const figuresAge = time.Minute
 
 // count shows others what the runs have come to.
 func (p *managed) count() {
-	t := &tally{stored: p.totals}
+	t := &tally{over: p.totals}
 	for _, w := range p.disk.writes {
 		if !w.landed || w.err != nil {
 			t.add(w.runs, w.lost)
@@ -55,11 +56,23 @@ func (p *managed) count() {
 	p.tally.Store(t)
 }
 
+// add counts what runs have used that are over.
 func (t *tally) add(runs []*run.Run, lost []process.Run) {
 	for _, r := range runs {
-		t.ended = append(t.ended, r.Result())
+		if r.Meter() != nil { // else it was not counted while it went on
+			t.spent(r.Result())
+		}
 	}
-	t.ended = append(t.ended, lost...)
+	for _, r := range lost {
+		t.spent(r)
+	}
+}
+
+func (t *tally) spent(r process.Run) {
+	t.over.AddUsage(&r.Usage)
+	if r.Asked.By == process.ByRestart {
+		t.over.Restarts++
+	}
 }
 
 // spendingOf is what a run has used; that of before, if there was one.
@@ -88,10 +101,7 @@ func (s *spending) now() (process.Usage, bool) {
 
 // addTo adds all of it to a sample. It is false when what a run has used could not be read.
 func (t *tally) addTo(to *process.Sample) (ok bool) {
-	to.Totals, ok = t.stored, true
-	for i := range t.ended {
-		to.AddRun(&t.ended[i])
-	}
+	to.Totals, ok = t.over, true
 	for _, s := range t.going {
 		u, read := s.now()
 		to.Add(&u)
