@@ -116,10 +116,16 @@ func (r *Run) noteKills(e cgroup.MemoryEvents) bool {
 	if most := int(min(e.OOMKill-o.Named, 1<<20)); o.Last == 0 && len(named) > most { // the first are of another run of this name
 		named = named[len(named)-most:]
 	}
+	var last Kill
 	if len(named) > 0 {
-		last := named[len(named)-1]
-		o.Last, o.Limit, o.MaxBytes = last.Number, last.Limit, last.MaxBytes
-	} else {
+		last = named[len(named)-1]
+		o.Last = last.Number
+	}
+	switch {
+	case last.Limit != "":
+		o.Limit, o.MaxBytes = last.Limit, last.MaxBytes
+	case o.Limit != "" && e.OOMGroupKill == 1: // more of the tree, that is being ended as a whole
+	default:
 		o.Limit, o.MaxBytes = r.host.Memory.Blame(r.group, e.OOM > o.Reached)
 	}
 	victims := slices.Clone(o.Victims) // others may be looking at these

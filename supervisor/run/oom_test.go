@@ -182,3 +182,22 @@ func TestCountersSayWhoseLimitItWas(t *testing.T) {
 		}
 	})
 }
+
+// The kernel counts members of a tree that it ends as a whole one by one, and the reason once.
+func TestATreeThatIsEndedAsAWholeHasOneReason(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machine) {
+		w := m.newWorker(t).begin(process.Ending{})
+		m.events.OOM = 1
+		m.starve(1)
+		m.events.OOMGroupKill = 1
+		m.starve(1) // the one that was chosen, again
+		m.starve(1, Kill{Number: 1, Victim: process.Victim{PID: 99, Name: "sleep"}})
+		m.starve(1)
+		m.exit(proc.Exit{Signal: unix.SIGKILL})
+		synctest.Wait()
+		want := &process.OOM{Kills: 4, Victims: []process.Victim{{PID: 99, Name: "sleep"}}, Limit: process.OOMRun, MaxBytes: 64 << 20, Tree: true}
+		if r := w.run.Result(); !reflect.DeepEqual(r.OOM, want) || r.Cause != process.CauseOOM {
+			t.Errorf("cause %v, %+v, want %+v", r.Cause, r.OOM, want)
+		}
+	})
+}
