@@ -49,6 +49,8 @@ type fakeGroup struct {
 	gone    bool
 	used    time.Duration // of CPU time, that grows with each look while somebody is alive and busy
 	changed func()
+	memory  func() // its memory.events have changed
+	ooms    uint64
 	attrs   map[string][]byte
 }
 
@@ -89,9 +91,16 @@ func newWorld(t testing.TB) *world {
 			f.changed = changed
 			return func() {}, nil
 		},
-		WatchMemory: func(run.Group, func()) (func(), error) { return func() {}, nil },
-		WatchPids:   func(run.Group, func()) (func(), error) { return func() {}, nil },
-		Keeper:      w, Clock: s.clock, Procfs: "/proc", FIFOs: s.fifoDir(), Sockets: &run.Sockets{Dir: socketDir(w.dir)}, Log: s.log,
+		WatchMemory: func(g run.Group, changed func()) (func(), error) {
+			f := g.(*fakeGroup)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.memory = changed
+			return func() {}, nil
+		},
+		Memory:    noMemory{},
+		WatchPids: func(run.Group, func()) (func(), error) { return func() {}, nil },
+		Keeper:    w, Clock: s.clock, Procfs: "/proc", FIFOs: s.fifoDir(), Sockets: &run.Sockets{Dir: socketDir(w.dir)}, Log: s.log,
 	}
 	return w
 }
@@ -216,7 +225,26 @@ func (g *fakeGroup) Usage(cgroup.Figures) (cgroup.Usage, error) {
 	return cgroup.Usage{CPU: 2 * g.used, CPUUser: g.used, CPUSystem: g.used}, nil
 }
 
-func (g *fakeGroup) MemoryEvents() (cgroup.MemoryEvents, error) { return cgroup.MemoryEvents{}, nil }
+func (g *fakeGroup) MemoryEvents() (cgroup.MemoryEvents, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return cgroup.MemoryEvents{OOMKill: g.ooms}, nil
+}
+
+// starve has the kernel end processes of the group for lack of memory.
+func (g *fakeGroup) starve(n uint64) {
+	g.mu.Lock()
+	g.ooms += n
+	changed := g.memory
+	g.mu.Unlock()
+	changed()
+}
+
+// noMemory is that of a machine whose kernel's log cannot be read.
+type noMemory struct{}
+
+func (noMemory) Kills(run.Group, time.Duration, uint64) []run.Kill { return nil }
+func (noMemory) Blame(run.Group, bool) (process.OOMLimit, uint64)  { return process.OOMMachine, 0 }
 
 func (g *fakeGroup) Limit(cgroup.Limits) error { return nil }
 

@@ -61,12 +61,10 @@ func (p *managed) tellLimit(r *run.Run, hit run.Hit, oom *process.OOM, last bool
 		e.Kind, e.Limit, e.OOM = process.EventOOM, "", oom
 	}
 	p.tell(e)
-	p.kept.Limited = slices.Clone(p.kept.Limited) // what is being written stays as it is
-	if at < 0 {
-		p.kept.Limited = append(p.kept.Limited, next)
-	} else {
-		p.kept.Limited[at] = next
-	}
+	kept := slices.DeleteFunc(slices.Clone(p.kept.Limited), func(t store.Limited) bool { // what is being written stays as it is
+		return t.Run == next.Run && t.Limit == next.Limit || t.Run != next.Run && p.runs[t.Run] == nil
+	})
+	p.kept.Limited = append(kept, next)
 	p.disk.dirty = true
 }
 

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -62,7 +63,50 @@ func TestTheTimeOfTheKernelsLog(t *testing.T) {
 	if got := logTime(time.Hour); got > time.Hour {
 		t.Error(got)
 	}
-	if got, at := process.MaxVictims, 8; got != at { // what the docs say
-		t.Error(got)
+}
+
+// Kills are told at once, then not for a while, and what is left with the end of the run: before
+// that, and all of them. What was told is on disk with the events.
+func TestKillsAreToldOnceAndAll(t *testing.T) {
+	w := newWorld(t)
+	defer w.s.closeParts()
+	w.calm = true
+	p := w.byHand(t, "a")
+	p.mustAsk(t, process.StartAgain{})
+	g := w.group("a.1")
+	told := func() (list []uint64) {
+		for _, e := range w.events() {
+			if e.Kind == process.EventOOM {
+				list = append(list, e.Times)
+			}
+		}
+		return list
+	}
+	for range 2 {
+		before := g.ooms
+		g.starve(3)
+		p.turnsUntil(t, func() bool { o := p.runs[1].Describe().OOM; return o != nil && o.Kills == before+3 })
+		p.turnsUntil(t, func() bool { return len(p.disk.writes) == 0 && p.disk.under == 0 })
+	}
+	if got := told(); !slices.Equal(got, []uint64{3}) {
+		t.Errorf("told %v", got)
+	}
+	if kept := p.kept.Limited; len(kept) != 1 || kept[0].Run != 1 || kept[0].Times != 3 {
+		t.Errorf("kept: %+v", kept)
+	}
+	if p.limits == nil {
+		t.Error("nothing is to be told later")
+	}
+	g.endWith(1)
+	p.turnsUntil(t, func() bool { return !p.machine.Busy() && len(p.disk.writes) == 0 && p.disk.under == 0 })
+	if got := told(); !slices.Equal(got, []uint64{3, 3}) {
+		t.Errorf("told %v", got)
+	}
+	events := w.events()
+	if n := len(events); events[n-1].Kind != process.EventEnded || events[n-2].Kind != process.EventOOM || events[n-2].OOM.Kills != 6 {
+		t.Errorf("the last events are %+v", events[n-2:])
+	}
+	if len(p.kept.Limited) != 0 {
+		t.Errorf("kept behind the end: %+v", p.kept.Limited)
 	}
 }
