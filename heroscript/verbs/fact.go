@@ -41,7 +41,7 @@ func (l *look) facts() []process.Fact {
 		add("error", s.Error)
 	}
 	add("advice", forkedAway(told))
-	for _, hit := range limitsHit(&shown.Usage, &s.Limits) {
+	for _, hit := range limitsHit(&shown, &s.Limits) {
 		add("limit", hit)
 	}
 	add("restarts", l.restartFact())
@@ -102,7 +102,8 @@ func (l *look) restartFact() string {
 }
 
 // limitsHit are the limits that a tree has met.
-func limitsHit(u *process.Usage, limits *process.Limits) (all []string) {
+func limitsHit(r *process.Run, limits *process.Limits) (all []string) {
+	u := &r.Usage
 	times := func(n *uint64) string {
 		if *n == 1 {
 			return "once"
@@ -116,12 +117,8 @@ func limitsHit(u *process.Usage, limits *process.Limits) (all []string) {
 		}
 		return " (" + name + " " + value + ")"
 	}
-	if some(u.OOMKills) {
-		count := "one of its processes was"
-		if *u.OOMKills > 1 {
-			count = fmt.Sprintf("%d of its processes were", *u.OOMKills)
-		}
-		all = append(all, count+" killed for lack of memory"+of("memory_max", sizeOrNone(limits.MemoryMax)))
+	if r.OOM != nil {
+		all = append(all, r.OOM.Others())
 	}
 	if some(u.MemoryMaxEvents) {
 		all = append(all, "its memory met memory_max "+times(u.MemoryMaxEvents)+of("memory_max", sizeOrNone(limits.MemoryMax)))

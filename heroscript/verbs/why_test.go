@@ -96,8 +96,9 @@ var everySituation = []struct {
 	{"a signal", atRest(process.Failed, process.Run{Number: 4, End: ago(time.Minute), Cause: process.CauseSignal, Signal: 11, Error: "ended by SIGSEGV"}), nil,
 		[]string{"its main process was ended by SIGSEGV, which this daemon has not sent", "SIGSEGV: memory that is not its own"}, "pmclient log web"},
 	{"oom", with(atRest(process.Failed, ranFor(4, process.CauseOOM)), func(s *process.Status) {
-		s.Signal, s.OOMKills, s.MemoryMax, s.MemoryMaxEvents = 9, new(uint64(1)), 64<<20, new(uint64(7))
-	}), nil, []string{"run 4 ended: the kernel killed it for lack of memory", "limit:     one of its processes was killed for lack of memory (memory_max 64.0 MiB)", "its memory met memory_max 7 times"}, "pmclient log web"},
+		s.Signal, s.MemoryMax, s.MemoryMaxEvents = 9, 64<<20, new(uint64(7))
+		s.OOM = &process.OOM{Kills: 1, Victims: []process.Victim{{PID: 9, Name: "server"}}, Limit: process.OOMRun, MaxBytes: 64 << 20}
+	}), nil, []string{"run 4 ended: the kernel killed it for lack of memory", "limit:     one of its processes was killed for lack of memory (server (pid 9); its own memory_max of 64M)", "its memory met memory_max 7 times"}, "pmclient log web"},
 	{"a deadline", atRest(process.Failed, failedBy(ranFor(4, process.CauseDeadline), "the deadline of 1h passed")), nil, []string{"run 4 ended: its deadline passed"}, "pmclient log web"},
 	{"unhealthy", atRest(process.Failed, failedBy(ranFor(4, process.CauseUnhealthy), "connection refused")), nil, []string{"it was not well", "connection refused"}, "pmclient log web"},
 	{"lost", atRest(process.Failed, failedBy(ranFor(4, process.CauseLost), "it ended while no daemon was there to see it")), nil, []string{"nobody saw how: no daemon was there"}, "pmclient log web"},
@@ -144,8 +145,8 @@ var everySituation = []struct {
 	{"meets its limits", with(underWay(process.Running), func(s *process.Status) {
 		s.PidsMax, s.PidsRefused, s.CPUMax = 10, new(uint64(3)), 50_000
 		s.CPUPeriods, s.CPUThrottledPeriods, s.CPUThrottled = new(uint64(50)), new(uint64(10)), new(int64(1_500_000))
-		s.MemoryHigh, s.MemoryHighEvents, s.OOMKills = 1<<20, new(uint64(1)), new(uint64(2))
-	}), nil, []string{"it could not make a process or thread 3 times (pids_max 10)", "it had to wait 1.50s for CPU time, in 10 of 50 periods (cpu_max 50%)", "above memory_high once (memory_high 1.0 MiB)", "2 of its processes were killed for lack of memory"}, "pmclient status web"},
+		s.MemoryHigh, s.MemoryHighEvents, s.OOM = 1<<20, new(uint64(1)), &process.OOM{Kills: 2, Limit: process.OOMMachine}
+	}), nil, []string{"it could not make a process or thread 3 times (pids_max 10)", "it had to wait 1.50s for CPU time, in 10 of 50 periods (cpu_max 50%)", "above memory_high once (memory_high 1.0 MiB)", "2 of its processes were killed for lack of memory (the machine had no more)"}, "pmclient status web"},
 	{"not well", with(underWay(process.Running), func(s *process.Status) {
 		s.Spec.Health, s.HealthAction = "http://localhost", process.HealthNone
 		s.Condition.Health = &process.Health{State: process.HealthUnhealthy, Failures: 9, Error: "status 500"}
