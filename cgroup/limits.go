@@ -290,6 +290,16 @@ func (g Group) allCPUs() error {
 	return g.write(cpusetFile, all+"\n")
 }
 
+// ProtectMemory sets memory.low, and no other limit: what protects a group is at most what
+// protects each one above. Without a memory controller there is nothing to be protected.
+func (g Group) ProtectMemory(low uint64) error {
+	err := g.write("memory.low", bytesOr(low, "0"))
+	if errors.Is(err, errors.ErrUnsupported) && low == 0 {
+		return nil
+	}
+	return err
+}
+
 // EffectiveCPUs is what the processes of the group can run on, as a list such as 0-3,6.
 //
 // Errors: errors.ErrUnsupported without a cpuset controller.

@@ -405,19 +405,29 @@ func TestIOMaxHolds(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	write := func(name string, limit ...string) time.Duration {
-		began := time.Now()
-		d.mustClient(append([]string{"start", name, "-command", roleCommand("disk", dir+"/"+name, "16")}, limit...)...)
-		d.said(name, "written")
-		return time.Since(began)
+	// rate is how many bytes a second a tree writes, between its second MiB and its 10th.
+	rate := func(name string, limit ...string) float64 {
+		d.mustClient(append([]string{"start", name, "-command", roleCommand("disk", dir+"/"+name, "12")}, limit...)...)
+		after := func(bytes uint64) (written uint64, at time.Time) {
+			eventually(t, fmt.Sprintf("%s has written %d bytes", name, bytes), func() bool {
+				s := d.status(name)
+				if at = time.Now(); s.IOWrite != nil {
+					written = *s.IOWrite
+				}
+				return written >= bytes
+			})
+			return written, at
+		}
+		first, began := after(mib)
+		last, ended := after(10 * mib)
+		return float64(last-first) / ended.Sub(began).Seconds()
 	}
-	free := write("free")
-	slow := write("slow", "-io_max", dir+" wbps=4M")
-	if slow < 3*time.Second || slow < free+2*time.Second {
-		t.Errorf("16 MiB at 4 MiB/s took %v, and without a limit %v", slow, free)
+	slow := rate("slow", "-io_max", dir+" wbps=1M")
+	if free := rate("free"); slow > 1.2*mib || slow < 0.5*mib || free < 1.5*slow {
+		t.Errorf("at most 1 MiB/s is %.0f bytes/s, and without a limit it is %.0f", slow, free)
 	}
 	file := d.group("slow", 1) + "/io.max"
-	if got, want := says(t, file), disk.String()+" rbps=max wbps=4194304 riops=max wiops=max"; got != want {
+	if got, want := says(t, file), disk.String()+" rbps=max wbps=1048576 riops=max wiops=max"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	device, err := filepath.EvalSymlinks("/dev/block/" + disk.String())
@@ -453,13 +463,18 @@ func TestLimitOfAllTreesTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := d.state + "/processmanager.conf"
-	if err := os.WriteFile(config, []byte("limit = memory_max=64M # each\nlimit = pids_max=500\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("limit = memory_max=64M # together\nlimit = pids_max=500 memory_low=16M\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	d.launch()
 	all := d.runs()
 	if says(t, all+"/memory.max") != "67108864" || says(t, all+"/pids.max") != "500" {
 		t.Errorf("memory %s, pids %s", says(t, all+"/memory.max"), says(t, all+"/pids.max"))
+	}
+	for _, group := range []string{all, filepath.Dir(all)} { // else the one above would protect nothing
+		if got := says(t, group+"/memory.low"); got != "16777216" {
+			t.Errorf("memory.low of %s says %s", group, got)
+		}
 	}
 	if _, err := os.Stat(all + "/memory.swap.max"); err == nil {
 		setLimit(t, all, "memory.swap.max", "0")

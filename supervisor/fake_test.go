@@ -52,6 +52,9 @@ type fakeGroup struct {
 	memory  func() // its memory.events have changed
 	ooms    uint64
 	attrs   map[string][]byte
+
+	limits cgroup.Limits
+	refuse error // to be limited
 }
 
 // newWorld has a supervisor with the real store, clock and tails, and nothing to begin with.
@@ -246,7 +249,12 @@ type noMemory struct{}
 func (noMemory) Kills(run.Group, time.Duration, uint64) []run.Kill { return nil }
 func (noMemory) Blame(run.Group, bool) (process.OOMLimit, uint64)  { return process.OOMMachine, 0 }
 
-func (g *fakeGroup) Limit(cgroup.Limits) error { return nil }
+func (g *fakeGroup) Limit(l cgroup.Limits) error {
+	if g.refuse == nil {
+		g.limits = l
+	}
+	return g.refuse
+}
 
 func (g *fakeGroup) Signal(s unix.Signal) (int, error) {
 	if s == unix.SIGTERM && (g.w.calm || rand.IntN(4) > 0) { // others do not hear it

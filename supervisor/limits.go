@@ -82,7 +82,7 @@ func (s *Supervisor) limitAll() {
 		parent, _ := s.groups.Parent()
 		err := CheckLimits(parent, s.limits, s.proc, s.lack)
 		if err == nil {
-			err = run.Limit(s.groups, s.limits, s.proc)
+			err = errors.Join(parent.ProtectMemory(uint64(s.limits.MemoryLow)), run.Limit(s.groups, s.limits, s.proc))
 		}
 		done <- err
 	}()

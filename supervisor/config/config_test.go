@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/telnet"
 )
 
@@ -102,6 +104,41 @@ func TestEveryFlagCanBeGivenByAllThree(t *testing.T) {
 			t.Errorf("%s: from %s", f.Name, from)
 		}
 		_ = state
+	}
+}
+
+// Limits add up where they are given, and the first of the three that gives any decides.
+func TestLimitsOfAllAddUp(t *testing.T) {
+	state, _ := write(t, "limit = memory_max=1G\nlimit = pids_max=10 io_max=/srv rbps=1M wbps=2M\n")
+	for _, c := range []struct {
+		getenv func(string) string
+		args   []string
+		want   process.Limits
+	}{
+		{environment(), nil, process.Limits{MemoryMax: 1 << 30, PidsMax: 10, IOMax: "/srv rbps=1048576 wbps=2097152"}},
+		{environment("PROCESSMANAGER_LIMIT=cpu_max=1.5  swap_max=0"), nil, process.Limits{CPUMax: 150_000, SwapMax: new(int64)}},
+		{environment("PROCESSMANAGER_LIMIT=cpu_max=1.5"), []string{"-limit", "memory_max=2G", "-limit", "io_max=/a b rbps=1", "-limit", "io_max=/c wbps=2"},
+			process.Limits{MemoryMax: 2 << 30, IOMax: "/a b rbps=1\n/c wbps=2"}},
+	} {
+		got := read(t, c.getenv, append([]string{"-state", state}, c.args...)...).Limits
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%q: got %+v, want %+v", c.args, got, c.want)
+		}
+	}
+	for given, want := range map[string]string{
+		"limit = memory_max=1G\nlimit = memory_max=2G\n": "memory_max is given twice",
+		"limit = oom=kill\n":                             "oom is of one process",
+		"limit = 4G\n":                                   "is no limit: NAME=VALUE",
+		"limit = command=true\n":                         "is no limit: NAME=VALUE",
+		"limit = memory_max=\n":                          "memory_max has no value",
+		"limit = memory_max=lots\n":                      "memory_max: \"lots\" is not a size",
+		"limit = memory_max=1G memory_high=2G\n":         "memory_high: ",
+	} {
+		state, file := write(t, given)
+		_, err := Read(line("-state", state), environment())
+		if wrong, ok := errors.AsType[Mistakes](err); !ok || len(wrong) != 1 || !strings.HasPrefix(wrong[0], file+":") || !strings.Contains(wrong[0], want) {
+			t.Errorf("%q: got %v, want %s", given, err, want)
+		}
 	}
 }
 
