@@ -16,6 +16,7 @@
 //	   │         Enter, Dir, Pids       the processes in it
 //	   │         Freeze, Signal, Kill   ending or holding all of them
 //	   │         Usage, Devices         what they have used, the dead included
+//	   │         Limit, CanLimit        what they may use
 //	   ▼         SetAttr, Attr, Attrs   notes that live and die with the group
 //	 Watch ───── Add                    changes of populated and frozen
 //
@@ -44,4 +45,9 @@
 // Figures are read by openat, read and close into a buffer on the stack, which
 // costs a quarter of os.ReadFile. Kill needs Linux 5.14, attributes 5.7; an
 // accounting file that a kernel does not have is a figure that is not in Known.
+//
+// Limits are written here and not by the Resources of containerd/cgroups. Those are written in
+// an order of their own, up to the first error, which names no limit. They can take no limit of a
+// disk back and do not know io.weight. What comes with them (eBPF, D-Bus) makes the daemon a third
+// larger.
 package cgroup

@@ -47,6 +47,13 @@
 // watchdog stand still meanwhile, and nobody asks how it is. What ends a tree ends a paused one:
 // it is sent its signal first, and then goes on to act on it.
 //
+// # Limits
+//
+// What the tree may use is written to its group before the leader is born, and again when the
+// definition changes: beside the goroutine of the process, for the kernel may have to take memory
+// away first. Who waits for that is told when the tree follows, or why it does not. A worker that
+// takes over has them hold again, should its predecessor have died before it had written them.
+//
 // # What stands on the group
 //
 // The attributes of a group live and die with it, so they are never stale: whose run it is,
@@ -91,8 +98,8 @@
 //
 // run.go takes events and carries out actions; shown.go is what others see of a run, recover.go
 // what is done after a fault. spawn.go brings a run about, end.go ends its tree, result.go says
-// how it went; pause.go has it stand still; adopt.go takes over one that goes on, and orphan.go watches a leader that the
-// keeper does not know. probing.go finds out whether a run is ready and how it is, and helper.go
+// how it went; pause.go has it stand still; limits.go says what its tree may use; adopt.go takes
+// over one that goes on, and orphan.go watches a leader that the keeper does not know. probing.go finds out whether a run is ready and how it is, and helper.go
 // runs a probe's command. sockets.go has the sockets of all runs, ear.go listens at that of one,
 // and said.go takes what it hears. environ.go says what a run gets beside its command, with the
 // users and groups of account.go and the files of variables of envfile.go. oom.go tells whom the
