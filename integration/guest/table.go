@@ -56,7 +56,7 @@ const (
 		"RunInherits|OutputAndErrors|OnlyTheRunsOwn|ReadyIsNotLost"
 	longOfTheKernel = "Memory|OutOfMemory|NobodySurvives|ManyTrees|CommandLinesOfTheSeed|HeroscriptLinesOfTheSeed|ClockThatIsStepped|" +
 		"FollowerSees|ACrashComesBack|BackoffSurvives|ARunGetsWhat|ProbeEndsWithTheRun|TheEndComesIn|" +
-		"EachLimit|AStoredLimit|CPUMax|CPUSet|IOMax|PidsMax|LimitOfAll"
+		"EachLimit|AStoredLimit|CPUMax|CPUSet|IOMax|PidsMax|LimitOfAll|ForksThat|TimeThatATree|WritesThat"
 )
 
 // quickOfAUser are tests of an ordinary user that take a minute or two.
