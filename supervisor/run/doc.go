@@ -103,7 +103,8 @@
 // runs a probe's command. sockets.go has the sockets of all runs, ear.go listens at that of one,
 // and said.go takes what it hears. environ.go says what a run gets beside its command, with the
 // users and groups of account.go and the files of variables of envfile.go. oom.go tells whom the
-// kernel ended for lack of memory, met.go which other limits a tree has met, attr.go has the attributes, and fifo.go the FIFOs.
+// kernel ended for lack of memory, met.go which other limits a tree has met,
+// with notices no more often than notice.go passes them on, attr.go has the attributes, and fifo.go the FIFOs.
 // meter.go reads what a tree uses, figures.go has the names for that, and devices.go the disks.
 //
 // The tests make up a machine (fake_test.go): one group, a keeper and a clock, in which each

@@ -72,7 +72,7 @@ func (r *Run) watchLimits(limits process.Limits) {
 	case limits.PidsMax != 0 && m.forget == nil:
 		look := r.tells(eventPids)
 		var err error
-		if m.forget, err = r.host.WatchPids(r.group, look); err != nil && !uncounted(err) {
+		if m.forget, err = r.host.WatchPids(r.group, seldom(r.host.Clock, look)); err != nil && !uncounted(err) {
 			r.host.Log.Printf("%v: of forks that are refused nothing is told: %v", r.ID, err)
 		}
 		look()

@@ -94,3 +94,27 @@ func TestNobodyLooksWhetherARunWithoutLimitsMetOne(t *testing.T) {
 		}
 	})
 }
+
+// The first of many notices is passed on at once, the last soon, and what comes between seldom.
+func TestManyNoticesAreFewLooks(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machine) {
+		m.limited = process.Limits{MemoryHigh: 1 << 20}
+		w := m.newWorker(t).begin(process.Ending{})
+		w.pass(time.Minute)
+		steps, second := w.steps, time.Second
+		for i := range 100 {
+			m.change(func() { m.events.High++ }, func(w *worker) func() { return w.memory })
+			if i == 0 && w.run.Hits()[0].Times != 1 {
+				t.Error("the first is not told at once")
+			}
+			w.pass(second / 100)
+		}
+		w.pass(noticePause)
+		if hits := w.run.Hits(); hits[0].Times != 100 {
+			t.Errorf("%v", hits)
+		}
+		if looks := w.steps - steps; looks > int(second/noticePause)+2 {
+			t.Errorf("%d looks in a second", looks)
+		}
+	})
+}

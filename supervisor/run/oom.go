@@ -66,7 +66,7 @@ func isOOM(exit *proc.Exit, killed oomAttr, outlived uint64) bool {
 
 // watchMemory has the kills of a group's tree counted when there are some.
 func (h *Host) watchMemory(id fmt.Stringer, g Group, changed func()) (unwatch func()) {
-	unwatch, err := h.WatchMemory(g, changed)
+	unwatch, err := h.WatchMemory(g, seldom(h.Clock, changed))
 	if err != nil && !uncounted(err) {
 		h.Log.Printf("%v: why it ends may be told wrong: %v", id, err)
 	}

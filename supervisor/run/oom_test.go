@@ -176,6 +176,7 @@ func TestCountersSayWhoseLimitItWas(t *testing.T) {
 				m.events.OOM++
 			}
 			m.starve(1)
+			w.pass(noticePause)
 			if got := w.run.Describe().OOM; got.Limit != want || got.Kills != uint64(i+1) || got.Victims != nil {
 				t.Errorf("%+v, want %s", got, want)
 			}
