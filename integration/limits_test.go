@@ -504,7 +504,19 @@ func TestLimitOfAllTreesTogether(t *testing.T) {
 	}
 	d.end(syscall.SIGTERM)
 	d.launch("-limit", "memory_max=128M", "-limit", "cpu_weight=200 pids_max=77")
-	if all = d.runs(); says(t, all+"/memory.max") != "134217728" || says(t, all+"/pids.max") != "77" {
-		t.Errorf("memory %s, pids %s", says(t, all+"/memory.max"), says(t, all+"/pids.max"))
+	together := func() {
+		t.Helper()
+		if all = d.runs(); says(t, all+"/memory.max") != "134217728" || says(t, all+"/pids.max") != "77" {
+			t.Errorf("memory %s, pids %s", says(t, all+"/memory.max"), says(t, all+"/pids.max"))
+		}
+	}
+	together()
+	if err := os.Remove(all); err != nil {
+		t.Fatal(err)
+	}
+	d.mustClient("start", "limited", "-command", sleeps, "-memory_max", "32M") // which makes the group again
+	together()
+	if got := says(t, d.group("limited", 1)+"/memory.max"); got != "33554432" {
+		t.Errorf("memory of the run: %s", got)
 	}
 }

@@ -70,6 +70,12 @@ func checkCPUs(parent cgroup.Group, list string) error {
 
 // canLimit reports why no run can be limited so here.
 func (s *Supervisor) canLimit(l process.Limits) error {
+	if l == (process.Limits{}) {
+		return nil
+	}
+	if there, err := s.groups.Exists(); err == nil && !there { // the next run makes it again, and is asked this too
+		return nil
+	}
 	return CheckLimits(s.groups, l, s.proc, s.lack)
 }
 
