@@ -60,17 +60,17 @@ func (e *LimitError) Unwrap() error { return e.Err }
 type limit struct {
 	name, controller, file string
 
-	none string                         // what the file says without the limit
-	text func(*Limits) string           // what it is to say; none without the limit
-	read func(string) string            // what it says of what text gives; nil: all of it
-	diff func(is, want string) []string // what has to be written for it to say that; nil: what is wanted
-	sort bool                           // of memory: see limits
-	or   string                         // a file that does as well where this one is not there
+	none    string                         // what the file says without the limit
+	text    func(*Limits) string           // what it is to say; none without the limit
+	read    func(string) string            // what it says of what text gives; nil: all of it
+	diff    func(is, want string) []string // what has to be written for it to say that; nil: what is wanted
+	ordered bool                           // it is changed in an order: see limits
+	or      string                         // a file that does as well where this one is not there
 }
 
-// limits are all there are. Of those of memory each comes before those that it must not be
-// above: they are loosened in this order and tightened in the opposite one, so that what is
-// taken away by memory.high or goes to swap is not ended by memory.max.
+// limits are all there are. Those of memory that are ordered are loosened in this order and
+// tightened in the opposite one, so that memory.max ends nothing that could have been taken away
+// by memory.high or could have gone to swap.
 var limits = []limit{
 	{name: "oom", controller: "memory", file: "memory.oom.group", none: "0", text: func(l *Limits) string {
 		if l.OOMKill {
@@ -78,14 +78,14 @@ var limits = []limit{
 		}
 		return "0"
 	}},
-	{name: "swap_max", controller: "memory", file: "memory.swap.max", none: "max", sort: true, text: func(l *Limits) string {
+	{name: "swap_max", controller: "memory", file: "memory.swap.max", none: "max", ordered: true, text: func(l *Limits) string {
 		if l.SwapMax != nil {
 			return strconv.FormatUint(wholePages(*l.SwapMax), 10)
 		}
 		return "max"
 	}},
-	{name: "memory_max", controller: "memory", file: "memory.max", none: "max", sort: true, text: func(l *Limits) string { return bytesOr(l.MemoryMax, "max") }},
-	{name: "memory_high", controller: "memory", file: "memory.high", none: "max", sort: true, text: func(l *Limits) string { return bytesOr(l.MemoryHigh, "max") }},
+	{name: "memory_max", controller: "memory", file: "memory.max", none: "max", ordered: true, text: func(l *Limits) string { return bytesOr(l.MemoryMax, "max") }},
+	{name: "memory_high", controller: "memory", file: "memory.high", none: "max", ordered: true, text: func(l *Limits) string { return bytesOr(l.MemoryHigh, "max") }},
 	{name: "memory_low", controller: "memory", file: "memory.low", none: "0", text: func(l *Limits) string { return bytesOr(l.MemoryLow, "0") }},
 	{name: "cpu_max", controller: "cpu", file: "cpu.max", none: "max 100000", text: func(l *Limits) string {
 		if l.CPUMax == 0 {
@@ -223,7 +223,7 @@ func (g Group) changes(l *Limits) ([]change, error) {
 		case is == want:
 			continue
 		}
-		if c := (change{at, is, want}); at.sort && tighter(is, want) {
+		if c := (change{at, is, want}); at.ordered && tighter(is, want) {
 			tightened = append(tightened, c)
 		} else {
 			loosened = append(loosened, c)

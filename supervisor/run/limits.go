@@ -88,9 +88,14 @@ func (r *Run) follow() {
 			e.err = fault
 			owner.Tell(e)
 		})
-		if err := Limit(group, next, procfs); !errors.Is(err, fs.ErrNotExist) { // else it has ended
-			e.err = err
+		k, err := KernelLimits(next, procfs)
+		if err == nil {
+			err = RetryPassing(func() error { return group.Limit(k) })
+			if errors.Is(err, fs.ErrNotExist) { // it has ended
+				err = nil
+			}
 		}
+		e.err = err
 		owner.Tell(e)
 	}()
 }

@@ -196,6 +196,18 @@ func TestTheNextWorkerHasLimitsHold(t *testing.T) {
 	})
 }
 
+// A path that leads to no disk any more is told, and is not taken for a group that is gone.
+func TestADiskThatIsGoneIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machine) {
+		w := m.newWorker(t).begin(process.Ending{})
+		var told []error
+		w.limit(process.Limits{IOMax: m.dir + "/gone rbps=1"}, &told)
+		if len(told) != 1 || !errors.Is(told[0], os.ErrNotExist) {
+			t.Errorf("told %v", told)
+		}
+	})
+}
+
 // Limits that change while the leader is being born hold as soon as it is.
 func TestLimitsThatChangeDuringABirth(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machine) {
