@@ -54,6 +54,44 @@ func burn(args []string) {
 // near reports whether a figure is what it should be, but for a part of that.
 func near(got, want, part float64) bool { return math.Abs(got-want) <= want*part }
 
+// A figure is there just where something counts it, and never 0 instead.
+func TestFiguresFollowTheControllers(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, setup{})
+	d.start(process.Spec{Name: "web", Command: "exec sleep 1000"})
+	group := d.group("web", 1)
+	// The files of the kernel, and what they give while the tree lives and when it is gone.
+	files := map[string]struct{ live, ended []string }{
+		"memory.current":      {live: []string{"memory_anon_bytes", "memory_file_bytes", "memory_shmem_bytes"}},
+		"memory.events":       {ended: []string{"memory_low_events", "memory_high_events", "memory_max_events", "oom_kills"}},
+		"memory.peak":         {ended: []string{"memory_peak_bytes", "memory_peak_source"}},
+		"memory.swap.current": {live: []string{"memory_swap_bytes"}},
+		"memory.swap.peak":    {ended: []string{"memory_swap_peak_bytes"}},
+		"pids.current":        {live: []string{"tasks"}, ended: []string{"pids_refused"}},
+		"pids.peak":           {ended: []string{"pids_peak"}},
+		"io.stat":             {ended: []string{"io_read_bytes", "io_write_bytes", "io_read_operations", "io_write_operations", "io_source"}},
+		"cpu.max":             {ended: []string{"cpu_periods", "cpu_throttled_periods", "cpu_throttled_usec"}},
+		"cpu.pressure":        {ended: []string{"pressure"}},
+		"cgroup.stat.local":   {ended: []string{"frozen_usec"}},
+	}
+	var there, stay, lost, absent []string
+	for name, f := range files {
+		if _, err := os.Stat(group + "/" + name); err == nil {
+			there, stay, lost = append(append(there, f.live...), f.ended...), append(stay, f.ended...), append(lost, f.live...)
+		} else {
+			absent = append(append(absent, f.live...), f.ended...)
+		}
+	}
+	statusJSON(t, d, "web", append(there, "pids", "memory_bytes", "cpu_percent_since_start"), absent)
+	d.stop("web")
+	statusJSON(t, d, "web", stay, append(append(absent, lost...), "pids", "memory_bytes", "cpu_percent_since_start"))
+	for _, r := range d.history("web") {
+		if shown := shownJSON(t, r); strings.Contains(shown, "\"avg10\"") {
+			t.Errorf("averages of a tree that is gone: %s", shown)
+		}
+	}
+}
+
 // The work is done by a grandchild with a session of its own, whose parent is dead, and which
 // is dead when it is asked for.
 func TestCPUOfADeadEscapedGrandchildIsCounted(t *testing.T) {
