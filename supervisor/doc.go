@@ -59,7 +59,8 @@
 // side: beside.go.
 //
 // wait.go has somebody wait for what a process does by itself, exec.go has one in the foreground
-// of its caller, and pause.go tells of pauses. history.go reads runs and events that have been,
+// of its caller, pause.go tells of pauses and met.go of limits that are met. memory.go knows whom the
+// kernel ended for lack of memory. history.go reads runs and events that have been,
 // onfailure.go has somebody told of a run that failed for good.
 //
 // What begins by itself: alarm.go by the schedule, attempt.go by the restart policy, boot.go

@@ -212,7 +212,7 @@ func eventsForm(now time.Time) *form {
 				}
 				return nil
 			}},
-			toggle("failed", "only what tells of a failure: of a run, of its health, of a restart policy that gave up", &q.Failed),
+			toggle("failed", "only what tells of a failure: of a run, of its health, of a kill for lack of memory, of a restart policy that gave up", &q.Failed),
 			{Name: "limit", Value: "NUMBER", Help: "this many of the last at most; those that come are shown all the same", set: func(v string) (err error) {
 				q.Last, err = positive(v, "a number of events")
 				return err
