@@ -8,7 +8,7 @@
 // its definition, its target (with its restarts, and what a later worker owes it), a run that
 // ended, what became of times of its schedule, and the events that tell of it. It is written
 // in one transaction, so an event can be neither lost nor told twice. Changes are written in
-// the order in which they come; those that wait at the same time share a sync. Write never
+// the order in which they come; of those that wait at the same time up to 500 share a sync. Write never
 // waits for the disk: done is called when the change is on it, or when it could not be put
 // there.
 //

@@ -237,7 +237,7 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
-// commit writes all that waits in one transaction, again and again.
+// commit writes all that waits together, again and again.
 func (s *Store) commit() {
 	defer close(s.done)
 	select {
@@ -266,11 +266,23 @@ func (s *Store) commit() {
 			s.look()
 			continue
 		case <-s.closing:
-			s.writeAll(s.take())
+			s.writeInParts(s.take())
 			return
 		}
-		s.writeAll(s.inCompany(s.take()))
+		s.writeInParts(s.inCompany(s.take()))
 	}
+}
+
+// mostAtOnce is how many changes go into one transaction, which is a fraction of a second's
+// work: when thousands of processes end at once, the first are not to wait for the last.
+const mostAtOnce = 500
+
+func (s *Store) writeInParts(batch []*Change) {
+	for len(batch) > mostAtOnce {
+		s.writeAll(batch[:mostAtOnce])
+		batch = batch[mostAtOnce:]
+	}
+	s.writeAll(batch)
 }
 
 // inCompany is a batch with what came while it waited, which is as long as all of its changes

@@ -693,3 +693,30 @@ func TestResetKeepsTheOldOne(t *testing.T) {
 		t.Error("the new one:", err)
 	}
 }
+
+// Of very many changes that wait together the first are on disk before the last are written,
+// and none is lost.
+func TestVeryManyChangesAreWrittenInParts(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
+	defer s.Close()
+	const count = 2*mostAtOnce + 1
+	var batch []*Change
+	written := 0
+	for i := range count {
+		batch = append(batch, &Change{Name: fmt.Sprint("p", i), Events: []process.Event{{Name: fmt.Sprint("p", i), Kind: process.EventStarted}}, Done: func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			if written++; i > 0 {
+				return
+			}
+			if events, err := s.Events(0, count); len(events) != mostAtOnce || err != nil {
+				t.Errorf("%d are on disk when the first is told: %v", len(events), err)
+			}
+		}})
+	}
+	s.writeInParts(batch)
+	if events, err := s.Events(0, count); written != count || len(events) != count || err != nil {
+		t.Errorf("%d told, %d events, %v", written, len(events), err)
+	}
+}
