@@ -1,7 +1,6 @@
 package top
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +19,7 @@ import (
 type Display interface {
 	Size() (width, height int)
 	Show(Page)
-	Repaint()         // with the next Show: something else is shown
+	Repaint()         // all of it: something else may be shown
 	Keys() <-chan Key // closed when nobody is there any more
 	Resized() <-chan struct{}
 	Suspend() error // stands still in the background, and is back when it returns
@@ -51,8 +50,9 @@ const (
 	againTime = 250 * time.Millisecond
 	// finishTime is how long an action may take when the view is closed.
 	finishTime = time.Second
-	// logLines are shown of a log.
+	// logLines are shown of a log, and of any text its last maxText bytes.
 	logLines = 500
+	maxText  = 1 << 20
 )
 
 // Run shows all processes until the person has enough, nobody is there any more or ctx ends:
@@ -63,7 +63,8 @@ func Run(ctx context.Context, m verbs.Manager, d Display, o Options) error {
 	v := &view{ctx: ctx, acts: acts, manager: m, display: d, Options: o, model: NewModel(o.Title), news: make(chan func()), late: time.NewTimer(lateTime)}
 	defer v.late.Stop()
 	defer v.end(cancel, drop)
-	v.begin(&v.all, func() { v.follow(cancel) })
+	v.giveUp = cancel
+	v.look()
 	return v.loop()
 }
 
@@ -91,6 +92,8 @@ type view struct {
 	model   *Model
 	news    chan func() // what others have the loop do
 	late    *time.Timer // fires when no figures come
+	giveUp  func(error) // ends the view
+	rest    func()      // ends what look began, and waits for that
 
 	all, actions sync.WaitGroup
 
@@ -102,19 +105,30 @@ type view struct {
 // begin starts a goroutine of the view. A fault in it ends the view.
 func (v *view) begin(group *sync.WaitGroup, do func()) {
 	group.Go(func() {
-		defer border.Catch(func(p *border.Panic) { v.tell(func() { panic(p) }) })
+		defer border.Catch(func(p *border.Panic) { v.tell(v.ctx, func() { panic(p) }) })
 		do()
 	})
 }
 
-// tell has the loop do something.
-func (v *view) tell(do func()) bool {
+// tell has the loop do something, unless ctx ends before.
+func (v *view) tell(ctx context.Context, do func()) bool {
 	select {
 	case v.news <- do:
 		return true
-	case <-v.ctx.Done():
+	case <-ctx.Done():
 		return false
 	}
+}
+
+// look begins to follow the figures, until rest is called.
+func (v *view) look() {
+	ctx, cancel := context.WithCancel(v.ctx)
+	done := make(chan struct{})
+	v.rest = func() { cancel(); <-done }
+	v.begin(&v.all, func() {
+		defer close(done)
+		v.follow(ctx)
+	})
 }
 
 func (v *view) loop() (err error) {
@@ -153,19 +167,19 @@ func (v *view) show() {
 }
 
 // follow gets the figures, until it may not try any more.
-func (v *view) follow(giveUp func(error)) {
+func (v *view) follow(ctx context.Context) {
 	var since time.Time // without any; zero: they come
 	for {
 		first := true
-		err := v.manager.Figures(v.ctx, true, func(rows []process.Figures) error {
+		err := v.manager.Figures(ctx, true, func(rows []process.Figures) error {
 			whole := first
 			first, since = false, time.Time{}
-			if !v.tell(func() { v.take(rows, whole) }) {
+			if !v.tell(ctx, func() { v.take(rows, whole) }) {
 				return errDone
 			}
 			return nil
 		})
-		if v.ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return
 		}
 		if err == nil {
@@ -176,14 +190,14 @@ func (v *view) follow(giveUp func(error)) {
 		}
 		away := time.Since(since)
 		if v.Comes == nil || !v.Comes(err) || away >= v.Away {
-			giveUp(err)
+			v.giveUp(err)
 			return
 		}
 		left := v.Away - away
-		v.tell(func() { v.model.Trouble(fmt.Sprintf("trying for %ds more: %v", int(left.Seconds()), err)) })
+		v.tell(ctx, func() { v.model.Trouble(fmt.Sprintf("trying for %ds more: %v", int(left.Seconds()), err)) })
 		select {
 		case <-time.After(againTime):
-		case <-v.ctx.Done():
+		case <-ctx.Done():
 			return
 		}
 	}
@@ -210,9 +224,12 @@ func (v *view) press(k Key) (end bool) {
 	case Repaint:
 		v.display.Repaint()
 	case Suspend:
+		v.rest() // nobody looks
 		if err := v.display.Suspend(); err != nil {
 			v.model.Fail(err)
 		}
+		v.look()
+		v.late.Reset(lateTime)
 	case ShowTree, ShowLog:
 		v.fetch(a)
 	default:
@@ -230,7 +247,7 @@ func (v *view) fetch(a Action) {
 	width, _ := v.display.Size()
 	v.begin(&v.all, func() {
 		text, err := v.ask(v.ctx, a, width)
-		v.tell(func() {
+		v.tell(v.ctx, func() {
 			v.fetching = Action{}
 			switch {
 			case err != nil:
@@ -259,7 +276,7 @@ func (v *view) carryOut(a Action) {
 	v.model.Say("%s …", a.verb().Verb()+" "+a.Name)
 	v.begin(&v.actions, func() {
 		text, err := v.ask(v.acts, a, 0)
-		v.tell(func() {
+		v.tell(v.ctx, func() {
 			delete(v.acting, a)
 			if err != nil {
 				v.model.Fail(err)
@@ -274,9 +291,20 @@ func (v *view) carryOut(a Action) {
 func (v *view) ask(ctx context.Context, a Action, width int) (text string, err error) {
 	answer := verbs.Run(ctx, v.manager, a.verb())
 	answer.Width = width
-	var b bytes.Buffer
-	failed, err := answer.Tell(&b)
-	return b.String(), errors.Join(failed, err)
+	var end ending
+	failed, err := answer.Tell(&end)
+	return string(end), errors.Join(failed, err)
+}
+
+// ending is the last bytes of what is written to it: maxText, or some more.
+type ending []byte
+
+func (e *ending) Write(p []byte) (int, error) {
+	*e = append(*e, p...)
+	if extra := len(*e) - maxText; extra > maxText {
+		*e = append((*e)[:0], (*e)[extra:]...)
+	}
+	return len(p), nil
 }
 
 // verb is the action as the daemon knows it.

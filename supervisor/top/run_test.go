@@ -22,6 +22,7 @@ type daemon struct {
 	verbs.Manager // nil: nothing else is asked for
 	lost          atomic.Pointer[error]
 	silent        atomic.Bool
+	looking       atomic.Int32 // streams of figures
 	faulty        bool
 	slow          time.Duration // of each action
 
@@ -34,6 +35,8 @@ func (d *daemon) Figures(ctx context.Context, follow bool, tell func([]process.F
 	if d.faulty {
 		panic("figures")
 	}
+	d.looking.Add(1)
+	defer d.looking.Add(-1)
 	rows := []process.Figures{{Name: "web", State: process.Running, PID: 7, Run: 1}}
 	for {
 		if lost := d.lost.Load(); lost != nil {
@@ -91,13 +94,18 @@ type window struct {
 	lines []string
 	shows int
 	keys  chan Key
+	away  time.Duration // of Suspend
 }
 
 func (w *window) Size() (width, height int) { return 80, 24 }
 func (w *window) Repaint()                  {}
 func (w *window) Keys() <-chan Key          { return w.keys }
 func (w *window) Resized() <-chan struct{}  { return nil }
-func (w *window) Suspend() error            { return errors.New("no shell") }
+func (w *window) Suspend() error {
+	time.Sleep(w.away)
+	return errors.New("no shell")
+}
+
 func (w *window) Show(p Page) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -278,6 +286,39 @@ func TestALogIsReadWhileItIsLookedAt(t *testing.T) {
 		w.types("q")
 		<-ended
 	})
+}
+
+// In the background nobody looks, and the daemon is asked for nothing.
+func TestNothingIsReadInTheBackground(t *testing.T) {
+	d := &daemon{}
+	watched(t, d, Options{}, func(t *testing.T, w *window, ended <-chan error, _ context.CancelCauseFunc) {
+		w.away = time.Hour
+		w.keys <- CtrlZ
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := d.looking.Load(); n != 0 {
+			t.Errorf("%d look", n)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := d.looking.Load(); n != 1 || w.line(23) != "no shell" {
+			t.Errorf("back again %d look, and it shows %q", n, w.line(23))
+		}
+		w.types("q")
+		if err := <-ended; err != nil || d.looking.Load() != 0 {
+			t.Errorf("it ends with %v, and %d look", err, d.looking.Load())
+		}
+	})
+}
+
+func TestTextsAreBounded(t *testing.T) {
+	var e ending
+	for range 10 {
+		e.Write(make([]byte, maxText/2))
+	}
+	if e.Write([]byte("end")); len(e) > 2*maxText || len(e) < maxText || string(e[len(e)-3:]) != "end" {
+		t.Errorf("%d bytes are kept", len(e))
+	}
 }
 
 func TestAFaultEndsItsView(t *testing.T) {
