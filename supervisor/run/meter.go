@@ -26,8 +26,9 @@ const briefFigures = cgroup.FigureMemory | cgroup.FigureMemoryPeak | cgroup.Figu
 //
 // A tree that has used no CPU time since it was looked at has not forked, ended, allocated
 // or asked for anything. So what was read then can be told again, for the price of cpu.stat
-// alone. Some figures change all the same, and bound for how long: memory that others
-// need is taken from it, what it wrote goes to the disk, and shares of the last while fall.
+// alone. It is not told for long, since some figures change all the same: memory that others
+// need is taken from the tree, and what it wrote goes to the disk. Where processes have stood
+// still a while ago nothing is told again: shares of the last while fall by themselves.
 type Meter struct {
 	proc  string
 	group Group
@@ -42,8 +43,8 @@ type Meter struct {
 	lastCPU  time.Duration // when they were read
 	lastRead time.Duration
 	seenCPU  time.Duration // by the last reading; -1: there is none
-	brief    reading
-	full     reading
+	brief    *reading      // nil: nobody has asked for one, or it is not worth to be kept
+	full     *reading
 }
 
 type sample struct {
@@ -90,18 +91,17 @@ func (m *Meter) Full(age time.Duration) (Reading, error) {
 }
 
 // read reads the figures that are wanted, or gives those of an earlier reading.
-func (m *Meter) read(want cgroup.Figures, kept *reading, age time.Duration) (r Reading, err error) {
+func (m *Meter) read(want cgroup.Figures, kept **reading, age time.Duration) (r Reading, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := proc.BootTime()
-	young := kept.at != 0 && now-kept.at < age
-	if young && m.idle {
+	if k := *kept; k != nil && now-k.at < age && m.idle {
 		u, err := m.group.Usage(0)
 		if err != nil {
 			return r, err
 		}
-		if u.CPU == kept.cpu && u.CPUThrottled == kept.throttled {
-			return m.reading(kept.usage, sample{now, u.CPU}), nil
+		if u.CPU == k.cpu && u.CPUThrottled == k.throttled {
+			return m.reading(k.usage, sample{now, u.CPU}), nil
 		}
 	}
 	u, err := m.group.Usage(want)
@@ -116,9 +116,8 @@ func (m *Meter) read(want cgroup.Figures, kept *reading, age time.Duration) (r R
 	if usage.Memory == nil {
 		usage.SetMemory(m.memory, process.SourceProc)
 	}
-	*kept = reading{sample{now, u.CPU}, u.CPUThrottled, usage}
-	if u.Stalled() {
-		kept.at = 0
+	if *kept = nil; !u.Stalled() {
+		*kept = &reading{sample{now, u.CPU}, u.CPUThrottled, usage}
 	}
 	return m.reading(usage, sample{now, u.CPU}), nil
 }
