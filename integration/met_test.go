@@ -72,7 +72,7 @@ func TestTimeThatATreeWaitsForIsTold(t *testing.T) {
 	needController(t, "cpu")
 	t.Parallel()
 	d := startDaemon(t, setup{})
-	d.start(process.Spec{Name: "idle", Command: "exec sleep 1000", Limits: process.Limits{CPUMax: 10_000}})
+	d.start(process.Spec{Name: "idle", Command: "exec sleep 1000", Limits: process.Limits{CPUMax: 400_000}}) // its own start takes some
 	d.start(process.Spec{Name: "web", Command: "while :; do :; done", Limits: process.Limits{CPUMax: 10_000}})
 	e := d.once("web", process.LimitCPU)
 	s := d.status("web")
