@@ -88,7 +88,23 @@ func isOOM(t *testing.T, what string, got *process.OOM, kills uint64, limit proc
 	}
 }
 
-// The kernel's log describes 10 kills in 5 s at most. So these tests do not run side by side.
+// described is when tests ended that have caused kills, for each kill. The kernel's log describes
+// 10 in 5 s at most, so these tests do not run side by side.
+var described []time.Time
+
+// describes waits until the log has room for so many kills, which the test causes.
+func describes(t *testing.T, kills int) {
+	const most, within = 10, 5 * time.Second
+	for {
+		now := time.Now()
+		described = slices.DeleteFunc(described, func(at time.Time) bool { return now.Sub(at) > within })
+		if len(described)+kills <= most {
+			break
+		}
+		time.Sleep(described[0].Add(within).Sub(now))
+	}
+	t.Cleanup(func() { described = append(described, slices.Repeat([]time.Time{time.Now()}, kills)...) })
+}
 
 const smallLimit = 32 * mib
 
@@ -96,6 +112,7 @@ var noSwap = new(int64)
 
 func TestOutOfMemoryNamesTheVictimAndWhoseLimitItWas(t *testing.T) {
 	needController(t, "memory")
+	describes(t, 4)
 	d := startDaemon(t, setup{})
 	own := process.Limits{MemoryMax: smallLimit, SwapMax: noSwap}
 	killed := own
@@ -162,6 +179,7 @@ func TestOutOfMemoryNamesTheVictimAndWhoseLimitItWas(t *testing.T) {
 // What the kernel did while there was no worker, or no daemon at all, is told by the next.
 func TestOutOfMemoryIsToldByTheNextWorkerAndDaemon(t *testing.T) {
 	needController(t, "memory")
+	describes(t, 2)
 	d := startDaemon(t, setup{})
 	limits := process.Limits{MemoryMax: smallLimit, SwapMax: noSwap}
 	for _, name := range []string{"before", "between"} {
@@ -231,6 +249,7 @@ func TestOutOfMemoryByALimitAboveIsNotTheRunsOwn(t *testing.T) {
 			process.OOMAbove: "killed for lack of memory: the limit of a group above the daemon's",
 		} {
 			t.Run(how+" "+string(limit), func(t *testing.T) {
+				describes(t, 1)
 				d := startDaemon(t, of)
 				group, bytes := "", uint64(2*smallLimit)
 				switch limit {
@@ -273,6 +292,7 @@ func TestOutOfMemoryOfTheMachineIsNobodysLimit(t *testing.T) {
 	if os.Getenv("GUEST") == "" {
 		t.Skip("this takes all the memory of the machine: in a guest alone")
 	}
+	describes(t, 1)
 	d := startDaemon(t, setup{})
 	s := d.finished("web", "echo 1000 >/proc/self/oom_score_adj; exec "+greedy(64<<30, "web"))
 	isOOM(t, "web", s.OOM, 1, process.OOMMachine, 0, process.Victim{PID: d.victims("web")[0], Name: "web"})
