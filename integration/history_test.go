@@ -356,6 +356,10 @@ func TestSignal(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	count("leader 5, child 1")
+	if out := d.mustClient("signal", "x", "HUP", "-tree"); !strings.HasSuffix(out, " processes\n") {
+		t.Error(out)
+	}
+	count("leader 6, child 2")
 	if _, err := d.client().Signal(d.context(), "x", process.KILL, false); err != nil {
 		t.Error(err)
 	}

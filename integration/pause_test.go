@@ -46,8 +46,8 @@ func (d *daemon) pause(name string) process.Status {
 func (d *daemon) resume(name string) process.Status {
 	d.t.Helper()
 	s, err := d.client().Resume(d.context(), name)
-	if err != nil || s.State == process.Paused {
-		d.t.Fatalf("resume %s: %+v, %v", name, s, err)
+	if err != nil || s.State == process.Paused || d.frozen(name, s.Number) {
+		d.t.Fatalf("resume %s was answered, frozen %v: %+v, %v", name, d.frozen(name, s.Number), s, err)
 	}
 	return s
 }

@@ -234,6 +234,8 @@ func (g *fakeGroup) MemoryEvents() (cgroup.MemoryEvents, error) {
 	return cgroup.MemoryEvents{OOMKill: g.ooms}, nil
 }
 
+func (g *fakeGroup) Reclaim(uint64) error { return nil }
+
 // starve has the kernel end processes of the group for lack of memory.
 func (g *fakeGroup) starve(n uint64) {
 	g.mu.Lock()

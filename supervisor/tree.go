@@ -11,22 +11,8 @@ import (
 
 // Tree gives the kernel processes of what is selected. See [verbs.Viewer].
 func (s *Supervisor) Tree(ctx context.Context, of process.Selection) ([]process.Tree, error) {
-	trees := map[string]*process.Tree{}
-	list, err := s.each(of, runtime.GOMAXPROCS(0), nil, func(p *managed, o *process.Outcome) {
-		t := p.tree()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		trees[p.name] = &t
-	})
-	all := make([]process.Tree, 0, len(list))
-	for _, o := range list {
-		if t := trees[o.Name]; t != nil {
-			all = append(all, *t)
-		} else {
-			all = append(all, process.Tree{Name: o.Name, Err: o.Err})
-		}
-	}
-	return all, err
+	return rowsOf(s, of, runtime.GOMAXPROCS(0), (*managed).tree,
+		func(name string, err error) process.Tree { return process.Tree{Name: name, Err: err} })
 }
 
 // tree is the kernel processes of the runs that are under way.

@@ -250,6 +250,19 @@ func (v *view) status(d process.Detail) (status process.Status, ok bool) {
 	return status, v.runs(&status, d)
 }
 
+// meters are those of all runs under way, the oldest first.
+func (v *view) meters() (all []*run.Meter) {
+	for _, b := range v.beside {
+		if b.meter != nil {
+			all = append(all, b.meter)
+		}
+	}
+	if v.meter != nil {
+		all = append(all, v.meter)
+	}
+	return all
+}
+
 // result is how the last run has ended of what waits for its time.
 func (v *view) result() process.State {
 	switch last := v.last; {

@@ -197,7 +197,21 @@ func (t *typed) words(word string, names func() map[string]string) []candidate {
 	}
 	for i := range t.flags {
 		if p := &t.flags[i]; p.Name == "name" {
-			return slices.DeleteFunc(valuesOf(p, "", word, names), func(c candidate) bool { return slices.Contains(t.bare, c.word) })
+			return append(t.lastWords(word), slices.DeleteFunc(valuesOf(p, "", word, names), func(c candidate) bool { return slices.Contains(t.bare, c.word) })...)
+		}
+	}
+	return nil
+}
+
+// lastWords are the values of the parameter that the last word may stand for, behind a name.
+func (t *typed) lastWords(word string) []candidate {
+	c, ok := commands.Lookup(t.command)
+	if !ok || c.Last == "" || len(t.bare) == 0 || slices.Contains(t.given, c.Last) {
+		return nil
+	}
+	for i := range t.flags {
+		if p := &t.flags[i]; p.Name == c.Last && len(p.Choices) > 0 {
+			return valuesOf(p, "", word, nil)
 		}
 	}
 	return nil

@@ -87,6 +87,8 @@ func TestWhatAWordCouldBecome(t *testing.T) {
 		"-secret-file /x -vers":      "-version",
 		"list -vers":                 "",
 		"signal -signal KI":          "KILL",
+		"signal web KI":              "KILL",
+		"signal KI":                  "",
 		"process.stop -form":         "-format",
 	} {
 		// The daemon is not asked: there is none.

@@ -250,6 +250,9 @@ func parseVerb(v *verbs.Verb, conn *connection, args []string) (a heroscript.Act
 			return a, err
 		}
 	}
+	if words, err = lastWord(command, &a, words); err != nil {
+		return a, err
+	}
 	if len(words) > 0 && !v.Takes("name") {
 		return a, usageOf(v.Short(), "%s takes no name, %s was given", v.Short(), process.Printable(words[0]))
 	}

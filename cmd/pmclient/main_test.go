@@ -152,6 +152,14 @@ func (k *known) Next(_ context.Context, of process.Selection, most int) ([]proce
 	return nil, err
 }
 
+func (k *known) Reclaim(_ context.Context, of process.Selection, bytes uint64) (list []process.Reclaimed, err error) {
+	for _, name := range of {
+		_, err := k.do(name, "reclaim %s %d", name, bytes)
+		list = append(list, process.Reclaimed{Name: name, Asked: bytes, Before: 2 * bytes, After: bytes, All: true, Err: err})
+	}
+	return list, nil
+}
+
 func (k *known) Tree(_ context.Context, of process.Selection) ([]process.Tree, error) {
 	_, err := k.do("web", "tree %s", of)
 	return []process.Tree{{Name: "web", State: process.Stopped, Err: err}}, nil
@@ -268,6 +276,10 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		{"-socket SOCKET -secret SECRET pause web", "web pause"},
 		{"-socket SOCKET -secret SECRET resume w*", "web resume"},
 		{"-socket SOCKET -secret SECRET signal web -signal HUP -tree", "web sendsignal HUP true"},
+		{"-socket SOCKET -secret SECRET signal web HUP -tree", "web sendsignal HUP true"},
+		{"-socket SOCKET -secret SECRET signal -tree -name web 1", "web sendsignal HUP true"},
+		{"-socket SOCKET -secret SECRET reclaim web 100M", "reclaim web 104857600"},
+		{"-socket SOCKET -secret SECRET reclaim web -size 4K", "reclaim web 4096"},
 		{"-socket SOCKET -secret SECRET set web -log -stop_timeout 5s", "web set [{log true} {stop_timeout 5s}]"},
 		{"-socket SOCKET -secret SECRET runs web -limit 3", "!!process.runs name:web limit:3"},
 		{"-socket SOCKET -secret SECRET runs -failed web -n 3 -cause oom -jobid n1", "!!process.runs name:web cause:oom failed:true job:n1 limit:3"},
@@ -349,10 +361,13 @@ func TestUsageErrorsSayWhatWouldBeRight(t *testing.T) {
 		"exec make":                         "exec needs a command: a program and its arguments behind --, or -command COMMAND; 'pmclient help exec' shows the usage",
 		"exec -cron @daily -- make":         "cron: a command in the foreground runs once, now: leave it away, or start a process and wait for it; 'pmclient help exec' shows the usage",
 		"exec -overlap=allow -- make":       "overlap: a command in the foreground runs once, now: leave it away, or start a process and wait for it; 'pmclient help exec' shows the usage",
-		"signal web HUP":                    "the signal stands behind -signal, as in pmclient signal web -signal HUP; 'pmclient help signal' shows the usage",
-		"signal 9 web db":                   "the signal stands behind -signal, as in pmclient signal web db -signal 9; 'pmclient help signal' shows the usage",
-		"signal web -tree":                  "signal needs a signal, as in pmclient signal web -signal HUP; 'pmclient help signal' shows the usage",
-		"signal hup":                        "signal needs a signal, as in pmclient signal hup -signal HUP; 'pmclient help signal' shows the usage",
+		"signal 9 web db":                   "the signal stands last, as in pmclient signal web db 9; 'pmclient help signal' shows the usage",
+		"signal web -tree":                  "signal needs a signal, as in pmclient signal web HUP; 'pmclient help signal' shows the usage",
+		"signal hup":                        "signal needs a signal, as in pmclient signal hup HUP; 'pmclient help signal' shows the usage",
+		"signal web HUPP":                   "signal needs a signal, as in pmclient signal web HUPP HUP; 'pmclient help signal' shows the usage",
+		"reclaim web":                       "reclaim needs a size, as in pmclient reclaim web 100M; 'pmclient help reclaim' shows the usage",
+		"reclaim 100M web":                  "the size stands last, as in pmclient reclaim web 100M; 'pmclient help reclaim' shows the usage",
+		"reclaim web 100":                   "size: \"100\" is less than a page of memory: give 4K or more; 'pmclient help reclaim' shows the usage",
 		"start a -command b -log=maybe":     `log: "maybe" is neither true nor false (or yes/no, y/n, 1/0, on/off); 'pmclient help start' shows the usage`,
 		"start a -command b -deadline":      "flag needs an argument: -deadline; 'pmclient help start' shows the usage",
 		"start a -command b -deadline soon": `deadline: "soon" is not a length of time: a number of seconds such as 30 or 1.5, or 500ms, 90s, 10m, 2h, 1d; 'pmclient help start' shows the usage`,

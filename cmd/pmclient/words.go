@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/freeflowuniverse/processmanager/cmd/pmclient/commands"
 	"github.com/freeflowuniverse/processmanager/heroscript"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 	"github.com/freeflowuniverse/processmanager/telnet/screen"
@@ -99,10 +100,6 @@ func asFlags(verb string, a heroscript.Action, words []string) error {
 	name, _ := a.Get("name")
 	_, command := a.Get("command")
 	switch {
-	case verb == "signal":
-		if _, given := a.Get("signal"); !given {
-			return signalAmong(words)
-		}
 	case verb != "start" && verb != "define":
 	case command && strings.ContainsAny(name.Value, ",*?["):
 		return usageOf(verb, "%s with a command takes one name: %s is not one, but may be several", verb, process.Printable(name.Value))
@@ -117,15 +114,32 @@ func asFlags(verb string, a heroscript.Action, words []string) error {
 	return nil
 }
 
-// signalAmong is the error where the signal stands among the names, or nowhere.
-func signalAmong(words []string) error {
-	for i, w := range words {
-		if _, err := process.ParseSignal(w); err == nil && len(words) > 1 {
-			return usageOf("signal", "the signal stands behind -signal, as in pmclient signal %s -signal %s",
-				strings.Join(slices.Delete(slices.Clone(words), i, i+1), " "), w)
-		}
+// lastWord takes the last word as the value of the parameter that it stands for, where that is
+// not given as a flag.
+func lastWord(c *commands.Command, a *heroscript.Action, words []string) (names []string, err error) {
+	if _, given := a.Get(c.Last); given || c.Last == "" {
+		return words, nil
 	}
-	return usageOf("signal", "signal needs a signal, as in pmclient signal %s -signal HUP", strings.Join(words, " "))
+	takes := map[string]struct {
+		is      func(string) bool
+		example string
+	}{
+		"signal": {func(w string) bool { _, err := process.ParseSignal(w); return err == nil }, "HUP"},
+		"size":   {func(w string) bool { _, err := process.ParseSize(w); return err == nil }, "100M"},
+	}[c.Last]
+	_, named := a.Get("name")
+	for i, w := range slices.Backward(words) {
+		if !takes.is(w) || len(words) < 2 && !named { // it is a name
+			continue
+		}
+		others := slices.Delete(slices.Clone(words), i, i+1)
+		if i < len(words)-1 {
+			return nil, usageOf(c.Name, "the %s stands last, as in pmclient %s %s %s", c.Last, c.Name, strings.Join(others, " "), w)
+		}
+		a.Params = append(a.Params, heroscript.Param{Key: c.Last, Value: w})
+		return others, nil
+	}
+	return nil, usageOf(c.Name, "%s needs a %s, as in pmclient %s %s %s", c.Name, c.Last, c.Name, strings.Join(words, " "), takes.example)
 }
 
 // asWords is what has to stand behind -- for the command that somebody gave, in quotes or not.

@@ -41,7 +41,7 @@ func (l *look) facts() []process.Fact {
 		add("error", s.Error)
 	}
 	add("advice", forkedAway(told))
-	for _, hit := range limitsHit(&shown, &s.Limits) {
+	for _, hit := range l.limitsHit(&shown) {
 		add("limit", hit)
 	}
 	add("restarts", l.restartFact())
@@ -101,24 +101,28 @@ func (l *look) restartFact() string {
 	return policy
 }
 
-// limitsHit are the limits that a tree has met.
-func limitsHit(r *process.Run, limits *process.Limits) (all []string) {
-	u := &r.Usage
+// limitsHit are the limits that the tree of a run has met.
+func (l *look) limitsHit(r *process.Run) (all []string) {
+	u, limits := &r.Usage, &l.Limits
 	times := func(n *uint64) string {
 		if *n == 1 {
 			return "once"
 		}
 		return fmt.Sprintf("%d times", *n)
 	}
-	some := func(n *uint64) bool { return n != nil && *n > 0 }
 	of := func(name, value string) string {
-		if value == "" || value == "0" {
+		if value == "" {
 			return ""
 		}
 		return " (" + name + " " + value + ")"
 	}
-	if r.OOM != nil {
+	switch {
+	case r.OOM != nil && r.Cause == process.CauseOOM && r.OOM.Tree:
+		all = append(all, "it was "+r.OOM.Own())
+	case r.OOM != nil:
 		all = append(all, r.OOM.Others())
+	case some(u.OOMKills):
+		all = append(all, (&process.OOM{Kills: *u.OOMKills}).Others())
 	}
 	if some(u.MemoryMaxEvents) {
 		all = append(all, "its memory met memory_max "+times(u.MemoryMaxEvents)+of("memory_max", sizeOrNone(limits.MemoryMax)))
@@ -127,7 +131,7 @@ func limitsHit(r *process.Run, limits *process.Limits) (all []string) {
 		all = append(all, "it was slowed, and memory taken back, above memory_high "+times(u.MemoryHighEvents)+of("memory_high", sizeOrNone(limits.MemoryHigh)))
 	}
 	if some(u.PidsRefused) {
-		all = append(all, fmt.Sprintf("it could not make a process or thread %s%s", times(u.PidsRefused), of("pids_max", number(limits.PidsMax))))
+		all = append(all, fmt.Sprintf("it could not make a process or thread %s%s", times(u.PidsRefused), of("pids_max", strings.Trim(number(limits.PidsMax), "-"))))
 	}
 	if some(u.CPUThrottledPeriods) && u.CPUThrottled != nil {
 		text := "it had to wait " + Seconds(float64(*u.CPUThrottled)/1e6) + " for CPU time"
@@ -138,6 +142,15 @@ func limitsHit(r *process.Run, limits *process.Limits) (all []string) {
 			text += of("cpu_max", limits.CPUMax.String())
 		}
 		all = append(all, text)
+	}
+	waited := 0.0
+	for _, e := range l.events {
+		if e.Kind == process.EventLimited && e.Limit == process.LimitIO && e.Run == r.Number {
+			waited += e.Waited
+		}
+	}
+	if waited > 0 {
+		all = append(all, "it had to wait "+Seconds(waited)+" for its disks (io_max)")
 	}
 	return all
 }

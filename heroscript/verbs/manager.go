@@ -33,6 +33,11 @@ type Actor interface {
 	// stands in the outcomes, which are in the order of the selection.
 	Do(ctx context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error)
 
+	// Reclaim has the kernel take so many bytes of memory away from the runs under way of
+	// each process that is selected, side by side. The error is of the selection; what could
+	// not be done stands in a row.
+	Reclaim(ctx context.Context, of process.Selection, bytes uint64) ([]process.Reclaimed, error)
+
 	// Execute runs a command in the foreground of its caller: its output and how it ends go
 	// to w as they come. Where ctx ends, or w fails, the tree is ended.
 	Execute(ctx context.Context, e process.Exec, w process.Watcher) error

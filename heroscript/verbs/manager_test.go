@@ -27,8 +27,11 @@ type recorder struct {
 	events  []process.Event
 	figures [][]process.Figures
 	trees   []process.Tree
-	output  []byte
-	report  process.Report
+
+	reclaimed []process.Reclaimed
+
+	output []byte
+	report process.Report
 
 	source string // of what is deleted
 
@@ -148,6 +151,11 @@ func (r *recorder) Show(_ context.Context, of process.Selection, d process.Detai
 		r.note("with devices")
 	}
 	return r.outcomes(of)
+}
+
+func (r *recorder) Reclaim(_ context.Context, of process.Selection, bytes uint64) ([]process.Reclaimed, error) {
+	r.note("reclaim %v %d", of, bytes)
+	return r.reclaimed, r.err
 }
 
 func (r *recorder) Tree(_ context.Context, of process.Selection) ([]process.Tree, error) {

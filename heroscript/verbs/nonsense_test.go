@@ -22,7 +22,7 @@ func TestNonsenseInEveryParameter(t *testing.T) {
 			for _, text := range nonsense {
 				given := []string{p.Name, text}
 				for _, other := range v.AllParams() {
-					value := map[string]string{"name": "web", "signal": "TERM", "command": "true", "stop_timeout": "1", "needs": "true"}[other.Name]
+					value := map[string]string{"name": "web", "signal": "TERM", "command": "true", "stop_timeout": "1", "needs": "true", "size": "1M"}[other.Name]
 					if value != "" && other.Name != p.Name {
 						given = append(given, other.Name, value)
 					}

@@ -362,6 +362,8 @@ func ending(r process.Run) string {
 		return who + fmt.Sprintf("failed: its main process exited with code %d", *r.ExitCode)
 	case r.Cause == process.CauseExit && r.ExitCode != nil:
 		return who + fmt.Sprintf("did what it was to do: its main process exited with code %d", *r.ExitCode)
+	case r.Cause == process.CauseOOM:
+		return who + "was " + r.OOM.Own()
 	case r.Cause == process.CauseSignal:
 		return who + fmt.Sprintf("failed: its main process was ended by SIG%s, which this daemon has not sent", r.Signal)
 	}

@@ -50,6 +50,7 @@ func init() { // the forms refer to the table for their hints
 		{"process.trigger", "Run a process now, as far as its overlap lets it; its schedule stays as it is.", triggerForm},
 		{"process.set", "Change a definition; says what waits for a restart.", setForm},
 		{"process.signal", "Send a signal to the main process, or to the whole tree.", signalForm},
+		{"process.reclaim", "Have the kernel take memory away from a tree: caches, and what goes to swap.", reclaimForm},
 		{"process.delete", "End the whole tree and forget the process, its history and logs.", deleteForm},
 		{waitVerb, "Wait for the end of a run, or until a process is ready, at rest or healthy.", waitForm},
 		{"process.log", "Show a process's output: its last lines, those of a time or a run, or as it comes.", logForm},

@@ -96,9 +96,15 @@ var everySituation = []struct {
 	{"a signal", atRest(process.Failed, process.Run{Number: 4, End: ago(time.Minute), Cause: process.CauseSignal, Signal: 11, Error: "ended by SIGSEGV"}), nil,
 		[]string{"its main process was ended by SIGSEGV, which this daemon has not sent", "SIGSEGV: memory that is not its own"}, "pmclient log web"},
 	{"oom", with(atRest(process.Failed, ranFor(4, process.CauseOOM)), func(s *process.Status) {
-		s.Signal, s.MemoryMax, s.MemoryMaxEvents = 9, 64<<20, new(uint64(7))
-		s.OOM = &process.OOM{Kills: 1, Victims: []process.Victim{{PID: 9, Name: "server"}}, Limit: process.OOMRun, MaxBytes: 64 << 20}
-	}), nil, []string{"run 4 ended: the kernel killed it for lack of memory", "limit:     one of its processes was killed for lack of memory (server (pid 9); its own memory_max of 64M)", "its memory met memory_max 7 times"}, "pmclient log web"},
+		s.LastRun.OOM = &process.OOM{Kills: 1, Victims: []process.Victim{{PID: 9, Name: "server"}}, Limit: process.OOMRun, MaxBytes: 64 << 20}
+		s.Run.OOM, s.MemoryMax, s.MemoryMaxEvents = s.LastRun.OOM, 64<<20, new(uint64(7))
+	}), nil, []string{"run 4 was killed for lack of memory: its own memory_max of 64M", "one of its processes was killed for lack of memory (server (pid 9); its own memory_max of 64M)", "its memory met memory_max 7 times (memory_max 64.0 MiB)"}, "pmclient log web"},
+	{"oom of all", with(atRest(process.Failed, ranFor(4, process.CauseOOM)), func(s *process.Status) {
+		s.LastRun.OOM = &process.OOM{Kills: 3, Limit: process.OOMMachine, Tree: true}
+		s.Run.OOM = s.LastRun.OOM
+	}), nil, []string{"run 4 was killed for lack of memory with all its processes: the machine had no more"}, "pmclient log web"},
+	{"oom, and nothing is known", atRest(process.Failed, ranFor(4, process.CauseOOM)), nil, []string{"run 4 was killed for lack of memory"}, "pmclient log web"},
+	{"waits for its disks", underWay(process.Running), []process.Event{event5(process.EventLimited, time.Hour, func(e *process.Event) { e.Limit, e.Waited = process.LimitIO, 3 })}, []string{"it had to wait 3s for its disks (io_max)"}, "pmclient status web"},
 	{"a deadline", atRest(process.Failed, failedBy(ranFor(4, process.CauseDeadline), "the deadline of 1h passed")), nil, []string{"run 4 ended: its deadline passed"}, "pmclient log web"},
 	{"unhealthy", atRest(process.Failed, failedBy(ranFor(4, process.CauseUnhealthy), "connection refused")), nil, []string{"it was not well", "connection refused"}, "pmclient log web"},
 	{"lost", atRest(process.Failed, failedBy(ranFor(4, process.CauseLost), "it ended while no daemon was there to see it")), nil, []string{"nobody saw how: no daemon was there"}, "pmclient log web"},

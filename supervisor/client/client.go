@@ -308,7 +308,7 @@ func (c *Client) Export(ctx context.Context, of process.Selection) (all []proces
 // Do carries out an operation on each process that is selected, side by side. See
 // verbs.Actor.
 func (c *Client) Do(ctx context.Context, of process.Selection, op process.Operation) ([]process.Outcome, error) {
-	return outcomes(of, func(result any) error { return c.change(ctx, verbs.OperationAction(of, op), result) })
+	return rows(of, func(result any) error { return c.change(ctx, verbs.OperationAction(of, op), result) }, failedOutcome)
 }
 
 // Show gives the processes that are selected in full, or all in brief, by name.
@@ -317,23 +317,7 @@ func (c *Client) Show(ctx context.Context, of process.Selection, d process.Detai
 		err = c.read(ctx, verbs.NewAction("process.list"), &all)
 		return all, err
 	}
-	return outcomes(of, func(result any) error {
-		return c.read(ctx, verbs.StatusAction(of, d), result)
-	})
-}
-
-// outcomes reads an answer that is an object for one plain name, and an array for others.
-func outcomes(of process.Selection, call func(result any) error) (list []process.Outcome, err error) {
-	name, plain := of.Name()
-	if !plain {
-		return list, call(&list)
-	}
-	one := process.Outcome{Name: name}
-	err = call(&one)
-	if typed := new(process.Error); errors.As(err, &typed) { // it is the answer
-		one.Err, err = err, nil
-	}
-	return []process.Outcome{one}, err
+	return rows(of, func(result any) error { return c.read(ctx, verbs.StatusAction(of, d), result) }, failedOutcome)
 }
 
 // do carries out an operation on one process.
@@ -407,18 +391,35 @@ func (c *Client) List(ctx context.Context) ([]process.Status, error) {
 }
 
 // Tree gives the kernel processes of the runs under way of what is selected. See verbs.Viewer.
-func (c *Client) Tree(ctx context.Context, of process.Selection) (all []process.Tree, err error) {
+func (c *Client) Tree(ctx context.Context, of process.Selection) ([]process.Tree, error) {
+	return rows(of, func(result any) error { return c.read(ctx, verbs.TreeAction(of), result) },
+		func(name string, err error) process.Tree { return process.Tree{Name: name, Err: err} })
+}
+
+// Reclaim has the kernel take so many bytes of memory away from the runs under way of each
+// process that is selected. See verbs.Actor.
+func (c *Client) Reclaim(ctx context.Context, of process.Selection, bytes uint64) ([]process.Reclaimed, error) {
+	return rows(of, func(result any) error { return c.change(ctx, verbs.ReclaimAction(of, bytes), result) },
+		func(name string, err error) process.Reclaimed { return process.Reclaimed{Name: name, Err: err} })
+}
+
+func failedOutcome(name string, err error) process.Outcome {
+	return process.Outcome{Name: name, Err: err}
+}
+
+// rows reads an answer that is an object for one plain name, and an array for others; failed
+// is the row of one of which that is the answer.
+func rows[T any](of process.Selection, call func(result any) error, failed func(name string, err error) T) (list []T, err error) {
 	name, plain := of.Name()
 	if !plain {
-		err = c.read(ctx, verbs.TreeAction(of), &all)
-		return all, err
+		return list, call(&list)
 	}
-	one := process.Tree{Name: name}
-	err = c.read(ctx, verbs.TreeAction(of), &one)
-	if typed := new(process.Error); errors.As(err, &typed) { // it is the answer
-		one.Err, err = err, nil
+	list = []T{failed(name, nil)}
+	err = call(&list[0])
+	if typed := new(process.Error); errors.As(err, &typed) {
+		list[0], err = failed(name, err), nil
 	}
-	return []process.Tree{one}, err
+	return list, err
 }
 
 // Why says why a process is as it is.

@@ -99,6 +99,12 @@ func TestMethodsReachTheManager(t *testing.T) {
 	if got, err := c.Why(ctx, "a"); err != nil || got.Name != "a" || got.Says == "" || len(got.Next) == 0 {
 		t.Errorf("why: %+v, %v", got, err)
 	}
+	if got, err := c.Reclaim(ctx, process.Selection{"a"}, 1<<20); err != nil || len(got) != 1 || got[0] != (process.Reclaimed{Name: "a", Asked: 1 << 20, Before: 3 << 20, After: 2 << 20, All: true}) {
+		t.Errorf("reclaim: %+v, %v", got, err)
+	}
+	if got, err := c.Reclaim(ctx, process.Selection{"nobody", "a"}, 1<<20); err != nil || len(got) != 2 || !errors.Is(got[0].Err, process.ErrNotFound) || !got[1].All {
+		t.Errorf("reclaim: %+v, %v", got, err)
+	}
 	if got, err := c.Tree(ctx, process.Selection{"a"}); err != nil || len(got) != 1 || got[0].Name != "a" || len(got[0].Runs) != 1 || got[0].Runs[0].Processes[0].Command != "\x1b\n" {
 		t.Errorf("tree: %+v, %v", got, err)
 	}

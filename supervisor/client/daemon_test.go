@@ -219,6 +219,18 @@ func (m *memory) Next(_ context.Context, of process.Selection, most int) (all []
 	return all, nil
 }
 
+func (m *memory) Reclaim(_ context.Context, of process.Selection, bytes uint64) (all []process.Reclaimed, err error) {
+	defer m.called("reclaim")()
+	for _, name := range of {
+		r := process.Reclaimed{Name: name, Asked: bytes, Before: 3 * bytes, After: 2 * bytes, All: true}
+		if name == "nobody" {
+			r = process.Reclaimed{Name: name, Err: process.Errorf(process.CodeNotFound, "no process '%s'", name)}
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
 func (m *memory) Tree(_ context.Context, of process.Selection) (all []process.Tree, err error) {
 	defer m.called("tree")()
 	for _, name := range of {

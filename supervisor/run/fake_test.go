@@ -573,6 +573,8 @@ func (g fakeGroup) Usage(cgroup.Figures) (u cgroup.Usage, err error) {
 
 func (g fakeGroup) Devices() ([]cgroup.Device, error) { return nil, nil }
 
+func (g fakeGroup) Reclaim(uint64) error { return nil }
+
 func (g fakeGroup) MemoryEvents() (e cgroup.MemoryEvents, err error) {
 	err = g.do("memory events", func(m *machine) error {
 		e = m.events

@@ -58,6 +58,7 @@ type Group interface {
 	Usage(want cgroup.Figures) (cgroup.Usage, error)
 	Devices() ([]cgroup.Device, error)
 	MemoryEvents() (cgroup.MemoryEvents, error)
+	Reclaim(bytes uint64) error
 	Freeze() error
 	Unfreeze() error
 	Thaw() error

@@ -22,6 +22,7 @@ type Command struct {
 	More  string // what else there is to know
 	Verb  *verbs.Verb
 	Flags []Flag // its own
+	Last  string // the parameter that the last word stands for where its flag is not given; empty: none
 }
 
 // Flag is a flag of a command: a parameter of its verb, as the command line has it.
@@ -55,6 +56,9 @@ const (
 
 // File is the flag of apply in whose place the wire has the text itself.
 var File = Flag{Param: verbs.Param{Name: "f", Value: "PATH", Help: "a file of definitions, a folder of *.hero files, or - for standard input; without it, the daemon's own folder"}}
+
+// last are the parameters that the last word stands for, by their verbs.
+var last = map[string]string{"process.signal": "signal", "process.reclaim": "size"}
 
 // short are the flags that have a short form, by their verbs.
 var short = map[string]map[string]string{
@@ -107,7 +111,7 @@ func Verb(command string) string {
 }
 
 func ofVerb(v *verbs.Verb) Command {
-	c := Command{Name: v.Short(), Help: v.Help, Verb: v}
+	c := Command{Name: v.Short(), Help: v.Help, Verb: v, Last: last[v.Name]}
 	var args []string
 	switch {
 	case v.Needs("name"):
@@ -122,6 +126,9 @@ func ofVerb(v *verbs.Verb) Command {
 			"The first Ctrl-C (or SIGTERM, SIGHUP) stops all its processes, the second one kills them. They are stopped too when pmclient dies."
 	case v.Takes("command"):
 		args = append(args, "[-- PROGRAM ARGUMENT…]")
+	}
+	if c.Last != "" {
+		args = append(args, strings.ToUpper(c.Last))
 	}
 	c.Args = strings.Join(args, " ")
 	if v.Name == ApplyVerb {
