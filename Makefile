@@ -82,7 +82,7 @@ test-package-guest: package # installs, upgrades and removes the packages in a g
 	$(GUEST) -table all -row packages
 
 bench: # each figure beside the least that the kernel could be asked for
-	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor/keeper ./supervisor/logs
+	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 30m ./integration ./supervisor/keeper ./supervisor/logs ./supervisor/metrics
 
 bench-systemd: build # systemd-run beside pmclient: start, stop of a tree of 100, memory; KERNEL=6.12
 	$(GUEST) -v -systemd -kernel $(or $(KERNEL),6.12) -limit 15m -file /usr/bin/processmanager=bin/processmanager -file /usr/bin/pmclient=bin/pmclient \

@@ -23,7 +23,7 @@ stage=$PWD/bin/package out=${OUT:-$PWD/bin/packages}
 rm -rf "$stage"
 mkdir -p "$stage" "$out"
 rm -f "$out"/processmanager[_-]*.{deb,rpm,apk}
-cp -r packaging/{deb,rpm,apk,shared,user,description,nfpm.yaml,*.service,*.socket,*.conf,*.sample} LICENSE "$stage"
+cp -r packaging/{deb,rpm,apk,shared,user,prometheus,description,nfpm.yaml,*.service,*.socket,*.conf,*.sample} LICENSE "$stage"
 
 CGO_ENABLED=0 go build -trimpath -ldflags "-s -w ${LDFLAGS-}" -o "$stage/bin/" ./cmd/processmanager ./cmd/pmclient
 

@@ -85,6 +85,7 @@ func TestPackagesHoldThePrograms(t *testing.T) {
 			"usr/lib/sysusers.d/processmanager.conf":                  0o644,
 			"usr/lib/tmpfiles.d/processmanager.conf":                  0o644,
 			"usr/share/processmanager/store-format":                   0o644,
+			"usr/share/processmanager/alerts.yml":                     0o644,
 			"usr/share/doc/processmanager/third-party-licenses.gz":    0o644,
 			"etc/processmanager":                                      os.ModeDir | 0o755,
 			"etc/processmanager/processmanager.conf":                  0o644,

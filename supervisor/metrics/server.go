@@ -36,6 +36,9 @@ const (
 	bufferSize  = 64 << 10
 )
 
+// formats are those that can be asked for; the first is for who asks for none of them.
+var formats = []expfmt.Format{expfmt.NewFormat(expfmt.TypeTextPlain), expfmt.NewFormat(expfmt.TypeOpenMetrics)}
+
 // Server answers scrapes.
 type Server struct {
 	source   Source
@@ -117,10 +120,7 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		return
 	}
-	format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
-	if t := format.FormatType(); t != expfmt.TypeOpenMetrics && t != expfmt.TypeTextPlain {
-		format = expfmt.NewFormat(expfmt.TypeTextPlain)
-	}
+	format := expfmt.NegotiateAccept(r.Header, formats...)
 	w.Header().Set("Content-Type", string(format))
 	out := bufio.NewWriterSize(w, bufferSize)
 	if s.write(out, format) != nil {
