@@ -36,8 +36,14 @@ const (
 	bufferSize  = 64 << 10
 )
 
-// formats are those that can be asked for; the first is for who asks for none of them.
-var formats = []expfmt.Format{expfmt.NewFormat(expfmt.TypeTextPlain), expfmt.NewFormat(expfmt.TypeOpenMetrics)}
+// formats are those that can be asked for. Who does not care, or asks for another one, gets the
+// first.
+var formats = []expfmt.Format{expfmt.NewFormat(expfmt.TypeTextPlain), openMetrics(expfmt.OpenMetricsVersion_0_0_1), openMetrics(expfmt.OpenMetricsVersion_1_0_0)}
+
+func openMetrics(version string) expfmt.Format {
+	f, _ := expfmt.NewOpenMetricsFormat(version) // it knows both
+	return f
+}
 
 // Server answers scrapes.
 type Server struct {

@@ -36,8 +36,9 @@ func TestOnlyThreePathsAreThere(t *testing.T) {
 func TestTheFormatIsWhatWasAskedFor(t *testing.T) {
 	s := server()
 	for accept, want := range map[string]string{
-		"": "text/plain; version=0.0.4", "*/*": "text/plain; version=0.0.4", openMetrics: openMetrics,
-		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited": "text/plain; version=0.0.4",
+		"": "text/plain; version=0.0.4", "*/*": "text/plain; version=0.0.4", theOpenMetrics: theOpenMetrics, "application/openmetrics-text": "application/openmetrics-text; version=0.0.1",
+		"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2": theOpenMetrics, // Prometheus
+		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited":                     "text/plain; version=0.0.4",
 	} {
 		if got := get(s, "/metrics", accept).Header.Get("Content-Type"); !strings.HasPrefix(got, want) {
 			t.Errorf("%q: got %s, want %s", accept, got, want)

@@ -14,7 +14,7 @@ import (
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
 )
 
-const openMetrics = "application/openmetrics-text; version=1.0.0"
+const theOpenMetrics = "application/openmetrics-text; version=1.0.0"
 
 // scrape is the answer in a format, or in that which is given to those who ask for none.
 func scrape(t *testing.T, s *Server, accept string) string {
@@ -179,7 +179,7 @@ func TestOthersReadAllOfIt(t *testing.T) {
 		return bytes.Count(out, []byte("__name__=\""+prefix))
 	}
 	want := len(of(text))
-	for contentType, scrape := range map[string]string{"text/plain": text, openMetrics: scrape(t, s, openMetrics)} {
+	for contentType, scrape := range map[string]string{"text/plain": text, theOpenMetrics: scrape(t, s, theOpenMetrics)} {
 		if n := count(contentType, scrape); n != want {
 			t.Errorf("%s: %d series of %d are read", contentType, n, want)
 		}
@@ -188,7 +188,7 @@ func TestOthersReadAllOfIt(t *testing.T) {
 
 // The parser is lenient: this holds what the text of OpenMetrics demands besides.
 func TestOpenMetricsIsStrict(t *testing.T) {
-	text := scrape(t, server(everything("a"), everything("b")), openMetrics)
+	text := scrape(t, server(everything("a"), everything("b")), theOpenMetrics)
 	body, ended := strings.CutSuffix(text, "# EOF\n")
 	if !ended || strings.Contains(body, "# EOF") {
 		t.Error("it does not end with # EOF, once")
