@@ -56,7 +56,8 @@ const (
 		"RunInherits|OutputAndErrors|OnlyTheRunsOwn|ReadyIsNotLost"
 	longOfTheKernel = "Memory|OutOfMemory|NobodySurvives|ManyTrees|CommandLinesOfTheSeed|HeroscriptLinesOfTheSeed|ClockThatIsStepped|" +
 		"FollowerSees|ACrashComesBack|BackoffSurvives|ARunGetsWhat|ProbeEndsWithTheRun|TheEndComesIn|" +
-		"EachLimit|AStoredLimit|CPUMax|CPUSet|IOMax|PidsMax|LimitOfAll|ForksThat|TimeThatATree|WritesThat"
+		"EachLimit|AStoredLimit|CPUMax|CPUSet|IOMax|PidsMax|LimitOfAll|ForksThat|TimeThatATree|WritesThat|" +
+		"CPUOf|PeakOf|ThrottledTime|PressureIs|SwapIs|DevicesAre|FiguresFollow"
 )
 
 // quickOfAUser are tests of an ordinary user that take a minute or two.
