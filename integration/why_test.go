@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,9 @@ func TestWhyAProcessIsAsItIs(t *testing.T) {
 			d.said("web", "up")
 			pm := d.dial(d.t)
 			go func() { defer pm.Close(); pm.Stop(d.context(), "web") }()
-			d.isIn("web", process.Stopping)
+			eventually(d.t, "that it stops is on disk", func() bool {
+				return slices.ContainsFunc(d.events(process.EventQuery{}), func(e process.Event) bool { return e.Kind == process.EventStopping })
+			})
 		}, []string{"is stopping since ", "its processes are being ended: that was asked for; SIGTERM was sent"}, "pmclient tree web"},
 		"scheduled": {func(d *daemon) { d.mustClient("start", "web", "-cron", "0 2 * * *", "-command", "true") }, []string{"is scheduled since ", "its next run is at "}, "pmclient next web"},
 		"paused schedule": {func(d *daemon) {
