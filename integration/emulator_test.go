@@ -38,11 +38,11 @@ func (e *emulator) clear() {
 
 // show takes what is sent.
 func (e *emulator) show(sent string) {
-	for sent != "" {
+	for sent != "" && sent != "\x1b" && utf8.FullRuneInString(sent) { // the rest may be on its way
 		if rest, found := strings.CutPrefix(sent, "\x1b["); found {
 			end := strings.IndexFunc(rest, func(r rune) bool { return r >= '@' && r <= '~' })
 			if end < 0 {
-				return // the rest is on its way
+				return
 			}
 			e.sequence(rest[:end], rest[end])
 			sent = rest[end+1:]
