@@ -74,17 +74,14 @@ const maxTyped = 128
 
 // Press takes a key.
 func (m *Model) Press(k Key) Action {
-	if k == CtrlC {
-		return Action{Do: Quit}
-	}
-	if k == CtrlL {
-		return Action{Do: Repaint}
-	}
-	if k == CtrlZ {
-		return Action{Do: Suspend}
-	}
 	m.note = ""
 	switch {
+	case k == CtrlC:
+		return Action{Do: Quit}
+	case k == CtrlL:
+		return Action{Do: Repaint}
+	case k == CtrlZ:
+		return Action{Do: Suspend}
 	case m.question != nil:
 		return m.answer(k)
 	case m.typing != nil:
