@@ -417,13 +417,15 @@ func TestTheSocketOfMetricsIsAsTheDaemons(t *testing.T) {
 	if m := mode(); m != os.ModeSocket|0o600 {
 		t.Errorf("its mode is %v", m)
 	}
-	if err := os.Remove(s.path); err != nil {
-		t.Fatal(err)
+	for _, next := range []func(){func() {}, d.killWorker, func() { d.mustClient("upgrade") }} {
+		next()
+		s.mustScrape()
+		if err := os.Remove(s.path); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is there again", func() bool { return mode() == os.ModeSocket|0o600 })
+		s.mustScrape()
 	}
-	eventually(t, "it is there again", func() bool { return mode() == os.ModeSocket|0o600 })
-	s.mustScrape()
-	d.killWorker()
-	s.mustScrape()
 	if code := d.end(syscall.SIGTERM); code != 0 || mode() != 0 {
 		t.Errorf("exit code %d, its mode is %v", code, mode())
 	}
