@@ -22,7 +22,7 @@ func init() { roles["spin"] = spin }
 
 // spin uses all the CPU time that it gets, on one core.
 func spin([]string) {
-	for {
+	for i := 0; ; i++ {
 	}
 }
 

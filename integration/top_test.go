@@ -83,7 +83,7 @@ func TestTopShowsAndActs(t *testing.T) {
 	p.showsText("tree of talker")
 	p.showsText("sleep 0.05")
 	p.types("l")
-	lines = p.showsText("log of talker")
+	p.showsText("log of talker")
 	p.showsText(`héllo \x1b[2J\x07 日本語`)
 	p.types("K", "hup", enter)
 	p.showsText("send SIGHUP to the main process of talker? y, a: all its processes, n")
