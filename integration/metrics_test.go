@@ -479,7 +479,7 @@ func BenchmarkScrape(b *testing.B) {
 		d.start(process.Spec{Name: fmt.Sprintf("busy-%03d", i), Command: "while :; do sleep 0.5; done"})
 	}
 	var times []float64
-	size := 0
+	size, ticks := 0, d.cpuTicks(b)
 	for b.Loop() {
 		began := time.Now()
 		_, body, err := s.get("/metrics", "")
@@ -489,10 +489,12 @@ func BenchmarkScrape(b *testing.B) {
 		times = append(times, float64(time.Since(began))/1e6)
 		size = len(body)
 	}
+	ticks = d.cpuTicks(b) - ticks
 	slices.Sort(times)
 	median := times[len(times)/2]
 	b.ReportMetric(median, "ms/scrape")
 	b.ReportMetric(float64(size), "bytes/scrape")
+	b.ReportMetric(float64(10*ticks)/float64(len(times)), "cpu-ms/scrape")
 	if b.N > 1 {
 		promised(b, "ms a scrape of 1,000 processes", median, 30)
 		promised(b, "bytes of a scrape of 1,000 processes", float64(size), 5e6)
