@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,18 +17,7 @@ func init() { roles["unneeded"] = unneeded }
 
 // unneeded holds so much memory that the kernel may have back when it wants it, and says so.
 func unneeded(args []string) {
-	size, err := strconv.Atoi(args[0])
-	if err != nil {
-		panic(err)
-	}
-	data, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		panic(err)
-	}
-	for i := 0; i < size; i += os.Getpagesize() {
-		data[i] = 1
-	}
-	if err := unix.Madvise(data, unix.MADV_FREE); err != nil {
+	if err := unix.Madvise(touched(args[0]), unix.MADV_FREE); err != nil {
 		panic(err)
 	}
 	fmt.Println("unneeded")

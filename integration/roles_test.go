@@ -20,7 +20,15 @@ var roles = map[string]func(args []string){
 
 // touch holds and has written to so many bytes, and says so.
 func touch(args []string) {
-	size, err := strconv.Atoi(args[0])
+	data := touched(args[0])
+	fmt.Println("touched")
+	time.Sleep(time.Hour)
+	runtime.KeepAlive(data)
+}
+
+// touched is so many bytes of memory that were written to.
+func touched(bytes string) []byte {
+	size, err := strconv.Atoi(bytes)
 	if err != nil {
 		panic(err)
 	}
@@ -32,9 +40,7 @@ func touch(args []string) {
 	for i := 0; i < len(data); i += os.Getpagesize() {
 		data[i] = 1
 	}
-	fmt.Println("touched")
-	time.Sleep(time.Hour)
-	runtime.KeepAlive(data)
+	return data
 }
 
 // crash ends by a signal whose action is the default.
