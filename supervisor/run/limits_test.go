@@ -189,7 +189,7 @@ func TestTheNextWorkerHasLimitsHold(t *testing.T) {
 		w := m.newWorker(t).begin(process.Ending{})
 		w.kill9()
 		m.limited = process.Limits{MemoryMax: 1 << 20}
-		w = m.adopt(t, process.Ending{})
+		m.adopt(t, process.Ending{})
 		if !slices.Equal(m.peaks(), []uint64{1 << 20}) {
 			t.Errorf("%v", m.peaks())
 		}
