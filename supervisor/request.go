@@ -46,7 +46,7 @@ func (a answer) status() process.Status {
 	if a.view == nil {
 		return process.Status{}
 	}
-	status, _ := a.view.status(process.Full) // of a run that has ended by now there are no figures
+	status, _ := a.view.status(process.Brief) // all figures of a run cost more than its start; of one that has ended by now there are none
 	status.Signalled = a.signalled
 	return status
 }
