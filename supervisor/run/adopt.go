@@ -80,7 +80,11 @@ func (h *Host) Adopt(plan Plan, found Found, owner Owner) *Run {
 	r.untold = r.killed.Kills > 0
 	r.watchLimits(r.met.limits)
 	r.tells(eventMemory)()
-	r.limiting.doubt = plan.Spec.Limits != (process.Limits{}) // the worker may have died before it had changed them
+	limited, err := readAttr(says, attrLimited, new(bool))
+	if err != nil {
+		h.Log.Printf("%v: %v", r.ID, err)
+	}
+	r.limiting.doubt = limited || err != nil || plan.Spec.Limits != (process.Limits{}) // the worker may have died before it had changed them
 	r.held, r.says.held = output, socket
 	r.meter = NewMeter(h.Procfs, r.group, h.Clock.Now()-r.boot)
 	r.setDeadline()

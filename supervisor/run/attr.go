@@ -26,6 +26,7 @@ const (
 	attrPause    = "processmanager.pause"    // pauseAttr, of a run that is paused or was
 	attrOOM      = "processmanager.oom"      // oomAttr, of a tree that was in want of memory
 	attrOutlived = "processmanager.outlived" // how many kills for lack of memory its leader has outlived
+	attrLimited  = "processmanager.limited"  // true, of a group to which limits were written, whatever became of them
 )
 
 type runAttr struct {

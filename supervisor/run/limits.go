@@ -50,6 +50,20 @@ func KernelLimits(l process.Limits, procfs string) (cgroup.Limits, error) {
 	return k, nil
 }
 
+// limit has the group of a run limited so. That there were limits stands on it before: should
+// this worker die before the definition that has them is on disk, or before they are taken back,
+// the next one knows of a tree whose limits nobody asks for.
+func limit(g Group, k cgroup.Limits, any bool) error {
+	return RetryPassing(func() error {
+		if any {
+			if err := setAttr(g, attrLimited, true); err != nil {
+				return err
+			}
+		}
+		return g.Limit(k)
+	})
+}
+
 // Limit has a group limited so.
 func Limit(g interface{ Limit(cgroup.Limits) error }, l process.Limits, procfs string) error {
 	k, err := KernelLimits(l, procfs)
@@ -90,8 +104,7 @@ func (r *Run) follow() {
 		})
 		k, err := KernelLimits(next, procfs)
 		if err == nil {
-			err = RetryPassing(func() error { return group.Limit(k) })
-			if errors.Is(err, fs.ErrNotExist) { // it has ended
+			if err = limit(group, k, next != (process.Limits{})); errors.Is(err, fs.ErrNotExist) { // it has ended
 				err = nil
 			}
 		}

@@ -196,6 +196,34 @@ func TestTheNextWorkerHasLimitsHold(t *testing.T) {
 	})
 }
 
+// Limits that nobody asks for do not stay on a tree: a worker may die before the definition that
+// has them is on disk, or before it has taken them back.
+func TestTheNextWorkerTakesBackLimitsThatNobodyAsksFor(t *testing.T) {
+	for name, begun := range map[string]process.Limits{"set while it ran": {}, "taken back while it ran": {MemoryMax: 1 << 20}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, m *machine) {
+				m.limited = begun
+				w := m.newWorker(t).begin(process.Ending{})
+				if begun == (process.Limits{}) {
+					var told []error
+					w.limit(process.Limits{MemoryMax: 1 << 20}, &told)
+				}
+				w.kill9()
+				m.limited = process.Limits{}
+				w = m.adopt(t, process.Ending{})
+				if want := []uint64{1 << 20, 0}; !slices.Equal(m.peaks(), want) {
+					t.Errorf("%v, want %v", m.peaks(), want)
+				}
+				w.kill9()
+				m.adopt(t, process.Ending{})
+				if got := m.peaks(); got[len(got)-1] != 0 {
+					t.Errorf("%v", got)
+				}
+			})
+		})
+	}
+}
+
 // A path that leads to no disk any more is told, and is not taken for a group that is gone.
 func TestADiskThatIsGoneIsTold(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machine) {

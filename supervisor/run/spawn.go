@@ -70,7 +70,11 @@ func (b *birth) spawn() error {
 	}
 	h.at(PointMarked)
 	if b.Spec.Limits != (process.Limits{}) { // before anything runs in it
-		if err := Limit(b.group, b.Spec.Limits, h.Procfs); err != nil {
+		k, err := KernelLimits(b.Spec.Limits, h.Procfs)
+		if err == nil {
+			err = limit(b.group, k, true)
+		}
+		if err != nil {
 			return err
 		}
 	}
