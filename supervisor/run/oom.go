@@ -113,8 +113,14 @@ func (r *Run) noteKills(e cgroup.MemoryEvents) bool {
 		return false
 	}
 	named := r.host.Memory.Kills(r.group, r.boot, o.Last)
-	if most := int(min(e.OOMKill-o.Named, 1<<20)); o.Last == 0 && len(named) > most { // the first are of another run of this name
-		named = named[len(named)-most:]
+	if most := int(min(e.OOMKill, 1<<20)); o.Last == 0 && len(named) > most {
+		// The first are of another run of this name, or the last is not counted yet: the kernel
+		// counts a kill after it has named it, and the console may hold it up in between.
+		first := len(named) - most
+		if leader := slices.IndexFunc(named, func(k Kill) bool { return k.PID == r.leader.PID }); leader >= 0 {
+			first = min(first, leader)
+		}
+		named = named[first:]
 	}
 	var last Kill
 	if len(named) > 0 {

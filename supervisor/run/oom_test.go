@@ -167,6 +167,21 @@ func TestKillsOfAnEarlierRunAreNotThisOnes(t *testing.T) {
 	})
 }
 
+// The kernel names a kill before it counts it: that the next one of the tree is named already
+// does not hide that the leader was the first.
+func TestAKillThatIsNotCountedYetDoesNotHideTheLeaders(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machine) {
+		w := m.newWorker(t).begin(process.Ending{})
+		m.starve(1, Kill{Number: 1, Victim: process.Victim{PID: m.leader.PID, Name: "leader"}}, Kill{Number: 2, Victim: process.Victim{PID: 7, Name: "child"}})
+		m.exit(proc.Exit{Signal: unix.SIGKILL})
+		synctest.Wait()
+		r := w.run.Result()
+		if r.Cause != process.CauseOOM || len(r.OOM.Victims) != 2 || r.OOM.Victims[0].Name != "leader" {
+			t.Errorf("cause %v, %+v", r.Cause, r.OOM)
+		}
+	})
+}
+
 // Without a log counters say whose limit it was.
 func TestCountersSayWhoseLimitItWas(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machine) {
