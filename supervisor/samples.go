@@ -50,7 +50,7 @@ func (s *Supervisor) DaemonSample() (d process.DaemonSample) {
 	if keeper, err := proc.Identify(s.proc, os.Getppid()); err == nil {
 		d.Uptime = proc.BootTime() - keeper.Boot()
 	}
-	_, d.Events, _ = s.store.KeptEvents()
+	d.Events = s.store.LastEvent()
 	if info, err := os.Stat(s.store.Path()); err == nil {
 		d.StoreBytes = info.Size()
 	}

@@ -256,6 +256,18 @@ func eventsFrom(key, value []byte, step func() (key, value []byte), most int) (e
 	return events, nil
 }
 
+// LastEvent is the number of the last event that was written. It waits neither for the disk nor
+// for what is being written.
+func (s *Store) LastEvent() uint64 { return s.lastEvent.Load() }
+
+// lastEvent is the same in a transaction.
+func lastEvent(tx *bolt.Tx) uint64 {
+	if bucket := tx.Bucket(eventBucket); bucket != nil {
+		return bucket.Sequence()
+	}
+	return 0
+}
+
 // KeptEvents are the numbers of the oldest event that is kept and of the last that there
 // was; the oldest is one more than the last where none is kept.
 func (s *Store) KeptEvents() (oldest, last uint64, err error) {

@@ -272,3 +272,25 @@ func BenchmarkReadEvents(b *testing.B) {
 		b.Errorf("it takes %v, the promise is a second", took)
 	}
 }
+
+// What others are told again and again of the last event neither waits for a file that is being
+// replaced on a disk that hangs, nor falls when it is closed.
+func TestTheLastEventIsToldWithoutTheDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "processes.db")
+	s, _ := open(t, path)
+	for range 3 {
+		if err := write(s, Change{Name: "web", Events: []process.Event{{Kind: process.EventStarted}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.dbMu.Lock()
+	held := s.LastEvent()
+	s.dbMu.Unlock()
+	shut(t, s)
+	closed := s.LastEvent()
+	s, _ = open(t, path)
+	defer s.Close()
+	if again := s.LastEvent(); held != 3 || closed != 3 || again != 3 {
+		t.Errorf("%d while the file is replaced, %d when it is closed, %d when it is opened again", held, closed, again)
+	}
+}

@@ -34,7 +34,8 @@ type Store struct {
 	closing chan struct{}
 	done    chan struct{} // commit has returned
 
-	failing atomic.Bool // writing, as was said
+	failing   atomic.Bool   // writing, as was said
+	lastEvent atomic.Uint64 // that was written
 
 	mu      sync.Mutex
 	queue   []*Change
@@ -135,6 +136,10 @@ func (s *Store) open() (c Contents, err error) {
 		return c, err
 	}
 	s.processes = len(c.Processes) + len(c.Unreadable)
+	db.View(func(tx *bolt.Tx) error {
+		s.lastEvent.Store(lastEvent(tx))
+		return nil
+	})
 	// The file may be new, and so may be its name.
 	if err := files.SyncDir(filepath.Dir(s.path)); err != nil {
 		return c, err
@@ -379,7 +384,7 @@ func (s *Store) writeAll(batch []*Change) {
 }
 
 func (s *Store) write(batch []*Change) error {
-	processes, swept, looked := s.processes, s.swept, s.looked
+	processes, swept, looked, last := s.processes, s.swept, s.looked, uint64(0)
 	err := s.db.Update(func(tx *bolt.Tx) error {
 		runs, events, entries := 0, 0, 0
 		for _, c := range batch {
@@ -416,6 +421,7 @@ func (s *Store) write(batch []*Change) error {
 		if looked, err = s.ledgers.sweep(tx, looked, min(entries, trimsAtATime), entriesKept(processes), s.now()); err != nil {
 			return err
 		}
+		last = lastEvent(tx)
 		return trimEvents(tx.Bucket(eventBucket), 2*events, s.now())
 	})
 	if err != nil {
@@ -423,6 +429,7 @@ func (s *Store) write(batch []*Change) error {
 		return err
 	}
 	s.processes, s.swept, s.looked = processes, swept, looked
+	s.lastEvent.Store(last)
 	s.reserve(s.path)
 	return nil
 }
