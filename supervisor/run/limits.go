@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,7 +27,8 @@ type limiting struct {
 	told  []func(error) // who waits until it follows
 }
 
-// KernelLimits are limits as a group takes them, with the disks that the paths lead to now.
+// KernelLimits are limits as a group takes them, with the disks that the paths lead to now. It
+// takes diskLimit at most.
 func KernelLimits(l process.Limits, procfs string) (cgroup.Limits, error) {
 	k := cgroup.Limits{
 		MemoryMax: uint64(l.MemoryMax), MemoryHigh: uint64(l.MemoryHigh), MemoryLow: uint64(l.MemoryLow),
@@ -35,9 +37,14 @@ func KernelLimits(l process.Limits, procfs string) (cgroup.Limits, error) {
 	if l.SwapMax != nil {
 		k.SwapMax = new(uint64(*l.SwapMax))
 	}
+	if l.IOMax == "" {
+		return k, nil
+	}
+	late, cancel := context.WithTimeout(context.Background(), diskLimit)
+	defer cancel()
 	of := map[cgroup.Disk]string{}
 	for _, d := range l.Devices() {
-		disk, err := cgroup.DiskOf(procfs, "/sys", d.Path)
+		disk, err := disks.find(procfs, d.Path, late.Done())
 		if err == nil && of[disk] != "" {
 			err = fmt.Errorf("%s and %s are on the same disk: put the limits of both into one line", of[disk], d.Path)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
@@ -278,4 +279,38 @@ func TestDevicesAreDisks(t *testing.T) {
 	if _, err := KernelLimits(process.Limits{IOMax: dir + " rbps=7\n" + memory + " rbps=8"}, "/proc"); err == nil || !strings.Contains(err.Error(), "on the same disk") {
 		t.Errorf("two of one disk: %v", err)
 	}
+}
+
+// A path whose file system hangs holds nobody up for long, and takes one thread however often it
+// is asked for.
+func TestAPathThatHangsIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked, answers := 0, make(chan struct{})
+		defer func(was func(string, string, string) (cgroup.Disk, error)) { disks.of = was }(disks.of)
+		disks.of = func(_, _, path string) (cgroup.Disk, error) {
+			if path == "/hung" {
+				asked++
+				<-answers
+			}
+			return cgroup.Disk{Major: 8}, nil
+		}
+		began := time.Now()
+		for range 3 {
+			if _, err := KernelLimits(process.Limits{IOMax: "/hung rbps=1"}, "/proc"); err == nil || !strings.HasPrefix(err.Error(), "io_max: /hung does not answer for") {
+				t.Errorf("it hangs: %v", err)
+			}
+		}
+		if passed := time.Since(began); passed != 3*diskLimit || asked != 1 {
+			t.Errorf("%v passed, it was asked %d times", passed, asked)
+		}
+		if _, err := KernelLimits(process.Limits{IOMax: "/srv rbps=1"}, "/proc"); err != nil {
+			t.Errorf("another path: %v", err)
+		}
+		close(answers)
+		synctest.Wait()
+		l, err := KernelLimits(process.Limits{IOMax: "/hung rbps=1"}, "/proc")
+		if err != nil || len(l.IOMax) != 1 || asked != 2 || len(disks.looks) > 0 {
+			t.Errorf("it answers again: %+v, %v, asked %d times, %v", l, err, asked, disks.looks)
+		}
+	})
 }
