@@ -25,12 +25,13 @@ type Model struct {
 	first  int    // of shown, on the screen
 	room   int    // lines for rows, on the screen
 
-	pane  pane
-	about string   // the process of a tree or a log
-	lines []string // of it
-	line  int      // the first of them on the screen
-	end   bool     // the last ones are to be seen
-	shift int      // cells to the left of the screen
+	pane   pane
+	behind pane     // what was shown before
+	about  string   // the process of a tree or a log
+	lines  []string // of it
+	line   int      // the first of them on the screen
+	end    bool     // the last ones are to be seen
+	shift  int      // cells to the left of the screen
 
 	typing   *typing
 	question *question

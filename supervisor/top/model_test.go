@@ -329,6 +329,39 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// The keys are shown over whatever stands there, and that comes back; on a usual screen nothing
+// of them is cut.
+func TestKeysAreShownFromEverywhere(t *testing.T) {
+	for opened, want := range map[string]Action{"": {}, "t": {Do: ShowTree, Name: "web"}, "l": {Do: ShowLog, Name: "web"}} {
+		for _, shut := range []Key{'q', '?', 'h', Escape, Backspace} {
+			m := three()
+			m.presses(keysOf(opened)...)
+			m.Press('?')
+			if lines := texts(m.Page(80, 24, noon)); lines[2] != "keys" || !strings.HasPrefix(lines[3], "up down") || m.Wants() != (Action{}) {
+				t.Errorf("? after %q shows %q", opened, lines[2:4])
+			}
+			if a := m.presses('x'); a.Do != Nothing || m.question != nil {
+				t.Errorf("a question that nobody sees the process of: %+v", m.question)
+			}
+			if a := m.Press(shut); a != want || m.Wants() != want {
+				t.Errorf("%q, ? and %q: %+v, it wants %+v, and not %+v", opened, shut, a, m.Wants(), want)
+			}
+			m.Press('q')
+			if lines := texts(m.Page(80, 24, noon)); opened != "" && !strings.HasPrefix(lines[3], "web") {
+				t.Errorf("q after %q gives no list: %q", opened, lines[3])
+			}
+		}
+	}
+	for _, line := range keyLines() {
+		if screen.Cells(line) > 80 {
+			t.Errorf("this line does not fit a usual screen: %q", line)
+		}
+	}
+	if n := len(keyLines()); n > 24-headLines-1 {
+		t.Errorf("%d keys do not fit a usual screen", n)
+	}
+}
+
 func TestUptimeIsCountedOn(t *testing.T) {
 	m := three()
 	for after, want := range map[time.Duration]string{0: "30s", 29 * time.Second: "59s", 31 * time.Second: "1m", 2 * time.Hour: "2h00m", 50 * time.Hour: "2d02h", 2000 * 24 * time.Hour: "2000d", -time.Hour: "0s"} {

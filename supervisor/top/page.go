@@ -295,7 +295,7 @@ func (m *Model) foot(width int, cursor *int) Line {
 	}
 	text := "? keys  / filter  t tree  l log  s start  x stop  r restart  K signal  q end"
 	if m.pane != paneList {
-		text = "q back  t tree  l log  s start  x stop  r restart  K signal"
+		text = "q back  ? keys  t tree  l log  s start  x stop  r restart  K signal"
 	}
 	if m.pane == paneKeys {
 		text = "q back"

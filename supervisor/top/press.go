@@ -213,12 +213,24 @@ func (m *Model) signal(name, text string) {
 
 func (m *Model) ask(what string, yes Action) { m.question = &question{text: what + "?", yes: yes} }
 
-// open shows a pane.
+// open shows a pane. The keys have the one that they were asked for in behind them.
 func (m *Model) open(p pane, about string) {
+	m.behind = m.pane
 	m.pane, m.about, m.lines, m.line, m.shift, m.end = p, about, nil, 0, 0, false
 	if p == paneKeys {
 		m.lines = keyLines()
 	}
+}
+
+// back closes a pane.
+func (m *Model) back() Action {
+	if m.pane == paneKeys && m.behind != paneList {
+		m.open(m.behind, m.about)
+		m.end = m.pane == paneLog
+		return m.Wants()
+	}
+	m.open(paneList, "")
+	return Action{}
 }
 
 func (m *Model) sortBy(column int) {
@@ -236,8 +248,13 @@ const shiftBy = 20
 func (m *Model) pressInText(k Key) Action {
 	m.end = false
 	switch k {
-	case 'q', Escape, Backspace, '?':
-		m.open(paneList, "")
+	case 'q', Escape, Backspace:
+		return m.back()
+	case '?', 'h':
+		if m.pane == paneKeys {
+			return m.back()
+		}
+		m.open(paneKeys, m.about)
 	case Up, 'k':
 		m.scroll(m.line - 1)
 	case Down, 'j':
@@ -256,7 +273,7 @@ func (m *Model) pressInText(k Key) Action {
 	case Right:
 		m.shift += shiftBy
 	case 't', 'l', 's', 'x', 'r', 'K':
-		if m.about != "" {
+		if m.pane != paneKeys {
 			return m.act(k, m.about)
 		}
 	}
@@ -268,19 +285,23 @@ func (m *Model) pressInText(k Key) Action {
 
 // keyLines are the keys, for people.
 func keyLines() []string {
-	sorts := "n name, e status, c CPU, m memory, p pids, u uptime, a restarts"
 	return []string{
-		"up down j k, PgUp PgDn   move",
-		"Home End g G             to the first, the last",
-		"/                        filter by name, command or status; Esc takes it away",
-		"                         sort: " + sorts,
-		"< > left right           sort by the column beside; the same key again turns the order",
-		"t Enter                  the tree of the process",
-		"l                        its last log lines",
-		"s x r                    start, stop, restart it",
-		"K                        send it a signal",
-		"Ctrl-L                   paint all again",
-		"Ctrl-Z                   stand still in the background, until fg",
-		"q Ctrl-C                 end; in a tree or a log, q goes back",
+		"up down j k    move",
+		"PgUp PgDn      move by a screen",
+		"Home End g G   to the first, the last",
+		"/              filter by name, command or status; Esc takes it away",
+		"n e c m        sort by name, status, CPU, memory;",
+		"p u a          by pids, uptime, restarts;",
+		"               the same key again turns the order",
+		"< >            sort by the column beside",
+		"left right     the same; in a tree or a log: for long lines",
+		"t Enter        the tree of the process",
+		"l              its last log lines",
+		"s x r          start, stop, restart it",
+		"K              send it a signal",
+		"Ctrl-L         paint all again",
+		"Ctrl-Z         stand still in the background, until fg",
+		"q              end; in a tree, a log or here: back",
+		"Ctrl-C         end",
 	}
 }
