@@ -24,7 +24,7 @@ func TestWhyAProcessIsAsItIs(t *testing.T) {
 		"running": {func(d *daemon) {
 			d.start(process.Spec{Name: "web", Command: "echo hello; exec sleep 1000"})
 			d.said("web", "hello")
-		}, []string{"is running since ", "it runs, as it is to", "last output, of run 1:\n  | hello\n"}, "pmclient status web"},
+		}, []string{"is running since ", "run 1 goes on, asked for by uid ", "last output, of run 1:\n  | hello\n"}, "pmclient status web"},
 		"stopped": {func(d *daemon) {
 			d.start(process.Spec{Name: "web", Command: "exec sleep 1000"})
 			d.stop("web")
@@ -32,7 +32,7 @@ func TestWhyAProcessIsAsItIs(t *testing.T) {
 		"completed": {func(d *daemon) { d.finished("web", "echo done") }, []string{"is completed since ", "exited with code 0", "  | done\n"}, "pmclient runs web"},
 		"not found": {func(d *daemon) { d.finished("web", "no-such-program --now") },
 			[]string{"is failed since ", "exited with code 127", "127: the shell has not found the command", "no-such-program", "none: it has no restart policy"}, "pmclient log web"},
-		"killed": {func(d *daemon) { d.finished("web", "kill -SEGV $$") }, []string{"was ended by SIGSEGV, which this daemon has not sent", "memory that is not its own"}, "pmclient log web"},
+		"killed": {func(d *daemon) { d.finished("web", "kill -SEGV $$") }, []string{"was ended by SIGSEGV\n", "memory that is not its own"}, "pmclient log web"},
 		"no directory": {func(d *daemon) { d.pmclient("start", "web", "-dir", "/nope", "-command", "true") },
 			[]string{"is failed since ", "it could not be started", "/nope"}, "pmclient log web"},
 		"a deadline": {func(d *daemon) {
@@ -58,7 +58,7 @@ func TestWhyAProcessIsAsItIs(t *testing.T) {
 		"gave up": {func(d *daemon) {
 			d.start(process.Spec{Name: "web", Command: "exit 4", Restarting: process.Restarting{Restart: process.RestartAlways, RestartLimit: 1}})
 			d.rest("web")
-		}, []string{"no further attempt follows, ", "run 2 failed: its main process exited with code 4", "1 restart so far"}, "pmclient log web"},
+		}, []string{"no further attempt follows, ", "run 2 failed: its main process exited with code 4", "restarts:   1 so far"}, "pmclient log web"},
 		"paused": {func(d *daemon) {
 			d.start(process.Spec{Name: "web", Command: "exec sleep 1000"})
 			d.pause("web")

@@ -35,8 +35,9 @@ func (l *look) facts() []process.Fact {
 		add("signal", fmt.Sprintf("SIG%s: %s", told.Signal, signalInWords(told.Signal)))
 	}
 	switch {
-	case s.ErrorCode == "":
+	case s.ErrorCode == "" && !saysNoMore(told):
 		add("error", told.Error)
+	case s.ErrorCode == "":
 	case s.State != process.Failed: // else it is what the process is explained with
 		add("error", s.Error)
 	}
@@ -84,6 +85,11 @@ func (l *look) facts() []process.Fact {
 	return all
 }
 
+// saysNoMore reports whether a run's error is its exit code or signal, which are told anyhow.
+func saysNoMore(r process.Run) bool {
+	return r.ExitCode != nil && r.Error == fmt.Sprintf("exit code %d", *r.ExitCode) || r.Signal != 0 && r.Error == "ended by SIG"+r.Signal.String()
+}
+
 // restartFact is what the restart policy has done, and whether it does more.
 func (l *look) restartFact() string {
 	s := &l.Status
@@ -94,9 +100,9 @@ func (l *look) restartFact() string {
 	case policy == "":
 		return ""
 	case s.State == process.Backoff:
-		return fmt.Sprintf("%s so far; the next attempt is at %s; %s", restarts(s.Restarts), l.at(s.NextAttempt), policy)
+		return fmt.Sprintf("%d so far; the next attempt is at %s; %s", s.Restarts, l.at(s.NextAttempt), policy)
 	case s.Restarts > 0:
-		return restarts(s.Restarts) + " so far; " + policy
+		return fmt.Sprintf("%d so far; %s", s.Restarts, policy)
 	}
 	return policy
 }
@@ -104,12 +110,6 @@ func (l *look) restartFact() string {
 // limitsHit are the limits that the tree of a run has met.
 func (l *look) limitsHit(r *process.Run) (all []string) {
 	u, limits := &r.Usage, &l.Limits
-	times := func(n *uint64) string {
-		if *n == 1 {
-			return "once"
-		}
-		return fmt.Sprintf("%d times", *n)
-	}
 	of := func(name, value string) string {
 		if value == "" {
 			return ""
@@ -125,13 +125,13 @@ func (l *look) limitsHit(r *process.Run) (all []string) {
 		all = append(all, (&process.OOM{Kills: *u.OOMKills}).Others())
 	}
 	if some(u.MemoryMaxEvents) {
-		all = append(all, "its memory met memory_max "+times(u.MemoryMaxEvents)+of("memory_max", sizeOrNone(limits.MemoryMax)))
+		all = append(all, "its memory met memory_max "+times(*u.MemoryMaxEvents)+of("memory_max", sizeOrNone(limits.MemoryMax)))
 	}
 	if some(u.MemoryHighEvents) {
-		all = append(all, "it was slowed, and memory taken back, above memory_high "+times(u.MemoryHighEvents)+of("memory_high", sizeOrNone(limits.MemoryHigh)))
+		all = append(all, "it was slowed, and memory taken back, above memory_high "+times(*u.MemoryHighEvents)+of("memory_high", sizeOrNone(limits.MemoryHigh)))
 	}
 	if some(u.PidsRefused) {
-		all = append(all, fmt.Sprintf("it could not make a process or thread %s%s", times(u.PidsRefused), of("pids_max", strings.Trim(number(limits.PidsMax), "-"))))
+		all = append(all, fmt.Sprintf("it could not make a process or thread %s%s", times(*u.PidsRefused), of("pids_max", strings.Trim(number(limits.PidsMax), "-"))))
 	}
 	if some(u.CPUThrottledPeriods) && u.CPUThrottled != nil {
 		text := "it had to wait " + Seconds(float64(*u.CPUThrottled)/1e6) + " for CPU time"

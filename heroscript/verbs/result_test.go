@@ -65,7 +65,7 @@ func running() process.Status {
 		Memory: &process.Pressure{Some: stalled(0, 0), Full: new(stalled(0, 0))},
 		IO:     &process.Pressure{Some: stalled(0, 40000), Full: new(stalled(0, 30000))},
 	}
-	s.Frozen = new(int64(250000))
+	s.Frozen = new(int64(1_250_000))
 	s.NeededBy = []string{"proxy", "site"}
 	s.Runs = []process.RunUnderWay{{State: process.Running, PID: 4700, Run: process.Run{Number: 6, Start: noon.Add(-time.Hour), Uptime: 3661.5}}, {State: process.Running, PID: 4711, Run: s.Run}}
 	s.Queued = &process.QueuedRun{Time: noon, Reason: "run 8 went on"}

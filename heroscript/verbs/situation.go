@@ -127,7 +127,12 @@ var situations = []situation{
 			return append(steps("runs -failed", "the runs that failed", "status", "its figures"), l.logOf(l.ended.Number)...)
 		}},
 	{"running", inState(process.Running, nil),
-		func(l *look) string { return "it runs, as it is to" },
+		func(l *look) string {
+			if by := asker(l.Asked); by != "" {
+				return fmt.Sprintf("run %d goes on, asked for by %s", l.Number, by)
+			}
+			return fmt.Sprintf("run %d goes on", l.Number)
+		},
 		func(l *look) []process.Step {
 			return steps("status", "its figures", "tree", "its kernel processes", "log", "its output")
 		}},
@@ -364,8 +369,14 @@ func ending(r process.Run) string {
 		return who + fmt.Sprintf("did what it was to do: its main process exited with code %d", *r.ExitCode)
 	case r.Cause == process.CauseOOM:
 		return who + "was " + r.OOM.Own()
-	case r.Cause == process.CauseSignal:
+	case r.Cause == process.CauseSignal && isSent(r.Signal):
 		return who + fmt.Sprintf("failed: its main process was ended by SIG%s, which this daemon has not sent", r.Signal)
+	case r.Cause == process.CauseSignal:
+		return who + fmt.Sprintf("failed: its main process was ended by SIG%s", r.Signal)
+	case r.Cause == process.CauseStart && r.Start.IsZero():
+		return who + "failed: it could not be started"
+	case r.Cause == process.CauseStart && strings.HasPrefix(r.Error, "not ready "):
+		return who + "failed: it was not ready in time"
 	}
 	return who + "ended: " + causeInWords(r.Cause)
 }

@@ -28,7 +28,7 @@ func runRows(row func(name, value string), r process.Run, now, all *float64) {
 		row("took to end", Seconds(r.Stopping))
 	}
 	cpuRows(row, r.Usage, now, all)
-	memoryRows(row, r.Usage)
+	memoryRows(row, r)
 	ioRows(row, r.Usage)
 	if r.Pids != nil {
 		row("pids", strconv.Itoa(*r.Pids)+from(r.PidsSource))
@@ -39,17 +39,18 @@ func runRows(row func(name, value string), r process.Run, now, all *float64) {
 		row("memory wait", stood(r.Pressure.Memory))
 		row("io wait", stood(r.Pressure.IO))
 	}
-	if some(r.Frozen) {
+	if r.Frozen != nil && float64(*r.Frozen)/1e6 > r.Paused+notPaused {
 		row("frozen", cpuTime(*r.Frozen))
 	}
-	if r.OOM != nil {
-		row("out of memory", screen.Line(r.OOM.String()))
-	}
 	if l := r.LeftBehind; l != nil {
-		row("left behind", fmt.Sprintf("%d ended after the leader: %s", l.Count, joined(l.Names)))
+		row("left behind", fmt.Sprintf("%d ended after the main process: %s", l.Count, joined(l.Names)))
 	}
 	row("advice", forkedAway(r))
 }
+
+// notPaused is for how many seconds more than it was paused a tree stands still when somebody
+// else froze it: each pause and each end takes a moment.
+const notPaused = 1
 
 func from(s process.Source) string { return " [" + s.String() + "]" }
 
@@ -69,7 +70,8 @@ func cpuRows(row func(name, value string), u process.Usage, now, all *float64) {
 	}
 }
 
-func memoryRows(row func(name, value string), u process.Usage) {
+func memoryRows(row func(name, value string), r process.Run) {
+	u := &r.Usage
 	if u.Memory != nil {
 		row("memory", Size(*u.Memory)+from(u.MemorySource))
 	}
@@ -95,12 +97,15 @@ func memoryRows(row func(name, value string), u process.Usage) {
 		times *uint64
 	}{{"slowed above memory_high", u.MemoryHighEvents}, {"stopped at memory_max", u.MemoryMaxEvents}, {"taken below memory_low", u.MemoryLowEvents}} {
 		if some(e.times) {
-			events = append(events, fmt.Sprintf("%s %d times", e.text, *e.times))
+			events = append(events, e.text+" "+times(*e.times))
 		}
 	}
 	row("memory limits", strings.Join(events, ", "))
-	if some(u.OOMKills) {
-		row("oom kills", count(*u.OOMKills))
+	switch {
+	case r.OOM != nil:
+		row("out of memory", screen.Line(r.OOM.String()))
+	case some(u.OOMKills): // nothing more is known of them
+		row("out of memory", (&process.OOM{Kills: *u.OOMKills}).String())
 	}
 }
 

@@ -94,7 +94,7 @@ var everySituation = []struct {
 	{"sysexits", atRest(process.Failed, exited(4, 78, "exit code 78")), nil, []string{"EX_CONFIG"}, "pmclient log web"},
 	{"forked away", with(atRest(process.Completed, exited(4, 0, "")), func(s *process.Status) { s.LeftBehind = &process.LeftBehind{Count: 1, Names: []string{"serverd"}} }), nil, []string{"its main process exited and left another one, which was ended: serverd"}, "pmclient runs web"},
 	{"a signal", atRest(process.Failed, process.Run{Number: 4, End: ago(time.Minute), Cause: process.CauseSignal, Signal: 11, Error: "ended by SIGSEGV"}), nil,
-		[]string{"its main process was ended by SIGSEGV, which this daemon has not sent", "SIGSEGV: memory that is not its own"}, "pmclient log web"},
+		[]string{"its main process was ended by SIGSEGV\n  signal:    SIGSEGV: memory that is not its own"}, "pmclient log web"},
 	{"oom", with(atRest(process.Failed, ranFor(4, process.CauseOOM)), func(s *process.Status) {
 		s.LastRun.OOM = &process.OOM{Kills: 1, Victims: []process.Victim{{PID: 9, Name: "server"}}, Limit: process.OOMRun, MaxBytes: 64 << 20}
 		s.Run.OOM, s.MemoryMax, s.MemoryMaxEvents = s.LastRun.OOM, 64<<20, new(uint64(7))
@@ -108,11 +108,11 @@ var everySituation = []struct {
 	{"a deadline", atRest(process.Failed, failedBy(ranFor(4, process.CauseDeadline), "the deadline of 1h passed")), nil, []string{"run 4 ended: its deadline passed"}, "pmclient log web"},
 	{"unhealthy", atRest(process.Failed, failedBy(ranFor(4, process.CauseUnhealthy), "connection refused")), nil, []string{"it was not well", "connection refused"}, "pmclient log web"},
 	{"lost", atRest(process.Failed, failedBy(ranFor(4, process.CauseLost), "it ended while no daemon was there to see it")), nil, []string{"nobody saw how: no daemon was there"}, "pmclient log web"},
-	{"a start that failed", atRest(process.Failed, failedBy(ranFor(4, process.CauseStart), "chdir /nope: no such file or directory")), nil, []string{"it could not be started, or was not ready in time", "chdir /nope: no such file or directory"}, "pmclient log web"},
-	{"not ready in time", atRest(process.Failed, failedBy(ranFor(4, process.CauseStart), "not ready within 1m0s: connection refused")), nil, []string{"was not ready in time", "not ready within 1m0s: connection refused"}, "pmclient log web"},
+	{"a start that failed", atRest(process.Failed, failedBy(process.Run{Number: 4, End: ago(time.Minute), Cause: process.CauseStart}, "chdir /nope: no such file or directory")), nil, []string{"run 4 failed: it could not be started\n", "chdir /nope: no such file or directory"}, "pmclient log web"},
+	{"not ready in time", atRest(process.Failed, failedBy(ranFor(4, process.CauseStart), "not ready within 1m0s: connection refused")), nil, []string{"run 4 failed: it was not ready in time\n", "not ready within 1m0s: connection refused"}, "pmclient log web"},
 	{"gave up", with(atRest(process.Failed, exited(5, 1, "exit code 1")), func(s *process.Status) { s.Restart, s.RestartLimit, s.Restarts = process.RestartAlways, 3, 3 }),
 		[]process.Event{event5(process.EventGaveUp, time.Minute, func(e *process.Event) { e.Error = "restarted 3 times in a row" })},
-		[]string{"no further attempt follows, restarted 3 times in a row: run 5 failed", "3 restarts so far; always, after 1s to 1m00s, at most 3 in a row"}, "pmclient log web"},
+		[]string{"no further attempt follows, restarted 3 times in a row: run 5 failed", "restarts:   3 so far; always, after 1s to 1m00s, at most 3 in a row"}, "pmclient log web"},
 	{"gave up long ago", atRest(process.Failed, exited(6, 1, "exit code 1")), []process.Event{event5(process.EventGaveUp, 3*time.Hour)}, []string{"run 6 failed"}, "pmclient log web"},
 	{"a definition that cannot be", with(between(process.Failed, process.Run{}), func(s *process.Status) { s.ErrorCode, s.Run.Error = process.CodeInvalid, "cron: no such zone" }), nil,
 		[]string{"its definition cannot be carried out: cron: no such zone"}, "pmclient status web"},
@@ -143,7 +143,10 @@ var everySituation = []struct {
 	{"not ready yet", with(underWay(process.Starting), func(s *process.Status) {
 		s.Spec.Ready, s.Condition.Ready, s.ReadyError = "tcp:80", new(false), "connection refused"
 	}), []process.Event{event5(process.EventStarting, time.Hour)}, []string{"is starting since 2026-11-28 11:00 UTC: its main process runs, and is not ready yet: connection refused", "tcp:80, within 1m00s; not yet"}, "pmclient log web"},
-	{"running", with(underWay(process.Running), func(s *process.Status) { s.Spec.Deadline = 2 * time.Hour }), nil, []string{"is running since 2026-11-28 11:00 UTC: it runs, as it is to", "1h00m of 2h00m are left"}, "pmclient status web"},
+	{"running", with(underWay(process.Running), func(s *process.Status) { s.Spec.Deadline = 2 * time.Hour }), nil, []string{"is running since 2026-11-28 11:00 UTC: run 5 goes on\n", "1h00m of 2h00m are left"}, "pmclient status web"},
+	{"asked for", with(underWay(process.Running), func(s *process.Status) { s.Asked = process.Asked{By: process.ByNeed, Name: "shop"} }), nil, []string{"run 5 goes on, asked for by need of shop\n"}, "pmclient status web"},
+	{"killed by somebody", atRest(process.Failed, process.Run{Number: 4, End: ago(time.Minute), Cause: process.CauseSignal, Signal: 9, Error: "ended by SIGKILL"}), nil,
+		[]string{"its main process was ended by SIGKILL, which this daemon has not sent\n  signal:    SIGKILL: nothing can be done about it\n  restarts:"}, "pmclient log web"},
 	{"running again", with(underWay(process.Running), func(s *process.Status) {
 		s.Restarts, s.Restart, s.LastRun = 2, process.RestartOnFailure, new(exited(4, 1, "exit code 1"))
 	}), nil, []string{"it runs, after 2 restarts; before that run 4 failed: its main process exited with code 1", "1: a failure in general"}, "pmclient runs web -failed"},
@@ -175,7 +178,7 @@ var everySituation = []struct {
 	{"backoff", with(between(process.Backoff, exited(5, 1, "exit code 1")), func(s *process.Status) {
 		s.Restart, s.Restarts, s.NextAttempt = process.RestartAlways, 2, whyNow.Add(4*time.Second)
 	}), []process.Event{event5(process.EventBackoff, time.Minute)},
-		[]string{"is in backoff since 2026-11-28 11:59 UTC: it is tried again in 4s: run 5 failed", "2 restarts so far; the next attempt is at 2026-11-28 12:00:04 UTC (in 4s); always"}, "pmclient log web"},
+		[]string{"is in backoff since 2026-11-28 11:59 UTC: it is tried again in 4s: run 5 failed", "restarts:   2 so far; the next attempt is at 2026-11-28 12:00:04 UTC (in 4s); always"}, "pmclient log web"},
 }
 
 func failedBy(r process.Run, err string) process.Run {
@@ -279,7 +282,7 @@ func TestWhyShowsTheLastOutput(t *testing.T) {
 		"this run":           {logged, map[uint64]string{5: "a\nb\n", 4: "c\n"}, nil, "last output, of run 5:\n  | a\n  | b\n"},
 		"the one before":     {logged, map[uint64]string{4: "c\n"}, nil, "last output, of run 4:\n  | c\n"},
 		"in memory":          {memory, map[uint64]string{0: "a\x1b[31m\xff\n"}, nil, "last output, of run 5:\n  | a\\x1b[31m�\n"},
-		"nothing in memory":  {memory, nil, nil, "as it is to\nnext:\n"},
+		"nothing in memory":  {memory, nil, nil, "run 5 goes on\nnext:\n"},
 		"the last ones":      {logged, map[uint64]string{5: strings.Repeat("x\n", 100) + "last"}, nil, strings.Repeat("  | x\n", outputLines-1) + "  | last\nnext"},
 		"a very long line":   {logged, map[uint64]string{5: strings.Repeat("é", 1<<20)}, nil, "of run 5:\n  | …é"},
 		"that is not there":  {logged, nil, errors.New("read log: no\x1b such file"), "last output: it cannot be read: read log: no  such file\n"},

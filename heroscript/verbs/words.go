@@ -46,6 +46,24 @@ var signalWords = map[string]string{
 	"XCPU": "its limit of CPU time (ulimit -t) is used up", "XFSZ": "a file has reached its limit (ulimit -f)", "SYS": "a system call that it may not use (seccomp)",
 }
 
+// isSent reports whether a signal comes from somebody else as a rule, and not from what the
+// program itself has done.
+func isSent(s process.Signal) bool {
+	switch s.String() {
+	case "ILL", "TRAP", "ABRT", "BUS", "FPE", "SEGV", "PIPE", "ALRM", "XCPU", "XFSZ", "SYS":
+		return false
+	}
+	return true
+}
+
+// times is how often something has happened.
+func times(n uint64) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
 // signalInWords is why a signal is sent, most often.
 func signalInWords(s process.Signal) string {
 	if words := signalWords[s.String()]; words != "" {
