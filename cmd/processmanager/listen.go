@@ -76,7 +76,7 @@ type door struct {
 var (
 	telnetDoor = door{"listen", "127.0.0.1:2323",
 		"telnet is clear text, so whoever is on the way can read the secret and everything else"}
-	metricsDoor = door{"metrics", "127.0.0.1:9555",
+	metricsDoor = door{"metrics", "127.0.0.1:9555, or unix:PATH",
 		"there is no secret, so whoever reaches it is told the names of all processes, how they are and what they use"}
 )
 

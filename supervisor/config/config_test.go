@@ -128,7 +128,7 @@ func TestLimitsOfAllAddUp(t *testing.T) {
 	for given, want := range map[string]string{
 		"limit = memory_max=1G\nlimit = memory_max=2G\n": "memory_max is given twice",
 		"limit = oom=kill\n":                             "oom is of one process",
-		"limit = 4G\n":                                   "is no limit: NAME=VALUE",
+		"limit = 4G\n":                                   "is no limit: NAME=VALUE, such as memory_max=4G, with one of memory_max, memory_high, memory_low, swap_max, cpu_max, cpu_weight, pids_max, io_weight, io_max, cpuset_cpus",
 		"limit = command=true\n":                         "is no limit: NAME=VALUE",
 		"limit = memory_max=\n":                          "memory_max has no value",
 		"limit = memory_max=lots\n":                      "memory_max: \"lots\" is not a size",

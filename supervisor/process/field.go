@@ -90,6 +90,9 @@ func (f *Field) Set(s *Spec, text string) (err error) {
 	}
 	if err == nil && f.noZero && f.text(s) == "" {
 		err = fmt.Errorf("0 would let it do nothing; without the limit it is %s:''", f.Name)
+		if f.Default != "" {
+			err = fmt.Errorf("0 is too little: at least 1; %s:'' is the default, %s", f.Name, f.Default)
+		}
 	}
 	if err == nil {
 		err = f.validate(s)
@@ -281,13 +284,13 @@ func ParseBool(text string) (bool, error) {
 
 func parseCount(text string, least int) (int, error) {
 	n, err := strconv.Atoi(text)
-	switch {
-	case err == nil && least <= n && n <= math.MaxInt32:
+	if err == nil && least <= n && n <= math.MaxInt32 {
 		return n, nil
-	case least < 0:
-		return 0, fmt.Errorf("%s is not a number: %d or more", Printable(text), least)
 	}
-	return 0, fmt.Errorf("%s is not a number: 1 or more", Printable(text))
+	if least >= 0 { // 0 is the default
+		least = 1
+	}
+	return 0, fmt.Errorf("%s is not a whole number from %d to %d", Printable(text), least, math.MaxInt32)
 }
 
 func enoughBytes(n, least int64) error {

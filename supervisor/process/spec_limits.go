@@ -278,6 +278,16 @@ func limitFields() []Field {
 	}
 }
 
+// limitsOfAll are the names that limits of all runs together have.
+func limitsOfAll() (names []string) {
+	for _, f := range limitFields() {
+		if f.Name != "oom" {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
 // ParseLimits reads limits of all runs together: NAME=VALUE, several with blanks between them.
 // What does not begin with the name of a limit belongs to the value before.
 func ParseLimits(text string) (Limits, error) {
@@ -297,7 +307,7 @@ func ParseLimits(text string) (Limits, error) {
 			}
 			given[name] += value + "\n"
 		case len(names) == 0:
-			return Limits{}, fmt.Errorf("%s is no limit: NAME=VALUE, such as memory_max=4G", Printable(word))
+			return Limits{}, fmt.Errorf("%s is no limit: NAME=VALUE, such as memory_max=4G, with one of %s", Printable(word), strings.Join(limitsOfAll(), ", "))
 		default:
 			last := names[len(names)-1]
 			given[last] = strings.TrimSuffix(given[last], "\n") + " " + word + "\n"
