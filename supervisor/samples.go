@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/freeflowuniverse/processmanager/proc"
@@ -77,15 +78,47 @@ func (s *Supervisor) Health(ctx context.Context) error {
 		}
 	}
 	s.mu.Unlock()
-	stored := make(chan error, 1)
-	s.store.Write(store.Change{Done: func(err error) { stored <- err }})
+	b := s.pulse.beat(s.store.Write)
 	select {
-	case err := <-stored:
-		if err != nil {
+	case <-b.back:
+		if b.err != nil {
 			return fmt.Errorf("nothing can be stored in %s", s.store.Path())
 		}
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("the store %s does not answer for %v", s.store.Path(), healthLimit)
 	}
+}
+
+// pulse has the store write nothing, to see whether it does. There is one such write at a time:
+// while a disk hangs, whoever asks and asks again must not make a queue for it.
+type pulse struct {
+	mu   sync.Mutex
+	last *beat
+}
+
+// beat is one such write.
+type beat struct {
+	back chan struct{} // closed when it has come back
+	err  error
+}
+
+// beat is the write that is under way, or a new one.
+func (p *pulse) beat(write func(store.Change)) *beat {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last != nil {
+		select {
+		case <-p.last.back:
+		default:
+			return p.last
+		}
+	}
+	b := &beat{back: make(chan struct{})}
+	p.last = b
+	write(store.Change{Done: func(err error) {
+		b.err = err
+		close(b.back)
+	}})
+	return b
 }

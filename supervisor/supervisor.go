@@ -103,6 +103,7 @@ type Supervisor struct {
 	closing chan struct{} // closed when the daemon ends
 	landed  atomic.Int64  // when something last came back from a disk, by the clock
 	loops   sync.WaitGroup
+	pulse   pulse
 
 	ordering *ordering
 	failures *failures
