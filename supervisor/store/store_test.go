@@ -697,26 +697,34 @@ func TestResetKeepsTheOldOne(t *testing.T) {
 // Of very many changes that wait together the first are on disk before the last are written,
 // and none is lost.
 func TestVeryManyChangesAreWrittenInParts(t *testing.T) {
-	s, _ := open(t, filepath.Join(t.TempDir(), "processes.db"))
+	s, _, err := Open(filepath.Join(t.TempDir(), "processes.db"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer s.Close()
 	const count = 2*mostAtOnce + 1
-	var batch []*Change
-	written := 0
+	told := make(chan error, count)
+	first := make(chan int, 1) // how many are on disk when it is told
 	for i := range count {
-		batch = append(batch, &Change{Name: fmt.Sprint("p", i), Events: []process.Event{{Name: fmt.Sprint("p", i), Kind: process.EventStarted}}, Done: func(err error) {
-			if err != nil {
-				t.Error(err)
+		name := fmt.Sprint("p", i)
+		s.Write(Change{Name: name, Events: []process.Event{{Name: name, Kind: process.EventStarted}}, Done: func(err error) {
+			if i == 0 {
+				events, _ := s.Events(0, count)
+				first <- len(events)
 			}
-			if written++; i > 0 {
-				return
-			}
-			if events, err := s.Events(0, count); len(events) != mostAtOnce || err != nil {
-				t.Errorf("%d are on disk when the first is told: %v", len(events), err)
-			}
+			told <- err
 		}})
 	}
-	s.writeInParts(batch)
-	if events, err := s.Events(0, count); written != count || len(events) != count || err != nil {
-		t.Errorf("%d told, %d events, %v", written, len(events), err)
+	s.Begin() // all of them wait
+	for range count {
+		if err := <-told; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := <-first; n != mostAtOnce {
+		t.Errorf("%d are on disk when the first is told", n)
+	}
+	if events, err := s.Events(0, count); len(events) != count || err != nil {
+		t.Errorf("%d events, %v", len(events), err)
 	}
 }
