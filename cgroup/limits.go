@@ -197,13 +197,22 @@ func (g Group) Limit(l Limits) error {
 	}
 	for i, c := range changes {
 		if err := g.make(c); err != nil {
-			for _, done := range slices.Backward(changes[:i]) {
-				err = errors.Join(err, g.make(change{done.of, done.want, done.is}))
+			for _, done := range slices.Backward(changes[:i+1]) { // of that one some disks may be limited
+				err = errors.Join(err, g.takeBack(done))
 			}
 			return err
 		}
 	}
 	return nil
+}
+
+// takeBack has a file say again what it said before a change, of which a part may have been made.
+func (g Group) takeBack(c change) error {
+	now, err := g.isLimited(c.of)
+	if err != nil || now == c.is {
+		return err
+	}
+	return g.make(change{c.of, now, c.is})
 }
 
 // changes are what has to be written, in an order in which no state on the way kills.

@@ -167,6 +167,29 @@ func TestALimitThatCannotBeIsNamed(t *testing.T) {
 	}
 }
 
+// Of a change that failed in its middle no part stays: one disk is limited, say, and the other one
+// is gone.
+func TestAPartOfAChangeIsTakenBack(t *testing.T) {
+	files := noLimits()
+	files["io.max"] = "8:0 rbps=1 wbps=max riops=max wiops=max\n254:16 rbps=max wbps=5 riops=max wiops=max\n"
+	g := limitFiles(t, files)
+	before := "8:0 rbps=1 wbps=max riops=max wiops=max"
+	if err := g.takeBack(change{limitNamed("io_max"), before, "not written whole"}); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := os.ReadFile(g.file("io.max")); !strings.HasPrefix(string(said), "254:16 rbps=max wbps=max riops=max wiops=max\n") {
+		t.Errorf("written: %s, %v", said, err)
+	}
+	files["io.max"] = before + "\n"
+	g = limitFiles(t, files)
+	if err := g.takeBack(change{limitNamed("io_max"), before, "not written at all"}); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := os.ReadFile(g.file("io.max")); string(said) != before+"\n" {
+		t.Errorf("written: %s, %v", said, err)
+	}
+}
+
 // A kernel has io.weight, or that of BFQ, or both, of which each is for other disks.
 func TestWeightsOfDisks(t *testing.T) {
 	for _, c := range []struct {
