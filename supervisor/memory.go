@@ -21,7 +21,20 @@ type memory struct {
 	groups cgroup.Group   // that holds those of the runs
 	log    *log.Logger
 	told   sync.Once // why the kernel's log cannot be read
+
+	mu   sync.Mutex
+	seen map[string]reached // by the paths of the groups that hold those of the runs
 }
+
+// reached is how often the limit of a group was reached, and when that was seen to have grown.
+type reached struct {
+	times uint64
+	grew  time.Time
+}
+
+// reachedTime is for how long a limit that was reached may be why something is ended. It is long:
+// one worker dies, the next one finds what was ended meanwhile.
+const reachedTime = 30 * time.Second
 
 // newMemory reads the kernel's log of a machine whose procfs is at procfs.
 func newMemory(groups cgroup.Group, procfs string, log *log.Logger) *memory {
@@ -31,6 +44,7 @@ func newMemory(groups cgroup.Group, procfs string, log *log.Logger) *memory {
 	if viewErr == nil && pidsErr == nil && view.IsHost() && pids { // elsewhere nothing in it can be compared
 		m.kernel = kernellog.New("/dev/kmsg")
 	}
+	m.last() // what was reached long ago is not taken for news later
 	return m
 }
 
@@ -116,20 +130,44 @@ func (m *memory) Blame(g run.Group, own bool) (process.OOMLimit, uint64) {
 		}
 		return process.OOMRun, 0
 	}
-	ours := m.ours()
-	above, ok := m.groups, true
-	for i := 0; ok; i++ {
-		switch e, err := above.OwnMemoryEvents(); {
-		case err != nil || e.OOM == 0:
-		case i < len(ours):
-			return process.OOMAll, limitOf(above)
-		default:
-			return process.OOMAbove, 0
-		}
-		above, ok = above.Parent()
+	switch above, level := m.last(); {
+	case level >= len(m.ours()):
+		return process.OOMAbove, 0
+	case level >= 0:
+		return process.OOMAll, limitOf(above)
 	}
 	if m.groups.Contained() {
 		return "", 0 // a group that cannot be seen, or the machine
 	}
 	return process.OOMMachine, 0
+}
+
+// last is the group above those of the runs whose own limit was the last to be reached, a while
+// ago at most, and at which level it is; -1: none was. A group counts what was reached since it
+// was made, which may be years: only what has grown counts.
+func (m *memory) last() (group cgroup.Group, level int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.seen == nil {
+		m.seen = map[string]reached{}
+	}
+	now, when := time.Now(), time.Time{}
+	level = -1
+	above, ok := m.groups, true
+	for i := 0; ok; i++ {
+		e, err := above.OwnMemoryEvents()
+		seen := m.seen[above.Path()]
+		if err == nil && e.OOM != seen.times {
+			if e.OOM > seen.times { // else it was made anew
+				seen.grew = now
+			}
+			seen.times = e.OOM
+			m.seen[above.Path()] = seen
+		}
+		if seen.grew.After(when) && now.Sub(seen.grew) < reachedTime { // of two at once the nearer one
+			group, level, when = above, i, seen.grew
+		}
+		above, ok = above.Parent()
+	}
+	return group, level
 }
