@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -64,6 +65,20 @@ func TestDocsNameTheLabels(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestDocsTellTheNumberOfSeries(t *testing.T) {
+	text, err := os.ReadFile(docs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for i := range families {
+		n += max(len(families[i].series), 1)
+	}
+	if want := fmt.Sprintf("times at most %d.", n); !strings.Contains(string(text), want) {
+		t.Errorf("%s does not say %q", docs, want)
 	}
 }
 
