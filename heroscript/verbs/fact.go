@@ -85,9 +85,10 @@ func (l *look) facts() []process.Fact {
 	return all
 }
 
-// saysNoMore reports whether a run's error is its exit code or signal, which are told anyhow.
+// saysNoMore reports whether a run's error is its exit code, signal or kill for lack of memory,
+// which are told anyhow.
 func saysNoMore(r process.Run) bool {
-	return r.ExitCode != nil && r.Error == fmt.Sprintf("exit code %d", *r.ExitCode) || r.Signal != 0 && r.Error == "ended by SIG"+r.Signal.String()
+	return r.Cause == process.CauseOOM && r.Error == r.OOM.Own() || r.ExitCode != nil && r.Error == fmt.Sprintf("exit code %d", *r.ExitCode) || r.Signal != 0 && r.Error == "ended by SIG"+r.Signal.String()
 }
 
 // restartFact is what the restart policy has done, and whether it does more.
@@ -114,21 +115,19 @@ func (l *look) limitsHit(r *process.Run) (all []string) {
 		if value == "" {
 			return ""
 		}
-		return " (" + name + " " + value + ")"
+		return " (" + strings.TrimSpace(name+" "+value) + ")"
 	}
 	switch {
-	case r.OOM != nil && r.Cause == process.CauseOOM && r.OOM.Tree:
-		all = append(all, "it was "+r.OOM.Own())
 	case r.OOM != nil:
 		all = append(all, r.OOM.Others())
 	case some(u.OOMKills):
 		all = append(all, (&process.OOM{Kills: *u.OOMKills}).Others())
 	}
 	if some(u.MemoryMaxEvents) {
-		all = append(all, "its memory met memory_max "+times(*u.MemoryMaxEvents)+of("memory_max", sizeOrNone(limits.MemoryMax)))
+		all = append(all, "its memory came to memory_max"+of("", sizeOrNone(limits.MemoryMax))+" "+times(*u.MemoryMaxEvents))
 	}
 	if some(u.MemoryHighEvents) {
-		all = append(all, "it was slowed, and memory taken back, above memory_high "+times(*u.MemoryHighEvents)+of("memory_high", sizeOrNone(limits.MemoryHigh)))
+		all = append(all, "it was slowed, and memory taken back, above memory_high"+of("", sizeOrNone(limits.MemoryHigh))+" "+times(*u.MemoryHighEvents))
 	}
 	if some(u.PidsRefused) {
 		all = append(all, fmt.Sprintf("it could not make a process or thread %s%s", times(*u.PidsRefused), of("pids_max", strings.Trim(number(limits.PidsMax), "-"))))

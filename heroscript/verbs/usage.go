@@ -95,7 +95,7 @@ func memoryRows(row func(name, value string), r process.Run) {
 	for _, e := range []struct {
 		text  string
 		times *uint64
-	}{{"slowed above memory_high", u.MemoryHighEvents}, {"stopped at memory_max", u.MemoryMaxEvents}, {"taken below memory_low", u.MemoryLowEvents}} {
+	}{{"slowed above memory_high", u.MemoryHighEvents}, {"came to memory_max", u.MemoryMaxEvents}, {"taken below memory_low", u.MemoryLowEvents}} {
 		if some(e.times) {
 			events = append(events, e.text+" "+times(*e.times))
 		}

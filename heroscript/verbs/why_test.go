@@ -98,11 +98,11 @@ var everySituation = []struct {
 	{"oom", with(atRest(process.Failed, ranFor(4, process.CauseOOM)), func(s *process.Status) {
 		s.LastRun.OOM = &process.OOM{Kills: 1, Victims: []process.Victim{{PID: 9, Name: "server"}}, Limit: process.OOMRun, MaxBytes: 64 << 20}
 		s.Run.OOM, s.MemoryMax, s.MemoryMaxEvents = s.LastRun.OOM, 64<<20, new(uint64(7))
-	}), nil, []string{"run 4 was killed for lack of memory: its own memory_max of 64M", "one of its processes was killed for lack of memory (server (pid 9); its own memory_max of 64M)", "its memory met memory_max 7 times (memory_max 64.0 MiB)"}, "pmclient log web"},
+	}), nil, []string{"run 4 was killed for lack of memory: its own memory_max of 64M", "one of its processes was killed for lack of memory (server (pid 9); its own memory_max of 64M)", "its memory came to memory_max (64.0 MiB) 7 times"}, "pmclient log web"},
 	{"oom of all", with(atRest(process.Failed, ranFor(4, process.CauseOOM)), func(s *process.Status) {
 		s.LastRun.OOM = &process.OOM{Kills: 3, Limit: process.OOMMachine, Tree: true}
-		s.Run.OOM = s.LastRun.OOM
-	}), nil, []string{"run 4 was killed for lack of memory with all its processes: the machine had no more"}, "pmclient log web"},
+		s.Run.OOM, s.Run.Error = s.LastRun.OOM, "killed for lack of memory with all its processes: the machine had no more"
+	}), nil, []string{"run 4 was killed for lack of memory with all its processes: the machine had no more\n  limit:     3 of its processes were killed for lack of memory (the machine had no more)\n"}, "pmclient log web"},
 	{"oom, and nothing is known", atRest(process.Failed, ranFor(4, process.CauseOOM)), nil, []string{"run 4 was killed for lack of memory"}, "pmclient log web"},
 	{"waits for its disks", underWay(process.Running), []process.Event{event5(process.EventLimited, time.Hour, func(e *process.Event) { e.Limit, e.Waited = process.LimitIO, 3 })}, []string{"it had to wait 3s for its disks (io_max)"}, "pmclient status web"},
 	{"a deadline", atRest(process.Failed, failedBy(ranFor(4, process.CauseDeadline), "the deadline of 1h passed")), nil, []string{"run 4 ended: its deadline passed"}, "pmclient log web"},
@@ -155,7 +155,7 @@ var everySituation = []struct {
 		s.PidsMax, s.PidsRefused, s.CPUMax = 10, new(uint64(3)), 50_000
 		s.CPUPeriods, s.CPUThrottledPeriods, s.CPUThrottled = new(uint64(50)), new(uint64(10)), new(int64(1_500_000))
 		s.MemoryHigh, s.MemoryHighEvents, s.OOM = 1<<20, new(uint64(1)), &process.OOM{Kills: 2, Limit: process.OOMMachine}
-	}), nil, []string{"it could not make a process or thread 3 times (pids_max 10)", "it had to wait 1.50s for CPU time, in 10 of 50 periods (cpu_max 50%)", "above memory_high once (memory_high 1.0 MiB)", "2 of its processes were killed for lack of memory (the machine had no more)"}, "pmclient status web"},
+	}), nil, []string{"it could not make a process or thread 3 times (pids_max 10)", "it had to wait 1.50s for CPU time, in 10 of 50 periods (cpu_max 50%)", "above memory_high (1.0 MiB) once", "2 of its processes were killed for lack of memory (the machine had no more)"}, "pmclient status web"},
 	{"not well", with(underWay(process.Running), func(s *process.Status) {
 		s.Spec.Health, s.HealthAction = "http://localhost", process.HealthNone
 		s.Condition.Health = &process.Health{State: process.HealthUnhealthy, Failures: 9, Error: "status 500"}

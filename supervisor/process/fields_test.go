@@ -332,7 +332,7 @@ func TestLimitsThatContradictEachOther(t *testing.T) {
 		switch err := s.Validate(); {
 		case (err == nil) != (want == ""):
 			t.Errorf("%+v: %v", l, err)
-		case err != nil && (!strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "memory_max, which is 1048576")):
+		case err != nil && (!strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "more than memory_max (1M) lets it use")):
 			t.Errorf("%+v: %v", l, err)
 		}
 	}

@@ -336,7 +336,7 @@ func (l *Limits) validate() error {
 		value int64
 	}{{"memory_high", l.MemoryHigh}, {"memory_low", l.MemoryLow}} {
 		if c.value > l.MemoryMax {
-			return Errorf(CodeInvalid, "%s: %d bytes are more than memory_max, which is %d, lets it use: give at most that", c.name, c.value, l.MemoryMax)
+			return Errorf(CodeInvalid, "%s: %s is more than memory_max (%s) lets it use: give at most that", c.name, exactSize(uint64(c.value)), exactSize(uint64(l.MemoryMax)))
 		}
 	}
 	return nil
