@@ -78,7 +78,7 @@ var columns = [...]column{
 		}},
 	colRestarts: {title: "RESTARTS", key: 'a', width: 9, right: true, falling: true, text: func(r *row, _ time.Time) string { return number(r.Restarts) },
 		compare: func(a, b *row) int { return cmp.Compare(a.Restarts, b.Restarts) }},
-	colCommand: {title: "COMMAND", text: func(r *row, _ time.Time) string { return r.Command },
+	colCommand: {title: "COMMAND", text: func(r *row, _ time.Time) string { return strings.TrimSpace(r.Command) },
 		compare: func(a, b *row) int { return strings.Compare(a.Command, b.Command) }},
 }
 

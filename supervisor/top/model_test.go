@@ -19,7 +19,7 @@ var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.Local)
 func three() *Model {
 	m := NewModel("here")
 	m.Replace([]process.Figures{
-		{Name: "db", State: process.Running, PID: 10, Run: 1, CPUPercent: new(1.5), Memory: new(uint64(64 << 20)), Pids: new(4), Uptime: 7200, Command: "exec db"},
+		{Name: "db", State: process.Running, PID: 10, Run: 1, CPUPercent: new(1.5), Memory: new(uint64(64 << 20)), Pids: new(4), Uptime: 7200, Command: "\n   exec db"},
 		{Name: "job", State: process.Failed, Command: "exec job", Restarts: 3},
 		{Name: "web", State: process.Running, PID: 20, Run: 2, CPUPercent: new(99.0), Memory: new(uint64(1 << 20)), Pids: new(1), Uptime: 30, Command: "exec web"},
 	}, noon)
