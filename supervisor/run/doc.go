@@ -98,7 +98,7 @@
 //
 // run.go takes events and carries out actions; shown.go is what others see of a run, recover.go
 // what is done after a fault. spawn.go brings a run about, end.go ends its tree, result.go says
-// how it went; pause.go has it stand still; limits.go says what its tree may use, and disks.go finds the disks; adopt.go takes
+// how it went; pause.go has it stand still; limits.go says what its tree may use; look.go bounds what may not answer; adopt.go takes
 // over one that goes on, and orphan.go watches a leader that the keeper does not know. probing.go finds out whether a run is ready and how it is, and helper.go
 // runs a probe's command. sockets.go has the sockets of all runs, ear.go listens at that of one,
 // and said.go takes what it hears. environ.go says what a run gets beside its command, with the

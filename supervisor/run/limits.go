@@ -1,7 +1,6 @@
 package run
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +15,14 @@ import (
 // the kernel takes memory away, and may have to write it to swap first.
 const limitsLimit = 5 * time.Second
 
+// diskLimit is how long a path of an io_max may take to be looked at.
+const diskLimit = 2 * time.Second
+
+var (
+	disks  looks[cgroup.Disk] // by path
+	diskOf = cgroup.DiskOf
+)
+
 // limiting has a tree follow its limits while it runs.
 type limiting struct {
 	is    process.Limits // that it has
@@ -27,8 +34,8 @@ type limiting struct {
 	told  []func(error) // who waits until it follows
 }
 
-// KernelLimits are limits as a group takes them, with the disks that the paths lead to now. It
-// takes diskLimit at most.
+// KernelLimits are limits as a group takes them, with the disks that the paths lead to now.
+// It waits for none longer than diskLimit.
 func KernelLimits(l process.Limits, procfs string) (cgroup.Limits, error) {
 	k := cgroup.Limits{
 		MemoryMax: uint64(l.MemoryMax), MemoryHigh: uint64(l.MemoryHigh), MemoryLow: uint64(l.MemoryLow),
@@ -37,14 +44,12 @@ func KernelLimits(l process.Limits, procfs string) (cgroup.Limits, error) {
 	if l.SwapMax != nil {
 		k.SwapMax = new(uint64(*l.SwapMax))
 	}
-	if l.IOMax == "" {
-		return k, nil
-	}
-	late, cancel := context.WithTimeout(context.Background(), diskLimit)
-	defer cancel()
 	of := map[cgroup.Disk]string{}
 	for _, d := range l.Devices() {
-		disk, err := disks.find(procfs, d.Path, late.Done())
+		disk, err := disks.at(d.Path, diskLimit, func() (cgroup.Disk, error) { return diskOf(procfs, "/sys", d.Path) })
+		if err == errNoAnswer {
+			err = fmt.Errorf("%s does not answer for %v: its file system hangs", d.Path, diskLimit)
+		}
 		if err == nil && of[disk] != "" {
 			err = fmt.Errorf("%s and %s are on the same disk: put the limits of both into one line", of[disk], d.Path)
 		}

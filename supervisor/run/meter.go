@@ -17,6 +17,9 @@ const (
 	maxProcAge = time.Minute
 	// maxBriefAge is the same of the kernel's own figures, in a brief reading.
 	maxBriefAge = 10 * time.Second
+	// procLimit is how long /proc may take to tell of the memory of a tree, or of its processes.
+	// Where one waits for a file system that hangs, it may never.
+	procLimit = time.Second
 )
 
 // briefFigures are those of a brief reading, beside CPU time and pids.
@@ -38,6 +41,7 @@ type Meter struct {
 	older    sample // the window's other end while newer is too young
 	newer    sample
 	memory   uint64 // from /proc
+	unknown  bool   // that did not answer when it was asked last
 	pids     int32
 	idle     bool          // it had used no CPU time since the reading before
 	lastCPU  time.Duration // when they were read
@@ -45,6 +49,9 @@ type Meter struct {
 	seenCPU  time.Duration // by the last reading; -1: there is none
 	brief    *reading      // nil: nobody has asked for one, or it is not worth to be kept
 	full     *reading
+
+	memories looks[uint64]
+	trees    looks[[]process.KernelProcess]
 }
 
 type sample struct {
@@ -113,10 +120,10 @@ func (m *Meter) read(want cgroup.Figures, kept **reading, age time.Duration) (r 
 	}
 	usage := kernelUsage(&u)
 	usage.Pids, usage.PidsSource = new(int(m.pids)), process.SourceCgroup
-	if usage.Memory == nil {
+	if usage.Memory == nil && !m.unknown {
 		usage.SetMemory(m.memory, process.SourceProc)
 	}
-	if *kept = nil; !u.Stalled() {
+	if *kept = nil; !u.Stalled() && !m.unknown {
 		*kept = &reading{sample{now, u.CPU}, u.CPUThrottled, usage}
 	}
 	return m.reading(usage, sample{now, u.CPU}), nil
@@ -141,9 +148,14 @@ func (m *Meter) count(u *cgroup.Usage, now time.Duration) error {
 	}
 	m.pids = int32(len(pids))
 	if !u.Has(cgroup.FigureMemory) {
-		if m.memory, err = proc.Memory(m.proc, pids); err != nil {
+		memory, err := m.memories.at("", procLimit, func() (uint64, error) { return proc.Memory(m.proc, pids) })
+		if m.unknown = err == errNoAnswer; m.unknown {
+			return nil // the next reading asks again
+		}
+		if err != nil {
 			return err
 		}
+		m.memory = memory
 	}
 	m.lastCPU, m.lastRead = u.CPU, now
 	return nil

@@ -3,9 +3,14 @@ package run
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/freeflowuniverse/processmanager/cgroup"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -195,5 +200,57 @@ func TestDevicesThatAreUsedMostAreTold(t *testing.T) {
 	}
 	if len(got) != maxDevices || !slices.Equal(got[:3], want) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A process that waits for a file system that hangs cannot be looked at: whoever looks at its
+// tree is answered all the same, without what is not known, and looks at it once.
+func TestAProcessThatCannotBeLookedAtIsNotWaitedFor(t *testing.T) {
+	g, m := metered(t)
+	g.u.Known &^= cgroup.FigureMemory
+	for pid := range 3 {
+		dir := filepath.Join(m.proc, strconv.Itoa(pid))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mkfifo(dir+"/smaps_rollup", 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 10 {
+		g.u.CPU += time.Second // it is looked at anew
+		began := time.Now()
+		r, err := m.Now(process.Full)
+		if err != nil || r.Memory != nil || r.CPU == nil || r.Pids == nil || *r.Pids != 2 {
+			t.Fatalf("%+v, %v", r.Usage, err)
+		}
+		if i > 0 && time.Since(began) > procLimit/2 {
+			t.Fatal("it is waited for again")
+		}
+	}
+	// It can be looked at again.
+	for pid := 1; pid < 3; pid++ {
+		path := filepath.Join(m.proc, strconv.Itoa(pid), "smaps_rollup")
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		text := []byte("00400000-7ffd0000 ---p\nPss: 7 kB\n")
+		if _, err := f.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.WriteFile(path+".new", text, 0o600), os.Rename(path+".new", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(10 * time.Second); ; {
+		r, err := m.Now(process.Full)
+		if err == nil && r.Memory != nil && *r.Memory == 14<<10 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%+v, %v", r.Usage, err)
+		}
 	}
 }

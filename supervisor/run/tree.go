@@ -2,8 +2,10 @@ package run
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/freeflowuniverse/processmanager/proc"
 	"github.com/freeflowuniverse/processmanager/supervisor/process"
@@ -16,11 +18,24 @@ const (
 	maxCommandOfMany = 256
 )
 
+// treeLimit is how long a look at all processes of a tree may take. There may be very many.
+const treeLimit = 10 * time.Second
+
 // Tree is every kernel process of the run, nested groups included, and the zombies that
 // its processes have not waited for. leader is 0 where it has ended. keeper is who gets those
 // whose parent ends. It is read from a tree that lives: one that ends meanwhile is left out,
 // and a group that is gone has none.
+//
+// It does not wait for long for a process that cannot be looked at: see looks.
 func (m *Meter) Tree(leader, keeper int) ([]process.KernelProcess, error) {
+	all, err := m.trees.at("", treeLimit, func() ([]process.KernelProcess, error) { return m.tree(leader, keeper) })
+	if err == errNoAnswer {
+		err = fmt.Errorf("one of its processes cannot be looked at for %v: it waits for a file system that hangs, perhaps", treeLimit)
+	}
+	return all, err
+}
+
+func (m *Meter) tree(leader, keeper int) ([]process.KernelProcess, error) {
 	pids, err := m.group.Pids()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
