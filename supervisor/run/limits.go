@@ -139,6 +139,15 @@ func (r *Run) followed(err error) {
 	}
 }
 
+// limitsLate answers those who have waited long enough.
+func (r *Run) limitsLate() {
+	if !r.machine.Born {
+		r.tellLimited(fmt.Errorf("it is still not started after %v; the limits hold when it is", limitsLimit))
+		return
+	}
+	r.tellLimited(fmt.Errorf("the kernel is still at it after %v: it takes memory away; the limits hold when it has", limitsLimit))
+}
+
 // tellLimited tells those who wait until the tree follows its limits.
 func (r *Run) tellLimited(err error) {
 	l := &r.limiting

@@ -254,6 +254,24 @@ func TestLimitsThatChangeDuringABirth(t *testing.T) {
 	})
 }
 
+// Who waits for a run that is long in being born is told so, and the limits hold when it is.
+func TestLimitsOfARunThatIsLongInBeingBorn(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machine) {
+		m.spawn[1] = time.Minute
+		w := m.newWorker(t).begin(process.Ending{})
+		var told []error
+		w.limit(process.Limits{MemoryMax: 2 << 20}, &told)
+		w.pass(limitsLimit)
+		if len(told) != 1 || told[0] == nil || !strings.Contains(told[0].Error(), "not started") {
+			t.Errorf("told %v", told)
+		}
+		w.pass(time.Minute)
+		if !slices.Equal(m.peaks(), []uint64{2 << 20}) {
+			t.Errorf("%v", m.peaks())
+		}
+	})
+}
+
 func TestDevicesAreDisks(t *testing.T) {
 	memory := t.TempDir()
 	if _, err := KernelLimits(process.Limits{IOMax: "/proc rbps=1"}, "/proc"); !errors.Is(err, cgroup.ErrNoDisk) || !strings.HasPrefix(err.Error(), "io_max: /proc is on a file system of type proc") {

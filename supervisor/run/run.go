@@ -1,7 +1,6 @@
 package run
 
 import (
-	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
@@ -242,7 +241,7 @@ func (r *Run) Handle(e Event) []lifecycle.Event {
 		r.followed(e.err)
 	case eventLimitsLate:
 		if r.limiting.late.rings(e.gen) {
-			r.tellLimited(fmt.Errorf("the kernel is still at it after %v: it takes memory away; the limits hold when it has", limitsLimit))
+			r.limitsLate()
 		}
 	case eventRetry:
 		if r.retry.rings(e.gen) {
