@@ -47,7 +47,7 @@ test: # unit tests, then the real programs on this kernel
 	go test -count=1 -timeout 10m $(PURE) || status=1; \
 	go test $$race -count=1 -timeout 10m $$(go list ./... | grep -v /integration $(PURE:./%=| grep -v /%$$)) || status=1; \
 	echo "--- integration tests, Linux $$(uname -r)"; \
-	go test $$race -count=1 -timeout 10m ./integration/... || status=1; \
+	go test $$race -count=1 -timeout 20m ./integration/... || status=1; \
 	echo '--- tests as an ordinary user'; \
 	integration/user.sh || status=1; \
 	exit $$status

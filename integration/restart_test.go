@@ -43,7 +43,7 @@ func TestDefinitionsSurviveARestartOfTheDaemon(t *testing.T) {
 	fixed := func() map[string]string {
 		m := map[string]string{}
 		for _, s := range d.list() {
-			s.PID, s.CPUPercent = 0, nil
+			s.PID, s.CPUPercent, s.CPUPercentSinceStart = 0, nil, nil
 			if s.Name == "plain" || s.Name == "full" {
 				s.Run, s.LastRun, s.State = process.Run{JobID: s.Run.JobID}, nil, 0
 			}

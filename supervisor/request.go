@@ -46,7 +46,11 @@ func (a answer) status() process.Status {
 	if a.view == nil {
 		return process.Status{}
 	}
-	status, _ := a.view.status(process.Brief) // all figures of a run cost more than its start; of one that has ended by now there are none
+	detail := process.Full // of what is over
+	if a.view.meter != nil {
+		detail = process.Brief // all figures of a tree that lives cost more than its start
+	}
+	status, _ := a.view.status(detail) // of a run that has ended by now there are no figures
 	status.Signalled = a.signalled
 	return status
 }
