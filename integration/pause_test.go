@@ -271,7 +271,10 @@ func TestAPausedTreeIsEnded(t *testing.T) {
 		cause process.Cause
 	}{
 		"stop":     {func(d *daemon) { d.stop("x") }, process.CauseStop},
-		"deadline": {func(d *daemon) { d.set("x", "deadline", "1ms") }, process.CauseDeadline},
+		"deadline": {func(d *daemon) {
+			d.set("x", "deadline", "1ms")
+			d.await("x", "at rest", func(s process.Status) bool { return s.State.AtRest() }) // its record is there before its group is gone
+		}, process.CauseDeadline},
 		"restart": {func(d *daemon) {
 			if s, err := d.client().Restart(d.context(), "x", ""); err != nil || s.Number != 2 || s.State != process.Running {
 				d.t.Errorf("%+v, %v", s, err)

@@ -290,7 +290,7 @@ func parseCount(text string, least int) (int, error) {
 	if least >= 0 { // 0 is the default
 		least = 1
 	}
-	return 0, fmt.Errorf("%s is not a whole number from %d to %d", Printable(text), least, math.MaxInt32)
+	return 0, fmt.Errorf("%s is not a whole number: %d or more, at most %d", Printable(text), least, math.MaxInt32)
 }
 
 func enoughBytes(n, least int64) error {
