@@ -270,7 +270,7 @@ func TestAPausedTreeIsEnded(t *testing.T) {
 		end   func(d *daemon)
 		cause process.Cause
 	}{
-		"stop":     {func(d *daemon) { d.stop("x") }, process.CauseStop},
+		"stop": {func(d *daemon) { d.stop("x") }, process.CauseStop},
 		"deadline": {func(d *daemon) {
 			d.set("x", "deadline", "1ms")
 			d.await("x", "at rest", func(s process.Status) bool { return s.State.AtRest() }) // its record is there before its group is gone
