@@ -3,8 +3,6 @@ package verbs
 import (
 	"context"
 	"fmt"
-	"io"
-	"slices"
 	"strconv"
 	"time"
 
@@ -30,11 +28,10 @@ func reclaimForm(time.Time) *form {
 		},
 		do: func(ctx context.Context, m Manager) (result, error) {
 			list, err := m.Reclaim(ctx, of, bytes)
-			_, plain := of.Name()
-			if plain && err == nil && len(list) == 1 {
-				err = list[0].Err
+			if err != nil {
+				return nil, err
 			}
-			return reclaimed{list, plain}, err
+			return eachOf(of, list, func(r process.Reclaimed) error { return r.Err }, reclaimed)
 		},
 	}
 }
@@ -44,45 +41,14 @@ func ReclaimAction(of process.Selection, bytes uint64) heroscript.Action {
 	return NewAction("process.reclaim", "name", of.String(), "size", strconv.FormatUint(bytes, 10))
 }
 
-// reclaimed is the result of reclaim.
-type reclaimed struct {
-	list  []process.Reclaimed
-	plain bool // one plain name was given: in JSON one object
-}
-
-func (r reclaimed) apart() ([]process.Reclaimed, []error) {
-	return setApart(slices.Values(r.list), func(one process.Reclaimed) error { return one.Err })
-}
-
-func (r reclaimed) split() (result, []error) {
-	told, failed := r.apart()
-	return reclaimed{told, r.plain}, failed
-}
-
-func (r reclaimed) write(w io.Writer, s style) error {
-	switch {
-	case s.json && r.plain && len(r.list) == 1:
-		return writeJSON(w, r.list[0])
-	case s.json:
-		return writeArray(w, r.list)
-	}
-	told, failed := r.apart()
-	for _, one := range told {
-		if _, err := fmt.Fprintf(w, "process '%s': %s\n", screen.Line(one.Name), reclaimedText(one)); err != nil {
-			return err
-		}
-	}
-	return grid{}.told(w, 0, nil, failed)
-}
-
-// reclaimedText is what was taken away from one process.
-func reclaimedText(r process.Reclaimed) string {
-	text := fmt.Sprintf("%s of memory before, %s now: %s less", Size(r.Before), Size(r.After), Size(r.Less()))
+// reclaimed is what was taken away from one process.
+func reclaimed(r process.Reclaimed, _ int) string {
+	text := fmt.Sprintf("process '%s': %s of memory before, %s now: %s less", screen.Line(r.Name), Size(r.Before), Size(r.After), Size(r.Less()))
 	switch {
 	case r.Late:
 		text += fmt.Sprintf("; the kernel was still at it, and %s were asked for", Size(r.Asked))
 	case !r.All:
 		text += fmt.Sprintf("; %s were asked for, and the kernel found no more that can be taken away", Size(r.Asked))
 	}
-	return text
+	return text + "\n"
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -37,11 +36,12 @@ func treeForm(time.Time) *form {
 				return needsTree(of, all)
 			}
 			list, err := m.Tree(ctx, of)
-			_, plain := of.Name()
-			if plain && err == nil && len(list) == 1 {
-				err = list[0].Err
+			if err != nil {
+				return nil, err
 			}
-			return trees{list, plain}, err
+			all, err := eachOf(of, list, func(t process.Tree) error { return t.Err }, drawnTree)
+			all.apart = "\n"
+			return all, err
 		},
 	}
 }
@@ -51,42 +51,20 @@ func TreeAction(of process.Selection) heroscript.Action {
 	return NewAction("process.tree", "name", of.String())
 }
 
-// trees is the result of tree.
-type trees struct {
-	list  []process.Tree
-	plain bool // one plain name was given: in JSON one object
-}
-
-func (t trees) split() (result, []error) {
-	told, failed := setApart(slices.Values(t.list), func(one process.Tree) error { return one.Err })
-	return trees{told, t.plain}, failed
-}
-
-func (t trees) write(w io.Writer, s style) error {
-	switch {
-	case s.json && t.plain && len(t.list) == 1:
-		return writeJSON(w, t.list[0])
-	case s.json:
-		return writeArray(w, t.list)
+// drawnTree is the tree of each run of a process.
+func drawnTree(t process.Tree, width int) string {
+	if len(t.Runs) == 0 {
+		return fmt.Sprintf("process '%s' is %s: nothing of it runs\n", screen.Line(t.Name), t.State)
 	}
-	told, failed := setApart(slices.Values(t.list), func(one process.Tree) error { return one.Err })
-	between := ""
-	for _, one := range told {
-		for _, r := range one.Runs {
-			io.WriteString(w, between+runHead(one.Name, r)+"\n")
-			if err := drawn(r.Processes).told(w, s.width, treeYields, nil); err != nil {
-				return err
-			}
-			between = "\n"
+	var b strings.Builder
+	for i, r := range t.Runs {
+		if i > 0 {
+			b.WriteString("\n")
 		}
-		if len(one.Runs) == 0 {
-			if _, err := fmt.Fprintf(w, "%sprocess '%s' is %s: nothing of it runs\n", between, screen.Line(one.Name), one.State); err != nil {
-				return err
-			}
-			between = "\n"
-		}
+		b.WriteString(runHead(t.Name, r) + "\n")
+		drawn(r.Processes).told(&b, width, treeYields, nil)
 	}
-	return grid{}.told(w, 0, nil, failed)
+	return b.String()
 }
 
 // runHead is what stands above the tree of a run.

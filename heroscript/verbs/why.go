@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,18 +21,17 @@ func whyForm(now time.Time) *form {
 			if err != nil {
 				return nil, err
 			}
-			var all explanations
+			var parts []process.Explained
 			for _, o := range list {
 				one := process.Explained{Explanation: process.Explanation{Name: o.Name}, Err: o.Err}
 				if o.Err == nil {
 					one.Explanation = explain(o.Status, lastEvents(ctx, m, o.Name), now)
 					addOutput(ctx, m, &one.Explanation, &o.Status)
 				}
-				all.list = append(all.list, one)
+				parts = append(parts, one)
 			}
-			if _, all.plain = of.Name(); all.plain && len(all.list) == 1 {
-				err = all.list[0].Err
-			}
+			all, err := eachOf(of, parts, func(e process.Explained) error { return e.Err }, func(e process.Explained, width int) string { return explained(e.Explanation, width) })
+			all.apart = "\n"
 			return all, err
 		},
 	}
@@ -119,36 +116,7 @@ func (l *lastBytes) lines(most int) (lines []string) {
 	return lines
 }
 
-// explanations are the result of why.
-type explanations struct {
-	list  []process.Explained
-	plain bool // one plain name was given: in JSON one object
-}
-
-func (e explanations) split() (result, []error) {
-	told, failed := setApart(slices.Values(e.list), func(one process.Explained) error { return one.Err })
-	return explanations{told, e.plain}, failed
-}
-
-func (e explanations) write(w io.Writer, s style) error {
-	switch {
-	case s.json && e.plain && len(e.list) == 1:
-		return writeJSON(w, e.list[0])
-	case s.json:
-		return writeArray(w, e.list)
-	}
-	told, failed := setApart(slices.Values(e.list), func(one process.Explained) error { return one.Err })
-	between := ""
-	for _, one := range told {
-		if _, err := io.WriteString(w, between+explained(one.Explanation, s.width)); err != nil {
-			return err
-		}
-		between = "\n"
-	}
-	return grid{}.told(w, 0, nil, failed)
-}
-
-// explained is an explanation for people: a screenful.
+// explained is why a process is as it is, for people: a screenful.
 func explained(e process.Explanation, width int) string {
 	head := "process '" + screen.Line(e.Name) + "' is "
 	if e.State == process.Backoff {
