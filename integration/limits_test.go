@@ -212,6 +212,7 @@ func TestAStoredLimitThatCannotBeEnforcedFailsTheStart(t *testing.T) {
 	d.set("web", "memory_max", "", "restart", "")
 	d.mustClient("start", "web")
 	d.stop("web")
+	d.end(syscall.SIGTERM) // before the group above goes, with all that is in it
 }
 
 // A grandchild that wants more than memory_max ends, and its tree with it where that is asked
