@@ -84,7 +84,7 @@ const (
 func (e *Event) HasFailed() bool {
 	switch e.Kind {
 	case EventEnded:
-		return failed(e.Cause, e.Error)
+		return HasFailed(e.Cause, e.Error)
 	case EventGaveUp, EventUnhealthy, EventNotifyFailed, EventOOM:
 		return true
 	}

@@ -101,11 +101,11 @@ func (q *RunQuery) Validate() error {
 
 // HasFailed reports whether the run ended in a failure: by anything but an exit with a code
 // that counted as success, a request, the end of the daemon, or the next run.
-func (r *Run) HasFailed() bool { return failed(r.Cause, r.Error) }
+func (r *Run) HasFailed() bool { return HasFailed(r.Cause, r.Error) }
 
-// failed reports whether a run that ended so has failed. One that exited has an error where
+// HasFailed reports whether a run that ended so has failed. One that exited has an error where
 // its code counted as a failure.
-func failed(cause Cause, err string) bool {
+func HasFailed(cause Cause, err string) bool {
 	switch cause {
 	case 0, CauseStop, CauseShutdown, CauseReplaced:
 		return false

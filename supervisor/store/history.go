@@ -158,7 +158,7 @@ func wantedBy(q *process.RunQuery) func(value []byte) (end int64, ok bool) {
 		if !ok || !found {
 			return 0, true
 		}
-		if q.Cause != 0 && !bytes.Equal(why, cause) {
+		if q.Cause != 0 && !bytes.Equal(why, cause) || q.JobID != "" && !bytes.Contains(value, job) || q.Failed && !mayHaveFailed(why, rest) {
 			return 0, false
 		}
 		t, err := time.Parse(time.RFC3339Nano, string(ended))
@@ -168,7 +168,7 @@ func wantedBy(q *process.RunQuery) func(value []byte) (end int64, ok bool) {
 		if !q.Since.IsZero() && t.Before(q.Since) || !q.Until.IsZero() && !t.Before(q.Until) {
 			return 0, false
 		}
-		return t.UnixNano(), (q.JobID == "" || bytes.Contains(value, job)) && (!q.Failed || mayHaveFailed(why, rest))
+		return t.UnixNano(), true
 	}
 }
 
@@ -180,20 +180,21 @@ var (
 	usageKey   = []byte(`,"cpu_usec":`) // the first of many figures, behind all else that is asked for
 )
 
-// mayHaveFailed is [process.Run.HasFailed] of a run as it is kept: of its cause, and what
+// mayHaveFailed is [process.HasFailed] of a run as it is kept: of its cause, and what
 // stands behind that.
 func mayHaveFailed(cause, rest []byte) bool {
-	r := process.Run{}
-	if r.Cause.UnmarshalText(cause) != nil {
+	var c process.Cause
+	if c.UnmarshalText(cause) != nil {
 		return true
 	}
-	if r.Cause == process.CauseExit {
+	text := ""
+	if c == process.CauseExit {
 		rest, _, _ = bytes.Cut(rest, usageKey)
 		if bytes.Contains(rest, errorKey) {
-			r.Error = "it has one"
+			text = "it has one"
 		}
 	}
-	return r.HasFailed()
+	return process.HasFailed(c, text)
 }
 
 // textBehind is the text behind a key in a value as it is kept, which has no escapes in it, and
