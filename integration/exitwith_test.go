@@ -101,7 +101,8 @@ func TestRestartsAreNotTheEnd(t *testing.T) {
 func TestAStopIsTheEnd(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, standsForMain)
-	d.start(process.Spec{Name: "main", Command: "trap 'exit 5' TERM; while :; do sleep 0.02; done"})
+	d.start(process.Spec{Name: "main", Command: "trap 'exit 5' TERM; echo up; while :; do sleep 0.02; done"})
+	d.said("main", "up") // the shell has set its trap
 	d.mustClient("stop", "main")
 	if code := d.wait(); code != 5 {
 		t.Errorf("exit code %d", code)
