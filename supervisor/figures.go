@@ -40,14 +40,8 @@ func (s *Supervisor) Figures(ctx context.Context, follow bool, tell func([]proce
 
 // newFigures are those that differ from what was told, by name, and brings that up to date.
 func (s *Supervisor) newFigures(told map[string]process.Figures) (rows []process.Figures) {
-	s.mu.Lock()
-	all := make([]*managed, 0, len(s.names))
-	for _, p := range s.names {
-		all = append(all, p)
-	}
-	s.mu.Unlock()
 	seen := make(map[string]bool, len(told))
-	for _, p := range all {
+	for _, p := range s.all() {
 		f := figuresOf(p)
 		seen[f.Name] = true
 		if before, known := told[f.Name]; !known || !sameFigures(before, f) {
@@ -106,7 +100,7 @@ func (v *view) figures(name string) (f process.Figures, ok bool) {
 		}
 	}
 	if f.CPUPercent != nil {
-		*f.CPUPercent = math.Round(*f.CPUPercent*10) / 10 // what is shown: less is no change
+		f.CPUPercent = new(math.Round(*f.CPUPercent*10) / 10) // what is shown: less is no change
 	}
 	return f, true
 }
@@ -117,19 +111,8 @@ func addFigures(f *process.Figures, m *run.Meter) bool {
 	if err != nil {
 		return false
 	}
-	f.CPUPercent = sum(f.CPUPercent, now.CPUPercent)
-	f.Memory = sum(f.Memory, now.Memory)
-	f.Pids = sum(f.Pids, now.Pids)
+	f.CPUPercent = process.Sum(f.CPUPercent, now.CPUPercent)
+	f.Memory = process.Sum(f.Memory, now.Memory)
+	f.Pids = process.Sum(f.Pids, now.Pids)
 	return true
-}
-
-// sum adds what is known.
-func sum[T int | uint64 | float64](a, b *T) *T {
-	switch {
-	case b == nil:
-		return a
-	case a == nil:
-		return new(*b)
-	}
-	return new(*a + *b)
 }

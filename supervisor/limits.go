@@ -15,6 +15,19 @@ import (
 // that is not known.
 type Lack func(controller string) (why, mend string)
 
+// of says that runs do not have a controller: why, and what mends that.
+func (l Lack) of(controller string) string {
+	text := "runs have no " + controller + " controller"
+	why, mend := l(controller)
+	if why != "" {
+		text += " (" + why + ")"
+	}
+	if mend != "" {
+		text += "; " + mend
+	}
+	return text
+}
+
 // CheckLimits reports why no group below parent can be limited so, in one line that names the
 // limit and what mends it.
 func CheckLimits(parent cgroup.Group, l process.Limits, procfs string, lack Lack) error {
@@ -32,15 +45,7 @@ func CheckLimits(parent cgroup.Group, l process.Limits, procfs string, lack Lack
 	case !unable || !errors.Is(err, cgroup.ErrNoController):
 		return process.Errorf(process.CodeLimit, "%v", err)
 	}
-	text := limit.Limit + ": this host cannot enforce it: runs have no " + limit.Controller + " controller"
-	why, mend := lack(limit.Controller)
-	if why != "" {
-		text += " (" + why + ")"
-	}
-	if mend != "" {
-		text += "; " + mend
-	}
-	return process.Errorf(process.CodeLimit, "%s", text)
+	return process.Errorf(process.CodeLimit, "%s: this host cannot enforce it: %s", limit.Limit, lack.of(limit.Controller))
 }
 
 // checkCPUs reports CPUs of a list that the groups below parent cannot run on. The kernel

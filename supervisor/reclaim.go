@@ -91,15 +91,7 @@ func (p *managed) notReclaimed(err error) error {
 	case err == nil, errors.Is(err, cgroup.ErrReclaimedLess):
 		return nil
 	case errors.Is(err, cgroup.ErrNoController):
-		text := "process '" + p.name + "': no memory can be taken away: runs have no memory controller"
-		why, mend := p.s.lack("memory")
-		if why != "" {
-			text += " (" + why + ")"
-		}
-		if mend != "" {
-			text += "; " + mend
-		}
-		return process.Errorf(process.CodeLimit, "%s", text)
+		return process.Errorf(process.CodeLimit, "process '%s': no memory can be taken away: %s", p.name, p.s.lack.of("memory"))
 	case errors.Is(err, errors.ErrUnsupported):
 		return process.Errorf(process.CodeLimit, "process '%s': no memory can be taken away: this kernel has no memory.reclaim, Linux 5.19 and later have it", p.name)
 	}

@@ -295,6 +295,15 @@ func (s *Supervisor) admit(group string) error {
 	return err
 }
 
+// all are all processes, by name.
+func (s *Supervisor) all() []*managed {
+	s.mu.Lock()
+	list := slices.Collect(maps.Values(s.names))
+	s.mu.Unlock()
+	slices.SortFunc(list, func(a, b *managed) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
 // underWay is how many runs there are.
 func (s *Supervisor) underWay() (n int) {
 	s.mu.Lock()

@@ -25,14 +25,14 @@ type Sample struct {
 // Add adds what a run that goes on uses.
 func (s *Sample) Add(u *Usage) {
 	s.AddUsage(u)
-	s.Memory = sum(s.Memory, u.Memory)
-	s.MemoryPeak = sum(s.MemoryPeak, u.MemoryPeak)
-	s.MemorySwap = sum(s.MemorySwap, u.MemorySwap)
-	s.MemoryAnon = sum(s.MemoryAnon, u.MemoryAnon)
-	s.MemoryFile = sum(s.MemoryFile, u.MemoryFile)
-	s.MemoryKernel = sum(s.MemoryKernel, u.MemoryKernel)
-	s.MemoryShmem = sum(s.MemoryShmem, u.MemoryShmem)
-	s.Pids = sum(s.Pids, u.Pids)
+	s.Memory = Sum(s.Memory, u.Memory)
+	s.MemoryPeak = Sum(s.MemoryPeak, u.MemoryPeak)
+	s.MemorySwap = Sum(s.MemorySwap, u.MemorySwap)
+	s.MemoryAnon = Sum(s.MemoryAnon, u.MemoryAnon)
+	s.MemoryFile = Sum(s.MemoryFile, u.MemoryFile)
+	s.MemoryKernel = Sum(s.MemoryKernel, u.MemoryKernel)
+	s.MemoryShmem = Sum(s.MemoryShmem, u.MemoryShmem)
+	s.Pids = Sum(s.Pids, u.Pids)
 }
 
 // DaemonSample is what other tools are told of the daemon itself.

@@ -36,10 +36,10 @@ func (t *Totals) AddUsage(u *Usage) {
 		t.CPUUser += *u.CPUUser
 		t.CPUSystem += *u.CPUSystem
 	}
-	t.CPUThrottled = sum(t.CPUThrottled, u.CPUThrottled)
-	t.IORead = sum(t.IORead, u.IORead)
-	t.IOWrite = sum(t.IOWrite, u.IOWrite)
-	t.OOMKills = sum(t.OOMKills, u.OOMKills)
+	t.CPUThrottled = Sum(t.CPUThrottled, u.CPUThrottled)
+	t.IORead = Sum(t.IORead, u.IORead)
+	t.IOWrite = Sum(t.IOWrite, u.IOWrite)
+	t.OOMKills = Sum(t.OOMKills, u.OOMKills)
 	if u.Pressure != nil {
 		var of Pressures
 		if t.Pressure != nil {
@@ -56,8 +56,8 @@ func (t *Totals) AddUsage(u *Usage) {
 // AddTimes counts times of the schedule.
 func (t *Totals) AddTimes(f Fate, n int) { t.Times = add(t.Times, f, uint64(n)) }
 
-// sum adds figures that may be absent. Neither is changed: a total may be shared.
-func sum[T int | int64 | uint64](a, b *T) *T {
+// Sum adds figures that may be absent. Neither is changed: a total may be shared.
+func Sum[T int | int64 | uint64 | float64](a, b *T) *T {
 	switch {
 	case a == nil:
 		return b

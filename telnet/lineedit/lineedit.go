@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,10 +48,6 @@ type Options struct {
 	// way when Run returns.
 	StopReading func()
 }
-
-// View is what fills the screen. It returns when the person has enough of it, or ctx ends; its
-// error is shown.
-type View func(ctx context.Context, t screen.Terminal) error
 
 // ErrIdle says that nothing was typed for Options.Idle.
 var ErrIdle = errors.New("nothing was typed for too long")
@@ -298,57 +293,6 @@ func (e *editor) act(action string) bool {
 	return true
 }
 
-// view gives the terminal to a view, with what was typed ahead, and takes it back.
-func (e *editor) view(open View) {
-	ctx, cancel := context.WithCancel(e.ctx)
-	keys, done := make(chan []byte), make(chan struct{})
-	var relay sync.WaitGroup
-	relay.Go(func() {
-		defer close(keys)
-		e.relay(keys, done)
-	})
-	t := screen.Terminal{Keys: keys, Out: e.screen, Size: e.Size, Resized: e.Resized, NoColor: !e.color, Suspend: e.Suspend}
-	if e.Terminal != nil {
-		t.Type = e.Terminal()
-	}
-	e.term.SetBracketedPasteMode(false)
-	err := func() error {
-		defer relay.Wait()
-		defer close(done)
-		defer cancel()
-		return open(ctx, t)
-	}()
-	e.term.SetBracketedPasteMode(true)
-	e.resize()
-	if err != nil && e.ctx.Err() == nil {
-		e.say("Error: %v", err)
-	}
-}
-
-// relay hands on what is typed until the view is done. What that does not take is typed to
-// the editor.
-func (e *editor) relay(keys chan<- []byte, done <-chan struct{}) {
-	for {
-		for len(e.keys.typed) > 0 {
-			select {
-			case keys <- e.keys.typed:
-				e.keys.typed = nil
-			case <-done:
-				return
-			}
-		}
-		select {
-		case b, ok := <-e.in:
-			if !ok {
-				return
-			}
-			e.keys.typed = b
-		case <-done:
-			return
-		}
-	}
-}
-
 // watch reads ahead while an action runs, and ends it at Ctrl-C and when the
 // person is gone. What was typed before a Ctrl-C is dropped. An action that goes
 // on all the same is not hidden from the person who waits.
@@ -440,90 +384,3 @@ func (e *editor) say(format string, args ...any) {
 	fmt.Fprintf(out, format+"\n", args...)
 	out.close()
 }
-
-// complete handles the tab.
-func (e *editor) complete(line string, pos int, key rune) (_ string, _ int, done bool) {
-	defer border.Catch(func(fault *border.Panic) { e.fault, done = fault, false })
-	if key != '\t' {
-		return "", 0, false
-	}
-	before, after := line[:pos], line[pos:]
-	word := before[strings.LastIndexAny(before, " \t")+1:]
-	words := e.candidates(before, word)
-	if len(words) == 0 && (e.framer.InQuoteAfter(before) || strings.TrimSpace(before) == "" && e.framer.Len() > 0) {
-		return before + "\t" + after, pos + 1, true
-	}
-	if len(words) == 0 {
-		return line, pos, true
-	}
-	common := words[0]
-	for _, w := range words {
-		for !strings.HasPrefix(w, common) {
-			_, size := utf8.DecodeLastRuneInString(common)
-			common = common[:len(common)-size]
-		}
-	}
-	if len(words) == 1 && !strings.HasSuffix(common, ":") && !strings.HasSuffix(common, " ") {
-		common += " "
-	}
-	if len(common) > len(word) || len(words) == 1 {
-		before = before[:len(before)-len(word)] + common
-	} else {
-		io.WriteString(&visible{w: e.term}, columns(words, e.width))
-	}
-	return before + after, len(before), true
-}
-
-// candidates are what the word could become that ends the line so far. Within a
-// quote that is only the value whose beginning stands there: name:'we.
-func (e *editor) candidates(before, word string) (words []string) {
-	switch start := before[:len(before)-len(word)]; {
-	case e.Complete == nil, strings.TrimSpace(before) == "" && e.framer.Len() > 0:
-		return nil
-	case !e.framer.InQuoteAfter(before):
-		return e.Complete(before, len(before))
-	case e.framer.InQuoteAfter(start):
-		return nil
-	default:
-		at := strings.IndexAny(word, `'"`)
-		key, quote, value := word[:at], word[at:at+1], word[at+1:]
-		for _, w := range e.Complete(start+key+value, len(start+key+value)) {
-			if whole, ok := strings.CutPrefix(strings.TrimSuffix(w, " "), key); ok && !strings.ContainsAny(whole, `'"\\`) {
-				words = append(words, key+quote+whole+quote+" ")
-			}
-		}
-		return words
-	}
-}
-
-// A history keeps what is worth keeping.
-type history struct {
-	editor  *editor
-	entries []string
-	size    int // bytes of them
-}
-
-const (
-	maxHistory     = 500
-	maxHistorySize = 64 << 10
-)
-
-func (h *history) Add(line string) {
-	if h.editor.interrupted || strings.TrimSpace(line) == "" {
-		return
-	}
-	if n := len(h.entries); n > 0 && h.entries[n-1] == line {
-		return
-	}
-	h.entries = append(h.entries, line)
-	h.size += len(line)
-	for len(h.entries) > maxHistory || h.size > maxHistorySize {
-		h.size -= len(h.entries[0])
-		h.entries = slices.Delete(h.entries, 0, 1)
-	}
-}
-
-func (h *history) Len() int { return len(h.entries) }
-
-// At returns the entry added i entries before the last.
-func (h *history) At(i int) string { return h.entries[len(h.entries)-1-i] }
